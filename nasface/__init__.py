@@ -1,0 +1,1 @@
+"""nasface: search, train and compare neural networks for 3D face alignment."""

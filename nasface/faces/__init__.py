@@ -1,0 +1,1 @@
+"""3D face geometry: models, cameras, UV maps, rasterising. No networks."""

@@ -1,0 +1,1 @@
+"""The multi-path architecture space and its path samplers. No tensors."""
