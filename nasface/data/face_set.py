@@ -1,0 +1,169 @@
+"""`FaceSet`: the faces of one split in memory or memory-mapped, and its folder on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from nasface.errors import UserError
+from nasface.faces.camera import resize_similarity, transform_points, transform_pose
+from nasface.files import atomic_folder
+
+_META = "meta.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces with their labels, row i of every array being face i; all lengths in pixels of the S x S images (x right,
+    y down, first pixel's centre = 0).
+
+    Raises:
+        ValueError: the arrays' shapes do not fit together.
+    """
+
+    name: str
+    images: np.ndarray
+    """(N, S, S, 3) uint8 RGB."""
+    landmarks: np.ndarray
+    """(N, 68, 3) float32, iBUG order; z grows toward the camera."""
+    yaw: np.ndarray
+    """(N,) float32, degrees, signed."""
+    box: np.ndarray
+    """(N, 2) float32: width and height of the true 68-point box, the evaluation's normaliser."""
+    pose: np.ndarray | None = None
+    """(N, 3, 4) float32 model-to-crop matrices (faces/camera.py), or None where the set has none."""
+    coefficients: np.ndarray | None = None
+    """(N, K) float32 coefficients of the set's morphable model, or None."""
+    visible: np.ndarray | None = None
+    """(N, 68) bool: the landmark is on the visible side of the face and not occluded by it, or None where unknown."""
+
+    def __post_init__(self) -> None:
+        size = self.images.shape[1] if self.images.ndim == 4 else 0
+        expected = {
+            "images": (size, size, 3),
+            "landmarks": (68, 3),
+            "yaw": (),
+            "box": (2,),
+            "pose": (3, 4),
+            "coefficients": None,
+            "visible": (68,),
+        }
+        for key, shape in expected.items():
+            array = getattr(self, key)
+            if array is None:
+                continue
+            good = array.ndim == 2 if shape is None else array.shape[1:] == shape
+            if not good or len(array) != len(self.images):
+                raise ValueError(
+                    f"{key} of face set {self.name!r} has shape {array.shape} beside images {self.images.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def image_size(self) -> int:
+        """S, the side of the images in pixels."""
+        return self.images.shape[1]
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> FaceSet:
+        """The faces at `indices`, in that order, in memory."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        return replace(self, **{key: np.asarray(array)[chosen] for key, array in _arrays(self).items()})
+
+    def resized(self, size: int) -> FaceSet:
+        """The same faces at `size` x `size` pixels, labels included; itself if that is its size."""
+        if size == self.image_size:
+            return self
+        matrix = resize_similarity(self.image_size, size)
+        method = cv2.INTER_AREA if size < self.image_size else cv2.INTER_LINEAR
+        images = np.empty((len(self), size, size, 3), dtype=np.uint8)
+        for image, out in zip(self.images, images, strict=True):
+            out[:] = cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=method)
+        return replace(
+            self,
+            images=images,
+            landmarks=transform_points(self.landmarks, matrix),
+            box=np.asarray(self.box, dtype=np.float32) * np.float32(size / self.image_size),
+            pose=None if self.pose is None else transform_pose(self.pose, matrix),
+        )
+
+
+def save_face_set(folder: str | Path, face_set: FaceSet) -> None:
+    """Write one folder of .npy files and meta.json; it appears whole or not at all, and replaces an earlier one.
+
+    Raises:
+        UserError: the folder cannot be written or the disk is full.
+    """
+    arrays = _arrays(face_set)
+    meta = {
+        "format": _FORMAT,
+        "name": face_set.name,
+        "arrays": {key: {"shape": list(a.shape), "dtype": a.dtype.name} for key, a in arrays.items()},
+    }
+    with atomic_folder(folder) as temporary:
+        for key, array in arrays.items():
+            with (temporary / f"{key}.npy").open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+                stream.flush()
+                os.fsync(stream.fileno())
+        with (temporary / _META).open("w", encoding="utf-8") as stream:
+            json.dump(meta, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def load_face_set(folder: str | Path) -> FaceSet:
+    """Read a folder of `save_face_set`, the arrays memory-mapped read-only.
+
+    Raises:
+        UserError: a file is absent, truncated or of another shape than meta.json says; the message names it.
+    """
+    folder = Path(folder)
+    meta = _read_meta(folder / _META)
+    arrays = {key: _read_array(folder / f"{key}.npy", entry) for key, entry in meta["arrays"].items()}
+    try:
+        return FaceSet(name=meta["name"], **arrays)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{folder} is not a whole face set ({error}): delete the folder and build it again") from None
+
+
+def _arrays(face_set: FaceSet) -> dict[str, np.ndarray]:
+    pairs = {field.name: getattr(face_set, field.name) for field in fields(face_set) if field.name != "name"}
+    return {key: array for key, array in pairs.items() if array is not None}
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    known = {field.name for field in fields(FaceSet)} - {"name"}
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+        whole = meta["format"] == _FORMAT and isinstance(meta["name"], str) and set(meta["arrays"]) <= known
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: is {path.parent} the folder of a face set?") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete {path.parent} and build it again") from None
+    if not whole:
+        raise UserError(f"{path} was written by another version: delete {path.parent} and build it again")
+    return meta
+
+
+def _read_array(path: Path, entry: dict[str, Any]) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: delete {path.parent} and build it again") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is truncated or damaged ({error}): delete {path.parent} and build it again") from None
+    if not isinstance(array, np.ndarray) or {"shape": list(array.shape), "dtype": array.dtype.name} != entry:
+        raise UserError(
+            f"{path} is not the array that {path.parent / _META} describes: delete {path.parent} and build it again"
+        )
+    return array
