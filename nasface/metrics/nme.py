@@ -8,20 +8,6 @@ from numpy.typing import ArrayLike
 LANDMARKS = 68
 
 
-def landmark_box(landmarks: ArrayLike) -> np.ndarray:
-    """Width and height of the tight box around landmarks: the normaliser of the NME.
-
-    Args:
-        landmarks: (..., M, >=2), pixels; only x and y count.
-
-    Returns:
-        (..., 2) float64: max - min of x and of y. No pixel is added: the benchmark takes plain differences
-        (3DDFA, benchmark_aflw2000.py).
-    """
-    points = np.asarray(landmarks, dtype=np.float64)[..., :2]
-    return points.max(axis=-2) - points.min(axis=-2)
-
-
 def point_errors(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
     """Distance in the image plane between points, (..., M, >=2) each -> (..., M) float64 in the points' unit.
 
@@ -44,7 +30,7 @@ def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarr
     Args:
         prediction: (N, 68, >=2).
         target: (N, 68, >=2).
-        box: (N, 2) width and height of the ground truth's box, see `landmark_box`.
+        box: (N, 2) width and height of the ground truth's box, see `nasface.faces.landmarks.bounding_box`.
 
     Returns:
         (N,) float64, percent. NaN or infinite predictions give NaN or infinity, never a silent zero.

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasface.metrics.nme import landmark_box, nme_68
+from nasface.faces.landmarks import bounding_box
+from nasface.metrics.nme import nme_68
 
 
 def _landmarks(seed: int, count: int = 3) -> np.ndarray:
@@ -19,7 +20,7 @@ def test_a_hand_computed_value() -> None:
     prediction = target.copy()
     prediction[0, 2] = (3.0, 4.0, 100.0)  # 5 px in the plane; z must not count
     prediction[0, 5] = (0.0, -12.0, 0.0)
-    box = landmark_box(target)
+    box = bounding_box(target)
     assert box.tolist() == [[40.0, 25.0]]
     # sqrt(40 * 25) = 31.6228; (5 + 12) / 68 = 0.25
     assert nme_68(prediction, target, box)[0] == pytest.approx(0.25 / 31.6227766 * 100)
@@ -27,7 +28,7 @@ def test_a_hand_computed_value() -> None:
 
 def test_two_coordinates_are_enough_and_give_the_same() -> None:
     target, prediction = _landmarks(0), _landmarks(1)
-    box = landmark_box(target)
+    box = bounding_box(target)
     np.testing.assert_array_equal(nme_68(prediction[..., :2], target, box), nme_68(prediction, target, box))
 
 
@@ -35,9 +36,9 @@ def test_two_coordinates_are_enough_and_give_the_same() -> None:
 @given(st.integers(0, 10_000), st.floats(0.05, 20), st.floats(-500, 500))
 def test_the_unit_and_the_origin_do_not_matter(seed: int, scale: float, shift: float) -> None:
     target, prediction = _landmarks(seed), _landmarks(seed + 1)
-    here = nme_68(prediction, target, landmark_box(target))
+    here = nme_68(prediction, target, bounding_box(target))
     moved = target * scale + shift
-    there = nme_68(prediction * scale + shift, moved, landmark_box(moved))
+    there = nme_68(prediction * scale + shift, moved, bounding_box(moved))
     np.testing.assert_allclose(there, here, rtol=1e-9)
 
 
@@ -45,7 +46,7 @@ def test_a_broken_prediction_is_not_a_good_one() -> None:
     target = _landmarks(3)
     prediction = target.copy()
     prediction[1, 4, 0] = np.nan
-    result = nme_68(prediction, target, landmark_box(target))
+    result = nme_68(prediction, target, bounding_box(target))
     assert result[0] == 0.0
     assert np.isnan(result[1])
 
