@@ -1,0 +1,132 @@
+"""Z-buffer rasterisation of triangle meshes and the exact visibility of points, in numba.
+
+Pixel (row r, column c) shows the surface at x = c, y = r (pixel centres at integers); among the surfaces there the
+one with the greatest z wins, because z grows toward the camera. Geometry is computed in float64 and returned as
+float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_EDGE = (
+    1e-9  # Pixel centres on an edge that two triangles share belong to both; this much rounding must not open a crack.
+)
+
+
+def rasterize(
+    vertices: np.ndarray, triangles: np.ndarray, size: int | tuple[int, int], cull: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What each pixel sees.
+
+    Args:
+        vertices: (V, 3) crop pixels.
+        triangles: (T, 3) vertex indices, counter-clockwise seen from outside with y up.
+        size: side of the square image, or (height, width).
+        cull: leave out triangles seen from behind.
+
+    Returns:
+        Triangle index (H, W) int32, -1 on the background; barycentric weights (H, W, 3) float32 of its vertices, 0 on
+        the background; depth (H, W) float32, -inf on the background.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    index = np.full((height, width), -1, dtype=np.int32)
+    weights = np.zeros((height, width, 3), dtype=np.float32)
+    depth = np.full((height, width), -np.inf, dtype=np.float32)
+    fill_buffers(
+        np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32), cull, index, weights, depth
+    )
+    return index, weights, depth
+
+
+@njit(cache=True, nogil=True)
+def fill_buffers(
+    vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, weights: np.ndarray, depth: np.ndarray
+) -> None:
+    """The kernel of `rasterize`: draws into buffers of its shapes and dtypes, which the caller has cleared or drawn
+    into before."""
+    height, width = index.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, az = vertices[a, 0], vertices[a, 1], vertices[a, 2]
+        bx, by, bz = vertices[b, 0], vertices[b, 1], vertices[b, 2]
+        cx, cy, cz = vertices[c, 0], vertices[c, 1], vertices[c, 2]
+        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+        # y points down, so a triangle seen from outside is clockwise here.
+        if area == 0.0 or (cull and area > 0.0):
+            continue
+        first_row = max(0, int(np.ceil(min(ay, by, cy) - _EDGE)))
+        last_row = min(height - 1, int(np.floor(max(ay, by, cy) + _EDGE)))
+        first_column = max(0, int(np.ceil(min(ax, bx, cx) - _EDGE)))
+        last_column = min(width - 1, int(np.floor(max(ax, bx, cx) + _EDGE)))
+        inverse = 1.0 / area
+        for row in range(first_row, last_row + 1):
+            for column in range(first_column, last_column + 1):
+                wa = ((bx - column) * (cy - row) - (cx - column) * (by - row)) * inverse
+                wb = ((cx - column) * (ay - row) - (ax - column) * (cy - row)) * inverse
+                wc = 1.0 - wa - wb
+                if wa < -_EDGE or wb < -_EDGE or wc < -_EDGE:
+                    continue
+                z = wa * az + wb * bz + wc * cz
+                if z > depth[row, column]:
+                    depth[row, column] = z
+                    index[row, column] = t
+                    weights[row, column, 0] = wa
+                    weights[row, column, 1] = wb
+                    weights[row, column, 2] = wc
+
+
+def vertex_visibility(vertices: np.ndarray, triangles: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
+    """Which vertices the camera sees: one of their triangles faces it and no other triangle lies in front. Exact,
+    without pixels.
+
+    Args:
+        vertices: (V, 3) crop pixels.
+        triangles: (T, 3), counter-clockwise seen from outside with y up.
+        indices: (M,) the vertices asked about; all of them by default.
+
+    Returns:
+        (M,) bool.
+    """
+    chosen = np.arange(len(vertices)) if indices is None else np.asarray(indices)
+    return _visible(
+        np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32), chosen.astype(np.int64)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _visible(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    count = chosen.shape[0]
+    facing = np.zeros(count, dtype=np.bool_)
+    hidden = np.zeros(count, dtype=np.bool_)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ax, ay, bx, by, cx, cy = (
+            vertices[a, 0],
+            vertices[a, 1],
+            vertices[b, 0],
+            vertices[b, 1],
+            vertices[c, 0],
+            vertices[c, 1],
+        )
+        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+        if area == 0.0:
+            continue
+        left, right, top, bottom = min(ax, bx, cx), max(ax, bx, cx), min(ay, by, cy), max(ay, by, cy)
+        nearest = max(vertices[a, 2], vertices[b, 2], vertices[c, 2])
+        for i in range(count):
+            v = chosen[i]
+            if v in (a, b, c):
+                facing[i] |= area < 0.0
+                continue
+            x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+            if hidden[i] or x < left or x > right or y < top or y > bottom or z >= nearest:
+                continue
+            wa = ((bx - x) * (cy - y) - (cx - x) * (by - y)) / area
+            wb = ((cx - x) * (ay - y) - (ax - x) * (cy - y)) / area
+            wc = 1.0 - wa - wb
+            if wa < 0.0 or wb < 0.0 or wc < 0.0:
+                continue
+            hidden[i] = wa * vertices[a, 2] + wb * vertices[b, 2] + wc * vertices[c, 2] > z
+    return facing & ~hidden
