@@ -1,0 +1,135 @@
+"""Augmentation of a batch of faces: one similarity, a mirror, colours and erased rectangles, drawn per face and applied to the whole batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Strength of each augmentation; 0 switches it off.
+
+    Attributes:
+        rotation: largest in-plane rotation in degrees.
+        scale: largest relative change of size.
+        shift: largest shift, as a fraction of the image's side.
+        flip: probability of a left-right mirror.
+        colour: largest relative change of each channel's gain, of brightness and of contrast.
+        grey: probability of a grey image.
+        erase: probability of an erased rectangle.
+        noise: largest standard deviation of pixel noise, in units of the 0..255 range.
+    """
+
+    rotation: float = 25.0
+    scale: float = 0.12
+    shift: float = 0.06
+    flip: float = 0.5
+    colour: float = 0.25
+    grey: float = 0.1
+    erase: float = 0.3
+    noise: float = 6.0
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 images (B, S, S, 3) RGB to network input (B, 3, S, S) float32, (x - 127.5) / 128 as 3DDFA and its successors."""
+    return (images.permute(0, 3, 1, 2).float() - 127.5) / 128
+
+
+def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Augment normalised images and their poses.
+
+    A pure function of its arguments. The similarity moves image and pose alike; the mirror is left to the caller's labels, which only it knows
+    how to re-index.
+
+    Args:
+        images: (B, 3, S, S), normalised.
+        pose: (B, 3, 4), model to crop pixels.
+        config: strengths.
+        seed: of every draw.
+
+    Returns:
+        images, pose after the similarity but before the mirror, and flipped (B,) bool.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count, size = len(images), images.shape[-1]
+    draw = _Draw(generator, count, images.device)
+    forward = _similarity(draw, config, size)
+    images = _warp(images, forward)
+    rotation = F.pad(forward[:, :, :2], (0, 1))
+    depth = forward[:, :, :2].norm(dim=1)[:, :1, None]
+    pose = torch.cat((rotation @ pose, depth * pose[:, 2:]), 1) + F.pad(
+        torch.cat((forward[:, :, 2:], torch.zeros_like(depth)), 1), (3, 0)
+    )
+    images = _colours(images, draw, config, generator)
+    images = _erase(images, draw, config)
+    flipped = draw.uniform(0, 1) < config.flip
+    images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
+    return images, pose, flipped
+
+
+class _Draw:
+    """Numbers for every face of a batch; drawn on the CPU so that every device sees the same ones."""
+
+    def __init__(self, generator: torch.Generator, count: int, device: torch.device) -> None:
+        self.generator, self.count, self.device = generator, count, device
+
+    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
+        values = torch.rand(self.count, *shape, generator=self.generator)
+        return (values * (high - low) + low).to(self.device)
+
+
+def _similarity(draw: _Draw, config: AugmentConfig, size: int) -> Tensor:
+    """(B, 2, 3) maps of crop pixels to crop pixels, about the image's centre."""
+    angle = draw.uniform(-config.rotation, config.rotation) * math.pi / 180
+    scale = torch.exp(draw.uniform(-1, 1) * math.log1p(config.scale))
+    shift = draw.uniform(-config.shift, config.shift, 2) * size
+    cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
+    linear = torch.stack((cosine, -sine, sine, cosine), 1).view(-1, 2, 2)
+    centre = (size - 1) / 2
+    offset = centre - linear.sum(2) * centre + shift
+    return torch.cat((linear, offset[:, :, None]), 2)
+
+
+def _warp(images: Tensor, forward: Tensor) -> Tensor:
+    """Images moved by `forward`; grid_sample wants the inverse, in units of half the side."""
+    size = images.shape[-1]
+    inverse = torch.linalg.inv(forward[:, :, :2])
+    line = torch.arange(size, device=images.device, dtype=torch.float32)
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    points = torch.stack((x, y), -1).view(1, -1, 2) - forward[:, None, :, 2]
+    source = points @ inverse.transpose(1, 2)
+    grid = (source + 0.5) * (2 / size) - 1
+    return F.grid_sample(images, grid.view(-1, size, size, 2), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _colours(images: Tensor, draw: _Draw, config: AugmentConfig, generator: torch.Generator) -> Tensor:
+    gain = 1 + draw.uniform(-config.colour, config.colour, 3, 1, 1)
+    contrast = 1 + draw.uniform(-config.colour, config.colour, 1, 1, 1)
+    brightness = draw.uniform(-config.colour, config.colour, 1, 1, 1)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    images = (images - mean) * contrast + mean
+    images = (images + 1) * gain - 1 + brightness
+    grey = draw.uniform(0, 1, 1, 1, 1) < config.grey
+    images = torch.where(grey, images.mean(1, keepdim=True), images)
+    if config.noise > 0:
+        deviation = draw.uniform(0, config.noise / 128, 1, 1, 1)
+        images = images + torch.randn(images.shape, generator=generator).to(images.device) * deviation
+    return images.clamp(-1, 1)
+
+
+def _erase(images: Tensor, draw: _Draw, config: AugmentConfig) -> Tensor:
+    size = images.shape[-1]
+    chosen = draw.uniform(0, 1, 1, 1) < config.erase
+    extent = draw.uniform(0.1, 0.4, 2) * size
+    start = draw.uniform(0, 1, 2) * (size - extent)
+    line = torch.arange(size, device=images.device)
+    rows = (line >= start[:, :1]) & (line < start[:, :1] + extent[:, :1])
+    columns = (line >= start[:, 1:]) & (line < start[:, 1:] + extent[:, 1:])
+    inside = rows[:, :, None] & columns[:, None, :] & chosen
+    filling = draw.uniform(-1, 1, 3, 1, 1)
+    return torch.where(inside[:, None], filling, images)

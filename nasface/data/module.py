@@ -1,0 +1,170 @@
+"""The LightningDataModule of every experiment: faces in, batches of tensors out, in an order that depends on (seed, step) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from nasface.data.augment import AugmentConfig, augment, normalise
+from nasface.data.face_set import FaceSet
+from nasface.errors import UserError
+
+
+class Batch(NamedTuple):
+    """Which faces make a batch, and the seed of their augmentation."""
+
+    indices: np.ndarray
+    seed: int
+
+
+class SeededBatches(Sampler[list[Batch]]):
+    """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain run sees.
+
+    The faces are one endless stream of shuffled passes over the set, cut into batches; micro-batch m of the stream goes to rank m % world, so
+    that a process which accumulates over `world` micro-batches sees in one step what `world` processes see together.
+
+    Args:
+        count: faces in the set.
+        batch_size: faces in a batch of one process.
+        steps: batches of one process in an epoch.
+        seed: of the order.
+        rank, world: this process and how many there are.
+    """
+
+    def __init__(self, count: int, batch_size: int, steps: int, seed: int, rank: int = 0, world: int = 1) -> None:
+        self.count, self.batch_size, self.steps = count, batch_size, steps
+        self.seed, self.rank, self.world = seed, rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+            micro = step * self.world + self.rank
+            yield [Batch(self._stream(micro * self.batch_size), self.seed * 1_000_003 + micro)]
+
+    def _stream(self, start: int) -> np.ndarray:
+        positions = np.arange(start, start + self.batch_size)
+        passes = positions // self.count
+        indices = np.empty(self.batch_size, dtype=np.int64)
+        for number in np.unique(passes):
+            order = np.random.default_rng([self.seed, int(number)]).permutation(self.count)
+            inside = passes == number
+            indices[inside] = order[positions[inside] % self.count]
+        return indices
+
+
+class _Faces(Dataset):
+    """Batches of one FaceSet; the sampler hands over whole batches."""
+
+    def __init__(self, faces: FaceSet) -> None:
+        self.faces = faces
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitems__(self, batches: list[Batch]) -> dict[str, Any]:
+        (batch,) = batches
+        faces, indices = self.faces, batch.indices
+        arrays = {"image": faces.images, "landmarks": faces.landmarks, "yaw": faces.yaw, "box": faces.box}
+        if faces.pose is not None and faces.coefficients is not None:
+            arrays |= {"pose": faces.pose, "coefficients": faces.coefficients}
+        tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(array[indices])) for name, array in arrays.items()}
+        return tensors | {"seed": batch.seed}
+
+
+class _InOrder(Sampler[list[Batch]]):
+    """Evaluation batches: every face once, in order."""
+
+    def __init__(self, count: int, batch_size: int) -> None:
+        self.count, self.batch_size = count, batch_size
+
+    def __len__(self) -> int:
+        return -(-self.count // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[Batch]]:
+        for start in range(0, self.count, self.batch_size):
+            yield [Batch(np.arange(start, min(start + self.batch_size, self.count)), 0)]
+
+
+class FaceDataModule(pl.LightningDataModule):
+    """Training, validation and test faces.
+
+    Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop pixels, yaw (B,) degrees and,
+    where the set has a morphable model, pose (B, 3, 4), coefficients (B, K) and flipped (B,) bool. Landmarks of training batches are the
+    un-augmented ones: targets are made from pose and coefficients.
+
+    Args:
+        train, val, test: the sets; all of the same image size.
+        batch_size: faces in a training batch.
+        steps_per_epoch: batches in an epoch.
+        seed: of order and augmentation.
+        augmentation: strengths.
+        eval_batch_size: faces in an evaluation batch.
+    """
+
+    def __init__(
+        self,
+        train: FaceSet,
+        val: FaceSet,
+        test: FaceSet | None,
+        batch_size: int,
+        steps_per_epoch: int,
+        seed: int,
+        augmentation: AugmentConfig,
+        eval_batch_size: int = 100,
+    ) -> None:
+        super().__init__()
+        for name, faces in (("training", train), ("validation", val)):
+            if len(faces) == 0:
+                raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
+        self.train, self.val, self.test = train, val, test
+        self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
+        self.augmentation, self.eval_batch_size = augmentation, eval_batch_size
+
+    def train_dataloader(self) -> DataLoader:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        batches = SeededBatches(len(self.train), self.batch_size, self.steps_per_epoch, self.seed, rank, world)
+        return _loader(self.train, batches)
+
+    def val_dataloader(self) -> DataLoader:
+        return _loader(self.val, _InOrder(len(self.val), self.eval_batch_size))
+
+    def test_dataloader(self) -> DataLoader:
+        if self.test is None:
+            raise UserError("this experiment has no test set: name one in its data settings")
+        return _loader(self.test, _InOrder(len(self.test), self.eval_batch_size))
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        training = self.trainer is not None and self.trainer.training
+        return prepare_batch(batch, self.augmentation if training else None)
+
+
+def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> dict[str, Tensor]:
+    """Normalise a batch's images and, where asked, augment it."""
+    batch = dict(batch)
+    seed, images = batch.pop("seed"), normalise(batch["image"])
+    if augmentation is None:
+        return batch | {"image": images, "flipped": torch.zeros(len(images), dtype=torch.bool, device=images.device)}
+    images, pose, flipped = augment(images, batch["pose"], augmentation, seed)
+    return batch | {"image": images, "pose": pose, "flipped": flipped}
+
+
+def _loader(faces: FaceSet, batches: Sampler[list[Batch]]) -> DataLoader:
+    # The sets lie in memory (or the page cache) and a batch is one fancy index: worker processes would only copy it.
+    return DataLoader(_Faces(faces), batch_sampler=batches, collate_fn=_same, num_workers=0)
+
+
+def _same(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch

@@ -1,0 +1,95 @@
+"""Building blocks of the multi-path networks: the HPM block and the change of scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class HPM(nn.Module):
+    """Hierarchical, parallel and multi-scale block: (B, C, H, W) -> (B, C, H, W).
+
+    Three pre-activated 3x3 convolutions in a row give C/2, C/4 and C/4 channels; their concatenation is added to the input.
+
+    Source: Bulat and Tzimiropoulos, "Binarized convolutional landmark localizers", and the block that the MONAS paper calls HPM (III-A).
+
+    Args:
+        channels: C, a multiple of 4.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        if channels % 4:
+            raise ValueError(f"an HPM block needs a multiple of 4 channels, not {channels}")
+        half, quarter = channels // 2, channels // 4
+        self.norm1, self.conv1 = nn.BatchNorm2d(channels), nn.Conv2d(channels, half, 3, padding=1, bias=False)
+        self.norm2, self.conv2 = nn.BatchNorm2d(half), nn.Conv2d(half, quarter, 3, padding=1, bias=False)
+        self.norm3, self.conv3 = nn.BatchNorm2d(quarter), nn.Conv2d(quarter, quarter, 3, padding=1, bias=False)
+
+    @property
+    def stages(self) -> tuple[tuple[nn.BatchNorm2d, nn.Conv2d], ...]:
+        """The three (norm, convolution) pairs in order."""
+        return (self.norm1, self.conv1), (self.norm2, self.conv2), (self.norm3, self.conv3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.conv1(F.relu(self.norm1(x)))
+        second = self.conv2(F.relu(self.norm2(first)))
+        third = self.conv3(F.relu(self.norm3(second)))
+        return x + torch.cat((first, second, third), 1)
+
+
+def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Tensor]:
+    """Apply `blocks[i]` to `inputs[i]` for all i in one chain of grouped convolutions, with batch statistics for each i on its own.
+
+    The inputs lie side by side in the channels, so batch norm's per-channel statistics are per-input statistics, and a group of the
+    convolution is one block. The same block may stand in several places. Running statistics are neither used nor changed: the result is
+    that of `block(x)` in training mode.
+
+    Args:
+        inputs: G tensors (B, C, H, W).
+        blocks: G blocks of C channels.
+    """
+    groups = len(blocks)
+    whole = torch.cat(list(inputs), 1) if groups > 1 else inputs[0]
+    current, parts = whole, []
+    for stage in zip(*(block.stages for block in blocks), strict=True):
+        weight, bias, kernel = (
+            torch.cat([norm.weight for norm, _ in stage]),
+            torch.cat([norm.bias for norm, _ in stage]),
+            torch.cat([conv.weight for _, conv in stage]),
+        )
+        current = F.relu(F.batch_norm(current, None, None, weight, bias, training=True))
+        current = F.conv2d(current, kernel, padding=1, groups=groups)
+        parts.append(current.chunk(groups, 1))
+    outputs = whole.chunk(groups, 1)
+    return [x + torch.cat(part, 1) for x, part in zip(outputs, zip(*parts, strict=True), strict=True)]
+
+
+class Resample(nn.Module):
+    """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * ratio, W * ratio).
+
+    A 1x1 convolution at the smaller of the two resolutions; average pooling on the way down, bilinear interpolation on the way up; nothing at
+    all where scale and width stay.
+
+    Args:
+        inputs: C_in.
+        outputs: C_out.
+        levels: scales upward (> 0, finer), downward (< 0, coarser), or 0; each is a factor of two.
+    """
+
+    def __init__(self, inputs: int, outputs: int, levels: int) -> None:
+        super().__init__()
+        self.levels = levels
+        plain = levels == 0 and inputs == outputs
+        self.project = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.levels < 0:
+            x = F.avg_pool2d(x, 2**-self.levels)
+        x = self.project(x)
+        if self.levels > 0:
+            x = F.interpolate(x, scale_factor=float(2**self.levels), mode="bilinear", align_corners=False)
+        return x

@@ -1,0 +1,116 @@
+"""What a network costs: parameters, multiply-adds, latency.
+
+A multiply-add (MAC) is one multiplication and addition of a convolution or linear layer: half of what torch's FlopCounterMode counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, MultipathConfig
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters, multiply-adds for one image, and median CPU latency of one image in milliseconds."""
+
+    parameters: int
+    macs: int
+    latency_ms: float
+
+
+def measure_cost(network: nn.Module, input_size: int, repeats: int = 30) -> Cost:
+    """Cost of a network that takes (1, 3, S, S); latency on one thread, warmed up, batch norm folded as in evaluation mode."""
+    network = network.eval()
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs=count_macs(network, input_size),
+        latency_ms=cpu_latency(network, input_size, repeats),
+    )
+
+
+def count_macs(network: nn.Module, input_size: int) -> int:
+    """Multiply-adds for one image by torch's own counter."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, input_size, input_size, device=next(network.parameters()).device))
+    return counter.get_total_flops() // 2
+
+
+def cpu_latency(network: nn.Module, input_size: int, repeats: int = 30, threads: int = 1) -> float:
+    """Median time of one image in milliseconds on `threads` CPU threads."""
+    network = network.cpu().eval()
+    image = torch.zeros(1, 3, input_size, input_size)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    times = []
+    try:
+        with torch.inference_mode():
+            for _ in range(repeats + 5):
+                start = time.perf_counter()
+                network(image)
+                times.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return 1000 * statistics.median(times[5:])
+
+
+def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
+    """Multiply-adds of every connection by operation code, for one image."""
+    finest = config.input_size // config.stem_stride
+    table: dict[Place, dict[int, int]] = {}
+    for gap in range(space.layers):
+        sources, targets = space.gap_shape(gap)
+        for source in range(sources):
+            for target in range(targets):
+                start = source if gap > 0 else space.scales - 1
+                end = target if gap < space.layers - 1 else space.scales - 1
+                table[gap, source, target] = _connection_macs(space, config.scale_widths(space), finest, start, end)
+    return table
+
+
+def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, start: int, end: int) -> dict[int, int]:
+    sides = [finest >> (space.scales - 1 - scale) for scale in (start, end)]
+    width = widths[start]
+    half, quarter = width // 2, width // 4
+    hpm = sides[0] ** 2 * 9 * (width * half + half * quarter + quarter * quarter)
+    plain = start == end
+    resample = 0 if plain else min(sides) ** 2 * width * widths[end]
+    return {IDENTITY: resample, HPM_BLOCK: resample + hpm}
+
+
+def head_macs(config: MultipathConfig, width: int) -> int:
+    """Multiply-adds of the head for one image."""
+    finest = config.input_size // config.stem_stride
+    factor = config.map_size // finest
+    return finest**2 * config.head_width * (9 * width + 3 * factor**2)
+
+
+def stem_macs(config: MultipathConfig, width: int) -> int:
+    """Multiply-adds of the stem for one image."""
+    side, inputs, total = config.input_size, 5, 0
+    for outputs in config.stem_widths(width):
+        side //= 2
+        total += side**2 * 9 * inputs * outputs
+        inputs = outputs
+    return total
+
+
+def architecture_macs(architecture: Architecture, config: MultipathConfig) -> int:
+    """Multiply-adds of a derived child for one image, from the table; equal to `count_macs` of the built network."""
+    space = architecture.space
+    table = connection_macs(space, config)
+    width = config.scale_widths(space)[-1]
+    connections = sum(
+        table[gap, source, target][operation] for gap, source, target, operation in architecture.canonical.connections()
+    )
+    return connections + stem_macs(config, width) + head_macs(config, width)

@@ -1,0 +1,278 @@
+"""The multi-path supernet and the child networks derived from it (MONAS, section III-A and Algorithm 1).
+
+Layers are counted from the stem: layer 0 is the stem (one node), layers 1..L-1 hold D nodes each, layer L is the output node. Gap g joins
+layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where the stem ends and the output node lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nasface.errors import UserError
+from nasface.nets.blocks import HPM, Resample, hpm_side_by_side
+from nasface.space.architecture import Architecture
+from nasface.space.space import OPERATIONS, MultipathSpace
+
+NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
+
+
+@dataclass(frozen=True)
+class MultipathConfig:
+    """Sizes of a multi-path network; the connections are the architecture's.
+
+    Attributes:
+        input_size: side of the square input image in pixels.
+        map_size: side of the UV position map that the head writes, in cells.
+        stem_stride: input pixels per cell of the finest scale (a power of two, at least 2).
+        width: channels of the finest scale, a multiple of 4; the next scales have 2, 3, ... times as many.
+        widths: channels of every scale, coarsest first, where they should be others.
+        head_width: channels between the output node and the map.
+    """
+
+    input_size: int = 64
+    map_size: int = 64
+    stem_stride: int = 4
+    width: int = 32
+    widths: list[int] | None = None
+    head_width: int = 64
+
+    def scale_widths(self, space: MultipathSpace) -> list[int]:
+        """Channels of every scale, coarsest first."""
+        return list(self.widths) if self.widths else [self.width * (space.scales - scale) for scale in range(space.scales)]
+
+    def stem_widths(self, width: int) -> list[int]:
+        """Channels after each stride-2 convolution of the stem."""
+        steps = self.stem_stride.bit_length() - 1
+        return [max(width >> (steps - 1 - step), min(16, width)) for step in range(steps)]
+
+    def check(self, space: MultipathSpace) -> None:
+        """Raise a UserError where these sizes cannot carry `space`."""
+        finest = self.input_size // self.stem_stride
+        widths = self.scale_widths(space)
+        if len(widths) != space.scales:
+            raise UserError(f"network.widths has {len(widths)} numbers but space {space.name!r} has {space.scales} scales: give one each")
+        if any(width < 4 or width % 4 for width in widths):
+            raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
+        if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):
+            raise UserError(f"network.stem_stride must be a power of two of at least 2, not {self.stem_stride}")
+        if self.input_size % (self.stem_stride * 2 ** (space.scales - 1)):
+            unit = self.stem_stride * 2 ** (space.scales - 1)
+            raise UserError(f"network.input_size {self.input_size} must be a multiple of {unit} (stem_stride * 2^(scales - 1))")
+        if self.map_size % finest:
+            raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
+
+
+class Stem(nn.Module):
+    """Image to the finest scale: 3x3 convolutions of stride 2, (B, 3, S, S) -> (B, width, S / stride, S / stride).
+
+    Two fixed channels of pixel coordinates join the image: a UV map holds absolute positions, which plain convolutions see only through padding.
+    """
+
+    def __init__(self, config: MultipathConfig, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 5
+        for outputs in config.stem_widths(width):
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+            inputs = outputs
+        self.layers = nn.Sequential(*layers)
+        line = torch.linspace(-1, 1, config.input_size)
+        self.register_buffer("coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy"))[None], persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(torch.cat((image, self.coordinates.expand(len(image), -1, -1, -1)), 1))
+
+
+class UVHead(nn.Module):
+    """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input side around its centre.
+
+    The map is a mean map (a buffer, the training set's mean) plus what the network adds. A learned bias per cell tells the cells apart; the
+    last convolution runs in float32 whatever the autocast, since bfloat16 would round positions to a quarter of a pixel.
+    """
+
+    def __init__(self, config: MultipathConfig, width: int) -> None:
+        super().__init__()
+        finest = config.input_size // config.stem_stride
+        self.factor = config.map_size // finest
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(width, config.head_width, 3, padding=1, bias=False)
+        self.cell_bias = nn.Parameter(torch.zeros(1, config.head_width, finest, finest))
+        self.norm2 = nn.BatchNorm2d(config.head_width)
+        self.conv2 = nn.Conv2d(config.head_width, 3 * self.factor**2, 1)
+        self.shuffle = nn.PixelShuffle(self.factor)
+        nn.init.zeros_(self.conv2.bias)
+        nn.init.normal_(self.conv2.weight, std=0.01)
+        self.register_buffer("mean_map", torch.zeros(1, 3, config.map_size, config.map_size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(torch.relu(self.norm1(x)))
+        with torch.autocast(x.device.type, enabled=False):
+            x = torch.relu(self.norm2(x.float() + self.cell_bias))
+            return self.shuffle(self.conv2(x)) + self.mean_map
+
+
+class Connection(nn.Module):
+    """One connection: an operation at the source's scale, then the change to the target's scale."""
+
+    def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool) -> None:
+        super().__init__()
+        self.hpm = HPM(inputs) if with_hpm else None
+        self.resample = Resample(inputs, outputs, levels)
+
+    def forward(self, x: Tensor, operation: int) -> Tensor:
+        return self.resample(self.hpm(x) if operation == HPM_BLOCK else x)
+
+
+class MultipathTrunk(nn.Module):
+    """Stem, head and a set of connections: what the supernet (all connections) and a child (its live ones) have in common.
+
+    The names of parameters are the same in both, so a child's state is a subset of its supernet's.
+    """
+
+    def __init__(self, space: MultipathSpace, config: MultipathConfig, hpm: dict[tuple[int, int, int], bool]) -> None:
+        super().__init__()
+        config.check(space)
+        self.space, self.config, self.widths = space, config, config.scale_widths(space)
+        self.stem = Stem(config, self.widths[-1])
+        self.connections = nn.ModuleDict(
+            {connection_name(*place): self._connection(*place, with_hpm) for place, with_hpm in hpm.items()}
+        )
+        self.head = UVHead(config, self.widths[-1])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module is not self.head.conv2:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if module.kernel_size == (3, 3) else "linear")
+
+    def _connection(self, gap: int, source: int, target: int, with_hpm: bool) -> Connection:
+        start, end = self.scale_of(gap, source), self.scale_of(gap + 1, target)
+        return Connection(self.widths[start], self.widths[end], end - start, with_hpm)
+
+    def scale_of(self, layer: int, node: int) -> int:
+        """Scale of a node; stem and output node lie at the finest."""
+        return node if 0 < layer < self.space.layers else self.space.scales - 1
+
+    def connection(self, gap: int, source: int, target: int) -> Connection:
+        return self.connections[connection_name(gap, source, target)]
+
+    def node(self, layer: int, target: int, inputs: Sequence[tuple[int, int, Tensor]]) -> Tensor:
+        """The sum of a node's incoming connections.
+
+        Args:
+            layer: 1..L, the node's layer.
+            target: the node.
+            inputs: (source node, operation code, source's features) in the order of the sources.
+        """
+        total: Tensor | None = None
+        for source, operation, features in inputs:
+            value = self.connection(layer - 1, source, target)(features, operation)
+            total = value if total is None else total + value
+        if total is None:
+            raise ValueError(f"node {target} of layer {layer} has no incoming connection")
+        return total
+
+    def set_mean_map(self, mean_map: Tensor) -> None:
+        """Set the map (3, M, M) around which the head regresses, in the head's units."""
+        self.head.mean_map.copy_(mean_map[None])
+
+
+def connection_name(gap: int, source: int, target: int) -> str:
+    return f"{gap}_{source}_{target}"
+
+
+def incoming(space: MultipathSpace, codes: Sequence[int] | np.ndarray) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """Yield every active node of a code as (layer, node, [(source, operation), ...]) in the order of computation."""
+    codes = np.asarray(codes)
+    for gap in range(space.layers):
+        block = codes[space.gap_slice(gap)].reshape(space.gap_shape(gap))
+        for target in range(block.shape[1]):
+            sources = [(int(source), int(block[source, target])) for source in np.flatnonzero(block[:, target])]
+            if sources:
+                yield gap + 1, target, sources
+
+
+class MultipathNetwork(MultipathTrunk):
+    """A child network: only the live connections of one architecture. (B, 3, S, S) -> UV map (B, 3, M, M) in the head's units."""
+
+    def __init__(self, architecture: Architecture, config: MultipathConfig) -> None:
+        space, codes = architecture.space, architecture.canonical.codes
+        live = {
+            (layer - 1, source, target): operation == HPM_BLOCK
+            for layer, target, sources in incoming(space, codes)
+            for source, operation in sources
+        }
+        super().__init__(space, config, live)
+        self.architecture = architecture.canonical
+        self._graph = list(incoming(space, codes))
+
+    def forward(self, image: Tensor) -> Tensor:
+        previous: dict[int, Tensor] = {0: self.stem(image)}
+        current: dict[int, Tensor] = {}
+        at = 1
+        for layer, target, sources in self._graph:
+            if layer != at:
+                previous, current, at = current, {}, layer
+            current[target] = self.node(layer, target, [(source, operation, previous[source]) for source, operation in sources])
+        return self.head(current[0])
+
+
+class Supernet(MultipathTrunk):
+    """All connections of a space, each with its HPM block; trained through K children at a time."""
+
+    def __init__(self, space: MultipathSpace, config: MultipathConfig) -> None:
+        places = {
+            (gap, source, target): True
+            for gap in range(space.layers)
+            for source in range(space.gap_shape(gap)[0])
+            for target in range(space.gap_shape(gap)[1])
+        }
+        super().__init__(space, config, places)
+
+    def forward(self, image: Tensor, codes: np.ndarray) -> Tensor:
+        """All children of a step in one routed pass on the same images.
+
+        Every connection runs once on the features of the children that take it; batch-norm statistics are each child's own. The result and the
+        gradients are those of the K children run one by one in training mode (the stem, which they share, runs once).
+
+        Args:
+            image: (B, 3, S, S).
+            codes: (K, connections) operations of the children; each must reach the output.
+
+        Returns:
+            (K, B, 3, M, M) UV maps in the head's units.
+        """
+        children = len(codes)
+        # Dead ends change neither the maps nor the gradients.
+        codes = np.stack([self.space.canonical(code) for code in codes])
+        stem = self.stem(image)
+        features: list[dict[int, Tensor]] = [{0: stem} for _ in range(children)]
+        for gap in range(self.space.layers):
+            blocks = codes[:, self.space.gap_slice(gap)].reshape(children, *self.space.gap_shape(gap))
+            features = self._routed_gap(gap, blocks, features)
+        return torch.stack([self.head(nodes[0]) for nodes in features])
+
+    def _routed_gap(self, gap: int, blocks: np.ndarray, features: list[dict[int, Tensor]]) -> list[dict[int, Tensor]]:
+        sums: list[dict[int, Tensor]] = [{} for _ in features]
+        for source in range(blocks.shape[1]):
+            taken = [(int(k), int(target)) for target, k in np.argwhere(blocks[:, source].T)]
+            hpm = [(k, target) for k, target in taken if blocks[k, source, target] == HPM_BLOCK]
+            values = {place: features[place[0]][source] for place in taken}
+            if hpm:
+                outputs = hpm_side_by_side(
+                    [values[place] for place in hpm], [self.connection(gap, source, target).hpm for _, target in hpm]
+                )
+                values.update(zip(hpm, outputs, strict=True))
+            for (k, target), value in values.items():
+                value = self.connection(gap, source, target).resample(value)
+                sums[k][target] = sums[k][target] + value if target in sums[k] else value
+        return sums
+
+    def child(self, architecture: Architecture) -> MultipathNetwork:
+        """The derived network with this supernet's weights; its batch-norm statistics are still to be calibrated."""
+        network = MultipathNetwork(architecture, self.config)
+        own = self.state_dict()
+        network.load_state_dict({name: own[name] for name in network.state_dict()})
+        return network

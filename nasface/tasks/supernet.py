@@ -1,0 +1,29 @@
+"""Supernet training: K child networks a step, one optimizer step (MONAS, Algorithm 1)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from nasface.nets.multipath import Supernet
+from nasface.space.sampling import PathSampler
+from nasface.tasks.uv import OptimizerConfig, UVModule, UVTarget
+
+
+class SupernetTask(UVModule):
+    """Trains a supernet on the children that a path sampler draws.
+
+    The children are a function of the sampler's seed and the optimizer step, so every rank, every micro-batch of an accumulated step and every
+    resumed run trains the same ones.
+    """
+
+    def __init__(
+        self, network: Supernet, sampler: PathSampler, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int
+    ) -> None:
+        super().__init__(uv, loss, optimizer, total_steps)
+        self.network, self.sampler = network, sampler
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        codes = self.sampler.sample(self.global_step)
+        loss = self.checked_loss(self.network(batch["image"], codes), self.target_units(batch))
+        self.log("supernet/loss", loss, prog_bar=True)
+        return loss
