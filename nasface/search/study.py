@@ -1,0 +1,387 @@
+"""The search loop and its store: every evaluation is in an Optuna study before the next one begins.
+
+Nothing but the study is needed to go on after a kill. A resume makes the strategy anew with the same settings, asks it,
+and tells it the recorded outcomes in order; then the search goes on as if it had never stopped. What can be lost is the
+one evaluation that was running.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nasface.errors import UserError
+from nasface.search.strategy import Outcome, Proposal, Strategy
+from nasface.space.architecture import Architecture
+
+Evaluate = Callable[[Proposal], Outcome]
+Progress = Callable[[int, int], None]
+
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One recorded evaluation.
+
+    Attributes:
+        number: 0-based, in the order of the search (trials that failed or were killed have none).
+        proposal: what was asked.
+        outcome: what was found.
+        seconds: wall time of the evaluation.
+        status: the strategy's `status()` right after it.
+        replayed: it comes from the store, not from this run.
+    """
+
+    number: int
+    proposal: Proposal
+    outcome: Outcome
+    seconds: float
+    status: Mapping[str, float]
+    replayed: bool
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.proposal.architecture
+
+
+Callback = Callable[[Evaluation, Strategy], None]
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A finished search.
+
+    Attributes:
+        name: of the study.
+        best: the member with the lowest complete penalty, and
+        penalty: its penalty in percent.
+        evaluations: all recorded ones, in order.
+        status: the strategy's last `status()`.
+    """
+
+    name: str
+    best: Architecture
+    penalty: float
+    evaluations: tuple[Evaluation, ...]
+    status: Mapping[str, float]
+
+    @property
+    def best_evaluation(self) -> Evaluation:
+        """The complete evaluation that found `best`."""
+        return next(e for e in self.evaluations if e.outcome.complete and e.architecture.digest == self.best.digest)
+
+    @property
+    def rejected(self) -> int:
+        """How many evaluations stopped early."""
+        return sum(not e.outcome.complete for e in self.evaluations)
+
+    @property
+    def replayed(self) -> int:
+        """How many evaluations come from earlier runs."""
+        return sum(e.replayed for e in self.evaluations)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all evaluations together, earlier runs included."""
+        return sum(e.seconds for e in self.evaluations)
+
+
+def run_study(
+    strategy: Strategy,
+    evaluate: Evaluate,
+    storage: str | Path,
+    name: str,
+    *,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    progress: Progress | None = None,
+    context: Mapping[str, Any] | None = None,
+) -> StudyResult:
+    """Run `strategy` to its end, recording every evaluation in the Optuna study `name`.
+
+    A trial's state is COMPLETE, or PRUNED where the evaluation stopped early; its value is the penalty (or the bound);
+    its user attributes are code, digest, reject_above, penalty, complete, details, seconds and status. A trial that a
+    kill left RUNNING is marked FAIL by the next run, and its member is evaluated again.
+
+    Args:
+        strategy: fresh, nothing asked yet.
+        evaluate: gives a proposal's outcome; lower is better.
+        storage: path of a journal file (made where absent; one search at a time writes to it), or a database URL such
+            as sqlite:///search.db.
+        name: of the study.
+        resume: go on with the study, if there is one; without it, a study that holds evaluations is refused.
+        callbacks: called as callback(evaluation, strategy) after each recorded evaluation, replayed ones included.
+        progress: called as progress(done, total) in the strategy's unit.
+        context: what else the outcomes depend on (checkpoint, data, evaluation settings), as JSON can hold it; kept
+            with the study and compared on resume.
+
+    Raises:
+        UserError: the study exists already, is of other settings, cannot be read or written, a penalty is not a finite
+            number, or no evaluation was complete.
+    """
+    if strategy.evaluations or strategy.best is not None:
+        raise ValueError("run_study needs a fresh strategy: a resume replays the record")
+    metadata = _metadata(strategy, context or {})
+    evaluations: list[Evaluation] = []
+
+    def done(evaluation: Evaluation) -> None:
+        evaluations.append(evaluation)
+        for callback in callbacks:
+            callback(evaluation, strategy)
+        if progress is not None:
+            progress(*strategy.progress)
+
+    with _open_storage(storage) as store:
+        with _storage_errors(storage):
+            study = _open_study(store, storage, name, metadata, resume)
+        for trial in _finished(study):
+            done(_replay(strategy, trial, len(evaluations), name))
+        while (proposal := strategy.ask()) is not None:
+            with _storage_errors(storage):
+                trial = _begin(study, proposal)
+            evaluation = _evaluate(study, trial, strategy, evaluate, proposal, len(evaluations))
+            with _storage_errors(storage):
+                _record(study, trial, evaluation)
+            done(evaluation)
+    if progress is not None:
+        progress(*strategy.progress)  # the iterations after the last evaluation needed none
+    if strategy.best is None:
+        raise UserError(f"search {name!r} ended without one complete evaluation: give it a larger budget")
+    best, penalty = strategy.best
+    return StudyResult(name, best, penalty, tuple(evaluations), strategy.status())
+
+
+# One evaluation ------------------------------------------------------------------------------------------------------
+
+
+def _begin(study: optuna.Study, proposal: Proposal) -> Trial:
+    trial = study.ask()
+    trial.set_user_attr("code", [int(code) for code in proposal.architecture.codes])
+    trial.set_user_attr("digest", proposal.architecture.digest)
+    trial.set_user_attr("reject_above", None if math.isinf(proposal.reject_above) else proposal.reject_above)
+    return trial
+
+
+def _evaluate(
+    study: optuna.Study, trial: Trial, strategy: Strategy, evaluate: Evaluate, proposal: Proposal, number: int
+) -> Evaluation:
+    try:
+        start = time.perf_counter()
+        outcome = evaluate(proposal)
+        seconds = time.perf_counter() - start
+        if not math.isfinite(outcome.penalty):
+            raise UserError(
+                f"the penalty of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged "
+                "supernet or a broken validation sample; once it is mended, go on with --resume"
+            )
+        outcome = Outcome(float(outcome.penalty), bool(outcome.complete), _plain(outcome.details))
+        strategy.tell(proposal, outcome)
+    except BaseException:
+        # Also on Ctrl-C: the trial is closed, the record stays resumable.
+        with suppress(Exception):
+            study.tell(trial, state=TrialState.FAIL)
+        raise
+    return Evaluation(number, proposal, outcome, seconds, strategy.status(), replayed=False)
+
+
+def _record(study: optuna.Study, trial: Trial, evaluation: Evaluation) -> None:
+    outcome = evaluation.outcome
+    # The trial's state comes last: until then it is RUNNING, so a kill in between leaves no half record that counts.
+    for key, value in (
+        ("penalty", outcome.penalty),
+        ("complete", outcome.complete),
+        ("details", dict(outcome.details)),
+        ("seconds", evaluation.seconds),
+        ("status", dict(evaluation.status)),
+    ):
+        trial.set_user_attr(key, value)
+    if outcome.complete:
+        study.tell(trial, outcome.penalty)
+    else:
+        trial.report(outcome.penalty, step=0)  # a pruned trial's value is its last report
+        study.tell(trial, state=TrialState.PRUNED)
+
+
+def _replay(strategy: Strategy, trial: FrozenTrial, number: int, name: str) -> Evaluation:
+    record = trial.user_attrs
+    missing = [key for key in ("digest", "penalty", "complete", "details", "seconds") if key not in record]
+    if missing:
+        raise UserError(
+            f"trial {trial.number} of study {name!r} has no {missing[0]!r}: it was not written by this search"
+        )
+    proposal = strategy.ask()
+    asked = "nothing more" if proposal is None else proposal.architecture.digest
+    if proposal is None or asked != record["digest"]:
+        raise UserError(
+            f"study {name!r} does not fit: trial {trial.number} is member {record['digest']}, but the search asks for "
+            f"{asked}; settings, seed or program changed, so take another run id"
+        )
+    outcome = Outcome(float(record["penalty"]), bool(record["complete"]), dict(record["details"]))
+    try:
+        strategy.tell(proposal, outcome)
+    except ValueError as error:
+        raise UserError(f"trial {trial.number} of study {name!r} does not fit: {error}; take another run id") from None
+    return Evaluation(number, proposal, outcome, float(record["seconds"]), strategy.status(), replayed=True)
+
+
+# The study -----------------------------------------------------------------------------------------------------------
+
+
+def _metadata(strategy: Strategy, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What the outcomes depend on; a space is its shape and density range, not its name."""
+    space = strategy.space
+    return _plain(
+        {
+            "strategy": strategy.name,
+            "settings": strategy.settings,
+            "space": {"layers": space.layers, "scales": space.scales, "connections": space.connections},
+            "context": dict(context),
+        }
+    )
+
+
+def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+    """As it will be read back from JSON: tuples and arrays are lists, numpy's numbers are Python's."""
+    return json.loads(json.dumps(dict(content), default=lambda value: value.tolist()))
+
+
+def _open_study(
+    store: BaseStorage, storage: str | Path, name: str, metadata: dict[str, Any], resume: bool
+) -> optuna.Study:
+    study = optuna.create_study(
+        storage=store,
+        study_name=name,
+        direction="minimize",
+        load_if_exists=True,
+        # The strategy proposes; Optuna's own sampler is never asked for a parameter.
+        sampler=optuna.samplers.RandomSampler(),
+        pruner=optuna.pruners.NopPruner(),
+    )
+    if _finished(study):
+        if not resume:
+            raise UserError(
+                f"study {name!r} in {storage} holds evaluations already: go on with --resume, or take another run id"
+            )
+        _check_metadata(name, study.user_attrs, metadata)
+    else:
+        for key, value in metadata.items():
+            study.set_user_attr(key, value)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    return study
+
+
+def _check_metadata(name: str, recorded: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    for key, value in metadata.items():
+        before = recorded.get(key)
+        if before == value:
+            continue
+        if isinstance(before, dict) and isinstance(value, dict):
+            inner = next(k for k in sorted({*before, *value}) if before.get(k) != value.get(k))
+            key, before, value = f"{key}.{inner}", before.get(inner), value.get(inner)
+        raise UserError(
+            f"study {name!r} was made with {key} = {before!r}, now it is {value!r}: restore it, or take another run id"
+        )
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    trials = study.get_trials(deepcopy=False, states=_FINISHED)
+    return sorted(trials, key=lambda trial: trial.number)
+
+
+# The storage ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open_storage(storage: str | Path) -> Iterator[BaseStorage]:
+    """Open a journal file (exclusively) or a database.
+
+    Raises:
+        UserError: it cannot be opened, is damaged, or another search is writing to it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines per trial would break the progress bar
+    if isinstance(storage, str) and "://" in storage:
+        try:
+            store = RDBStorage(storage)
+        except Exception as error:  # many drivers, many exceptions
+            raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
+        try:
+            yield store
+        finally:
+            store.remove_session()
+            store.engine.dispose()
+        return
+    # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
+    path = Path(storage).expanduser().absolute()
+    with _exclusive(path):
+        # No other search is alive here, so a lock that is still there was left by a kill.
+        Path(f"{path}.lock").unlink(missing_ok=True)
+        _mend_journal(path)
+        try:
+            store = JournalStorage(JournalFileBackend(str(path)))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
+            raise UserError(
+                f"{path} is not a journal of searches ({error!r}): restore it, or take another run id"
+            ) from None
+        yield store
+
+
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold the journal for this process; the kernel lets go of it however the process ends."""
+    with _storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("ab")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another search is writing to {path}: wait for it, or take another run id") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def _mend_journal(path: Path) -> None:
+    """Cut off a last line that a kill left incomplete; it was never part of the record.
+
+    Raises:
+        UserError: any other line is damaged.
+    """
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:whole].splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError:
+            raise UserError(f"line {number} of {path} is damaged: restore the file, or take another run id") from None
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+@contextmanager
+def _storage_errors(storage: str | Path) -> Iterator[None]:
+    """Turn a failing disk or database into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write the search's record {storage}: {error.strerror or error}; "
+            "free space or choose another place, then --resume"
+        ) from None
+    except optuna.exceptions.StorageInternalError as error:
+        raise UserError(f"the search's record {storage} failed: {error}; mend the database, then --resume") from None
