@@ -1,0 +1,127 @@
+"""Reading photographs, and keeping decoded face sets on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nasface.data.face_set import FaceSet, load_face_set, save_face_set
+from nasface.errors import UserError
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) as work proceeds."""
+
+_IN_MEMORY = 1 << 30  # bytes of decoded images beyond which they go to a file while a set is built
+
+
+def decode_image(path: str | Path) -> np.ndarray:
+    """An image file as (H, W, 3) uint8 RGB, in the orientation in which its pixels are stored.
+
+    A photograph that ends early is an error here, where OpenCV would return it with a grey remainder; an EXIF rotation
+    is ignored, since annotations refer to the stored pixels.
+
+    Raises:
+        UserError: the file is absent, truncated, or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise UserError(f"image {path} does not exist: restore it or take it off the list") from None
+    except UnidentifiedImageError:
+        raise UserError(f"image {path} does not decode (no known image format): restore it from its source") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"image {path} does not decode ({error}): restore it from its source") from None
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """A (H, W, 3) image at (size, size): area averages when shrinking, bilinear when enlarging."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = size <= min(image.shape[:2])
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def crop_square(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    """The (side, side, 3) square whose first pixel is (left, top); black where it leaves the image."""
+    height, width = image.shape[:2]
+    square = np.zeros((side, side, 3), dtype=image.dtype)
+    x0, x1 = max(left, 0), min(left + side, width)
+    y0, y1 = max(top, 0), min(top + side, height)
+    if x0 < x1 and y0 < y1:
+        square[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return square
+
+
+def fill_images(out: np.ndarray, make: Callable[[int], np.ndarray], progress: Progress | None = None) -> None:
+    """Set out[i] = make(i) for every i, on a few threads (decoders release the interpreter lock)."""
+    total = len(out)
+
+    def work(index: int) -> None:
+        out[index] = make(index)
+
+    workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        # Windows of bounded length: 630,000 pending futures would take more memory than the images of a small set, and
+        # a bad file should end the work soon.
+        for start in range(0, total, 1024):
+            for done, _ in enumerate(pool.map(work, range(start, min(start + 1024, total))), start + 1):
+                if progress is not None:
+                    progress(done, total)
+
+
+@contextmanager
+def image_buffer(count: int, size: int, folder: str | Path | None) -> Iterator[np.ndarray]:
+    """An uninitialised (count, size, size, 3) uint8 array; a large one lives in a temporary file in `folder`, if given.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    shape = (count, size, size, 3)
+    total = int(np.prod(shape))
+    if folder is None or total < _IN_MEMORY:
+        yield np.empty(shape, dtype=np.uint8)
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".images-") as stream:
+        try:
+            # Reserved first: writing to a mapped file on a full disk kills the process without a message.
+            os.posix_fallocate(stream.fileno(), 0, total)
+        except OSError as error:
+            raise UserError(f"{folder}: {total >> 20} MiB for decoded images: {error.strerror}; free space") from None
+        yield np.memmap(stream, dtype=np.uint8, mode="r+", shape=shape)
+
+
+def fingerprint(files: Iterable[Path], *settings: object) -> str:
+    """16 hex digits that change when one of the files (place, length, time of change) or a setting does."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for path in files:
+        state = path.stat()
+        digest.update(repr((str(path.resolve()), state.st_size, state.st_mtime_ns)).encode())
+    return digest.hexdigest()[:16]
+
+
+def cached_face_set(cache_dir: str | Path | None, name: str, build: Callable[[], FaceSet]) -> FaceSet:
+    """The face set kept as `cache_dir`/`name`, memory-mapped; built and kept first where it is absent or damaged.
+
+    Without a cache folder it is built in memory each time.
+    """
+    if cache_dir is None:
+        return build()
+    folder = Path(cache_dir) / name
+    if folder.is_dir():
+        try:
+            return load_face_set(folder)
+        except UserError:
+            pass  # A damaged copy of data that is at hand is no reason to stop: it is made anew.
+    save_face_set(folder, build())
+    return load_face_set(folder)
