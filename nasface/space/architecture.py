@@ -44,11 +44,13 @@ class Architecture:
         object.__setattr__(self, "codes", codes)
         if len(codes) != self.space.num_connections:
             raise UserError(
-                f"an architecture of {self.space.title} has {self.space.num_connections} connections, this one {len(codes)}"
+                f"an architecture of {self.space.title} has {self.space.num_connections} connections, "
+                f"this one has {len(codes)}"
             )
         if min(codes) < 0 or max(codes) >= len(OPERATIONS):
             raise UserError(
-                f"an architecture's codes are 0 to {len(OPERATIONS) - 1}, this one has {min(codes)} to {max(codes)}"
+                f"an architecture's codes are 0 to {len(OPERATIONS) - 1}, this one has {min(codes)} to {max(codes)}: "
+                "correct it"
             )
         if problem := self.space.find_problem(codes):
             raise UserError(f"the architecture is not connected: {problem}")

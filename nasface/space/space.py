@@ -4,7 +4,7 @@ members."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from nasface.errors import UserError
-from nasface.space import counting
+from nasface.space import counting, neighbours
 from nasface.space.architecture import OPERATIONS, Architecture
 
 __all__ = ["OPERATIONS", "SPACES", "MultipathSpace", "find_space", "load_space", "space_names"]
@@ -62,7 +62,8 @@ class MultipathSpace:
         object.__setattr__(self, "connections", (low, high))
         if self.count_members() == 0:
             raise UserError(
-                f"no network of {self.layers} layers and {self.scales} scales has {low} to {high} connections in every inner gap"
+                f"no network of {self.layers} layers and {self.scales} scales has {low} to {high} connections "
+                "in every inner gap: widen connections"
             )
 
     @property
@@ -181,6 +182,25 @@ class MultipathSpace:
         """A member drawn exactly uniformly."""
         return self.member(_random_below(rng, self.count_members()))
 
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """Every architecture that is one move away from the canonical form, each once, in a fixed order; the moves are
+        those of `nasface.space.neighbours`. From a member they lead to members."""
+        for codes in neighbours.neighbours(self, architecture.canonical.codes):
+            yield Architecture(self, codes)
+
+    def random_neighbour(self, architecture: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
+        """An architecture that is so many random moves away; canonical, never the same network, of a member a member.
+
+        The gap to change is drawn first and uniformly, so that every gap changes equally often.
+        """
+        start = codes = architecture.canonical.codes
+        done = 0
+        # Several moves can undo each other; one more then leads away again.
+        while done < moves or codes == start:
+            codes = neighbours.random_neighbour(self, codes, rng)
+            done += 1
+        return Architecture(self, codes)
+
     def _check_gap(self, gap: int) -> None:
         if not 0 <= gap < self.layers:
             raise IndexError(f"{self.title} has the gaps 0 to {self.layers - 1}, not {gap}")
@@ -211,7 +231,8 @@ def load_space(name_or_path: str | Path) -> MultipathSpace:
         path = SPACES / f"{text}.yaml"
     else:
         raise UserError(
-            f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} or give the path of a YAML file"
+            f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} "
+            "or give the path of a YAML file"
         )
     try:
         return _space_from(yaml.safe_load(path.read_text(encoding="utf-8")))

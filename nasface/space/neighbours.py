@@ -1,0 +1,219 @@
+"""Neighbours of a member: what one step of a search may change ("neighbor child network based on Eq. 7-8", MONAS,
+Algorithm 2).
+
+A move changes as little as keeps the code canonical, so that no connection ever disappears as a side effect:
+
+- operation: one connection changes its operation;
+- add, remove: one connection between two live nodes comes or goes;
+- move: a connection goes and another one of the same gap comes, with the operation of the first;
+- activate, deactivate: a node that is not live gets one connection in and one out; or one that has just these loses
+them. Either of the two is added
+  (removed), or is taken from (given to) another node of the same layer.
+
+Every move can be undone by a move. Nothing here makes an inner gap's number of connections leave the space's range;
+where it lies outside
+already (a preset may), moves that take it no further out are allowed, so that a search can start there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from nasface.space.space import MultipathSpace
+
+PRESENT = (1, 2)  # operations of a connection that is there
+Change = tuple[tuple[int, int], ...]  # (place in the code, new operation), ...
+
+
+def neighbours(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Every code that is one move away from a canonical one, each once, in a fixed order."""
+    gaps = _read_gaps(space, codes)
+    for gap in range(space.layers):
+        for kind in _GAP_MOVES:
+            for change in kind(space, gaps[gap]):
+                yield _apply(codes, change)
+    for layer in range(1, space.layers):
+        for kind in _NODE_MOVES:
+            for change in kind(space, gaps[layer - 1], gaps[layer]):
+                yield _apply(codes, change)
+
+
+def random_neighbour(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
+    """A random move: of a gap drawn uniformly, of a kind drawn uniformly among those that are possible there,
+    uniform within the kind.
+
+    Every gap can change: its connections always have another operation to take. A move of a node belongs to the gaps
+    on both of its sides.
+    """
+    gaps = _read_gaps(space, codes)
+    gap = int(rng.integers(space.layers))
+    nearby = [layer for layer in (gap, gap + 1) if 1 <= layer < space.layers]
+
+    def of_gap(kind: Callable[..., Iterator[Change]]) -> list[Change]:
+        return list(kind(space, gaps[gap]))
+
+    def of_nodes(kind: Callable[..., Iterator[Change]]) -> list[Change]:
+        return [change for layer in nearby for change in kind(space, gaps[layer - 1], gaps[layer])]
+
+    options = [(of_gap, kind) for kind in _GAP_MOVES] + [(of_nodes, kind) for kind in _NODE_MOVES]
+    for place in rng.permutation(len(options)):
+        find, kind = options[place]
+        if changes := find(kind):
+            return _apply(codes, changes[int(rng.integers(len(changes)))])
+    raise ValueError("the code has a gap without a connection: neighbours are defined for canonical codes")
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """One gap of a canonical code, ready for questions."""
+
+    start: int
+    sources: int
+    targets: int
+    operations: dict[tuple[int, int], int]  # of the connections that are present
+    out_degree: list[int]
+    in_degree: list[int]
+    can_add: bool
+    can_remove: bool
+
+    def place(self, source: int, target: int) -> int:
+        return self.start + source * self.targets + target
+
+    @property
+    def live_sources(self) -> list[int]:
+        return [source for source, degree in enumerate(self.out_degree) if degree]
+
+    @property
+    def live_targets(self) -> list[int]:
+        return [target for target, degree in enumerate(self.in_degree) if degree]
+
+    @property
+    def free(self) -> list[tuple[int, int]]:
+        """Pairs of live nodes that are not connected."""
+        return [pair for pair in product(self.live_sources, self.live_targets) if pair not in self.operations]
+
+
+def _read_gaps(space: MultipathSpace, codes: Sequence[int]) -> list[_Gap]:
+    low, high = space.connections or (0, space.scales**2)
+    found = []
+    for gap in range(space.layers):
+        sources, targets = space.gap_shape(gap)
+        where = space.gap_slice(gap)
+        operations = {divmod(place, targets): code for place, code in enumerate(codes[where]) if code}
+        out_degree, in_degree = [0] * sources, [0] * targets
+        for source, target in operations:
+            out_degree[source] += 1
+            in_degree[target] += 1
+        inner = 0 < gap < space.layers - 1
+        count = len(operations)
+        found.append(
+            _Gap(
+                where.start,
+                sources,
+                targets,
+                operations,
+                out_degree,
+                in_degree,
+                can_add=not inner or count < high,
+                can_remove=not inner or count > low,
+            )
+        )
+    return found
+
+
+def _apply(codes: Sequence[int], change: Change) -> tuple[int, ...]:
+    result = list(codes)
+    for place, operation in change:
+        result[place] = operation
+    return tuple(result)
+
+
+def _operation_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+    for pair, operation in gap.operations.items():
+        for other in PRESENT:
+            if other != operation:
+                yield ((gap.place(*pair), other),)
+
+
+def _add_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+    if gap.can_add:
+        for pair in gap.free:
+            for operation in PRESENT:
+                yield ((gap.place(*pair), operation),)
+
+
+def _remove_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+    if gap.can_remove:
+        for source, target in gap.operations:
+            if gap.out_degree[source] > 1 and gap.in_degree[target] > 1:
+                yield ((gap.place(source, target), 0),)
+
+
+def _shift_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+    free = gap.free
+    for (source, target), operation in gap.operations.items():
+        for other_source, other_target in free:
+            stays_live = gap.out_degree[source] > 1 or other_source == source
+            stays_fed = gap.in_degree[target] > 1 or other_target == target
+            if stays_live and stays_fed:
+                yield (gap.place(source, target), 0), (gap.place(other_source, other_target), operation)
+
+
+def _activate_moves(space: MultipathSpace, before: _Gap, after: _Gap) -> Iterator[Change]:
+    for node in range(space.scales):
+        if before.in_degree[node] == 0:
+            yield from (a + b for a, b in product(_new_inputs(before, node), list(_new_outputs(after, node))))
+
+
+def _new_inputs(gap: _Gap, node: int) -> Iterator[Change]:
+    if gap.can_add:
+        for source, operation in product(gap.live_sources, PRESENT):
+            yield ((gap.place(source, node), operation),)
+    for (source, target), operation in gap.operations.items():
+        if gap.in_degree[target] > 1:
+            yield (gap.place(source, target), 0), (gap.place(source, node), operation)
+
+
+def _new_outputs(gap: _Gap, node: int) -> Iterator[Change]:
+    if gap.can_add:
+        for target, operation in product(gap.live_targets, PRESENT):
+            yield ((gap.place(node, target), operation),)
+    for (source, target), operation in gap.operations.items():
+        if gap.out_degree[source] > 1:
+            yield (gap.place(source, target), 0), (gap.place(node, target), operation)
+
+
+def _deactivate_moves(space: MultipathSpace, before: _Gap, after: _Gap) -> Iterator[Change]:
+    for node in range(space.scales):
+        if before.in_degree[node] == after.out_degree[node] == 1:
+            yield from (a + b for a, b in product(_lost_inputs(before, node), list(_lost_outputs(after, node))))
+
+
+def _lost_inputs(gap: _Gap, node: int) -> Iterator[Change]:
+    (source,) = [source for source, target in gap.operations if target == node]
+    place, operation = gap.place(source, node), gap.operations[source, node]
+    if gap.can_remove and gap.out_degree[source] > 1:
+        yield ((place, 0),)
+    for target in gap.live_targets:
+        if (source, target) not in gap.operations:
+            yield (place, 0), (gap.place(source, target), operation)
+
+
+def _lost_outputs(gap: _Gap, node: int) -> Iterator[Change]:
+    (target,) = [target for source, target in gap.operations if source == node]
+    place, operation = gap.place(node, target), gap.operations[node, target]
+    if gap.can_remove and gap.in_degree[target] > 1:
+        yield ((place, 0),)
+    for source in gap.live_sources:
+        if (source, target) not in gap.operations:
+            yield (place, 0), (gap.place(source, target), operation)
+
+
+_GAP_MOVES = (_operation_moves, _add_moves, _remove_moves, _shift_moves)
+_NODE_MOVES = (_activate_moves, _deactivate_moves)
