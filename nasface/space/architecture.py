@@ -156,8 +156,7 @@ def load_record(path: str | Path, space: MultipathSpace | None = None) -> Record
     Args:
         path: the file.
         space: the space that the architecture must belong to; without it the file's own (a known space of that name
-            and size, else an
-            unrestricted one).
+            and size, else an unrestricted one).
 
     Raises:
         UserError: the file is absent, unreadable or malformed, its code is not valid, or it belongs to another space.

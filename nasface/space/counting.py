@@ -1,11 +1,9 @@
 """Exact counting and ranking of the members of a multi-path space, in Python integers.
 
 The canonical members of a space with L gaps and D scales are walks over sets of live nodes: every live node of a
-layer has a connection from a live
-node of the layer before and one to a live node of the layer after. How a gap between two live sets can be filled
-depends only on their sizes, so that
-a dynamic programme over sizes counts the members, and reading it backwards turns a number into a member (and a
-uniform number into a uniform member).
+layer has a connection from a live node of the layer before and one to a live node of the layer after. How a gap
+between two live sets can be filled depends only on their sizes, so that a dynamic programme over sizes counts the
+members, and reading it backwards turns a number into a member (and a uniform number into a uniform member).
 """
 
 from __future__ import annotations
@@ -57,8 +55,8 @@ def gap_members(sources: int, targets: int, connections: Range | None) -> int:
 
 @lru_cache(maxsize=64)
 def completions(layers: int, scales: int, connections: Range | None) -> tuple[tuple[int, ...], ...]:
-    """completions[g][a]: number of ways to fill the gaps g..L-1 when a given set of `a` sources of gap g is live (g
-    = 1..L-1; a = 1..D)."""
+    """completions[g][a]: number of ways to fill the gaps g..L-1 when a given set of `a` sources of gap g is live (g =
+    1..L-1; a = 1..D)."""
     table = [tuple(0 if a == 0 else OPERATION_CHOICES**a for a in range(scales + 1))]
     for _ in range(layers - 2):
         later = table[-1]
@@ -84,9 +82,8 @@ def count_valid(layers: int, scales: int, connections: Range | None = None) -> i
     """Number of codes that satisfy Eq. 8 and reach the output, whose canonical form is within the range.
 
     The state is (active, live): nodes that are reached, and those of them that also reach the output. From a active,
-    v live to b active, v' live:
-    the live parts cover each other, and each of the b - v' dead ends takes at least one connection from any of the a
-    active sources.
+    v live to b active, v' live: the live parts cover each other, and each of the b - v' dead ends takes at least one
+    connection from any of the a active sources.
     """
     sizes = range(1, scales + 1)
     ways = {(a, v): comb(scales, a) * OPERATION_CHOICES**a * comb(a, v) for a in sizes for v in range(1, a + 1)}
@@ -105,13 +102,12 @@ def member(index: int, layers: int, scales: int, connections: Range | None) -> l
     """The canonical member of rank `index`: a bijection from range(count_canonical(...)) onto the members' flat
     codes."""
     table = completions(layers, scales, connections)
-    index, rest = _first_block(index, layers, scales, connections)
-    count, ways = rest
+    index, (count, ways) = _first_block(index, layers, scales, connections)
     choice, index = divmod(index, ways)
     subset, operations = divmod(choice, OPERATION_CHOICES**count)
     live = _subsets(scales, count)[subset]
     codes = [0] * scales
-    _write(codes, [(node) for node in live], operations)
+    _write(codes, list(live), operations)
     for gap in range(1, layers - 1):
         limits, blocks = _blocks(len(live), scales, connections, table[gap + 1])
         position = bisect_right(limits, index)

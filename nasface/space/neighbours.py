@@ -11,8 +11,8 @@ them. Either of the two is added
   (removed), or is taken from (given to) another node of the same layer.
 
 Every move can be undone by a move. Nothing here makes an inner gap's number of connections leave the space's range;
-where it lies outside
-already (a preset may), moves that take it no further out are allowed, so that a search can start there.
+where it lies outside already (a preset may), moves that take it no further out are allowed, so that a search can
+start there.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def neighbours(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[in
 
 
 def random_neighbour(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
-    """A random move: of a gap drawn uniformly, of a kind drawn uniformly among those that are possible there,
-    uniform within the kind.
+    """A random move: of a gap drawn uniformly, of a kind drawn uniformly among those that are possible there, uniform
+    within the kind.
 
     Every gap can change: its connections always have another operation to take. A move of a node belongs to the gaps
     on both of its sides.

@@ -31,8 +31,7 @@ def prnet(space: MultipathSpace) -> Architecture:
 
 def hourglass(space: MultipathSpace) -> Architecture:
     """One hourglass (Newell et al., ECCV 2016): the way of `prnet`, and at every scale that it leaves a skip (one
-    HPM, then
-    identity) that joins it where it comes back to that scale."""
+    HPM, then identity) that joins it where it comes back to that scale."""
     gaps = _empty(space)
     way = _down_and_up(space)
     for scale in range(min(way) + 1, space.scales):
@@ -48,8 +47,7 @@ def hrnet(space: MultipathSpace) -> Architecture:
     every stage.
 
     Within a stage all streams exchange (HPM in a stream, identity between streams); between stages each goes on, and
-    a new one
-    comes from the coarsest. In the end all are fused at the finest scale.
+    a new one comes from the coarsest. In the end all are fused at the finest scale.
     """
     gaps = _empty(space)
     nodes = space.layers - 1

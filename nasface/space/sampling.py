@@ -1,8 +1,8 @@
 """Path samplers: which child networks of the supernet one training step sees.
 
 `MNUS` is multi-path networks unbiased sampling (MONAS, Algorithm 1, Eq. 5-8, Fig. 2); `UniformPaths` is the baseline
-without its constraints.
-A sampler is a pure function of (seed, step): every process, and every run that resumes, sees the same children.
+without its constraints. A sampler is a pure function of (seed, step): every process, and every run that resumes, sees
+the same children.
 """
 
 from __future__ import annotations
@@ -65,14 +65,12 @@ class MNUS:
     """Multi-path networks unbiased sampling.
 
     Within a gap every connection is taken by the same number r of the K children (Eq. 7), the children's numbers of
-    connections in the gap differ by
-    at most one, no child takes a connection whose source is inactive in it (Eq. 8), and every child reaches the
-    output. Over every window of
-    as many draws of a connection as there are operations, each operation is drawn once.
+    connections in the gap differ by at most one, no child takes a connection whose source is inactive in it (Eq. 8),
+    and every child reaches the output. Over every window of as many draws of a connection as there are operations,
+    each operation is drawn once.
 
     r of the inner gaps is drawn per step from `repeats`, so that supernet training meets several densities: a block
-    of len(repeats) steps
-    uses each of them once. The outer gaps follow from it:
+    of len(repeats) steps uses each of them once. The outer gaps follow from it:
 
     - first gap: `first_repeats`, or half of the children and at least r + 1 (Fig. 2: 2 of K = 4), so that the next
     gap is free to vary; more
@@ -186,8 +184,7 @@ class MNUS:
 
     def _deal_operations(self, taken: np.ndarray, step: int, rng: np.random.Generator) -> np.ndarray:
         """Codes (K, connections) for the taken connections (bool, same shape): the next operations of each
-        connection's windows, dealt
-        to the children that take it in random order."""
+        connection's windows, dealt to the children that take it in random order."""
         before = np.array(self.draws_before(step), dtype=np.int64)[self._gap_of_connection]
         turn = np.where(taken, rng.random(taken.shape), 2.0).argsort(axis=0).argsort(axis=0)
         window, place = np.divmod(before + turn, CHOICES)
@@ -231,12 +228,10 @@ def _sample_topology(space: MultipathSpace, children: int, plan: Sequence[int], 
     """The children that take each connection, gap after gap.
 
     Where r D >= K, any draw of an inner gap can be followed: let z[k, t] be the number of child k's connections to
-    target t.
-    It adds up to r D over the children and is at most D, so that the next gap can let child k take z[k, t]
-    connections from t;
-    and z / D is a fractional solution for the last gap, hence there is a whole one (Hall). Elsewhere, and after the
-    first gap,
-    a draw can end where the next gap cannot be completed: then all is drawn again, which keeps the law symmetric.
+    target t. It adds up to r D over the children and is at most D, so that the next gap can let child k take z[k, t]
+    connections from t; and z / D is a fractional solution for the last gap, hence there is a whole one (Hall).
+    Elsewhere, and after the first gap, a draw can end where the next gap cannot be completed: then all is drawn
+    again, which keeps the law symmetric.
     """
     for _ in range(MAX_DRAWS):
         holders: list[int] = []
@@ -254,7 +249,8 @@ def _sample_topology(space: MultipathSpace, children: int, plan: Sequence[int], 
 
 
 def _draw_gap(active: list[int], targets: int, children: int, repeats: int, draws: _Draws) -> list[int] | None:
-    """Give every connection of a gap to `repeats` children in which its source is active; None when that is impossible.
+    """Give every connection of a gap to `repeats` children in which its source is active; None when that is
+    impossible.
 
     active[s]: the children in which source s is active. The children's numbers of connections differ by at most one.
     """
@@ -315,8 +311,8 @@ def _pick(candidates: int, room: list[int], draws: _Draws) -> int:
 
 
 def _augment(connection: int, allowed: list[int], holders: list[int], with_room: int, draws: _Draws) -> int:
-    """Make place for a connection along an augmenting path of a bipartite flow; returns the child that loses room,
-    or -1 when there is no path."""
+    """Make place for a connection along an augmenting path of a bipartite flow; returns the child that loses room, or
+    -1 when there is no path."""
     came: dict[
         int, tuple[int, int]
     ] = {}  # child -> (connection it would take, child it would take it from, -1 for the new one)

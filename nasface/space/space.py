@@ -28,10 +28,9 @@ class MultipathSpace:
     """L gaps of connections over D scales.
 
     Gap 0 joins the stem to the D nodes of layer 1, each of the gaps 1..L-2 joins all D nodes of a layer to all D
-    nodes of the next, and gap L-1 joins
-    the D nodes of layer L-1 to the output node, which has the finest scale. Scale 0 is the coarsest, D-1 the finest.
-    A *code* gives every connection an operation; a *member* is a canonical code whose inner gaps hold an allowed
-    number of connections.
+    nodes of the next, and gap L-1 joins the D nodes of layer L-1 to the output node, which has the finest scale.
+    Scale 0 is the coarsest, D-1 the finest. A *code* gives every connection an operation; a *member* is a canonical
+    code whose inner gaps hold an allowed number of connections.
 
     Attributes:
         name: what files and tables call the space.
@@ -145,8 +144,8 @@ class MultipathSpace:
         return np.concatenate(live[::-1], axis=-1)
 
     def canonical(self, codes: Sequence[int]) -> tuple[int, ...]:
-        """The code without the connections that do not lie on a path from the stem to the output (all zero when
-        there is no such path)."""
+        """The code without the connections that do not lie on a path from the stem to the output (all zero when there
+        is no such path)."""
         values = np.asarray(codes)
         return tuple(np.where(self.live_connections(values), values, 0).tolist())
 
@@ -183,8 +182,8 @@ class MultipathSpace:
         return self.member(_random_below(rng, self.count_members()))
 
     def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
-        """Every architecture that is one move away from the canonical form, each once, in a fixed order; the moves are
-        those of `nasface.space.neighbours`. From a member they lead to members."""
+        """Every architecture that is one move away from the canonical form, each once, in a fixed order; the moves
+        are those of `nasface.space.neighbours`. From a member they lead to members."""
         for codes in neighbours.neighbours(self, architecture.canonical.codes):
             yield Architecture(self, codes)
 
