@@ -13,15 +13,16 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from nasface.errors import UserError
 from nasface.search.strategy import Outcome, Proposal, Strategy
@@ -38,7 +39,7 @@ class Evaluation:
     """One recorded evaluation.
 
     Attributes:
-        number: 0-based, in the order of the search (trials that failed or were killed have none).
+        number: 0-based, in the order of the search.
         proposal: what was asked.
         outcome: what was found.
         seconds: wall time of the evaluation.
@@ -113,9 +114,9 @@ def run_study(
 ) -> StudyResult:
     """Run `strategy` to its end, recording every evaluation in the Optuna study `name`.
 
-    A trial's state is COMPLETE, or PRUNED where the evaluation stopped early; its value is the penalty (or the bound);
-    its user attributes are code, digest, reject_above, penalty, complete, details, seconds and status. A trial that a
-    kill left RUNNING is marked FAIL by the next run, and its member is evaluated again.
+    An evaluation is one trial, written at once when it has ended. Its state is COMPLETE, or PRUNED where it stopped
+    early; its value is the penalty (or the bound); its user attributes are code, digest, reject_above, penalty,
+    complete, details, seconds and status.
 
     Args:
         strategy: fresh, nothing asked yet.
@@ -151,11 +152,9 @@ def run_study(
         for trial in _finished(study):
             done(_replay(strategy, trial, len(evaluations), name))
         while (proposal := strategy.ask()) is not None:
+            evaluation = _evaluate(strategy, evaluate, proposal, len(evaluations))
             with _storage_errors(storage):
-                trial = _begin(study, proposal)
-            evaluation = _evaluate(study, trial, strategy, evaluate, proposal, len(evaluations))
-            with _storage_errors(storage):
-                _record(study, trial, evaluation)
+                _record(study, evaluation)
             done(evaluation)
     if progress is not None:
         progress(*strategy.progress)  # the iterations after the last evaluation needed none
@@ -168,52 +167,37 @@ def run_study(
 # One evaluation ------------------------------------------------------------------------------------------------------
 
 
-def _begin(study: optuna.Study, proposal: Proposal) -> Trial:
-    trial = study.ask()
-    trial.set_user_attr("code", [int(code) for code in proposal.architecture.codes])
-    trial.set_user_attr("digest", proposal.architecture.digest)
-    trial.set_user_attr("reject_above", None if math.isinf(proposal.reject_above) else proposal.reject_above)
-    return trial
-
-
-def _evaluate(
-    study: optuna.Study, trial: Trial, strategy: Strategy, evaluate: Evaluate, proposal: Proposal, number: int
-) -> Evaluation:
-    try:
-        start = time.perf_counter()
-        outcome = evaluate(proposal)
-        seconds = time.perf_counter() - start
-        if not math.isfinite(outcome.penalty):
-            raise UserError(
-                f"the penalty of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged "
-                "supernet or a broken validation sample; once it is mended, go on with --resume"
-            )
-        outcome = Outcome(float(outcome.penalty), bool(outcome.complete), _plain(outcome.details))
-        strategy.tell(proposal, outcome)
-    except BaseException:
-        # Also on Ctrl-C: the trial is closed, the record stays resumable.
-        with suppress(Exception):
-            study.tell(trial, state=TrialState.FAIL)
-        raise
+def _evaluate(strategy: Strategy, evaluate: Evaluate, proposal: Proposal, number: int) -> Evaluation:
+    start = time.perf_counter()
+    outcome = evaluate(proposal)
+    seconds = time.perf_counter() - start
+    if not math.isfinite(outcome.penalty):
+        raise UserError(
+            f"the penalty of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged supernet "
+            "or a broken validation sample; once it is mended, go on with --resume"
+        )
+    outcome = Outcome(float(outcome.penalty), bool(outcome.complete), _plain(outcome.details))
+    strategy.tell(proposal, outcome)
     return Evaluation(number, proposal, outcome, seconds, strategy.status(), replayed=False)
 
 
-def _record(study: optuna.Study, trial: Trial, evaluation: Evaluation) -> None:
-    outcome = evaluation.outcome
-    # The trial's state comes last: until then it is RUNNING, so a kill in between leaves no half record that counts.
-    for key, value in (
-        ("penalty", outcome.penalty),
-        ("complete", outcome.complete),
-        ("details", dict(outcome.details)),
-        ("seconds", evaluation.seconds),
-        ("status", dict(evaluation.status)),
-    ):
-        trial.set_user_attr(key, value)
-    if outcome.complete:
-        study.tell(trial, outcome.penalty)
-    else:
-        trial.report(outcome.penalty, step=0)  # a pruned trial's value is its last report
-        study.tell(trial, state=TrialState.PRUNED)
+def _record(study: optuna.Study, evaluation: Evaluation) -> None:
+    """Add one finished trial: a single write, so that a kill leaves the whole record or none."""
+    proposal, outcome = evaluation.proposal, evaluation.outcome
+    attributes = {
+        "code": proposal.architecture.digits,
+        "digest": proposal.architecture.digest,
+        "reject_above": None if math.isinf(proposal.reject_above) else proposal.reject_above,
+        "penalty": outcome.penalty,
+        "complete": outcome.complete,
+        "details": outcome.details,
+        "seconds": evaluation.seconds,
+        "status": dict(evaluation.status),
+    }
+    state = TrialState.COMPLETE if outcome.complete else TrialState.PRUNED
+    trial = optuna.trial.create_trial(state=state, value=outcome.penalty, user_attrs=attributes)
+    trial.datetime_start = datetime.now() - timedelta(seconds=evaluation.seconds)
+    study.add_trial(trial)
 
 
 def _replay(strategy: Strategy, trial: FrozenTrial, number: int, name: str) -> Evaluation:
@@ -262,15 +246,12 @@ def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
 def _open_study(
     store: BaseStorage, storage: str | Path, name: str, metadata: dict[str, Any], resume: bool
 ) -> optuna.Study:
-    study = optuna.create_study(
-        storage=store,
-        study_name=name,
-        direction="minimize",
-        load_if_exists=True,
-        # The strategy proposes; Optuna's own sampler is never asked for a parameter.
-        sampler=optuna.samplers.RandomSampler(),
-        pruner=optuna.pruners.NopPruner(),
-    )
+    # The strategy proposes; Optuna's own sampler and pruner are never asked.
+    idle = {"sampler": optuna.samplers.RandomSampler(), "pruner": optuna.pruners.NopPruner()}
+    try:
+        study = optuna.load_study(study_name=name, storage=store, **idle)
+    except KeyError:
+        study = optuna.create_study(study_name=name, storage=store, direction="minimize", **idle)
     if _finished(study):
         if not resume:
             raise UserError(
@@ -280,8 +261,6 @@ def _open_study(
     else:
         for key, value in metadata.items():
             study.set_user_attr(key, value)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
     return study
 
 

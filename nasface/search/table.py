@@ -53,6 +53,7 @@ class TableEvaluator:
         self._linear = rng.normal(size=(count, _OPERATIONS)) / np.sqrt(count)
         self._pairs = rng.integers(count, size=(2 * count, 2))
         self._pair_weights = rng.normal(size=(2 * count, _OPERATIONS, _OPERATIONS)) / np.sqrt(2 * count)
+        self._difficulty = np.linspace(1.8, 0.2, chunks)
         self._chunk_weights = rng.normal(size=(chunks, count, _OPERATIONS)) / np.sqrt(count)
 
     def penalty(self, architecture: Architecture) -> float:
@@ -86,9 +87,9 @@ class TableEvaluator:
         density = float(np.mean(codes > 0))
         raw = self._linear[rows, codes].sum() + self._pair_weights[np.arange(len(first)), first, second].sum()
         raw += 4.0 * (density - 0.5) ** 2
-        level = 3.0 + 6.0 / (1.0 + np.exp(-raw))
+        level = 3.0 + 6.0 / (1.0 + np.exp(-2.0 * raw))
         wobble = np.tanh(self._chunk_weights[:, rows, codes].sum(axis=1))
-        return level * (1.0 + 0.3 * wobble)
+        return level * self._difficulty * (1.0 + 0.2 * wobble)
 
 
 def _running_mean(portions: np.ndarray) -> list[float]:

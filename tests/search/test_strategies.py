@@ -19,7 +19,7 @@ from nasface.space.space import MultipathSpace
 SPACE = MultipathSpace("toy", 5, 3, (2, 6))
 TINY = MultipathSpace("tiny", 2, 2)  # 24 members: both scales 2^4, one of them twice 2^2
 # Short runs; a strategy that is not named here runs with its defaults.
-SHORT: dict[str, dict[str, Any]] = {"samos": {"iterations": 60}, "random": {"evaluations": 40}}
+SHORT: dict[str, dict[str, Any]] = {"samos": {"iterations": 60, "temperature": 1.0}, "random": {"evaluations": 40}}
 
 every_strategy = pytest.mark.parametrize("name", strategy_names())
 
