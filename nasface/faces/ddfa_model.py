@@ -358,7 +358,7 @@ def _read_grid(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_text(path: Path, modes: int) -> np.ndarray:
     try:
-        values = np.loadtxt(_existing(path), dtype=np.float64).reshape(NUM_LANDMARKS, 3, modes)
+        values = np.array(_existing(path).read_text().split(), dtype=np.float64).reshape(NUM_LANDMARKS, 3, modes)
     except (ValueError, OSError):
         values = None
     if values is None or not np.isfinite(values).all():
