@@ -40,7 +40,7 @@ class MultipathSpace:
             any number.
 
     Raises:
-        UserError: a value is out of range, or the space would be empty.
+        UserError: a value is out of range (a range of connections within 1..D^2 always leaves members).
     """
 
     name: str
@@ -59,11 +59,6 @@ class MultipathSpace:
         _check_integer("the least number of connections", low, 1, self.scales**2)
         _check_integer("the greatest number of connections", high, low, self.scales**2)
         object.__setattr__(self, "connections", (low, high))
-        if self.count_members() == 0:
-            raise UserError(
-                f"no network of {self.layers} layers and {self.scales} scales has {low} to {high} connections "
-                "in every inner gap: widen connections"
-            )
 
     @property
     def title(self) -> str:
