@@ -1,0 +1,116 @@
+"""What a running search shows: curves in a Lightning logger (W&B's above all) and a progress bar."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nasface.metrics.aflw2000 import YAW_BINS
+from nasface.search.strategy import Strategy
+from nasface.search.study import Evaluation
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+    from nasface.space.architecture import Architecture
+
+_BIN_NAMES = tuple(name.strip("[]").replace(",", "-") for name in YAW_BINS)  # 0-30, 30-60, 60-90
+
+
+class SearchLog:
+    """A callback of `run_study`: logs every evaluation, with its number as the step.
+
+    search/penalty, search/nme_0-30 (and so on, search/nme_all) of complete evaluations; search/bound of stopped ones;
+    search/seconds, search/stopped_early (0 or 1), search/saved; and all that the strategy's status holds, such as
+    search/incumbent, search/temperature, search/acceptance and search/evaluations. A W&B logger also gets the drawing
+    of each new incumbent. Replayed evaluations are logged too, so that a resumed search's curves are whole.
+
+    Args:
+        logger: any Lightning logger.
+    """
+
+    def __init__(self, logger: Logger) -> None:
+        self.logger = logger
+        self._drawn: str | None = None
+
+    def __call__(self, evaluation: Evaluation, strategy: Strategy) -> None:
+        self.logger.log_metrics(search_metrics(evaluation), step=evaluation.number)
+        # One drawing for all the incumbents of a replay: the last one.
+        if strategy.best is not None and not evaluation.replayed and strategy.best[0].digest != self._drawn:
+            self._drawn = strategy.best[0].digest
+            self._draw(strategy.best[0], strategy.best[1], evaluation.number)
+
+    def _draw(self, architecture: Architecture, penalty: float, step: int) -> None:
+        # Both are slow to import, and tests of strategies need neither.
+        from pytorch_lightning.loggers import WandbLogger
+
+        if isinstance(self.logger, WandbLogger):
+            caption = f"{architecture.digest}: {penalty:.3f} %"
+            self.logger.log_image("search/architecture", [_image(architecture)], step=step, caption=[caption])
+
+
+def search_metrics(evaluation: Evaluation) -> dict[str, float]:
+    """The finite figures of an evaluation under the names that `SearchLog` lists."""
+    outcome = evaluation.outcome
+    details = outcome.details
+    metrics: dict[str, Any] = {
+        "penalty" if outcome.complete else "bound": outcome.penalty,
+        "seconds": evaluation.seconds,
+        "stopped_early": float(not outcome.complete),
+        "saved": details.get("saved"),
+        "nme_all": details.get("nme_all"),
+    }
+    bins: Sequence[float | None] = details.get("nme", ())
+    metrics |= {f"nme_{name}": value for name, value in zip(_BIN_NAMES, bins, strict=False)}
+    metrics |= evaluation.status
+    return {f"search/{key}": float(value) for key, value in metrics.items() if _is_finite(value)}
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _image(architecture: Architecture) -> Any:
+    from PIL import Image
+
+    from nasface.report.drawing import draw_architecture
+
+    stream = io.BytesIO()
+    draw_architecture(architecture).savefig(stream, format="png", dpi=100)
+    return Image.open(stream)
+
+
+class SearchProgress:
+    """A bar over the search's iterations with the time left and the incumbent's penalty.
+
+        with SearchProgress("searching", strategy.progress[1]) as bar:
+            run_study(..., callbacks=[bar.on_evaluation], progress=bar.on_progress)
+
+    Args:
+        description: what stands before the bar.
+        total: iterations, in the strategy's unit.
+    """
+
+    def __init__(self, description: str, total: int) -> None:
+        from nasface.report.progress import stage_bar
+
+        self._bar = stage_bar(description, total)
+
+    def __enter__(self) -> SearchProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def on_evaluation(self, evaluation: Evaluation, strategy: Strategy) -> None:
+        """A callback of `run_study`: shows the incumbent."""
+        del evaluation
+        if strategy.best is not None:
+            self._bar.set_postfix_str(f"best {strategy.best[1]:.3f} %", refresh=False)
+
+    def on_progress(self, done: int, total: int) -> None:
+        """The progress callback of `run_study`."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

@@ -1,0 +1,135 @@
+"""Tables as plain text for the console and as Markdown, with figures that a reader can take in."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from nasface.metrics.aflw2000 import YAW_BINS
+
+NOTHING = "-"
+"""What stands where there is no figure."""
+
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+@dataclass(frozen=True)
+class NMERow:
+    """One network's line in the field's table, of one training.
+
+    Attributes:
+        name: of the network.
+        bins: NME (%) of the three yaw bins; NaN or None where a bin has no image.
+        mean: of the bins.
+        all: NME (%) over all images.
+        parameters: how many.
+        macs: multiply-adds of one image.
+        latency_ms: of one image on the CPU, in milliseconds.
+    """
+
+    name: str
+    bins: tuple[float | None, float | None, float | None]
+    mean: float | None
+    all: float | None
+    parameters: float | None = None
+    macs: float | None = None
+    latency_ms: float | None = None
+
+
+def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, markdown: bool = False) -> str:
+    """The field's table: name, NME (%) by yaw bin, their mean, over all images, and the costs.
+
+    Args:
+        rows: a network's row, or the rows of its seeds: then an NME is shown as mean ± sample standard deviation
+            over the seeds, and a cost as its mean.
+        markdown: for a README instead of a console.
+    """
+    header = ["", *YAW_BINS, "mean", "all", "parameters", "MACs", "CPU latency"]
+    body = []
+    for entry in rows:
+        seeds = [entry] if isinstance(entry, NMERow) else list(entry)
+        if not seeds:
+            raise ValueError("an entry without any row")
+        errors = [[row.bins[index] for row in seeds] for index in range(len(YAW_BINS))]
+        errors += [[row.mean for row in seeds], [row.all for row in seeds]]
+        body.append(
+            [
+                seeds[0].name,
+                *(spread(values) for values in errors),
+                _mean_of([row.parameters for row in seeds], quantity),
+                _mean_of([row.macs for row in seeds], quantity),
+                _mean_of([row.latency_ms for row in seeds], milliseconds),
+            ]
+        )
+    table = markdown_table if markdown else text_table
+    return table(header, body)
+
+
+def text_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, the first to the left, the others to the right; no line ends in spaces."""
+    lines = [header, *body]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    rule = ["-" * width for width in widths]
+    return "\n".join(_aligned(line, widths, "  ").rstrip() for line in [header, rule, *body])
+
+
+def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """The same as a Markdown table; it reads well as text, too."""
+    header, *body = [[cell.replace("|", "\\|") for cell in line] for line in [header, *body]]
+    widths = [max(3, *(len(line[column]) for line in [header, *body])) for column in range(len(header))]
+    rule = [("-" * width if column == 0 else "-" * (width - 1) + ":") for column, width in enumerate(widths)]
+    return "\n".join(f"| {_aligned(line, widths, ' | ')} |" for line in [header, rule, *body])
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], separator: str) -> str:
+    cells = zip(line, widths, strict=True)
+    return separator.join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(cells))
+
+
+def quantity(value: float) -> str:
+    """A count with three digits and its prefix: 2.41 M, 53.1 M, 1.20 G, 512."""
+    for scale, prefix in _PREFIXES:
+        # Rounded first, so that 999,999 is 1.00 M and not 1000 k.
+        if float(f"{abs(value):.3g}") >= scale:
+            return f"{three_digits(value / scale)} {prefix}"
+    return three_digits(value) if value != int(value) else str(int(value))
+
+
+def milliseconds(value: float) -> str:
+    """A time in milliseconds: 0.42 ms, 4.2 ms, 53 ms, 1.20 s."""
+    if float(f"{value:.2g}") >= 1000:
+        return f"{three_digits(value / 1000)} s"
+    return f"{value:.{_decimals(value, 2)}f} ms"
+
+
+def three_digits(value: float) -> str:
+    """Three significant digits without an exponent: 0.0123, 2.41, 53.1, 812."""
+    return f"{value:.{_decimals(value, 3)}f}"
+
+
+def spread(values: Iterable[float | None]) -> str:
+    """Percentages over seeds: one as 3.19, several as their mean ± sample standard deviation; without any, a dash."""
+    known = _known(values)
+    if not known:
+        return NOTHING
+    mean = f"{statistics.fmean(known):.2f}"
+    return mean if len(known) == 1 else f"{mean} ± {statistics.stdev(known):.2f}"
+
+
+def _mean_of(values: Iterable[float | None], show: Callable[[float], str]) -> str:
+    known = _known(values)
+    return show(statistics.fmean(known)) if known else NOTHING
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [float(value) for value in values if value is not None and not math.isnan(value)]
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that show so many significant digits, counted after rounding (9.996 has two: 10.0)."""
+    if value == 0 or not math.isfinite(value):
+        return digits - 1
+    exponent = int(f"{value:.{digits - 1}e}".split("e")[1])
+    return max(0, digits - 1 - exponent)

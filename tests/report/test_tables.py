@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasface.report.tables import NMERow, markdown_table, milliseconds, quantity, spread, text_table, yaw_table
+
+SEARCHED = NMERow("searched", (2.536, 3.1, 3.934), 3.19, 2.944, 2_412_345, 53_120_000, 4.21)
+BARE = NMERow("PRNet", (2.75, 3.51, math.nan), 3.62, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (7, "7"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (9_996, "10.0 k"),
+        (12_345, "12.3 k"),
+        (999_499, "999 k"),
+        (999_500, "1.00 M"),
+        (2_412_345, "2.41 M"),
+        (53_120_000, "53.1 M"),
+        (1_200_000_000, "1.20 G"),
+        (2.5, "2.50"),
+    ],
+)
+def test_quantities(value: float, shown: str) -> None:
+    assert quantity(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0421, "0.042 ms"), (0.999, "1.0 ms"), (4.21, "4.2 ms"), (9.96, "10 ms"), (53.4, "53 ms"), (999.6, "1.00 s")],
+)
+def test_milliseconds(value: float, shown: str) -> None:
+    assert milliseconds(value) == shown
+
+
+@given(st.integers(1, 10**15))
+def test_a_quantity_is_right_to_three_digits(value: int) -> None:
+    number, _, prefix = quantity(value).partition(" ")
+    scale = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[prefix]
+    assert float(number) * scale == pytest.approx(value, rel=0.005)
+    assert len(number.replace(".", "")) <= 3 or prefix == "T"
+
+
+def test_spread_over_seeds() -> None:
+    assert spread([3.194]) == "3.19"
+    assert spread([3.0, 3.2, 3.4]) == "3.20 ± 0.20"  # sample standard deviation, n - 1
+    assert spread([3.0, math.nan, None]) == "3.00"
+    assert spread([math.nan]) == "-"
+
+
+def test_the_table_as_text() -> None:
+    assert yaw_table([BARE, SEARCHED]).splitlines() == [
+        "          [0,30]  [30,60]  [60,90]  mean   all  parameters    MACs  CPU latency",
+        "--------  ------  -------  -------  ----  ----  ----------  ------  -----------",
+        "PRNet       2.75     3.51        -  3.62     -           -       -            -",
+        "searched    2.54     3.10     3.93  3.19  2.94      2.41 M  53.1 M       4.2 ms",
+    ]
+
+
+def test_the_table_as_markdown() -> None:
+    assert yaw_table([SEARCHED], markdown=True).splitlines() == [
+        "|          | [0,30] | [30,60] | [60,90] | mean |  all | parameters |   MACs | CPU latency |",
+        "| -------- | -----: | ------: | ------: | ---: | ---: | ---------: | -----: | ----------: |",
+        "| searched |   2.54 |    3.10 |    3.93 | 3.19 | 2.94 |     2.41 M | 53.1 M |      4.2 ms |",
+    ]
+
+
+def test_seeds_become_one_line() -> None:
+    second = NMERow("searched", (2.0, 3.3, 4.0), 3.1, 3.0, 2_000_000, 60_000_000, 4.0)
+    line = yaw_table([[SEARCHED, second]]).splitlines()[-1]
+    assert line.split("  ")[0] == "searched"
+    assert "2.27 ± 0.38" in line
+    assert "2.21 M" in line
+    assert "4.1 ms" in line
+    with pytest.raises(ValueError, match="without any row"):
+        yaw_table([[]])
+
+
+cells = st.text(st.characters(categories=("L", "N", "P", "S")), min_size=1, max_size=12)
+tables = st.integers(1, 5).flatmap(lambda n: st.lists(st.lists(cells, min_size=n, max_size=n), min_size=1, max_size=5))
+
+
+@given(tables)
+def test_columns_are_aligned(lines: list[list[str]]) -> None:
+    header, *body = lines
+    rows = markdown_table(header, body).splitlines()
+    assert len({len(row) for row in rows}) == 1
+    text = text_table(header, body).splitlines()
+    assert len(text) == len(lines) + 1
+    assert not any(row.endswith(" ") for row in text)
