@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nasface.errors import UserError
@@ -184,6 +184,7 @@ def test_the_threshold_is_algorithm_2_s_decision(current: float, penalty: float,
 
 
 @given(penalties, temperatures, uniforms)
+@example(50.0, 1e-12, 0.999)  # T ln(u) vanishes beside the penalty
 def test_equal_and_lower_penalties_are_always_accepted(current: float, temperature: float, u: float) -> None:
     threshold = acceptance_threshold(current, temperature, u)
     assert current < threshold
@@ -192,3 +193,19 @@ def test_equal_and_lower_penalties_are_always_accepted(current: float, temperatu
 
 def test_u_zero_accepts_everything() -> None:
     assert acceptance_threshold(5.0, 1e-9, 0.0) == math.inf
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_penalty_at_the_threshold_is_rejected(complete: bool) -> None:
+    strategy = SAMOS(SPACE, temperature=1.0)
+    first = strategy.ask()
+    assert first is not None
+    strategy.tell(first, Outcome(5.0))
+    second = strategy.ask()
+    assert second is not None
+    strategy.tell(second, Outcome(second.reject_above, complete))
+    assert not strategy.steps[0].accepted
+    third = strategy.ask()
+    assert third is not None
+    strategy.tell(third, Outcome(math.nextafter(third.reject_above, 0)))
+    assert strategy.steps[1].accepted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from typing import Any
@@ -50,7 +51,8 @@ def test_proposes_members_only_and_none_twice(name: str, early: bool) -> None:
     assert all(SPACE.is_member(proposal.architecture.codes) for proposal, _ in log)
     complete = [proposal.architecture.digest for proposal, outcome in log if outcome.complete]
     assert len(complete) == len(set(complete))
-    assert len(set(digests(log))) == len(log) if not early else True
+    if not early:  # a stopped evaluation may be redone to its end
+        assert len(complete) == len(log)
 
 
 @every_strategy
@@ -80,7 +82,7 @@ def test_same_search_in_another_process(name: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONHASHSEED": "12345", "PATH": ""},
+        env=os.environ | {"PYTHONHASHSEED": "12345"},
     )
     assert result.stdout.split() == digests(run(short(name), TableEvaluator(SPACE, 1)))
 
@@ -105,9 +107,9 @@ def test_state_survives_json_in_the_middle(name: str, early: bool, told: int, op
     assert restored.progress == strategy.progress
     if opened:
         assert restored.ask() == open_proposal
+    assert json.dumps(restored.state_dict()) == json.dumps(strategy.state_dict())
     rest = run(restored, table)
     assert [proposal for proposal, _ in rest] == [proposal for proposal, _ in whole[told:]]
-    assert restored.state_dict() == restored.state_dict()
 
 
 @every_strategy
@@ -124,7 +126,7 @@ def test_the_end_of_a_small_space(name: str, early: bool) -> None:
     size = TINY.count_members()
     strategy = make_strategy(name, TINY)  # budgets far above the number of members
     log = run(strategy, TableEvaluator(TINY, 1, early_rejection=early), limit=2 * size)
-    assert len({digest for digest in digests(log)}) <= size
+    assert len(set(digests(log))) <= size
     assert strategy.ask() is None
     assert strategy.ask() is None
     done, total = strategy.progress
