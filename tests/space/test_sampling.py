@@ -101,6 +101,14 @@ def test_windows_are_independent() -> None:
     assert ((counts - 240) ** 2 / 240).sum() < 25  # 3 degrees of freedom; p < 2e-5
 
 
+def test_draws_of_a_step_are_dealt_in_random_order() -> None:
+    # Three draws a step, so each window is shared by two of three children or by two steps: the same for every pair.
+    sampler = MNUS(MultipathSpace("s", 4, 3), 3, 2, (3,))
+    paths = np.stack([sampler.sample(step) for step in range(100)])
+    agreement = [(paths[:, a] == paths[:, b]).mean() for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert max(agreement) - min(agreement) < 0.06
+
+
 def test_fig_2() -> None:
     sampler = MNUS(FIG2, 4, 0, (1,))
     assert sampler.plan(0) == (2,) + (1,) * 9
@@ -177,6 +185,15 @@ def test_every_possible_gap_can_be_drawn() -> None:
         found[tuple(holders)] += 1
     assert len(found) == 6
     assert min(found.values()) > 50
+
+
+def test_mirrored_gaps_are_equally_likely() -> None:
+    # Each source is active in two of three children, in a ring: it can give both targets to one, or one to each.
+    draws = _Draws(np.random.default_rng(1))
+    found = Counter(tuple(_draw_gap([0b011, 0b110, 0b101], 2, 3, 1, draws)) for _ in range(1500))
+    left, right = found[1, 1, 2, 2, 4, 4], found[2, 2, 4, 4, 1, 1]
+    assert len(found) == 10  # these two, and every source split between its children in one of two ways
+    assert abs(left - right) < 5 * (left + right) ** 0.5
 
 
 def test_a_gap_that_cannot_be_completed() -> None:
