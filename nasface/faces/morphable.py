@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+
+from nasface.errors import UserError
+
+HEAD_ASSET = Path(__file__).parent / "assets" / "head.npz"
+MATERIALS = ("skin", "plain", "eye", "teeth", "tongue")
+"""What the embedded head's triangles are made of; `plain` is skin without texture (neck, back of the head)."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +55,71 @@ class MorphableModel:
         flat = self.basis.reshape(-1, self.coefficient_count)
         moved = coefficients @ flat.T
         return self.mean + moved.reshape(*coefficients.shape[:-1], *self.mean.shape)
+
+
+@dataclass(frozen=True)
+class HeadSurface:
+    """What drawing the embedded head needs beyond its geometry."""
+
+    materials: np.ndarray
+    """(T,) uint8 indices into `MATERIALS`."""
+    texture_uv: np.ndarray
+    """(V, 2) float32: position on the skin's texture, whose face is [0.15, 0.85]^2; on an eyeball, the direction from
+    its centre (gaze = 0, 0)."""
+    expression_names: tuple[str, ...]
+    """The ARKit name of each expression mode."""
+    mirror: np.ndarray
+    """(V,) int: each vertex's mirror image."""
+
+
+@lru_cache(maxsize=1)
+def load_embedded_head() -> MorphableModel:
+    """The head that ships with the package: MakeHuman's, CC0 (assets/ORIGIN.md); made by build_head.py.
+
+    50 identity modes, whose coefficients have unit variance, then 52 expression units, each meant for [0, 1]. The
+    unit is about a decimetre; the origin is the middle of the mean face.
+
+    Raises:
+        UserError: the installed package is damaged.
+    """
+    asset = _load_asset()
+    basis = asset["basis"].astype(np.float32)
+    identities = int(asset["identity_count"])
+    deviation = np.full(basis.shape[2], 0.5, dtype=np.float32)
+    deviation[:identities] = 1.0
+    landmarks = asset["landmark_vertices"]
+    return MorphableModel(
+        name="embedded_head",
+        mean=asset["mean"],
+        basis=basis,
+        coefficient_std=deviation,
+        identity_count=identities,
+        triangles=asset["triangles"].astype(np.int32),
+        uv=asset["uv"],
+        landmark_uv=asset["uv"][landmarks],
+        landmark_vertices=landmarks,
+    )
+
+
+@lru_cache(maxsize=1)
+def load_head_surface() -> HeadSurface:
+    """Materials and texture coordinates of `load_embedded_head()`.
+
+    Raises:
+        UserError: the installed package is damaged.
+    """
+    asset = _load_asset()
+    return HeadSurface(
+        materials=asset["materials"],
+        texture_uv=asset["texture_uv"],
+        expression_names=tuple(str(name) for name in asset["expression_names"]),
+        mirror=asset["mirror"].astype(np.int64),
+    )
+
+
+def _load_asset() -> dict[str, np.ndarray]:
+    try:
+        with np.load(HEAD_ASSET, allow_pickle=False) as content:
+            return dict(content)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{HEAD_ASSET} is absent or damaged ({error}): install nasface again") from None

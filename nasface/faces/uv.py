@@ -21,7 +21,7 @@ from nasface.faces.rasterize import rasterize
 
 LANDMARK_WEIGHT, FEATURE_WEIGHT, FACE_WEIGHT = 16.0, 4.0, 3.0
 _FEATURES = (("left_eye",), ("right_eye",), ("nose_bridge", "nose_base"), ("outer_lip",))
-_FEATURE_MARGIN = 0.03  # PRNet's mask goes a little beyond the landmarks: in parts of the map's side.
+_FEATURE_MARGIN = 0.045  # PRNet's mask goes a little beyond the landmarks: in parts of the map's side.
 # Chart positions are rounded to this fraction of a cell, so that a grid model's vertices fall exactly on cells.
 _SNAP = 1024
 
