@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from nasface.data.augment import AugmentConfig
+from nasface.data.sources import DataConfig
+from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
+from nasface.tasks.training import DeviceConfig
 from nasface.tasks.uv import OptimizerConfig
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the faces come from.
-
-    Attributes:
-        train: training faces: `synthetic` (rendered on this machine from the embedded head) or `ddfa` (3DDFA's released layout).
-        test: test faces: `synthetic` or `aflw2000` (AFLW2000-3D).
-        cache: folder in which rendered and decoded faces are kept.
-        train_count: synthetic training faces.
-        val_count: faces for validation, which is all that a search sees.
-        test_count: synthetic test faces.
-        ddfa: folder in 3DDFA's layout (images, list, parameters).
-        ddfa_assets: folder of 3DDFA's morphable model files.
-        aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
-        train_limit: use only the first faces of the training list; 0 uses all.
-    """
-
-    train: Literal["synthetic", "ddfa"] = "synthetic"
-    test: Literal["synthetic", "aflw2000"] = "synthetic"
-    cache: str = "cache"
-    train_count: int = 6000
-    val_count: int = 400
-    test_count: int = 1000
-    ddfa: str = "../shared/data/aflw_120x120"
-    ddfa_assets: str = "../shared/data/3ddfa"
-    aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
-    train_limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,27 +94,6 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True)
-class DeviceConfig:
-    """Lightning's Trainer settings.
-
-    Attributes:
-        accelerator: `auto`, `cpu`, `gpu`, ...
-        devices: how many, or `auto`.
-        num_nodes: machines.
-        strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's weights).
-        precision: `32-true`, `bf16-mixed`, ...
-        threads: CPU threads of one process; 0 leaves it to torch.
-    """
-
-    accelerator: str = "auto"
-    devices: str = "auto"
-    num_nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    threads: int = 0
-
-
-@dataclass(frozen=True)
 class LogConfig:
     """Weights & Biases.
 
@@ -183,3 +137,19 @@ class Experiment:
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+
+EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+
+
+def experiment_file(name: str) -> Path:
+    """The YAML file of an experiment, by its name in experiments/ or by its path.
+
+    Raises:
+        UserError: there is none.
+    """
+    for path in (EXPERIMENTS / f"{name}.yaml", Path(name)):
+        if name and path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
+    raise UserError(f"unknown experiment {name!r}: give one of {known}, or a YAML file's path")

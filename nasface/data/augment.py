@@ -1,4 +1,4 @@
-"""Augmentation of a batch of faces: one similarity, a mirror, colours and erased rectangles, drawn per face and applied to the whole batch."""
+"""Augmentation of a batch of faces: similarity, mirror, colours and erased rectangles, drawn for each face."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ class AugmentConfig:
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 images (B, S, S, 3) RGB to network input (B, 3, S, S) float32, (x - 127.5) / 128 as 3DDFA and its successors."""
+    """uint8 images (B, S, S, 3) RGB to network input (B, 3, S, S) float32: (x - 127.5) / 128, as 3DDFA."""
     return (images.permute(0, 3, 1, 2).float() - 127.5) / 128
 
 
 def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Augment normalised images and their poses.
 
-    A pure function of its arguments. The similarity moves image and pose alike; the mirror is left to the caller's labels, which only it knows
+    A pure function of its arguments. The similarity moves image and pose alike; the mirror is left to the caller's
+    labels, which only it knows
     how to re-index.
 
     Args:
@@ -104,7 +105,9 @@ def _warp(images: Tensor, forward: Tensor) -> Tensor:
     points = torch.stack((x, y), -1).view(1, -1, 2) - forward[:, None, :, 2]
     source = points @ inverse.transpose(1, 2)
     grid = (source + 0.5) * (2 / size) - 1
-    return F.grid_sample(images, grid.view(-1, size, size, 2), mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(
+        images, grid.view(-1, size, size, 2), mode="bilinear", padding_mode="border", align_corners=False
+    )
 
 
 def _colours(images: Tensor, draw: _Draw, config: AugmentConfig, generator: torch.Generator) -> Tensor:

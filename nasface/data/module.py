@@ -1,4 +1,4 @@
-"""The LightningDataModule of every experiment: faces in, batches of tensors out, in an order that depends on (seed, step) alone."""
+"""The LightningDataModule: faces in, batches of tensors out, in an order that depends on (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ class Batch(NamedTuple):
 
 
 class SeededBatches(Sampler[list[Batch]]):
-    """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain run sees.
+    """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain
+    run sees.
 
-    The faces are one endless stream of shuffled passes over the set, cut into batches; micro-batch m of the stream goes to rank m % world, so
+    The faces are one endless stream of shuffled passes over the set, cut into batches; micro-batch m of the stream
+    goes to rank m % world, so
     that a process which accumulates over `world` micro-batches sees in one step what `world` processes see together.
 
     Args:
@@ -80,7 +82,9 @@ class _Faces(Dataset):
         arrays = {"image": faces.images, "landmarks": faces.landmarks, "yaw": faces.yaw, "box": faces.box}
         if faces.pose is not None and faces.coefficients is not None:
             arrays |= {"pose": faces.pose, "coefficients": faces.coefficients}
-        tensors: dict[str, Any] = {name: torch.from_numpy(np.ascontiguousarray(array[indices])) for name, array in arrays.items()}
+        tensors: dict[str, Any] = {
+            name: torch.from_numpy(np.ascontiguousarray(array[indices])) for name, array in arrays.items()
+        }
         return tensors | {"seed": batch.seed}
 
 
@@ -101,8 +105,10 @@ class _InOrder(Sampler[list[Batch]]):
 class FaceDataModule(pl.LightningDataModule):
     """Training, validation and test faces.
 
-    Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop pixels, yaw (B,) degrees and,
-    where the set has a morphable model, pose (B, 3, 4), coefficients (B, K) and flipped (B,) bool. Landmarks of training batches are the
+    Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop
+        pixels, yaw (B,) degrees and,
+    where the set has a morphable model, pose (B, 3, 4), coefficients (B, K) and flipped (B,) bool. Landmarks of
+    training batches are the
     un-augmented ones: targets are made from pose and coefficients.
 
     Args:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 class HPM(nn.Module):
     """Hierarchical, parallel and multi-scale block: (B, C, H, W) -> (B, C, H, W).
 
-    Three pre-activated 3x3 convolutions in a row give C/2, C/4 and C/4 channels; their concatenation is added to the input.
+    Three pre-activated 3x3 convolutions in a row give C/2, C/4 and C/4 channels; their concatenation is added to the
+    input.
 
-    Source: Bulat and Tzimiropoulos, "Binarized convolutional landmark localizers", and the block that the MONAS paper calls HPM (III-A).
+    Source: Bulat and Tzimiropoulos, "Binarized convolutional landmark localizers", and the block that the MONAS paper
+        calls HPM (III-A).
 
     Args:
         channels: C, a multiple of 4.
@@ -42,10 +44,13 @@ class HPM(nn.Module):
 
 
 def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Tensor]:
-    """Apply `blocks[i]` to `inputs[i]` for all i in one chain of grouped convolutions, with batch statistics for each i on its own.
+    """Apply `blocks[i]` to `inputs[i]` for all i in one chain of grouped convolutions, with batch statistics for each
+    i on its own.
 
-    The inputs lie side by side in the channels, so batch norm's per-channel statistics are per-input statistics, and a group of the
-    convolution is one block. The same block may stand in several places. Running statistics are neither used nor changed: the result is
+    The inputs lie side by side in the channels, so batch norm's per-channel statistics are per-input statistics, and
+    a group of the
+    convolution is one block. The same block may stand in several places. Running statistics are neither used nor
+    changed: the result is
     that of `block(x)` in training mode.
 
     Args:
@@ -71,7 +76,8 @@ def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Te
 class Resample(nn.Module):
     """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * ratio, W * ratio).
 
-    A 1x1 convolution at the smaller of the two resolutions; average pooling on the way down, bilinear interpolation on the way up; nothing at
+    A 1x1 convolution at the smaller of the two resolutions; average pooling on the way down, bilinear interpolation
+    on the way up; nothing at
     all where scale and width stay.
 
     Args:

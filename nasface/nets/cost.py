@@ -1,6 +1,7 @@
 """What a network costs: parameters, multiply-adds, latency.
 
-A multiply-add (MAC) is one multiplication and addition of a convolution or linear layer: half of what torch's FlopCounterMode counts.
+A multiply-add (MAC) is one multiplication and addition of a convolution or linear layer: half of what torch's
+FlopCounterMode counts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Cost:
 
 
 def measure_cost(network: nn.Module, input_size: int, repeats: int = 30) -> Cost:
-    """Cost of a network that takes (1, 3, S, S); latency on one thread, warmed up, batch norm folded as in evaluation mode."""
+    """Cost of a network that takes (1, 3, S, S); latency on one thread, warmed up, in evaluation mode."""
     network = network.eval()
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),

@@ -1,6 +1,7 @@
 """The multi-path supernet and the child networks derived from it (MONAS, section III-A and Algorithm 1).
 
-Layers are counted from the stem: layer 0 is the stem (one node), layers 1..L-1 hold D nodes each, layer L is the output node. Gap g joins
+Layers are counted from the stem: layer 0 is the stem (one node), layers 1..L-1 hold D nodes each, layer L is the
+    output node. Gap g joins
 layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where the stem ends and the output node lies.
 """
 
@@ -43,7 +44,9 @@ class MultipathConfig:
 
     def scale_widths(self, space: MultipathSpace) -> list[int]:
         """Channels of every scale, coarsest first."""
-        return list(self.widths) if self.widths else [self.width * (space.scales - scale) for scale in range(space.scales)]
+        return (
+            list(self.widths) if self.widths else [self.width * (space.scales - scale) for scale in range(space.scales)]
+        )
 
     def stem_widths(self, width: int) -> list[int]:
         """Channels after each stride-2 convolution of the stem."""
@@ -55,14 +58,19 @@ class MultipathConfig:
         finest = self.input_size // self.stem_stride
         widths = self.scale_widths(space)
         if len(widths) != space.scales:
-            raise UserError(f"network.widths has {len(widths)} numbers but space {space.name!r} has {space.scales} scales: give one each")
+            raise UserError(
+                f"network.widths has {len(widths)} numbers but space {space.name!r} has {space.scales} scales:"
+                " give one each"
+            )
         if any(width < 4 or width % 4 for width in widths):
             raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
         if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):
             raise UserError(f"network.stem_stride must be a power of two of at least 2, not {self.stem_stride}")
         if self.input_size % (self.stem_stride * 2 ** (space.scales - 1)):
             unit = self.stem_stride * 2 ** (space.scales - 1)
-            raise UserError(f"network.input_size {self.input_size} must be a multiple of {unit} (stem_stride * 2^(scales - 1))")
+            raise UserError(
+                f"network.input_size {self.input_size} must be a multiple of {unit} (stem_stride * 2^(scales - 1))"
+            )
         if self.map_size % finest:
             raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
 
@@ -70,7 +78,8 @@ class MultipathConfig:
 class Stem(nn.Module):
     """Image to the finest scale: 3x3 convolutions of stride 2, (B, 3, S, S) -> (B, width, S / stride, S / stride).
 
-    Two fixed channels of pixel coordinates join the image: a UV map holds absolute positions, which plain convolutions see only through padding.
+    Two fixed channels of pixel coordinates join the image: a UV map holds absolute positions, which plain
+        convolutions see only through padding.
     """
 
     def __init__(self, config: MultipathConfig, width: int) -> None:
@@ -78,21 +87,30 @@ class Stem(nn.Module):
         layers: list[nn.Module] = []
         inputs = 5
         for outputs in config.stem_widths(width):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+            layers += [
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(),
+            ]
             inputs = outputs
         self.layers = nn.Sequential(*layers)
         line = torch.linspace(-1, 1, config.input_size)
-        self.register_buffer("coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy"))[None], persistent=False)
+        self.register_buffer(
+            "coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy"))[None], persistent=False
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         return self.layers(torch.cat((image, self.coordinates.expand(len(image), -1, -1, -1)), 1))
 
 
 class UVHead(nn.Module):
-    """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input side around its centre.
+    """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input side around its
+    centre.
 
-    The map is a mean map (a buffer, the training set's mean) plus what the network adds. A learned bias per cell tells the cells apart; the
-    last convolution runs in float32 whatever the autocast, since bfloat16 would round positions to a quarter of a pixel.
+    The map is a mean map (a buffer, the training set's mean) plus what the network adds. A learned bias per cell
+    tells the cells apart; the
+    last convolution runs in float32 whatever the autocast, since bfloat16 would round positions to a quarter of a
+    pixel.
     """
 
     def __init__(self, config: MultipathConfig, width: int) -> None:
@@ -129,7 +147,8 @@ class Connection(nn.Module):
 
 
 class MultipathTrunk(nn.Module):
-    """Stem, head and a set of connections: what the supernet (all connections) and a child (its live ones) have in common.
+    """Stem, head and a set of connections: what the supernet (all connections) and a child (its live ones) have in
+    common.
 
     The names of parameters are the same in both, so a child's state is a subset of its supernet's.
     """
@@ -145,7 +164,9 @@ class MultipathTrunk(nn.Module):
         self.head = UVHead(config, self.widths[-1])
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module is not self.head.conv2:
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu" if module.kernel_size == (3, 3) else "linear")
+                nn.init.kaiming_normal_(
+                    module.weight, nonlinearity="relu" if module.kernel_size == (3, 3) else "linear"
+                )
 
     def _connection(self, gap: int, source: int, target: int, with_hpm: bool) -> Connection:
         start, end = self.scale_of(gap, source), self.scale_of(gap + 1, target)
@@ -183,7 +204,9 @@ def connection_name(gap: int, source: int, target: int) -> str:
     return f"{gap}_{source}_{target}"
 
 
-def incoming(space: MultipathSpace, codes: Sequence[int] | np.ndarray) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+def incoming(
+    space: MultipathSpace, codes: Sequence[int] | np.ndarray
+) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
     """Yield every active node of a code as (layer, node, [(source, operation), ...]) in the order of computation."""
     codes = np.asarray(codes)
     for gap in range(space.layers):
@@ -195,7 +218,7 @@ def incoming(space: MultipathSpace, codes: Sequence[int] | np.ndarray) -> Iterat
 
 
 class MultipathNetwork(MultipathTrunk):
-    """A child network: only the live connections of one architecture. (B, 3, S, S) -> UV map (B, 3, M, M) in the head's units."""
+    """A child: only the live connections of one architecture. (B, 3, S, S) -> (B, 3, M, M) in the head's units."""
 
     def __init__(self, architecture: Architecture, config: MultipathConfig) -> None:
         space, codes = architecture.space, architecture.canonical.codes
@@ -215,7 +238,9 @@ class MultipathNetwork(MultipathTrunk):
         for layer, target, sources in self._graph:
             if layer != at:
                 previous, current, at = current, {}, layer
-            current[target] = self.node(layer, target, [(source, operation, previous[source]) for source, operation in sources])
+            current[target] = self.node(
+                layer, target, [(source, operation, previous[source]) for source, operation in sources]
+            )
         return self.head(current[0])
 
 
@@ -234,7 +259,8 @@ class Supernet(MultipathTrunk):
     def forward(self, image: Tensor, codes: np.ndarray) -> Tensor:
         """All children of a step in one routed pass on the same images.
 
-        Every connection runs once on the features of the children that take it; batch-norm statistics are each child's own. The result and the
+        Every connection runs once on the features of the children that take it; batch-norm statistics are each
+        child's own. The result and the
         gradients are those of the K children run one by one in training mode (the stem, which they share, runs once).
 
         Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -90,6 +91,7 @@ class SupernetEvaluator:
         self._ids: dict[tuple, int] = {}
         self._kept: dict[int, _Node] = {}
         self.needed_macs = self.executed_macs = 0
+        self._calibration_seconds = 0.0
         self._calibration, self._faces = calibration, validation
         with torch.inference_mode():
             self._start()
@@ -144,7 +146,11 @@ class SupernetEvaluator:
             if math.isnan(total) or (self.early_rejection and total >= proposal.reject_above):
                 break
         complete = done == len(self._faces)
-        details: dict[str, float | list[float]] = {"faces": done, "saved": self.saved}
+        details: dict[str, float | list[float]] = {
+            "faces": done,
+            "saved": self.saved,
+            "calibration_s": self._calibration_seconds,
+        }
         if complete:
             result = binned_nme(torch.cat(scores).numpy(), self._faces.yaw.numpy())
             details |= {"nme": [float(value) for value in result.bins], "nme_all": float(result.all)}
@@ -153,19 +159,21 @@ class SupernetEvaluator:
         return Outcome(penalty=total, complete=complete, details=details)
 
     def _run(self, codes: Iterable[int], nodes: dict[int, _Node]) -> Iterable[Tensor]:
-        """Calibrate a member, then yield the NME (n,) of one chunk of faces after the other; fills `nodes` with what may be kept."""
+        """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `nodes` with what may be kept."""
         graph = self._graph(codes)
         self._count(graph)
         for _layer, _target, _sources, key in graph:
             if key in self._kept:
                 nodes[key] = self._kept[key]
         fresh = [step for step in graph if step[3] not in nodes]
+        start = time.perf_counter()
         for layer, target, sources, key in fresh:
             nodes[key] = _Node(self._calibrated(layer, target, self._inputs(sources, nodes, None)), [])
         head = self.supernet.head.train()
         output = graph[-1][3]
         head(nodes[output].calibration)
         head.eval()
+        self._calibration_seconds = time.perf_counter() - start
         self.executed_macs += len(self._calibration) * self._cost(fresh)
         for number, part in enumerate(self._parts):
             for layer, target, sources, key in fresh:
@@ -174,7 +182,7 @@ class SupernetEvaluator:
             yield self._nme(head(nodes[output].chunks[number]), part)
 
     def _graph(self, codes: Iterable[int]) -> list[tuple[int, int, list[tuple[int, int, int]], int]]:
-        """(layer, node, [(source, operation, source's key)], key) in order; a key stands for everything between stem and node."""
+        """(layer, node, [(source, operation, source's key)], key) in order; a key stands for all before its node."""
         keys = {(0, 0): 0}
         graph = []
         for layer, target, sources in incoming(self.supernet.space, codes):
@@ -195,7 +203,9 @@ class SupernetEvaluator:
 
     def _calibrated(self, layer: int, target: int, inputs: list[tuple[int, int, Tensor]]) -> Tensor:
         blocks = [
-            self.supernet.connection(layer - 1, source, target).hpm for source, operation, _ in inputs if operation == HPM_BLOCK
+            self.supernet.connection(layer - 1, source, target).hpm
+            for source, operation, _ in inputs
+            if operation == HPM_BLOCK
         ]
         for block in blocks:
             block.train()
@@ -206,7 +216,9 @@ class SupernetEvaluator:
 
     def _cost(self, graph: list[tuple[int, int, list[tuple[int, int, int]], int]]) -> int:
         connections = sum(
-            self._macs[layer - 1, source, target][operation] for layer, target, sources, _ in graph for source, operation, _ in sources
+            self._macs[layer - 1, source, target][operation]
+            for layer, target, sources, _ in graph
+            for source, operation, _ in sources
         )
         return connections + self._head_macs
 

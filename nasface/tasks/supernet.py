@@ -12,12 +12,19 @@ from nasface.tasks.uv import OptimizerConfig, UVModule, UVTarget
 class SupernetTask(UVModule):
     """Trains a supernet on the children that a path sampler draws.
 
-    The children are a function of the sampler's seed and the optimizer step, so every rank, every micro-batch of an accumulated step and every
+    The children are a function of the sampler's seed and the optimizer step, so every rank, every micro-batch of an
+    accumulated step and every
     resumed run trains the same ones.
     """
 
     def __init__(
-        self, network: Supernet, sampler: PathSampler, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int
+        self,
+        network: Supernet,
+        sampler: PathSampler,
+        uv: UVTarget,
+        loss: str,
+        optimizer: OptimizerConfig,
+        total_steps: int,
     ) -> None:
         super().__init__(uv, loss, optimizer, total_steps)
         self.network, self.sampler = network, sampler

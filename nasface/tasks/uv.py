@@ -37,7 +37,8 @@ class OptimizerConfig:
 
 
 class UVTarget(nn.Module):
-    """Makes UV position maps from model parameters and reads landmarks from maps; crop pixels of an S x S image in and out.
+    """Makes UV position maps from model parameters and reads landmarks from maps; crop pixels of an S x S image in
+    and out.
 
     Args:
         basis: the morphable model on the map's grid.
@@ -51,23 +52,30 @@ class UVTarget(nn.Module):
         modes = basis.basis.shape[-1]
         self.register_buffer("modes", torch.from_numpy(basis.basis.reshape(-1, modes).T.copy()), persistent=False)
         self.register_buffer("weight", torch.from_numpy(basis.weight.copy()), persistent=False)
-        self.register_buffer("reading", torch.from_numpy(reading_matrix(basis.landmark_uv, self.map_size)), persistent=False)
+        self.register_buffer(
+            "reading", torch.from_numpy(reading_matrix(basis.landmark_uv, self.map_size)), persistent=False
+        )
 
     def maps(self, coefficients: Tensor, pose: Tensor, flipped: Tensor) -> Tensor:
-        """Position maps (B, 3, M, M) of faces with coefficients (B, K) under pose (B, 3, 4), mirrored where flipped (B,)."""
-        shape = (coefficients @ self.modes).view(len(coefficients), 3, -1) + self.mean
-        maps = (pose[:, :, :3] @ shape + pose[:, :, 3:]).view(len(coefficients), 3, self.map_size, self.map_size)
+        """Position maps (B, 3, M, M) of coefficients (B, K) under pose (B, 3, 4), mirrored where flipped (B,)."""
+        # Raw coefficients of the Basel model reach 1e6: never in half precision.
+        with torch.autocast(pose.device.type, enabled=False):
+            shape = (coefficients @ self.modes).view(len(coefficients), 3, -1) + self.mean
+            maps = (pose[:, :, :3] @ shape + pose[:, :, 3:]).view(len(coefficients), 3, self.map_size, self.map_size)
         mirrored = maps.flip(-1)
         mirrored = torch.cat((self.image_size - 1 - mirrored[:, :1], mirrored[:, 1:]), 1)
         return torch.where(flipped[:, None, None, None], mirrored, maps)
 
     def landmarks(self, maps: Tensor) -> Tensor:
         """The 68 landmarks (..., 68, 3), read from maps (..., 3, M, M) at their sub-pixel UV positions."""
-        return (maps.flatten(-2).float() @ self.reading).transpose(-1, -2)
+        with torch.autocast(maps.device.type, enabled=False):
+            return (maps.flatten(-2).float() @ self.reading).transpose(-1, -2)
 
     def to_units(self, maps: Tensor) -> Tensor:
         """Crop pixels to units of half the image's side about its centre (depth: about zero)."""
-        return torch.cat((maps[..., :2, :, :] - (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3) * (2 / self.image_size)
+        return torch.cat((maps[..., :2, :, :] - (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3) * (
+            2 / self.image_size
+        )
 
     def to_pixels(self, maps: Tensor) -> Tensor:
         """The inverse of `to_units`."""
@@ -94,7 +102,8 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
 
     Args:
         weight: (M, M), the regions' weights.
-        kind: `l1`, `l2` (squared error, as PRNet) or `distance` (Euclidean distance of the points, what the NME averages).
+        kind: `l1`, `l2` (squared error, as PRNet) or `distance` (Euclidean distance of the points, what the NME
+            averages).
 
     Source: PRNet (Feng et al., ECCV 2018), section 3.3.
     """
@@ -109,7 +118,8 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
 
 
 class UVModule(pl.LightningModule):
-    """What supernet training and single-network training share: target, loss, optimizer, evaluation in the field's terms.
+    """What supernet training and single-network training share: target, loss, optimizer, evaluation in the field's
+    terms.
 
     Args:
         uv: the target.
@@ -144,7 +154,9 @@ class UVModule(pl.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, self.total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
         if self.optimizer_config.clip > 0:
             self.clip_gradients(optimizer, gradient_clip_val=self.optimizer_config.clip, gradient_clip_algorithm="norm")
 
@@ -166,7 +178,9 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
 class UVTask(UVModule):
     """Trains and evaluates one network that maps images (B, 3, S, S) to UV maps (B, 3, M, M) in head units."""
 
-    def __init__(self, network: nn.Module, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int) -> None:
+    def __init__(
+        self, network: nn.Module, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int
+    ) -> None:
         super().__init__(uv, loss, optimizer, total_steps)
         self.network = network
 

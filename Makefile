@@ -1,0 +1,53 @@
+# Every target makes its own environment first, so each works as the first command on a fresh machine.
+#
+#   make search  [SPACE=multipath] [EXPERIMENT=default] [RESUME=1] [ARGS="--seed 1 ..."]
+#   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
+
+PYTHON  ?= $(shell command -v python3.11 || command -v python3)
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+NASFACE := $(BIN)/nasface
+ARCH    ?= best.json
+
+settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
+experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
+
+.PHONY: help env search retrain test lint format check bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+env: $(READY) ## make the Python environment (.venv)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "setuptools<81" wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[nni,dev]"
+	@touch $@
+
+search: $(READY) ## train the supernet, search it, write best.json
+	$(NASFACE) search $(experiment) $(settings)
+
+retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
+	$(NASFACE) retrain $(experiment) --arch $(ARCH) $(settings)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint test ## style and tests
+
+bench: $(READY) ## time the search's parts (benchmarks/)
+	$(BIN)/python -m benchmarks.search_cost
+	$(BIN)/python -m benchmarks.step_time
+
+clean: ## remove the environment and caches, not the runs
+	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,232 @@
+"""What each command of `nasface` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.runs import Run, open_run
+from nasface.space.architecture import Architecture, load_record
+from nasface.space.space import MultipathSpace, load_space
+
+PRESETS = Path(__file__).resolve().parent.parent / "search_spaces" / "presets"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command's own setting, beside those of the experiment."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: what it does, its own settings, and whether it takes an experiment's."""
+
+    run: Callable[..., None]
+    help: str
+    options: tuple[Option, ...] = ()
+    experiment: bool = True
+
+
+def search(experiment: Experiment, run: str | None, resume: bool) -> None:
+    """Train the supernet, search it, write best.json."""
+    from nasface import workflow
+
+    space = load_space(experiment.space)
+    _check_space(experiment, space)
+    folder = open_run("search", experiment, space.name, resume, run)
+    print(f"run      {folder.folder}")
+    print(
+        f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
+        f" {_power(space.count_members())} members"
+    )
+    with workflow.timed(folder, "data_s"):
+        workspace = workflow.prepare(experiment, space)
+    supernet = workflow.train_supernet(workspace, folder)
+    result = workflow.search(workspace, supernet, folder, resume)
+    best = workflow.write_best(workspace, folder, result)
+    folder.update_summary(finished=True)
+    _print_search(folder, best)
+
+
+def _print_search(folder: Run, best: Path) -> None:
+    summary = folder.read_summary()
+    scores = load_record(best).scores
+    found, costs = summary["search"], summary["costs"]
+    bins = " / ".join(f"{value:.2f}" for value in scores["nme"])
+    print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
+    print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, with the supernet's weights")
+    print(
+        f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
+        f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
+    )
+    print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
+    print(f"drawing  {folder.path('architecture.png')}")
+    print(f"next     make retrain ARCH={best}")
+
+
+def retrain(experiment: Experiment, arch: str, init: str, label: str | None, run: str | None, resume: bool) -> None:
+    """Train one network from scratch, evaluate it, print the field's table."""
+    from nasface import workflow
+    from nasface.nets.weights import load_supernet
+    from nasface.report.tables import yaw_table
+
+    experiment, architecture, name = resolve_architecture(experiment, arch)
+    supernet = None
+    if init != "scratch":
+        supernet = load_supernet(_supernet_file(init, arch), architecture.space, experiment.network)
+    experiment.network.check(architecture.space)
+    folder = open_run("retrain", experiment, architecture.digest, resume, run)
+    print(f"run      {folder.folder}")
+    with workflow.timed(folder, "data_s"):
+        workspace = workflow.prepare(experiment, architecture.space)
+    trained = workflow.retrain(workspace, architecture, folder, supernet, label or name)
+    folder.update_summary(finished=True)
+    print(
+        f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"
+        f" trained in {trained.seconds:.0f} s\n"
+    )
+    print(yaw_table([trained.row]))
+    print(f"\nweights  {folder.path('network.pt')}")
+
+
+def draw(arch: str, output: str) -> None:
+    """Draw an architecture."""
+    from nasface.report.drawing import draw_architecture
+
+    architecture = _member(arch, load_space("multipath"))
+    draw_architecture(architecture, Path(output))
+    print(output)
+
+
+def space(space: str) -> None:
+    """Print a space's size."""
+    loaded = load_space(space)
+    print(f"{loaded.name}: L={loaded.layers}, D={loaded.scales}, {loaded.num_connections} connections")
+    print(f"raw codes          {loaded.raw_size}")
+    print(f"valid (Eq. 8)      {loaded.count_valid()}")
+    print(f"canonical          {loaded.count_canonical()}")
+    print(f"in {str(loaded.connections or 'any density'):16s}{loaded.count_members()}")
+
+
+def resolve_architecture(experiment: Experiment, arch: str) -> tuple[Experiment, Architecture, str]:
+    """The architecture that `--arch` names, and the experiment with the sizes that it was searched with.
+
+    Args:
+        arch: a JSON file, `preset/NAME`, or `random` (one uniform member of the experiment's space, drawn by the
+            experiment's seed).
+    """
+    import numpy as np
+
+    if arch == "random":
+        space = load_space(experiment.space)
+        return (
+            experiment,
+            space.random_architecture(np.random.default_rng([experiment.seed, 3])),
+            f"random (seed {experiment.seed})",
+        )
+    if arch.startswith("preset/"):
+        return experiment, _member(arch, load_space(experiment.space)), arch
+    record = load_record(arch)
+    sizes = record.provenance.get("network")
+    if isinstance(sizes, dict) and set(sizes) == set(vars(experiment.network)):
+        # A found network is retrained at the sizes that it was found at, unless the user asks for others.
+        experiment = replace(experiment, network=_merged(experiment.network, sizes))
+    return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem
+
+
+def _merged(network: Any, sizes: dict[str, Any]) -> Any:
+    defaults = type(network)()
+    changed = {name for name, value in vars(network).items() if value != getattr(defaults, name)}
+    return replace(network, **{name: value for name, value in sizes.items() if name not in changed})
+
+
+def _member(arch: str, space: MultipathSpace) -> Architecture:
+    name = arch.removeprefix("preset/")
+    if name != arch:
+        path = PRESETS / f"{name}.json"
+        if not path.exists():
+            known = ", ".join(f"preset/{entry.stem}" for entry in sorted(PRESETS.glob("*.json")))
+            raise UserError(f"unknown preset {arch!r}; known are: {known}")
+        return load_record(path).architecture
+    return load_record(arch).architecture
+
+
+def recorded_experiment(arch: str | None) -> str | None:
+    """The experiment that an architecture file was searched in, where it says so."""
+    if arch is None or not Path(arch).is_file():
+        return None
+    try:
+        provenance = json.loads(Path(arch).read_text(encoding="utf-8")).get("provenance", {})
+        return provenance.get("experiment_file") if isinstance(provenance, dict) else None
+    except (OSError, ValueError, AttributeError):
+        return None  # read again, and complained of, where the architecture itself is read
+
+
+def _supernet_file(init: str, arch: str) -> Path:
+    if init != "supernet":
+        return Path(init)
+    run = load_record(arch).provenance.get("run")
+    if not run:
+        raise UserError(
+            f"{arch} does not say which run's supernet it comes from: give --init runs/<id>/supernet/supernet.pt"
+        )
+    return Path(run) / "supernet" / "supernet.pt"
+
+
+def _check_space(experiment: Experiment, space: MultipathSpace) -> None:
+    experiment.network.check(space)
+
+
+def _power(number: int) -> str:
+    text = str(number)
+    return text if len(text) < 7 else f"{text[0]}.{text[1]}e{len(text) - 1}"
+
+
+_RUN = Option("run", str | None, None, "id of the run, its folder under runs/; made from time and settings where empty")
+_RESUME = Option("resume", bool, False, "go on with the newest unfinished run of these settings (or with --run)")
+_ARCH = "architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random"
+
+COMMANDS: dict[str, Command] = {
+    "search": Command(search, "Train the multi-path supernet, search it, write best.json.", (_RUN, _RESUME)),
+    "retrain": Command(
+        retrain,
+        "Train one network from scratch, evaluate it, print its table.",
+        (
+            Option("arch", str, "best.json", _ARCH),
+            Option(
+                "init",
+                str,
+                "scratch",
+                "first weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt",
+            ),
+            Option("label", str | None, None, "name of the row in the table"),
+            _RUN,
+            _RESUME,
+        ),
+    ),
+    "draw": Command(
+        draw,
+        "Draw an architecture as SVG or PNG.",
+        (
+            Option("arch", str, "best.json", _ARCH),
+            Option("output", str, "architecture.svg", "file to write, .svg or .png"),
+        ),
+        experiment=False,
+    ),
+    "space": Command(
+        space,
+        "Count the members of a space.",
+        (Option("space", str, "multipath", "a name in search_spaces/ or a YAML file"),),
+        experiment=False,
+    ),
+}

@@ -1,0 +1,109 @@
+"""Which faces an experiment trains, validates and tests on, and the morphable model of its targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from nasface.data.face_set import FaceSet
+from nasface.errors import UserError
+from nasface.faces.morphable import MorphableModel
+
+ProgressFor = Callable[[str], Callable[[int, int], None]]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the faces come from.
+
+    Attributes:
+        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head) or `ddfa`
+            (3DDFA's released layout).
+        test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
+        cache: folder in which rendered and decoded faces are kept.
+        seed: of the synthetic faces.
+        train_count: synthetic training faces; of real ones, how many of the list to use (0: all).
+        val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
+        test_count: synthetic test faces.
+        ddfa: folder in 3DDFA's layout (images, lists, parameters).
+        ddfa_assets: folder of 3DDFA's morphable model files.
+        aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
+    """
+
+    train: Literal["synthetic", "ddfa"] = "synthetic"
+    test: Literal["synthetic", "aflw2000"] = "synthetic"
+    cache: str = "cache"
+    seed: int = 0
+    train_count: int = 6000
+    val_count: int = 400
+    test_count: int = 1000
+    ddfa: str = "../shared/data/aflw_120x120"
+    ddfa_assets: str = "../shared/data/3ddfa"
+    aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The three sets of an experiment and the model whose UV maps are the targets."""
+
+    train: FaceSet
+    val: FaceSet
+    test: FaceSet
+    model: MorphableModel
+
+
+def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -> Faces:
+    """Make or load the faces of an experiment at `image_size` x `image_size` pixels.
+
+    Args:
+        progress_for: gives a progress callback (done, total) for a named step.
+
+    Raises:
+        UserError: a folder or file is absent or broken; a setting does not fit.
+    """
+    # Readers are imported where they are used: this module is part of every command's settings, also of --help.
+    if config.train == "synthetic":
+        from nasface.faces.morphable import load_embedded_head
+
+        model = load_embedded_head()
+        train, val = (_synthetic(config, split, image_size, progress_for) for split in ("train", "val"))
+    else:
+        from nasface.faces.ddfa_model import load_ddfa_model
+
+        model = load_ddfa_model(config.ddfa_assets)
+        train, val = (_ddfa(config, split, image_size, progress_for) for split in ("train", "val"))
+    test = _test(config, image_size, progress_for)
+    return Faces(train, val, test, model)
+
+
+def _synthetic(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:
+    from nasface.data.synthetic import build_synthetic
+
+    count = {"train": config.train_count, "val": config.val_count, "test": config.test_count}[split]
+    if count < 1:
+        raise UserError(f"data.{split}_count must be at least 1 for synthetic faces, not {count}")
+    return build_synthetic(
+        config.cache, split, count, image_size, config.seed, progress_for(f"rendering {split} faces")
+    )
+
+
+def _ddfa(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:
+    from nasface.data.ddfa import load_ddfa
+
+    progress = progress_for(f"decoding {split} faces")
+    faces = load_ddfa(config.ddfa, config.ddfa_assets, split, image_size, cache_dir=config.cache, progress=progress)
+    count = config.train_count if split == "train" else config.val_count
+    return faces.subset(range(count)) if 0 < count < len(faces) else faces
+
+
+def _test(config: DataConfig, image_size: int, progress_for: ProgressFor) -> FaceSet:
+    if config.test == "synthetic":
+        if config.train != "synthetic":
+            raise UserError("data.test synthetic goes with data.train synthetic only: the landmarks are another head's")
+        return _synthetic(config, "test", image_size, progress_for)
+    from nasface.data.aflw2000 import load_aflw2000
+
+    return load_aflw2000(
+        config.aflw2000, image_size, cache_dir=config.cache, progress=progress_for("decoding test faces")
+    )

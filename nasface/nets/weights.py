@@ -1,0 +1,99 @@
+"""Network weights on disk, with what they belong to."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasface.errors import UserError
+from nasface.files import atomic_write
+from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+
+_KINDS = ("supernet", "network")
+
+
+def save_weights(path: str | Path, network: Supernet | MultipathNetwork) -> None:
+    """Write the weights of a supernet or a derived network, atomically.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    record: dict[str, Any] = {
+        "kind": "supernet" if isinstance(network, Supernet) else "network",
+        "layers": network.space.layers,
+        "scales": network.space.scales,
+        "network": asdict(network.config),
+        "state": {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
+    }
+    if isinstance(network, MultipathNetwork):
+        record["codes"] = list(network.architecture.codes)
+    with atomic_write(path) as temporary:
+        torch.save(record, temporary)
+
+
+def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConfig) -> Supernet:
+    """Read a supernet of `space` with sizes `config`.
+
+    Raises:
+        UserError: the file is absent or broken, or holds another kind, space or size.
+    """
+    record = read_weights(path, "supernet")
+    if (record["layers"], record["scales"]) != (space.layers, space.scales):
+        raise UserError(
+            f"{path} holds a supernet of {record['layers']} layers and {record['scales']} scales, but space"
+            f" {space.name!r} has {space.layers} and {space.scales}: use the space that it was trained with"
+        )
+    if record["network"] != asdict(config):
+        raise UserError(f"{path} was trained with network settings {record['network']}: use the same")
+    supernet = Supernet(space, config)
+    _load_state(supernet, record["state"], path)
+    return supernet
+
+
+def load_network(path: str | Path) -> MultipathNetwork:
+    """Read a derived network with its own architecture and sizes.
+
+    Raises:
+        UserError: the file is absent, broken, or of another kind.
+    """
+    record = read_weights(path, "network")
+    space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
+    network = MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+    _load_state(network, record["state"], path)
+    return network
+
+
+def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
+    """The record that `save_weights` wrote; nothing but tensors and plain values is ever unpickled."""
+    try:
+        record = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: train a {kind} first") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} is not a readable weights file ({_first_line(error)}): train again or restore it"
+        ) from None
+    if not isinstance(record, dict) or record.get("kind") not in _KINDS:
+        raise UserError(f"{path} is not a weights file of nasface")
+    if record["kind"] != kind:
+        raise UserError(f"{path} holds a {record['kind']}, not a {kind}")
+    return record
+
+
+def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} does not fit its own description ({_first_line(error)}): train again or restore it"
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

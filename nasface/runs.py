@@ -1,0 +1,117 @@
+"""A run: one folder in which a command keeps its settings, checkpoints, results and costs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.files import atomic_write
+
+_SETTINGS, _STATUS = "experiment.yaml", "summary.json"
+# These change where results go or how fast they come, not what they are.
+_FREE_ON_RESUME = ("runs", "output", "log", "device")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder: runs/<id>."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts)
+
+    def read_summary(self) -> dict[str, Any]:
+        """What the run has said of itself so far."""
+        path = self.path(_STATUS)
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read ({error}): remove it and start the command again") from None
+
+    def update_summary(self, **values: Any) -> None:
+        """Add values to summary.json; mappings such as `costs` are merged."""
+        summary = self.read_summary()
+        for key, value in values.items():
+            summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
+        with atomic_write(self.path(_STATUS)) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
+    """A new run, or with `resume` the newest unfinished one of the same command and settings.
+
+    Args:
+        command: `search`, `retrain`, ...
+        label: a few letters for the id, such as the space's name.
+        run_id: use this id.
+
+    Raises:
+        UserError: nothing to resume, settings that differ from the run's, or a new run's id that is taken.
+    """
+    runs = Path(experiment.runs)
+    if resume:
+        return _resumed(runs, command, experiment, label, run_id)
+    folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}")
+    if folder.exists() and run_id:
+        raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
+    run = Run(folder)
+    with atomic_write(run.path(_SETTINGS)) as temporary:
+        temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
+    run.update_summary(command=command, label=label, finished=False)
+    return run
+
+
+def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
+    if run_id:
+        run = Run(runs / run_id)
+        if not run.path(_SETTINGS).exists():
+            raise UserError(f"there is no run {run.folder} to resume: start it without --resume")
+        if difference := _difference(run, experiment):
+            raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
+        return run
+    candidates = sorted(runs.glob(f"*/{_SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in candidates:
+        run = Run(path.parent)
+        summary = run.read_summary()
+        same = (summary.get("command"), summary.get("label")) == (command, label)
+        if same and not summary.get("finished") and not _difference(run, experiment):
+            return run
+    raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
+
+
+def _difference(run: Run, experiment: Experiment) -> str:
+    """The first setting in which the run differs, as `name: old, now new`; empty where none does."""
+    try:
+        recorded = yaml.safe_load(run.path(_SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
+    old, new = _flat(recorded), _flat(asdict(experiment))
+    for key in sorted(old.keys() | new.keys()):
+        if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
+            return f"{key}: {old.get(key)}, now {new.get(key)}"
+    return ""
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        result |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return result

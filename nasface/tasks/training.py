@@ -1,0 +1,188 @@
+"""Running a LightningModule: trainer, checkpoints that resume exactly, and the clock of what training costs."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+
+from nasface.errors import UserError
+
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Lightning's Trainer settings.
+
+    Attributes:
+        accelerator: `auto`, `cpu`, `gpu`, ...
+        devices: how many, or `auto`.
+        num_nodes: machines.
+        strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's
+            weights).
+        precision: `32-true`, `bf16-mixed`, ...
+        threads: CPU threads of one process; 0 leaves it to torch.
+    """
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: int = 0
+
+
+class TrainingClock(pl.Callback):
+    """Seconds of training, summed over a run and its resumed parts."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        if self._since is not None:
+            now = time.perf_counter()
+            self.seconds, self._since = self.seconds + now - self._since, now
+
+    def state_dict(self) -> dict[str, Any]:
+        self._advance()
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = float(state_dict["seconds"])
+
+
+def fit(
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    folder: Path,
+    steps: int,
+    accumulate: int,
+    device: DeviceConfig,
+    callbacks: Sequence[pl.Callback],
+    logger: Logger | None,
+    validate: bool,
+    identity: str,
+) -> float:
+    """Train to `steps` optimizer steps, going on from `folder`'s checkpoint where there is one; returns the seconds
+    that it took.
+
+    A checkpoint is written after every epoch of `data` and holds weights, optimizer, schedule and step; since
+    batches and children are functions of the step, a resumed training is the uninterrupted one.
+
+    Args:
+        identity: what the checkpoint belongs to; a checkpoint of anything else is refused.
+
+    Raises:
+        UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk.
+    """
+    _quiet()
+    if device.threads:
+        torch.set_num_threads(device.threads)
+    checkpoint = folder / CHECKPOINT
+    clock = TrainingClock()
+    trainer = make_trainer(
+        device,
+        max_steps=steps,
+        accumulate_grad_batches=accumulate,
+        limit_val_batches=None if validate else 0,
+        logger=logger or False,
+        callbacks=[
+            *callbacks,
+            clock,
+            _Identity(identity),
+            ModelCheckpoint(
+                dirpath=folder,
+                filename="last",
+                every_n_epochs=1,
+                save_top_k=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+        ],
+    )
+    resume = checkpoint if checkpoint.exists() else None
+    if resume is not None:
+        check_identity(resume, identity)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; free space, then resume") from None
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return clock.seconds
+
+
+def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
+    """A Lightning Trainer on `device` without Lightning's own bars and summaries."""
+    defaults: dict[str, Any] = {
+        "accelerator": device.accelerator,
+        "devices": int(device.devices) if device.devices.isdigit() else device.devices,
+        "num_nodes": device.num_nodes,
+        "strategy": device.strategy,
+        "precision": device.precision,
+        "max_epochs": -1,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "log_every_n_steps": 20,
+    }
+    return pl.Trainer(**(defaults | settings))
+
+
+class _Identity(pl.Callback):
+    """Writes into every checkpoint what it belongs to."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["nasface_identity"] = self.identity
+
+
+def check_identity(checkpoint: Path, identity: str) -> None:
+    """Raise a UserError where a checkpoint cannot be read or is not of `identity`."""
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True).get("nasface_identity")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise UserError(
+            f"checkpoint {checkpoint} cannot be read ({reason}): remove it to train again from the start"
+        ) from None
+    if found != identity:
+        raise UserError(
+            f"checkpoint {checkpoint} is of {found!r}, not of {identity!r}: remove it, or use its own settings"
+        )
+
+
+def _quiet() -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*log_every_n_steps.*",
+        ".*Checkpoint directory.*",
+        ".*Experiment logs directory.*",
+        ".*isinstance.treespec.*",
+    ):
+        warnings.filterwarnings("ignore", message)

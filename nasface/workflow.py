@@ -1,0 +1,320 @@
+"""The stages behind the commands: faces, supernet, search, retraining. Each can be killed and goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+import nasface
+from nasface.config import Experiment
+from nasface.data.augment import normalise
+from nasface.data.face_set import FaceSet
+from nasface.data.module import FaceDataModule
+from nasface.data.sources import Faces, load_faces
+from nasface.errors import UserError
+from nasface.faces.uv import uv_basis
+from nasface.files import atomic_write
+from nasface.nets.cost import Cost, architecture_macs, measure_cost
+from nasface.nets.multipath import MultipathNetwork, Supernet
+from nasface.nets.weights import load_supernet, save_weights
+from nasface.report.drawing import draw_architecture
+from nasface.report.progress import TrainingProgress, progress_for
+from nasface.report.search_log import SearchLog, SearchProgress
+from nasface.report.tables import NMERow
+from nasface.report.wandb import finish, make_logger
+from nasface.runs import Run
+from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
+from nasface.search.registry import make_strategy
+from nasface.search.strategy import Strategy
+from nasface.search.study import StudyResult, run_study
+from nasface.space.architecture import Architecture
+from nasface.space.sampling import MNUS, PathSampler, UniformPaths
+from nasface.space.space import MultipathSpace
+from nasface.tasks.supernet import SupernetTask
+from nasface.tasks.training import fit, make_trainer
+from nasface.tasks.uv import UVTarget, UVTask
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What every stage of one experiment needs: its faces and its UV target."""
+
+    experiment: Experiment
+    space: MultipathSpace
+    faces: Faces
+    uv: UVTarget
+
+    @property
+    def mean_map(self) -> torch.Tensor:
+        """Mean target of the training faces (3, M, M) in head units, mirrored faces included."""
+        train = self.faces.train
+        chosen = np.random.default_rng([self.experiment.seed, 1]).permutation(len(train))[:2000]
+        total = torch.zeros(3, self.uv.map_size, self.uv.map_size, dtype=torch.float64)
+        for part in np.array_split(chosen, max(1, len(chosen) // 100)):
+            coefficients = torch.from_numpy(np.ascontiguousarray(train.coefficients[part]))
+            pose = torch.from_numpy(np.ascontiguousarray(train.pose[part]))
+            for mirrored in (False, True):
+                flipped = torch.full((len(part),), mirrored)
+                total += self.uv.to_units(self.uv.maps(coefficients, pose, flipped)).sum(0)
+        return (total / (2 * len(chosen))).float()
+
+
+def prepare(experiment: Experiment, space: MultipathSpace) -> Workspace:
+    """Faces and targets of an experiment."""
+    experiment.network.check(space)
+    if experiment.device.threads:
+        torch.set_num_threads(experiment.device.threads)
+    faces = load_faces(experiment.data, experiment.network.input_size, progress_for)
+    basis = uv_basis(faces.model, experiment.network.map_size)
+    return Workspace(experiment, space, faces, UVTarget(basis, experiment.network.input_size))
+
+
+# Supernet ------------------------------------------------------------------------------------------------------------
+
+
+def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
+    """The path sampler that the experiment names."""
+    config = experiment.supernet
+    if config.sampler == "mnus":
+        return MNUS(space, config.children, experiment.seed, repeats=tuple(config.repeats))
+    if config.sampler == "uniform":
+        return UniformPaths(space, config.children, experiment.seed)
+    raise UserError(f"unknown path sampler {config.sampler!r}; known are: mnus, uniform")
+
+
+def train_supernet(workspace: Workspace, run: Run) -> Supernet:
+    """Train the supernet of a run, or load it where that is done."""
+    experiment, space = workspace.experiment, workspace.space
+    path = run.path("supernet", "supernet.pt")
+    if path.exists():
+        return load_supernet(path, space, experiment.network)
+    pl.seed_everything(experiment.seed, verbose=False)
+    network = Supernet(space, experiment.network)
+    network.set_mean_map(workspace.mean_map)
+    network.to(memory_format=torch.channels_last)
+    config = experiment.supernet
+    task = SupernetTask(
+        network, make_sampler(experiment, space), workspace.uv, config.loss, config.optimizer, config.steps
+    )
+    data = _data_module(workspace, config.batch_size, config.checkpoint_every * config.accumulate, config.augmentation)
+    logger = make_logger(experiment, run.folder, "supernet")
+    seconds = fit(
+        task,
+        data,
+        run.path("supernet"),
+        config.steps,
+        config.accumulate,
+        experiment.device,
+        [TrainingProgress("training the supernet", config.steps)],
+        logger,
+        validate=False,
+        identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",
+    )
+    finish(logger)
+    save_weights(path, network)
+    run.update_summary(costs={"supernet_s": round(seconds, 1)})
+    return network
+
+
+def _data_module(workspace: Workspace, batch_size: int, steps_per_epoch: int, augmentation: Any) -> FaceDataModule:
+    faces = workspace.faces
+    return FaceDataModule(
+        faces.train, faces.val, faces.test, batch_size, steps_per_epoch, workspace.experiment.seed, augmentation
+    )
+
+
+# Search --------------------------------------------------------------------------------------------------------------
+
+
+def make_evaluator(workspace: Workspace, supernet: Supernet) -> SupernetEvaluator:
+    """The evaluator of a search: calibrated on training faces, scored on validation faces."""
+    experiment = workspace.experiment
+    config, faces = experiment.search, workspace.faces
+    count = min(config.calibration, len(faces.train))
+    chosen = np.random.default_rng([experiment.seed, 2]).permutation(len(faces.train))[:count]
+    return SupernetEvaluator(
+        supernet,
+        workspace.uv,
+        _images(faces.train.subset(chosen)),
+        evaluation_faces(faces.val),
+        chunk=config.chunk,
+        reuse=config.reuse,
+        early_rejection=config.early_rejection,
+        seed=experiment.seed,
+    )
+
+
+def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strategy:
+    """The strategy that the experiment names, with those of the search's settings that it knows."""
+    config = experiment.search
+    own: dict[str, dict[str, Any]] = {
+        "samos": {"iterations": config.iterations, "temperature": config.temperature, "factor": config.factor},
+        "random": {"evaluations": config.iterations + 1},
+    }
+    return make_strategy(config.strategy, space, seed=experiment.seed, **own.get(config.strategy, {}))
+
+
+def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool) -> StudyResult:
+    """Search the space on a trained supernet; every evaluation is recorded before the next begins."""
+    experiment = workspace.experiment
+    strategy = make_search_strategy(experiment, workspace.space)
+    logger = make_logger(experiment, run.folder, "search")
+    evaluator = make_evaluator(workspace, supernet)
+    with SearchProgress("searching", strategy.progress[1]) as bar:
+        result = run_study(
+            strategy,
+            evaluator,
+            experiment.search.storage or run.path("search", "journal.log"),
+            run.id,
+            resume=resume,
+            callbacks=[SearchLog(logger), bar.on_evaluation] if logger else [bar.on_evaluation],
+            progress=bar.on_progress,
+        )
+    finish(logger)
+    calibration = sum(evaluation.outcome.details.get("calibration_s", 0.0) for evaluation in result.evaluations)
+    run.update_summary(
+        costs={"calibration_s": round(calibration, 1), "search_s": round(result.seconds - calibration, 1)},
+        search={
+            "evaluations": len(result.evaluations),
+            "stopped_early": result.rejected,
+            "work_saved": round(evaluator.saved, 4),
+            "penalty": result.penalty,
+        },
+    )
+    return result
+
+
+def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
+    """Write best.json (in the run and where the experiment wants it) and the drawing."""
+    experiment, best = workspace.experiment, result.best
+    summary = run.read_summary()
+    provenance = {
+        "nasface": nasface.__version__,
+        "experiment": experiment.name,
+        "run": str(run.folder),
+        "seed": experiment.seed,
+        "sampler": experiment.supernet.sampler,
+        "strategy": experiment.search.strategy,
+        "network": asdict(experiment.network),
+        "costs": summary.get("costs", {}),
+        "search": summary.get("search", {}),
+    }
+    details = result.best_evaluation.outcome.details
+    network = MultipathNetwork(best, experiment.network)
+    scores = {
+        "penalty": result.penalty,
+        "nme": details["nme"],
+        "nme_all": details["nme_all"],
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "macs": architecture_macs(best, experiment.network),
+    }
+    best.save(run.path("best.json"), provenance, scores)
+    draw_architecture(best, run.path("architecture.png"))
+    draw_architecture(best, run.path("architecture.svg"))
+    best.save(experiment.output, provenance, scores)
+    return Path(experiment.output)
+
+
+# Retraining ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A trained network, its table row and what it cost."""
+
+    network: MultipathNetwork
+    row: NMERow
+    cost: Cost
+    seconds: float
+
+
+def retrain(
+    workspace: Workspace,
+    architecture: Architecture,
+    run: Run,
+    supernet: Supernet | None = None,
+    label: str = "searched",
+) -> Retrained:
+    """Train the derived network from scratch (or from `supernet`'s weights) and evaluate it on the test faces."""
+    experiment = workspace.experiment
+    config = experiment.retrain
+    pl.seed_everything(experiment.seed, verbose=False)
+    network = (
+        supernet.child(architecture) if supernet is not None else MultipathNetwork(architecture, experiment.network)
+    )
+    network.set_mean_map(workspace.mean_map)
+    network.to(memory_format=torch.channels_last)
+    task = UVTask(network, workspace.uv, config.loss, config.optimizer, config.steps)
+    data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, config.augmentation)
+    logger = make_logger(experiment, run.folder, "retrain")
+    seconds = fit(
+        task,
+        data,
+        run.path("retrain"),
+        config.steps,
+        config.accumulate,
+        experiment.device,
+        [TrainingProgress(f"training {label}", config.steps)],
+        logger,
+        validate=True,
+        identity=f"network {architecture.digest} {json.dumps(asdict(experiment.network))}",
+    )
+    trainer = make_trainer(experiment.device, logger=logger or False, devices=1, num_nodes=1, strategy="auto")
+    (metrics,) = trainer.test(task, datamodule=data, verbose=False)
+    finish(logger)
+    network.to("cpu", memory_format=torch.contiguous_format)
+    cost = measure_cost(network, experiment.network.input_size)
+    row = NMERow(
+        name=label,
+        bins=tuple(metrics[f"test/nme_{name}"] for name in ("0-30", "30-60", "60-90")),
+        mean=metrics["test/nme"],
+        all=metrics["test/nme_all"],
+        parameters=cost.parameters,
+        macs=cost.macs,
+        latency_ms=cost.latency_ms,
+    )
+    save_weights(run.path("network.pt"), network)
+    run.update_summary(
+        costs={"retrain_s": round(seconds, 1)}, result=_plain(asdict(row)), architecture=architecture.digest
+    )
+    return Retrained(network, row, cost, seconds)
+
+
+def evaluation_faces(faces: FaceSet) -> EvaluationFaces:
+    """A face set as the evaluator's tensors."""
+    return EvaluationFaces(
+        _images(faces), *(torch.from_numpy(np.array(array)) for array in (faces.landmarks, faces.box, faces.yaw))
+    )
+
+
+def _images(faces: FaceSet) -> torch.Tensor:
+    return normalise(torch.from_numpy(np.array(faces.images)))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+
+
+@contextmanager
+def timed(run: Run, name: str) -> Iterator[None]:
+    """Add the block's wall time to the run's costs."""
+    start = time.perf_counter()
+    yield
+    run.update_summary(
+        costs={name: round(run.read_summary().get("costs", {}).get(name, 0.0) + time.perf_counter() - start, 1)}
+    )
+
+
+def write_json(path: Path, values: Any) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

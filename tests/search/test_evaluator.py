@@ -1,0 +1,137 @@
+"""Scores of children: against a plain derived network, and untouched by reuse, order and early rejection."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from nasface.data.augment import normalise
+from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
+from nasface.search.samos import SAMOS
+from nasface.search.strategy import Outcome, Proposal
+from nasface.space.space import MultipathSpace
+from nasface.tasks.uv import UVTarget
+from tests.toy import MAP, SIZE, toy_basis, toy_faces
+
+SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
+CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)
+
+
+@pytest.fixture(scope="module")
+def supernet() -> Supernet:
+    torch.manual_seed(0)
+    network = Supernet(SPACE, CONFIG)
+    torch.nn.init.normal_(network.head.conv2.weight, std=0.1)
+    return network
+
+
+def make_evaluator(supernet: Supernet, **settings: bool) -> SupernetEvaluator:
+    uv = UVTarget(toy_basis(), SIZE)
+    faces = toy_faces(31, seed=1)
+    tensors = EvaluationFaces(
+        normalise(torch.from_numpy(faces.images)),
+        *(torch.from_numpy(a) for a in (faces.landmarks, faces.box, faces.yaw)),
+    )
+    calibration = normalise(torch.from_numpy(toy_faces(16, seed=2).images))
+    return SupernetEvaluator(supernet, uv, calibration, tensors, chunk=7, **settings)
+
+
+def plain_score(supernet: Supernet, architecture: object) -> float:
+    """Slow reference: derive the child, calibrate it in one training-mode pass, evaluate it face by face."""
+    child: MultipathNetwork = copy.deepcopy(supernet).child(architecture)
+    for module in child.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    uv, faces = UVTarget(toy_basis(), SIZE), toy_faces(31, seed=1)
+    with torch.no_grad():
+        child.train()(normalise(torch.from_numpy(toy_faces(16, seed=2).images)))
+        child.eval()
+        bins: list[list[float]] = [[], [], []]
+        for image, landmarks, box, yaw in zip(faces.images, faces.landmarks, faces.box, faces.yaw, strict=True):
+            maps = uv.to_pixels(child(normalise(torch.from_numpy(image[None]))))
+            error = (uv.landmarks(maps)[0, :, :2].numpy() - landmarks[:, :2]).astype(float)
+            nme = 100 * np.linalg.norm(error, axis=1).mean() / np.sqrt(box.prod())
+            bins[0 if abs(yaw) <= 30 else 1 if abs(yaw) <= 60 else 2].append(nme)
+    return float(np.mean([np.mean(values) for values in bins]))
+
+
+def members(count: int) -> list[Proposal]:
+    rng = np.random.default_rng(0)
+    return [Proposal(SPACE.random_architecture(rng)) for _ in range(count)]
+
+
+def test_score_is_that_of_the_derived_network(supernet: Supernet) -> None:
+    evaluator = make_evaluator(supernet)
+    for proposal in members(4):
+        outcome = evaluator(proposal)
+        assert outcome.complete
+        assert outcome.penalty == pytest.approx(plain_score(supernet, proposal.architecture), rel=1e-5)
+        assert outcome.penalty == pytest.approx(np.mean(outcome.details["nme"]), rel=1e-12)
+
+
+def test_order_of_candidates_changes_no_score(supernet: Supernet) -> None:
+    proposals = members(6)
+    forward, backward = make_evaluator(supernet), make_evaluator(supernet)
+    first = [forward(proposal).penalty for proposal in proposals]
+    second = [backward(proposal).penalty for proposal in reversed(proposals)]
+    assert first == second[::-1]
+    assert len(set(first)) == len(first)
+
+
+def test_evaluation_leaves_the_supernet_as_it_was(supernet: Supernet) -> None:
+    before = {name: value.clone() for name, value in supernet.state_dict().items()}
+    make_evaluator(supernet)(members(1)[0])
+    for name, value in supernet.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def run_samos(evaluate: SupernetEvaluator, iterations: int = 60) -> tuple[SAMOS, list[Outcome]]:
+    # A low temperature makes most of the run greedy, where rejections happen.
+    strategy = SAMOS(SPACE, seed=3, iterations=iterations, temperature=4.0, factor=0.8)
+    outcomes = []
+    while (proposal := strategy.ask()) is not None:
+        outcomes.append(evaluate(proposal))
+        strategy.tell(proposal, outcomes[-1])
+    return strategy, outcomes
+
+
+def test_reuse_gives_bit_identical_scores(supernet: Supernet) -> None:
+    plain, full = run_samos(make_evaluator(supernet, reuse=False, early_rejection=False))
+    evaluator = make_evaluator(supernet, reuse=True, early_rejection=False)
+    reusing, same = run_samos(evaluator)
+    assert [outcome.penalty for outcome in same] == [outcome.penalty for outcome in full]
+    assert plain.steps == reusing.steps
+    assert 0.1 < evaluator.saved < 1
+
+
+def test_early_rejection_keeps_the_trajectory(supernet: Supernet) -> None:
+    plain, full = run_samos(make_evaluator(supernet, reuse=False, early_rejection=False))
+    evaluator = make_evaluator(supernet)
+    early, outcomes = run_samos(evaluator)
+    assert [(step.digest, step.accepted) for step in early.steps] == [
+        (step.digest, step.accepted) for step in plain.steps
+    ]
+    assert early.best == plain.best
+    assert any(not outcome.complete for outcome in outcomes), "nothing was rejected early: the test shows nothing"
+    assert evaluator.saved > 0.1
+
+
+def test_nothing_is_saved_without_reuse_and_rejection(supernet: Supernet) -> None:
+    evaluator = make_evaluator(supernet, reuse=False, early_rejection=False)
+    for proposal in members(2) * 2:
+        evaluator(proposal)
+    assert evaluator.saved == pytest.approx(0)
+
+
+def test_same_member_again_costs_the_head_only(supernet: Supernet) -> None:
+    evaluator = make_evaluator(supernet)
+    proposal = members(1)[0]
+    first = evaluator(proposal)
+    executed = evaluator.executed_macs
+    again = evaluator(proposal)
+    assert again.penalty == first.penalty
+    assert evaluator.executed_macs - executed < 0.5 * executed
