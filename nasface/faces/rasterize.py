@@ -77,7 +77,9 @@ def fill_buffers(
                     weights[row, column, 2] = wc
 
 
-def vertex_visibility(vertices: np.ndarray, triangles: np.ndarray, indices: np.ndarray | None = None) -> np.ndarray:
+def vertex_visibility(
+    vertices: np.ndarray, triangles: np.ndarray, indices: np.ndarray | None = None, tolerance: float = 0.0
+) -> np.ndarray:
     """Which vertices the camera sees: one of their triangles faces it and no other triangle lies in front. Exact,
     without pixels.
 
@@ -85,18 +87,24 @@ def vertex_visibility(vertices: np.ndarray, triangles: np.ndarray, indices: np.n
         vertices: (V, 3) crop pixels.
         triangles: (T, 3), counter-clockwise seen from outside with y up.
         indices: (M,) the vertices asked about; all of them by default.
+        tolerance: what lies less than this many pixels in front does not hide, and if it is not 0, the vertex's own
+            triangles may face
+            away: landmarks in folds, as on an eyelid's inner edge, are visible when the fold is.
 
     Returns:
         (M,) bool.
     """
     chosen = np.arange(len(vertices)) if indices is None else np.asarray(indices)
     return _visible(
-        np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32), chosen.astype(np.int64)
+        np.asarray(vertices, dtype=np.float64),
+        np.asarray(triangles, dtype=np.int32),
+        chosen.astype(np.int64),
+        float(tolerance),
     )
 
 
 @njit(cache=True, nogil=True)
-def _visible(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def _visible(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray, tolerance: float) -> np.ndarray:
     count = chosen.shape[0]
     facing = np.zeros(count, dtype=np.bool_)
     hidden = np.zeros(count, dtype=np.bool_)
@@ -120,7 +128,7 @@ def _visible(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) ->
             if v in (a, b, c):
                 facing[i] |= area < 0.0
                 continue
-            x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+            x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2] + tolerance
             if hidden[i] or x < left or x > right or y < top or y > bottom or z >= nearest:
                 continue
             wa = ((bx - x) * (cy - y) - (cx - x) * (by - y)) / area
@@ -129,4 +137,6 @@ def _visible(vertices: np.ndarray, triangles: np.ndarray, chosen: np.ndarray) ->
             if wa < 0.0 or wb < 0.0 or wc < 0.0:
                 continue
             hidden[i] = wa * vertices[a, 2] + wb * vertices[b, 2] + wc * vertices[c, 2] > z
+    if tolerance > 0.0:
+        return ~hidden
     return facing & ~hidden

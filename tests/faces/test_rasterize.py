@@ -109,6 +109,15 @@ def test_visible_vertices_of_a_sphere_are_its_front() -> None:
     assert walled[count:].all()
 
 
+def test_what_is_hardly_in_front_does_not_hide_within_the_tolerance() -> None:
+    square = np.array([[0.0, 0], [9, 0], [9, 9], [0, 9]])
+    patch = np.array([[4.0, 4, 0], [5, 4, 0], [5, 5, 0]])
+    vertices = np.vstack([np.c_[square, np.full(4, 2.0)], patch])
+    triangles = np.array([[0, 2, 1], [0, 3, 2], [4, 6, 5]])
+    assert not vertex_visibility(vertices, triangles, [4, 5, 6], tolerance=1.9).any()
+    assert vertex_visibility(vertices, triangles, [4, 5, 6], tolerance=2.1).all()
+
+
 def test_a_vertex_seen_from_behind_is_not_visible() -> None:
     vertices = np.array([[0.0, 0, 0], [5, 0, 0], [0, 5, 0]])
     assert vertex_visibility(vertices, np.array([[0, 2, 1]])).all()
