@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasface.data import painter, synthetic
+from nasface.data.face_set import FaceSet
+from nasface.data.synthetic import build_synthetic, draw_face
+from nasface.errors import UserError
+from nasface.faces.camera import project, split_pose
+from nasface.faces.landmarks import bounding_box
+from nasface.faces.morphable import load_embedded_head
+from nasface.faces.rasterize import rasterize
+from nasface.faces.uv import position_map, sample_map, uv_basis
+
+head = load_embedded_head()
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> FaceSet:
+    return build_synthetic(tmp_path_factory.mktemp("cache"), "test", 60, 64, seed=4)
+
+
+def test_labels_are_those_of_the_model(faces: FaceSet) -> None:
+    projected = project(faces.pose, head.vertices(faces.coefficients))
+    np.testing.assert_allclose(projected[:, head.landmark_vertices], faces.landmarks, atol=1e-3)
+    np.testing.assert_allclose(bounding_box(faces.landmarks), faces.box, rtol=1e-6)
+    np.testing.assert_allclose(split_pose(faces.pose)[1][:, 1], faces.yaw, atol=0.05)
+    chart = np.isfinite(head.uv).all(axis=1)
+    np.testing.assert_allclose(projected[:, chart, 2].mean(axis=1), 0, atol=1e-2)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_position_map_holds_the_landmarks_and_the_surface(faces: FaceSet, size: int) -> None:
+    resized = faces.resized(size)
+    basis = uv_basis(head, size)
+    maps = position_map(basis, resized.coefficients, resized.pose)
+    read = sample_map(maps, head.landmark_uv)
+    assert np.linalg.norm(read - resized.landmarks, axis=2).max() < 0.01
+    chart = np.flatnonzero(np.isfinite(head.uv).all(axis=1))
+    vertices = project(resized.pose, head.vertices(resized.coefficients))[:, chart]
+    error = np.linalg.norm((sample_map(maps, head.uv[chart]) - vertices)[..., :2], axis=2)
+    assert np.median(error) < 0.15 and np.quantile(error, 0.95) < 0.8
+
+
+def test_crop_holds_the_face_as_the_evaluation_would_cut_it(faces: FaceSet) -> None:
+    assert faces.images.shape == (60, 64, 64, 3) and faces.images.dtype == np.uint8
+    centre = (faces.landmarks[..., :2].max(axis=1) + faces.landmarks[..., :2].min(axis=1)) / 2
+    assert np.abs(centre - 31.5).max() < 0.1 * 64
+    ratio = 64 / faces.box.max(axis=1)
+    assert abs(ratio.mean() - 1.45) < 0.03 and np.abs(ratio - 1.45).max() < 0.2
+    assert (faces.landmarks[..., :2] > -0.5).all() and (faces.landmarks[..., :2] < 63.5).all()
+
+
+def test_yaw_covers_the_profiles_and_follows_the_benchmarks_bins(tmp_path: Path) -> None:
+    bins = np.array([1306, 462, 232]) / 2000
+    for count in (50, 400):
+        yaw = np.abs([synthetic._yaw(np.random.default_rng(i), "test", i) for i in range(count)])
+        shares = np.histogram(yaw, [0, 30, 60, 90])[0] / count
+        np.testing.assert_allclose(shares, bins, atol=2.0 / count + 0.005)
+    signed = np.array([synthetic._yaw(np.random.default_rng(i), "train", i) for i in range(3000)])
+    assert abs((signed > 0).mean() - 0.5) < 0.05 and np.abs(signed).max() <= 90
+    shares = np.histogram(np.abs(signed), [0, 30, 60, 90])[0] / 3000
+    assert (shares > 0.2).all() and shares[0] == shares.max()
+
+
+def test_visible_landmarks_turn_with_the_head(faces: FaceSet) -> None:
+    frontal = np.abs(faces.yaw) < 10
+    assert faces.visible[frontal][:, 27:68].mean() > 0.95
+    left_outer, right_outer = faces.visible[:, [0, 1, 2, 36]], faces.visible[:, [16, 15, 14, 45]]
+    to_left, to_right = faces.yaw > 45, faces.yaw < -45
+    assert to_left.sum() >= 3 and to_right.sum() >= 3
+    assert left_outer[to_left].mean() < 0.2 and right_outer[to_left].mean() > 0.9
+    assert left_outer[to_right].mean() > 0.9 and right_outer[to_right].mean() < 0.2
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_the_drawn_head_lies_where_its_vertices_do(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bald(rng: np.random.Generator, canvas: painter._Canvas, vertices: np.ndarray, normals: np.ndarray) -> tuple:
+        return vertices[canvas.shell], np.zeros(len(vertices) + len(canvas.shell), dtype=np.float32)
+
+    monkeypatch.setattr(painter, "_hair_shell", bald)
+    face = draw_face(1, "train", index, 64, clean=True)
+    vertices = project(face.pose, head.vertices(face.coefficients))
+
+    def draw(positions: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(5)
+        return painter.paint(rng, positions, face.landmarks, face.yaw, 64, rough=False).astype(np.float64)
+
+    changed = np.abs(draw(vertices) - draw(vertices + np.float32([500, 0, 0]))).max(axis=2) > 3
+    covered = rasterize(vertices, head.triangles, 64)[0] >= 0
+    assert (changed & covered).sum() / (changed | covered).sum() > 0.95
+    # Half a pixel of shift between picture and labels would show in the middles of the rows and columns.
+    for axis in (0, 1):
+        middles = [
+            np.array([np.flatnonzero(line).mean() for line in mask.swapaxes(0, axis)[20:45]])
+            for mask in (changed, covered)
+        ]
+        assert abs((middles[0] - middles[1]).mean()) < 0.25
+
+
+def test_faces_are_a_function_of_seed_split_and_index(tmp_path: Path, faces: FaceSet) -> None:
+    again = build_synthetic(tmp_path, "test", 12, 64, seed=4, workers=1)
+    for key in ("images", "landmarks", "pose", "coefficients", "visible", "yaw"):
+        np.testing.assert_array_equal(getattr(again, key), getattr(faces, key)[:12])
+    coefficients = np.concatenate(
+        [
+            again.coefficients[:4],
+            build_synthetic(tmp_path, "val", 4, 64, seed=4).coefficients,
+            build_synthetic(tmp_path, "train", 4, 64, seed=4).coefficients,
+            build_synthetic(tmp_path, "test", 4, 64, seed=5).coefficients,
+        ]
+    )
+    assert len(np.unique(coefficients[:, :50], axis=0)) == 16
+
+
+def test_second_call_only_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[int, int]] = []
+    first = build_synthetic(tmp_path, "val", 5, 32, seed=0, progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(i, 5) for i in range(1, 6)]
+    monkeypatch.setattr(synthetic, "draw_face", lambda *_, **__: pytest.fail("drawn again"))
+    second = build_synthetic(tmp_path, "val", 5, 32, seed=0)
+    np.testing.assert_array_equal(first.images, second.images)
+    assert isinstance(second.images, np.memmap)
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_synthetic(tmp_path, "train", 200, 32, seed=0, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_truncated_cache_is_named(tmp_path: Path) -> None:
+    build_synthetic(tmp_path, "train", 3, 32, seed=0)
+    images = next(tmp_path.glob("*/images.npy"))
+    images.write_bytes(images.read_bytes()[:-10])
+    with pytest.raises(UserError, match="images.npy"):
+        build_synthetic(tmp_path, "train", 3, 32, seed=0)
+
+
+@pytest.mark.parametrize(
+    "settings,named",
+    [(("night", 3, 32, 0), "night"), (("train", 0, 32, 0), "0 faces"), (("train", 3, 4, 0), "4 pixels")],
+)
+def test_bad_settings_are_named(tmp_path: Path, settings: tuple, named: str) -> None:
+    with pytest.raises(UserError, match=named):
+        build_synthetic(tmp_path, *settings)
+
+
+def test_negative_seed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="seed -1"):
+        build_synthetic(tmp_path, "train", 3, 32, -1)
