@@ -1,0 +1,1 @@
+"""Benchmarks of speed and quality: each prints a table and writes JSON; run one by `python -m benchmarks.NAME`."""

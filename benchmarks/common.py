@@ -1,0 +1,149 @@
+"""What the benchmarks share: an experiment's settings on the command line, results as JSON, peak memory."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+from jsonargparse import ActionConfigFile, ArgumentParser
+
+from nasface.commands import Option
+from nasface.config import Experiment, experiment_file
+from nasface.errors import UserError
+from nasface.runs import Run
+
+SETTINGS = "experiment.yaml"
+"""A run's settings, in its folder."""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A benchmark's command line: the experiment, and the benchmark's own values by name."""
+
+    experiment: Experiment
+    own: dict[str, Any]
+
+
+def parse(description: str, options: Sequence[Option], arguments: Sequence[str]) -> Arguments:
+    """Read an experiment's settings (`--experiment NAME`, `--config FILE`, `--search.iterations 50` ...) beside own
+    options; later ones win.
+
+    Raises:
+        UserError: unknown or unusable settings.
+    """
+    parser = ArgumentParser(description=description, exit_on_error=False)
+    for option in options:
+        extra = {"nargs": "+"} if option.name == "seeds" else {}
+        parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help, **extra)
+    parser.add_argument(
+        "--config",
+        action=ActionConfigFile,
+        help="YAML file of an experiment's settings (`--experiment NAME` reads experiments/NAME.yaml)",
+    )
+    parser.add_class_arguments(Experiment)
+    try:
+        settings = parser.parse_args(_with_files(arguments))
+    except jsonargparse.ArgumentError as error:
+        raise UserError(f"{error}; see --help") from None
+    values = vars(parser.instantiate(settings))
+    return Arguments(
+        Experiment(**{field.name: values[field.name] for field in fields(Experiment)}),
+        {option.name: values[option.name] for option in options},
+    )
+
+
+def _with_files(arguments: Sequence[str]) -> list[str]:
+    """`--experiment NAME` as `--config FILE`."""
+    result, waiting = [], iter(arguments)
+    for argument in waiting:
+        flag, equals, value = argument.partition("=")
+        if flag == "--experiment":
+            result += ["--config", str(experiment_file(value if equals else next(waiting, "")))]
+        else:
+            result.append(argument)
+    return result
+
+
+def take(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    """The value of `--flag VALUE` or `--flag=VALUE`, None where it is absent, and the other arguments."""
+    value, rest, waiting = None, [], iter(arguments)
+    for argument in waiting:
+        name, equals, text = argument.partition("=")
+        if name == flag:
+            value = text if equals else next(waiting, "")
+        else:
+            rest.append(argument)
+    return value, rest
+
+
+def names_settings(arguments: Sequence[str]) -> bool:
+    """Whether the command line says itself which experiment it means."""
+    return any(argument.partition("=")[0] in ("--experiment", "--config") for argument in arguments)
+
+
+def newest_search(runs: str | Path) -> Run:
+    """The newest run in `runs` whose supernet is trained.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = sorted(Path(runs).glob("*/supernet/supernet.pt"), key=lambda path: path.stat().st_mtime)
+    for path in reversed(found):
+        run = Run(path.parents[1])
+        if run.path(SETTINGS).is_file():
+            return run
+    raise UserError(f"{runs} holds no run with a trained supernet: start `make search` first, or name one by --run")
+
+
+def run_benchmark(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Run a benchmark's `main(arguments)`; what a user can mend ends in one line and exit code 2."""
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def described(experiment: Experiment) -> dict[str, Any]:
+    """An experiment's settings as JSON holds them."""
+    return asdict(experiment)
+
+
+# Peak memory ---------------------------------------------------------------------------------------------------------
+
+
+def reset_peak() -> None:
+    """Start counting the process's peak memory anew, where the system lets a process do so (Linux)."""
+    gc.collect()
+    try:
+        # Freed memory that the C library keeps would count for whoever comes next.
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError):
+        pass
+
+
+def peak_bytes() -> int:
+    """Greatest resident memory since `reset_peak`; since the start where that cannot be reset."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def gibibytes(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"

@@ -1,0 +1,239 @@
+"""What prefix reuse and early rejection save: one search, replayed three ways on the same supernet and seed.
+
+    python -m benchmarks.search_cost [--run runs/ID] [--search.iterations 200 ...]
+    python -m benchmarks.search_cost --experiment NAME --weights runs/ID/supernet/supernet.pt
+
+Without either it takes the newest run in runs/ whose supernet is trained. The three must take the same way through the
+space (the same neighbours, the same decisions) to the same best member; the exit code is 1 where they do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import (
+    SETTINGS,
+    described,
+    gibibytes,
+    names_settings,
+    newest_search,
+    parse,
+    peak_bytes,
+    reset_peak,
+    run_benchmark,
+    take,
+)
+from nasface.commands import Option
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.nets.multipath import Supernet
+from nasface.nets.weights import load_supernet
+from nasface.report.progress import stage_bar
+from nasface.report.tables import quantity, text_table
+from nasface.runs import Run
+from nasface.search.samos import SAMOS
+from nasface.space.space import load_space
+from nasface.workflow import Workspace, make_evaluator, make_search_strategy, prepare, write_json
+
+WAYS = {
+    "naive": {"reuse": False, "early_rejection": False},
+    "reuse": {"reuse": True, "early_rejection": False},
+    "reuse + early rejection": {"reuse": True, "early_rejection": True},
+}
+OPTIONS = (
+    Option("run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"),
+    Option("weights", str | None, None, "trained supernet (supernet.pt); that of the run where empty"),
+    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/search_cost.json where empty"),
+)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One way of evaluating a whole search.
+
+    Attributes:
+        way: name of the way.
+        setup_s: seconds before the first candidate (stem features, order of the faces).
+        search_s: seconds of the search itself.
+        evaluations: evaluations, those that stopped early included.
+        stopped: how many stopped early.
+        needed_macs: multiply-adds of plain evaluation of the same candidates.
+        executed_macs: multiply-adds that were executed.
+        peak_bytes: greatest resident memory.
+        trajectory: (digest, accepted) of every iteration.
+        best: digest of the best member, and
+        penalty: its penalty in percent.
+    """
+
+    way: str
+    setup_s: float
+    search_s: float
+    evaluations: int
+    stopped: int
+    needed_macs: int
+    executed_macs: int
+    peak_bytes: int
+    trajectory: tuple[tuple[str, bool], ...]
+    best: str
+    penalty: float
+
+    @property
+    def seconds(self) -> float:
+        return self.setup_s + self.search_s
+
+
+def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
+    """Run the experiment's SAMOS from its seed, evaluating in one of the `WAYS`."""
+    experiment = workspace.experiment
+    config = replace(experiment.search, strategy="samos", **WAYS[way])
+    workspace = replace(workspace, experiment=replace(experiment, search=config))
+    reset_peak()
+    start = time.perf_counter()
+    evaluator = make_evaluator(workspace, supernet)
+    setup = time.perf_counter() - start
+    strategy = make_search_strategy(workspace.experiment, workspace.space)
+    if not isinstance(strategy, SAMOS):
+        raise TypeError("only SAMOS's iterations can be compared")
+    stopped = 0
+    start = time.perf_counter()
+    with stage_bar(way, strategy.progress[1]) as bar:
+        while (proposal := strategy.ask()) is not None:
+            outcome = evaluator(proposal)
+            strategy.tell(proposal, outcome)
+            stopped += not outcome.complete
+            bar.update(strategy.progress[0] - bar.n)
+        bar.update(strategy.progress[0] - bar.n)
+    seconds = time.perf_counter() - start
+    best, penalty = strategy.best
+    return Replay(
+        way=way,
+        setup_s=setup,
+        search_s=seconds,
+        evaluations=strategy.evaluations,
+        stopped=stopped,
+        needed_macs=evaluator.needed_macs,
+        executed_macs=evaluator.executed_macs,
+        peak_bytes=peak_bytes(),
+        trajectory=tuple((step.digest, step.accepted) for step in strategy.steps),
+        best=best.digest,
+        penalty=penalty,
+    )
+
+
+def difference(one: Replay, other: Replay) -> str | None:
+    """Where two replays part, in words; None where they are the same search."""
+    pairs = zip(one.trajectory, other.trajectory, strict=False)
+    for number, (a, b) in enumerate(pairs, start=1):
+        if a != b:
+            return f"iteration {number} is {_step(a)} in {one.way!r} and {_step(b)} in {other.way!r}"
+    if len(one.trajectory) != len(other.trajectory):
+        return (
+            f"{one.way!r} has {len(one.trajectory)} iterations and {other.way!r} {len(other.trajectory)}"
+        )
+    if (one.best, one.penalty) != (other.best, other.penalty):
+        return (
+            f"the best is {one.best} with {one.penalty!r} % in {one.way!r}"
+            f" and {other.best} with {other.penalty!r} % in {other.way!r}"
+        )
+    return None
+
+
+def _step(step: tuple[str, bool]) -> str:
+    return f"{step[0]} ({'accepted' if step[1] else 'rejected'})"
+
+
+def cost_table(replays: Sequence[Replay]) -> str:
+    """The table; shares and speed-ups are against the first replay, set-up included."""
+    first = replays[0]
+    body = [
+        [
+            item.way,
+            f"{item.seconds:.1f} s",
+            str(item.evaluations),
+            str(item.stopped),
+            quantity(item.needed_macs),
+            quantity(item.executed_macs),
+            f"{100 * (1 - item.executed_macs / first.executed_macs):.1f} %",
+            gibibytes(item.peak_bytes),
+            f"{first.seconds / item.seconds:.2f} x",
+        ]
+        for item in replays
+    ]
+    header = ["", "time", "evaluations", "stopped", "MACs needed", "executed", "saved", "peak memory", "speed-up"]
+    return text_table(header, body)
+
+
+def results(experiment: Experiment, weights: Path, replays: Sequence[Replay]) -> dict[str, Any]:
+    """Everything as JSON holds it; the trajectory, which all share, once."""
+    first, ways = replays[0], []
+    for item in replays:
+        values = asdict(item)
+        del values["trajectory"]
+        ways.append(
+            values
+            | {
+                "saved": 1 - item.executed_macs / first.executed_macs,
+                "speed_up": first.seconds / item.seconds,
+                "same_as_first": difference(first, item) is None,
+            }
+        )
+    return {
+        "weights": str(weights),
+        "ways": ways,
+        "accepted": sum(accepted for _, accepted in first.trajectory),
+        "trajectory": [list(step) for step in first.trajectory],
+        "experiment": described(experiment),
+    }
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, Path]:
+    """The experiment, its supernet's file, and where the figures go."""
+    named, rest = take(arguments, "--run")
+    run = None if named is None else Run(Path(named))
+    if run is None and not names_settings(rest) and not {"-h", "--help"} & set(rest):
+        run = newest_search(take(rest, "--runs")[0] or Experiment().runs)
+    if run is not None:
+        if not run.path(SETTINGS).is_file():
+            raise UserError(f"{run.folder} is not the folder of a run: give one in runs/, such as runs/<id>")
+        rest = ["--config", str(run.path(SETTINGS)), *rest]
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    experiment, own = parsed.experiment, parsed.own
+    if own["weights"] is None and run is None:
+        raise UserError("--experiment and --config need --weights, the supernet to search: runs/<id>/supernet/supernet.pt")
+    weights = Path(own["weights"]) if own["weights"] else run.path("supernet", "supernet.pt")
+    return experiment, weights, Path(own["json"] or Path(experiment.runs, "benchmarks", "search_cost.json"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    experiment, weights, output = read_arguments(arguments)
+    space = load_space(experiment.space)
+    supernet = load_supernet(weights, space, experiment.network)
+    workspace = prepare(experiment, space)
+    faces, config = workspace.faces, experiment.search
+    print(
+        f"{weights}: SAMOS, {config.iterations} iterations, seed {experiment.seed};"
+        f" {min(config.calibration, len(faces.train))} calibration and {len(faces.val)} validation faces of"
+        f" {experiment.network.input_size} px"
+    )
+    replays = [replay(workspace, supernet, way) for way in WAYS]
+    print(f"\n{cost_table(replays)}\n")
+    problems = [problem for item in replays[1:] if (problem := difference(replays[0], item))]
+    first = replays[0]
+    if not problems:
+        print(
+            f"same trajectory: yes, {sum(accepted for _, accepted in first.trajectory)} of {len(first.trajectory)}"
+            f" iterations accepted, best {first.best} with {first.penalty:.4f} %"
+        )
+    for problem in problems:
+        print(f"same trajectory: NO, {problem}")
+    write_json(output, results(experiment, weights, replays))
+    print(f"figures  {output}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    run_benchmark(main)
