@@ -40,7 +40,7 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
     """
     parser = ArgumentParser(description=description, exit_on_error=False)
     for option in options:
-        extra = {"nargs": "+"} if option.name == "seeds" else {}
+        extra = {"nargs": "+"} if isinstance(option.default, list) else {}
         parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help, **extra)
     parser.add_argument(
         "--config",
