@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     seed: int
 
 
-class SeededBatches(Sampler[list[Batch]]):
+class SeededBatches(Sampler[Batch]):
     """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain
     run sees.
 
@@ -45,16 +45,16 @@ class SeededBatches(Sampler[list[Batch]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Lightning calls this before each epoch (of a DataLoader's `sampler`, not of its `batch_sampler`)."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[Batch]:
         for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
             micro = step * self.world + self.rank
-            yield [Batch(self._stream(micro * self.batch_size), self.seed * 1_000_003 + micro)]
+            yield Batch(self._stream(micro * self.batch_size), self.seed * 1_000_003 + micro)
 
     def _stream(self, start: int) -> np.ndarray:
         positions = np.arange(start, start + self.batch_size)
@@ -76,8 +76,7 @@ class _Faces(Dataset):
     def __len__(self) -> int:
         return len(self.faces)
 
-    def __getitems__(self, batches: list[Batch]) -> dict[str, Any]:
-        (batch,) = batches
+    def __getitem__(self, batch: Batch) -> dict[str, Any]:
         faces, indices = self.faces, batch.indices
         arrays = {"image": faces.images, "landmarks": faces.landmarks, "yaw": faces.yaw, "box": faces.box}
         if faces.pose is not None and faces.coefficients is not None:
@@ -88,7 +87,7 @@ class _Faces(Dataset):
         return tensors | {"seed": batch.seed}
 
 
-class _InOrder(Sampler[list[Batch]]):
+class _InOrder(Sampler[Batch]):
     """Evaluation batches: every face once, in order."""
 
     def __init__(self, count: int, batch_size: int) -> None:
@@ -97,9 +96,9 @@ class _InOrder(Sampler[list[Batch]]):
     def __len__(self) -> int:
         return -(-self.count // self.batch_size)
 
-    def __iter__(self) -> Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[Batch]:
         for start in range(0, self.count, self.batch_size):
-            yield [Batch(np.arange(start, min(start + self.batch_size, self.count)), 0)]
+            yield Batch(np.arange(start, min(start + self.batch_size, self.count)), 0)
 
 
 class FaceDataModule(pl.LightningDataModule):
@@ -167,9 +166,9 @@ def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> 
     return batch | {"image": images, "pose": pose, "flipped": flipped}
 
 
-def _loader(faces: FaceSet, batches: Sampler[list[Batch]]) -> DataLoader:
+def _loader(faces: FaceSet, batches: Sampler[Batch]) -> DataLoader:
     # The sets lie in memory (or the page cache) and a batch is one fancy index: worker processes would only copy it.
-    return DataLoader(_Faces(faces), batch_sampler=batches, collate_fn=_same, num_workers=0)
+    return DataLoader(_Faces(faces), sampler=batches, batch_size=None, collate_fn=_same, num_workers=0)
 
 
 def _same(batch: dict[str, Any]) -> dict[str, Any]:

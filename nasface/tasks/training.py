@@ -16,6 +16,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
+from nasface.data.module import FaceDataModule
 from nasface.errors import UserError
 
 CHECKPOINT = "last.ckpt"
@@ -71,7 +72,7 @@ class TrainingClock(pl.Callback):
 
 def fit(
     module: pl.LightningModule,
-    data: pl.LightningDataModule,
+    data: FaceDataModule,
     folder: Path,
     steps: int,
     accumulate: int,
@@ -100,13 +101,14 @@ def fit(
     clock = TrainingClock()
     trainer = make_trainer(
         device,
-        max_steps=steps,
+        max_epochs=-(-steps * accumulate // data.steps_per_epoch),
         accumulate_grad_batches=accumulate,
         limit_val_batches=None if validate else 0,
         logger=logger or False,
         callbacks=[
             *callbacks,
             clock,
+            _Stop(steps),
             _Identity(identity),
             ModelCheckpoint(
                 dirpath=folder,
@@ -148,6 +150,21 @@ def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
     return pl.Trainer(**(defaults | settings))
 
 
+class _Stop(pl.Callback):
+    """Ends the training at a step that may lie within an epoch.
+
+    Lightning's own `max_steps` does not do: with it, a checkpoint of an epoch's end is resumed inside that epoch, which
+    shifts the order of the batches.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        if trainer.global_step >= self.steps:
+            trainer.should_stop = True
+
+
 class _Identity(pl.Callback):
     """Writes into every checkpoint what it belongs to."""
 
@@ -184,5 +201,6 @@ def _quiet() -> None:
         ".*Checkpoint directory.*",
         ".*Experiment logs directory.*",
         ".*isinstance.treespec.*",
+        ".*have no `validation_step`.*",
     ):
         warnings.filterwarnings("ignore", message)
