@@ -64,7 +64,7 @@ class SearchConfig:
     temperature: float = 1024.0
     factor: float = 0.85
     calibration: int = 128
-    chunk: int = 50
+    chunk: int = 25
     reuse: bool = True
     early_rejection: bool = True
     storage: str = ""

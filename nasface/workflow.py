@@ -26,7 +26,7 @@ from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
 from nasface.nets.multipath import MultipathNetwork, Supernet
-from nasface.nets.weights import load_supernet, save_weights
+from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.report.drawing import draw_architecture
 from nasface.report.progress import TrainingProgress, progress_for
 from nasface.report.search_log import SearchLog, SearchProgress
@@ -179,6 +179,7 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool) -> 
             resume=resume,
             callbacks=[SearchLog(logger), bar.on_evaluation] if logger else [bar.on_evaluation],
             progress=bar.on_progress,
+            context={"supernet": state_digest(supernet)},
         )
     finish(logger)
     calibration = sum(evaluation.outcome.details.get("calibration_s", 0.0) for evaluation in result.evaluations)

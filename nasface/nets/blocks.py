@@ -74,11 +74,11 @@ def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Te
 
 
 class Resample(nn.Module):
-    """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * ratio, W * ratio).
+    """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * 2^levels, W * 2^levels).
 
-    A 1x1 convolution at the smaller of the two resolutions; average pooling on the way down, bilinear interpolation
-    on the way up; nothing at
-    all where scale and width stay.
+    Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not overlap, and
+    each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a feature lies, which is
+    what a network that regresses positions needs. Nothing at all where scale and width stay.
 
     Args:
         inputs: C_in.
@@ -88,14 +88,14 @@ class Resample(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, levels: int) -> None:
         super().__init__()
-        self.levels = levels
-        plain = levels == 0 and inputs == outputs
-        self.project = nn.Identity() if plain else nn.Conv2d(inputs, outputs, 1, bias=False)
+        factor = 2 ** abs(levels)
+        self.project: nn.Module = nn.Identity()
+        if levels > 0:
+            self.project = nn.ConvTranspose2d(inputs, outputs, factor, stride=factor, bias=False)
+            # Every output cell sums C_in products: keep the variance.
+            nn.init.normal_(self.project.weight, std=inputs**-0.5)
+        elif levels < 0 or inputs != outputs:
+            self.project = nn.Conv2d(inputs, outputs, factor, stride=factor, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.levels < 0:
-            x = F.avg_pool2d(x, 2**-self.levels)
-        x = self.project(x)
-        if self.levels > 0:
-            x = F.interpolate(x, scale_factor=float(2**self.levels), mode="bilinear", align_corners=False)
-        return x
+        return self.project(x)

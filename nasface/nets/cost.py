@@ -84,8 +84,8 @@ def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, star
     width = widths[start]
     half, quarter = width // 2, width // 4
     hpm = sides[0] ** 2 * 9 * (width * half + half * quarter + quarter * quarter)
-    plain = start == end
-    resample = 0 if plain else min(sides) ** 2 * width * widths[end]
+    # A cell of the finer scale meets one of the coarser once, whichever way the connection goes.
+    resample = 0 if start == end else max(sides) ** 2 * width * widths[end]
     return {IDENTITY: resample, HPM_BLOCK: resample + hpm}
 
 

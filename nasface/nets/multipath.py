@@ -30,7 +30,7 @@ class MultipathConfig:
         input_size: side of the square input image in pixels.
         map_size: side of the UV position map that the head writes, in cells.
         stem_stride: input pixels per cell of the finest scale (a power of two, at least 2).
-        width: channels of the finest scale, a multiple of 4; the next scales have 2, 3, ... times as many.
+        width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more.
         widths: channels of every scale, coarsest first, where they should be others.
         head_width: channels between the output node and the map.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +36,15 @@ def save_weights(path: str | Path, network: Supernet | MultipathNetwork) -> None
         record["codes"] = list(network.architecture.codes)
     with atomic_write(path) as temporary:
         torch.save(record, temporary)
+
+
+def state_digest(network: torch.nn.Module) -> str:
+    """16 hexadecimal digits of all weights and buffers: equal for equal networks."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConfig) -> Supernet:

@@ -112,7 +112,7 @@ class SupernetEvaluator:
         return 1 - self.executed_macs / self.needed_macs if self.needed_macs else 0.0
 
     def _start(self) -> None:
-        """Stem features, which all members share."""
+        """Stem features, which all members share; plain evaluation computes them anew for each."""
         self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
         stem = self.supernet.stem.train()
         calibration = stem(self._calibration)
@@ -162,6 +162,8 @@ class SupernetEvaluator:
         """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `nodes` with what may be kept."""
         graph = self._graph(codes)
         self._count(graph)
+        if not self.reuse:
+            self._start()
         for _layer, _target, _sources, key in graph:
             if key in self._kept:
                 nodes[key] = self._kept[key]

@@ -138,11 +138,18 @@ def test_hpm_block_has_the_counted_parameters() -> None:
 
 @pytest.mark.parametrize(("levels", "side"), [(-2, 4), (-1, 8), (0, 16), (1, 32), (2, 64)])
 def test_resample_changes_side_and_width(levels: int, side: int) -> None:
-    x = torch.ones(2, 8, 16, 16)
-    resample = Resample(8, 12, levels)
-    torch.nn.init.constant_(resample.project.weight, 1 / 8)
-    # A constant stays constant: neither pooling nor interpolation may weigh borders differently.
-    torch.testing.assert_close(resample(x), torch.ones(2, 12, side, side))
+    assert Resample(8, 12, levels)(torch.ones(2, 8, 16, 16)).shape == (2, 12, side, side)
+
+
+@pytest.mark.parametrize(("levels", "reached"), [(-2, [(1, 0)]), (1, [(10, 4), (10, 5), (11, 4), (11, 5)])])
+def test_resampled_cells_do_not_overlap(levels: int, reached: list[tuple[int, int]]) -> None:
+    """A change in source cell (5, 2) reaches only the target cells that lie over it."""
+    torch.manual_seed(0)
+    resample, x = Resample(4, 4, levels), torch.randn(1, 4, 8, 8)
+    changed = x.clone()
+    changed[0, :, 5, 2] += 1
+    moved = (resample(changed) - resample(x)).abs().sum(1)[0] > 1e-6
+    assert [tuple(cell) for cell in moved.nonzero().tolist()] == reached
 
 
 def test_same_scale_connection_has_no_resampling_weights() -> None:
