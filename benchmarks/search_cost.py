@@ -45,7 +45,9 @@ WAYS = {
     "reuse + early rejection": {"reuse": True, "early_rejection": True},
 }
 OPTIONS = (
-    Option("run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"),
+    Option(
+        "run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"
+    ),
     Option("weights", str | None, None, "trained supernet (supernet.pt); that of the run where empty"),
     Option("json", str | None, None, "file of the figures; RUNS/benchmarks/search_cost.json where empty"),
 )
@@ -131,9 +133,7 @@ def difference(one: Replay, other: Replay) -> str | None:
         if a != b:
             return f"iteration {number} is {_step(a)} in {one.way!r} and {_step(b)} in {other.way!r}"
     if len(one.trajectory) != len(other.trajectory):
-        return (
-            f"{one.way!r} has {len(one.trajectory)} iterations and {other.way!r} {len(other.trajectory)}"
-        )
+        return f"{one.way!r} has {len(one.trajectory)} iterations and {other.way!r} {len(other.trajectory)}"
     if (one.best, one.penalty) != (other.best, other.penalty):
         return (
             f"the best is {one.best} with {one.penalty!r} % in {one.way!r}"
@@ -203,7 +203,9 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, Path]:
     parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
     experiment, own = parsed.experiment, parsed.own
     if own["weights"] is None and run is None:
-        raise UserError("--experiment and --config need --weights, the supernet to search: runs/<id>/supernet/supernet.pt")
+        raise UserError(
+            "--experiment and --config need --weights, the supernet to search: runs/<id>/supernet/supernet.pt"
+        )
     weights = Path(own["weights"]) if own["weights"] else run.path("supernet", "supernet.pt")
     return experiment, weights, Path(own["json"] or Path(experiment.runs, "benchmarks", "search_cost.json"))
 

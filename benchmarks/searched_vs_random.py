@@ -26,9 +26,11 @@ from typing import Any
 import numpy as np
 import torch
 
+import nasface
 from benchmarks.common import SETTINGS, described, names_settings, parse, run_benchmark, take
 from nasface.commands import Option, resolve_architecture
 from nasface.config import Experiment, experiment_file
+from nasface.data.synthetic import RENDERER_VERSION
 from nasface.errors import UserError
 from nasface.nets.cost import connection_macs, head_macs, measure_cost, stem_macs
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
@@ -214,6 +216,7 @@ def _settings_hash(experiment: Experiment) -> str:
     """Of what a training's result depends on, beside the network and the seed."""
     data = {key: value for key, value in asdict(experiment.data).items() if key != "cache"}
     settings = {
+        "program": [nasface.__version__, RENDERER_VERSION],
         "data": data,
         "network": asdict(experiment.network),
         "retrain": asdict(experiment.retrain),
@@ -453,9 +456,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]
             raise UserError(f"--{name} must be at least 1, not {own[name]}")
     if own["steps"] is not None:
         every = min(experiment.retrain.evaluate_every, own["steps"])
-        experiment = replace(
-            experiment, retrain=replace(experiment.retrain, steps=own["steps"], evaluate_every=every)
-        )
+        experiment = replace(experiment, retrain=replace(experiment.retrain, steps=own["steps"], evaluate_every=every))
     return experiment, own
 
 
@@ -476,7 +477,9 @@ def main(arguments: Sequence[str]) -> int:
     drawn = draw_members(space, experiment.network, searched, own["members"], own["tolerance"], experiment.seed)
     networks = [("searched", searched), *((f"random {n}", member) for n, member in enumerate(drawn.members, 1))]
     macs = MacCounter(space, experiment.network)
-    print(f"{own['arch']}: {searched.digest}, {macs(searched.canonical) / 1e6:.1f} M MACs, experiment {experiment.name}")
+    print(
+        f"{own['arch']}: {searched.digest}, {macs(searched.canonical) / 1e6:.1f} M MACs, experiment {experiment.name}"
+    )
     print(f"random members within {100 * own['tolerance']:g} % of its MACs: {drawn.method}")
     folder = Path(experiment.runs, "benchmarks", "searched_vs_random")
     jobs = make_jobs(experiment, networks, own["seeds"], folder)
