@@ -16,7 +16,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
+from numba import njit
 
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
 from nasface.data.painter import paint
@@ -97,7 +99,7 @@ def draw_face(seed: int, split: Split, index: int, image_size: int, clean: bool 
     fade = 1 - abs(yaw) / 180
     angles = np.array([np.clip(rng.normal(0, 13), -35, 35) * fade, yaw, np.clip(rng.normal(0, 12), -40, 40)])
     coefficients = _coefficients(rng, head)
-    vertices = head.vertices(coefficients)
+    vertices = _add_modes(head.mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
     pose = _crop_pose(rng, head, vertices, angles, split, image_size)
     projected = project(pose, vertices).astype(np.float32)
     landmarks = projected[head.landmark_vertices]
@@ -140,6 +142,8 @@ def _draw_all(
             array[index] = face.image if key == "images" else getattr(face, key)
 
     pool = ThreadPoolExecutor(workers)
+    opencv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # pictures this small only lose by being split, and the workers already fill the cores
     try:
         for done, _ in enumerate(pool.map(draw_into, range(count)), start=1):
             if progress is not None:
@@ -147,6 +151,7 @@ def _draw_all(
     finally:
         # After an error or Ctrl-C the faces still queued are not worth waiting for.
         pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(opencv_threads)
     return FaceSet(name=name, box=bounding_box(arrays["landmarks"]), **arrays)
 
 
@@ -218,6 +223,23 @@ def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:
     move(("eyeLookUpLeft", "eyeLookUpRight"), max(up, 0))
     move(("eyeLookDownLeft", "eyeLookDownRight"), max(-up, 0))
     return coefficients.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _modes() -> np.ndarray:
+    """The head's modes as contiguous rows (K, 3 V)."""
+    return np.ascontiguousarray(load_embedded_head().basis.reshape(-1, load_embedded_head().coefficient_count).T)
+
+
+@njit(cache=True, nogil=True)
+def _add_modes(mean: np.ndarray, modes: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    # Not `MorphableModel.vertices`: BLAS would start threads of its own in every worker, and most expression
+    # coefficients are 0.
+    total = mean.copy()
+    for k in range(len(coefficients)):
+        if coefficients[k] != 0.0:
+            total += coefficients[k] * modes[k]
+    return total
 
 
 @lru_cache(maxsize=1)
