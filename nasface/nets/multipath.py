@@ -44,9 +44,9 @@ class MultipathConfig:
 
     def scale_widths(self, space: MultipathSpace) -> list[int]:
         """Channels of every scale, coarsest first."""
-        return (
-            list(self.widths) if self.widths else [self.width * (space.scales - scale) for scale in range(space.scales)]
-        )
+        if self.widths:
+            return list(self.widths)
+        return [self.width + self.width // 2 * coarser for coarser in range(space.scales - 1, -1, -1)]
 
     def stem_widths(self, width: int) -> list[int]:
         """Channels after each stride-2 convolution of the stem."""
