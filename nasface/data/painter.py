@@ -2,7 +2,7 @@
 touches the geometry.
 
 Everything is drawn at twice the image's size and averaged down. Colours are sRGB in [0, 1] except inside the shading,
-which is linear.
+which is linear (gamma 2: squares and roots are cheap).
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _blend(image: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: floa
 
 
 @njit(cache=True, nogil=True)
-def _blend_into(image, mask, colour, amount):
+def _blend_into(image: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: float) -> None:
     for row in range(mask.shape[0]):
         for column in range(mask.shape[1]):
             weight = mask[row, column] * amount
@@ -302,25 +302,25 @@ def _light(
     return tuple(part.astype(np.float32) for part in parts)
 
 
-@njit(cache=True, nogil=True, fastmath=False)
+@njit(cache=True, nogil=True)
 def _shade(
-    vertices,
-    normals,
-    triangles,
-    materials,
-    texture_uv,
-    level,
-    texture,
-    skin,
-    iris,
-    hair,
-    harmonics,
-    ambient,
-    lamp,
-    lamp_colour,
-    gloss,
-    image,
-):
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    triangles: np.ndarray,
+    materials: np.ndarray,
+    texture_uv: np.ndarray,
+    level: np.ndarray,
+    texture: np.ndarray,
+    skin: np.ndarray,
+    iris: np.ndarray,
+    hair: np.ndarray,
+    harmonics: np.ndarray,
+    ambient: np.ndarray,
+    lamp: np.ndarray,
+    lamp_colour: np.ndarray,
+    gloss: np.ndarray,
+    image: np.ndarray,
+) -> None:
     """Draw the head over `image` (S, S, 3) float32 sRGB: z-buffer, then one shading of each covered pixel."""
     size = image.shape[0]
     depth = np.full((size, size), -np.inf)
@@ -414,7 +414,7 @@ def _shade(
 
 
 @njit(cache=True, nogil=True)
-def _sample(texture, u, v, colour):
+def _sample(texture: np.ndarray, u: float, v: float, colour: np.ndarray) -> None:
     side = texture.shape[0]
     x, y = min(max(u, 0.0), 1.0) * (side - 1), min(max(v, 0.0), 1.0) * (side - 1)
     column, row = min(int(x), side - 2), min(int(y), side - 2)
