@@ -1,0 +1,249 @@
+"""A figure of faces: predicted and true landmarks on the photographs, and the dense shape below, sorted by yaw."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
+from nasface.faces.rasterize import rasterize
+from nasface.files import atomic_write
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nasface.data.face_set import FaceSet
+    from nasface.tasks.uv import UVTarget
+
+PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
+"""Colours of the two sets of landmarks; both stand out from skin."""
+
+_SIDE = 1.75  # inches of one face
+_TEXT = 0.24  # inches of the line above a face
+_LEGEND = 0.32  # inches of the last line
+_PIXELS = 320  # side in pixels at which a dense shape is drawn
+_LIGHT = np.array([-0.35, -0.45, 0.82])  # from the upper left, in front
+
+
+def draw_results(
+    images: np.ndarray,
+    predicted: np.ndarray,
+    true: np.ndarray | None = None,
+    dense: np.ndarray | None = None,
+    nme: np.ndarray | None = None,
+    yaw: np.ndarray | None = None,
+    path: str | Path | None = None,
+    *,
+    inside: np.ndarray | None = None,
+    columns: int = 8,
+    dpi: int = 130,
+) -> Figure:
+    """Draw N faces side by side from yaw -90 to +90 degrees; further rows where there are more than `columns`.
+
+    The landmarks are joined to jaw, brows, nose, eyes and lips. Under each photograph is the dense shape over it,
+    coloured by depth (bright is near), with light and shade from its own surface.
+
+    Args:
+        images: (N, S, S, 3) uint8 RGB.
+        predicted: (N, 68, >=2) crop pixels.
+        true: (N, 68, >=2), or None where the truth is not known.
+        dense: (N, 3, M, M) UV position maps in crop pixels, or None for no second row.
+        nme: (N,) percent, or None.
+        yaw: (N,) degrees by which the faces are sorted, or None to keep their order.
+        path: where to save a PNG; None saves nothing.
+        inside: (M, M) bool, the cells of the map that are skin; None draws all.
+        columns: faces in a row.
+        dpi: pixels an inch.
+
+    Returns:
+        The figure. It belongs to no window and to no global state.
+
+    Raises:
+        ValueError: no face, or arrays of different lengths.
+        UserError: the file cannot be written.
+    """
+    count, size = len(images), images.shape[1] if len(images) else 0
+    for name, array in (("predicted", predicted), ("true", true), ("dense", dense), ("nme", nme), ("yaw", yaw)):
+        if array is not None and len(array) != count:
+            raise ValueError(f"{name} is of {len(array)} faces, images of {count}")
+    if count == 0:
+        raise ValueError("there is no face to draw")
+    order = np.arange(count) if yaw is None else np.argsort(yaw, kind="stable")
+    columns = min(columns, count)
+    rows, kinds = -(-count // columns), 1 if dense is None else 2
+    width, height = columns * _SIDE, rows * (_TEXT + kinds * _SIDE) + _LEGEND
+    figure = Figure(figsize=(width, height))
+    for place, face in enumerate(order):
+        row, column = divmod(place, columns)
+        top = height - row * (_TEXT + kinds * _SIDE) - _TEXT
+        axes = _cell(figure, column, top, size)
+        axes.imshow(images[face])
+        if true is not None:
+            _draw_landmarks(axes, true[face], TRUE)
+        _draw_landmarks(axes, predicted[face], PREDICTED)
+        axes.set_title(_caption(face, nme, yaw), fontsize=8, pad=2.5)
+        if dense is not None:
+            axes = _cell(figure, column, top - _SIDE, size)
+            picture = shaded(images[face], dense[face], inside)
+            axes.imshow(picture, extent=(-0.5, size - 0.5, size - 0.5, -0.5))
+    _draw_legend(figure, with_true=true is not None)
+    if path is not None:
+        with atomic_write(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=dpi, facecolor="white")
+    return figure
+
+
+def results_figure(
+    network: nn.Module, uv: UVTarget, faces: FaceSet, path: str | Path, count: int = 8, batch: int = 50
+) -> Figure:
+    """Run a network on `count` test faces that cover the range of yaw and draw what it finds; the faces depend on the
+    set alone, so the figures of two networks show the same ones.
+
+    Args:
+        network: images (B, 3, S, S) normalised to UV maps (B, 3, M, M) in head units; it stays in its mode.
+        uv: reads landmarks from maps.
+        faces: of uv's image size.
+        path: PNG to write.
+        count: faces in the figure.
+        batch: faces that are run together.
+    """
+    import torch
+
+    from nasface.data.augment import normalise
+    from nasface.metrics.nme import nme_68
+
+    chosen = faces.subset(spread_over_yaw(faces.yaw, count))
+    training = network.training
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        images = normalise(torch.from_numpy(np.array(chosen.images))).to(device)
+        maps = torch.cat([network.eval()(part).float().cpu() for part in images.split(batch)])
+        reader = copy.deepcopy(uv).cpu()  # the caller's stays on its device
+        maps = reader.to_pixels(maps)
+        landmarks = reader.landmarks(maps).numpy()
+    network.train(training)
+    return draw_results(
+        chosen.images,
+        landmarks,
+        chosen.landmarks,
+        maps.numpy(),
+        nme_68(landmarks, chosen.landmarks, chosen.box),
+        chosen.yaw,
+        path,
+        inside=reader.weight.numpy() > 0,
+    )
+
+
+def spread_over_yaw(yaw: np.ndarray, count: int) -> np.ndarray:
+    """Indices (min(count, N),) of different faces whose yaw is nearest to `count` evenly spaced values between the
+    least and the greatest, in that order."""
+    values = np.asarray(yaw, dtype=np.float64)
+    free = np.ones(len(values), dtype=bool)
+    chosen = []
+    for value in np.linspace(values.min(), values.max(), min(count, len(values))):
+        distance = np.where(free, np.abs(values - value), np.inf)
+        chosen.append(int(distance.argmin()))
+        free[chosen[-1]] = False
+    return np.array(chosen)
+
+
+def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = None, opacity: float = 0.9) -> np.ndarray:
+    """A dense shape drawn over its photograph, (P, P, 3) uint8.
+
+    Args:
+        image: (S, S, 3) uint8.
+        dense: (3, M, M) UV position map in crop pixels of the image.
+        inside: (M, M) bool, the cells to draw.
+        opacity: of the shape, 0..1.
+    """
+    size = image.shape[0]
+    scale = _PIXELS / size
+    canvas = cv2.resize(np.ascontiguousarray(image), (_PIXELS, _PIXELS), interpolation=cv2.INTER_CUBIC)
+    vertices = np.asarray(dense, dtype=np.float64).reshape(3, -1).T * scale
+    vertices[:, :2] += (scale - 1) / 2  # pixel centres stay pixel centres
+    triangles = grid_triangles(np.ones(dense.shape[1:], dtype=bool) if inside is None else inside)
+    if len(triangles) == 0 or not np.isfinite(vertices).all():
+        return canvas
+    index, weights, _ = rasterize(vertices, triangles, _PIXELS)
+    seen = index >= 0
+    corners = triangles[index[seen]]
+    normals = (_normals(vertices, triangles)[corners] * weights[seen][..., None]).sum(1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    # A surface that is seen faces the viewer, whichever way its triangles turn.
+    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
+    light = 0.45 + 0.6 * np.clip(normals @ _LIGHT, 0, 1)
+    low, high = np.percentile(vertices[np.unique(triangles), 2], (1, 99))
+    depth = (vertices[corners, 2] * weights[seen]).sum(1)
+    colours = colormaps["viridis"]((depth - low) / max(high - low, 1e-9))[:, :3]
+    drawn = 255 * np.clip(colours * light[:, None], 0, 1)
+    result = canvas.astype(np.float64)
+    result[seen] = opacity * drawn + (1 - opacity) * result[seen]
+    return result.round().astype(np.uint8)
+
+
+def grid_triangles(inside: np.ndarray) -> np.ndarray:
+    """Triangles (T, 3) int32 between neighbouring cells of a map, two in each square whose four cells are `inside`
+    (M, M); a cell's index is row * M + column."""
+    rows, columns = inside.shape
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = (index[y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1))
+    whole = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:]
+    a, b, c, d = (corner[whole] for corner in (a, b, c, d))
+    return np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]).astype(np.int32)
+
+
+def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Normals (V, 3) of the vertices, not of unit length: those of the triangles around them, by area."""
+    corners = vertices[triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for k in range(3):
+        np.add.at(normals, triangles[:, k], faces)
+    return normals
+
+
+def _cell(figure: Figure, column: int, top: float, size: int) -> Axes:
+    """Axes of one picture whose upper edge is `top` inches above the figure's lower edge."""
+    width, height = figure.get_size_inches()
+    gap = 0.03
+    axes = figure.add_axes(
+        (
+            (column * _SIDE + gap) / width,
+            (top - _SIDE + gap) / height,
+            (_SIDE - 2 * gap) / width,
+            (_SIDE - 2 * gap) / height,
+        )
+    )
+    axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
+    axes.set_autoscale_on(False)
+    axes.axis("off")
+    return axes
+
+
+def _draw_landmarks(axes: Axes, points: np.ndarray, colour: str) -> None:
+    for name, indices in GROUPS.items():
+        closed: Sequence[int] = (*indices, indices[0]) if name in CLOSED_GROUPS else indices
+        axes.plot(*points[list(closed), :2].T, color=colour, linewidth=0.9, alpha=0.9, solid_capstyle="round")
+    axes.plot(*points[:, :2].T, linestyle="none", marker="o", markersize=1.5, markeredgewidth=0, color=colour)
+
+
+def _caption(face: int, nme: np.ndarray | None, yaw: np.ndarray | None) -> str:
+    parts = [] if yaw is None else [f"{float(yaw[face]):+.0f}°"]
+    return "  ".join(parts if nme is None else [*parts, f"NME {float(nme[face]):.1f} %"])
+
+
+def _draw_legend(figure: Figure, *, with_true: bool) -> None:
+    style = {"linewidth": 1.6, "marker": "o", "markersize": 3}
+    handles = [Line2D([], [], color=PREDICTED, label="predicted", **style)]
+    if with_true:
+        handles.append(Line2D([], [], color=TRUE, label="ground truth", **style))
+    figure.legend(handles=handles, loc="lower center", ncols=2, frameon=False, fontsize=8, borderaxespad=0.1)
