@@ -3,9 +3,9 @@
     python -m benchmarks.searched_vs_random [--arch best.json] [--seeds 0 1 2] [--members 5] [--steps N] [--workers 2]
 
 Settings are those of the search that found the architecture, unless `--experiment` or `--config` says otherwise; each
-can be overridden (`--retrain.batch_size 16`). A finished training is kept as JSON in RUNS/benchmarks/searched_vs_random/
-and not repeated; a killed one goes on from its last checkpoint. With several workers each is one process with one
-thread. All errors are on the test faces.
+can be overridden (`--retrain.batch_size 16`). A finished training is kept as JSON in
+RUNS/benchmarks/searched_vs_random/ and not repeated; a killed one goes on from its last checkpoint. With several
+workers each is one process with one thread. All errors are on the test faces.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ OPTIONS = (
 )
 
 
-# Random members --------------------------------------------------------------------------------------------------------
+# Random members -------------------------------------------------------------------------------------------------------
 
 
 class MacCounter:
@@ -160,7 +161,7 @@ def _walk(
     return current if abs(macs(current) - target) <= tolerance * target else None
 
 
-# Trainings -------------------------------------------------------------------------------------------------------------
+# Trainings ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -278,18 +279,20 @@ def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job],
                 raise
 
 
-class _one_thread_each:  # noqa: N801 - reads as what it does
-    """Makes the processes that start inside single-threaded from their first import on."""
-
-    _NAMES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-    def __enter__(self) -> None:
-        self._before = {name: os.environ.get(name) for name in self._NAMES}
-        os.environ.update(dict.fromkeys(self._NAMES, "1"))
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start inside are single-threaded from their first import on."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 _workspace: Workspace | None = None
@@ -308,7 +311,7 @@ def _train_in_worker(job: Job) -> dict[str, Any]:
     return train(_workspace, job)
 
 
-# Report ----------------------------------------------------------------------------------------------------------------
+# Report ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -434,7 +437,7 @@ def with_latency(rows: dict[str, list[NMERow]], networks: dict[str, MultipathNet
         rows[label] = [replace(row, latency_ms=latency) for row in rows[label]]
 
 
-# The command -----------------------------------------------------------------------------------------------------------
+# The command ----------------------------------------------------------------------------------------------------------
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]]:

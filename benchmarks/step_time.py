@@ -1,4 +1,4 @@
-"""Time and memory of training steps: a supernet step as one routed pass and as K separate passes, and a retraining step.
+"""Time and memory of training steps: of a supernet as one routed pass and as K separate passes, and of one network.
 
     python -m benchmarks.step_time [--experiment NAME] [--repeats 4] [--on cpu]
 

@@ -127,7 +127,7 @@ def test_spread_over_yaw_takes_both_ends_and_no_face_twice() -> None:
 
 
 class Remembering(nn.Module):
-    """Stands in for a network whose answer is known: face i is an image of grey level 20 i, and its map the true one."""
+    """Stands in for a network whose answer is known: face i is of grey level 20 i, its map the true one."""
 
     def __init__(self, uv: UVTarget, faces: FaceSet) -> None:
         super().__init__()
