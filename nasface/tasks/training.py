@@ -15,9 +15,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from nasface.data.module import FaceDataModule
 from nasface.errors import UserError
+from nasface.nets.weights import write_record
 
 CHECKPOINT = "last.ckpt"
 
@@ -98,6 +100,8 @@ def fit(
     if device.threads:
         torch.set_num_threads(device.threads)
     checkpoint = folder / CHECKPOINT
+    for unfinished in folder.glob(f".{CHECKPOINT}.*"):
+        unfinished.unlink(missing_ok=True)  # left by a kill in the middle of a write
     clock = TrainingClock()
     trainer = make_trainer(
         device,
@@ -105,6 +109,7 @@ def fit(
         accumulate_grad_batches=accumulate,
         limit_val_batches=None if validate else 0,
         logger=logger or False,
+        plugins=[_AtomicCheckpoints()],
         callbacks=[
             *callbacks,
             clock,
@@ -148,6 +153,14 @@ def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
         "log_every_n_steps": 20,
     }
     return pl.Trainer(**(defaults | settings))
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """Lightning writes a checkpoint in the system's temporary folder first, from where a move to another disk is a copy
+    that a kill can cut short; this one is renamed within its own folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        write_record(path, checkpoint)
 
 
 class _Stop(pl.Callback):
