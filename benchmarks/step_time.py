@@ -149,9 +149,14 @@ def noise(experiment: Experiment, count: int, device: torch.device) -> Tensor:
 
 
 def supernet_steps(
-    experiment: Experiment, space: MultipathSpace, precision: str, repeats: int, device: torch.device
+    experiment: Experiment,
+    space: MultipathSpace,
+    precision: str,
+    repeats: int,
+    device: torch.device,
+    compare: bool = True,
 ) -> list[StepTime]:
-    """A supernet step done both ways, on the same children."""
+    """A supernet step done both ways on the same children; without `compare` the routed pass alone."""
     torch.manual_seed(experiment.seed)
     supernet = Supernet(space, experiment.network).to(device, memory_format=torch.channels_last)
     sampler, loss = make_sampler(experiment, space), _loss(experiment, device)
@@ -170,7 +175,9 @@ def supernet_steps(
         return [lambda child=child: loss(child(image), experiment.supernet.loss) / share for child in children[step]]
 
     count = len(codes[0]) * len(image)
-    ways = {"supernet, routed pass": routed, f"supernet, {len(codes[0])} separate passes": separate}
+    ways: dict[str, Losses] = {"supernet, routed pass": routed}
+    if compare:
+        ways[f"supernet, {len(codes[0])} separate passes"] = separate
     return measure(ways, supernet, count, precision, repeats, device)
 
 

@@ -33,8 +33,8 @@ class SupernetConfig:
 
     sampler: str = "mnus"
     children: int = 4
-    repeats: list[int] = field(default_factory=lambda: [1, 2])
-    steps: int = 1000
+    repeats: list[int] = field(default_factory=lambda: [2])
+    steps: int = 800
     batch_size: int = 32
     accumulate: int = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
@@ -84,7 +84,7 @@ class RetrainConfig:
         augmentation: of the training faces.
     """
 
-    steps: int = 3000
+    steps: int = 2500
     batch_size: int = 32
     accumulate: int = 1
     loss: Literal["l1", "l2", "distance"] = "distance"

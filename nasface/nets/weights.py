@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -34,8 +35,20 @@ def save_weights(path: str | Path, network: Supernet | MultipathNetwork) -> None
     }
     if isinstance(network, MultipathNetwork):
         record["codes"] = list(network.architecture.codes)
+    write_record(path, record)
+
+
+def write_record(path: str | Path, record: dict[str, Any]) -> None:
+    """`torch.save`, atomically.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    # Through memory, because torch's own writer reports a full disk as an internal error of its zip archive.
+    content = io.BytesIO()
+    torch.save(record, content)
     with atomic_write(path) as temporary:
-        torch.save(record, temporary)
+        temporary.write_bytes(content.getbuffer())
 
 
 def state_digest(network: torch.nn.Module) -> str:
