@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
 
 import jsonargparse
+import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser
 
 from nasface import commands
@@ -39,9 +44,9 @@ def _run(arguments: list[str]) -> None:
         parser.print_help()
         return
     try:
-        settings = parser.parse_args(_named_experiment(arguments))
+        settings = parser.parse_args(_with_files(arguments))
     except jsonargparse.ArgumentError as error:
-        raise UserError(f"{error}; see nasface {arguments[0]} --help") from None
+        raise UserError(_plain(str(error), arguments[0])) from None
     name = settings.command
     own = vars(parser.instantiate(settings)[name])
     values = {key: value for key, value in own.items() if key != "config"}
@@ -75,8 +80,75 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def _named_experiment(arguments: list[str]) -> list[str]:
-    """Replace `--experiment NAME` by its file; `retrain` without one takes the experiment of its architecture."""
+# What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
+_REWORDINGS = (
+    (r"unrecognized arguments: (\S+).*", r"unknown setting \1"),
+    (r"Subcommand '\w+' does not accept option '(.+)'", r"unknown setting \1"),
+    (r"argument command: invalid choice: ('.*?') \(choose from (.*)\)", r"unknown command \1; known are: \2"),
+    (r'Parser key "(.+?)":\s+(.*)', r"\1: \2"),
+    (r"Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"must be one of \1, not \2"),
+    (r"Not of type PositiveInt: .*", "must be a whole number of at least 1"),
+    (r"Not of type NonNegativeInt: .*", "must be a whole number, not negative"),
+    (r"Not of type PositiveFloat: .*", "must be a number greater than 0"),
+    (r"Not of type NonNegativeFloat: .*", "must be a number, not negative"),
+    (r"Not of type ClosedUnitInterval: .*", "must be a number from 0 to 1"),
+    (r"Expected a <class 'int'>\. Got value: (.*)", r"must be a whole number, not \1"),
+    (r"Expected a <class 'float'>\. Got value: (.*)", r"must be a number, not \1"),
+    (r"Expected a <class 'bool'>\. Got value: (.*)", r"must be true or false, not \1"),
+    (r"Expected a <class 'str'>\. Got value: (.*)", r"must be text, not \1"),
+    (r"Does not validate against any of the Union subtypes.*Given value: (.*)", r"\1 is not of its type"),
+    (r"argument (--\S+): expected one argument", r"\1 needs a value"),
+)
+
+
+def _plain(message: str, command: str) -> str:
+    """jsonargparse's message in one line, with the nearest known setting in place of an unknown one."""
+    message = " ".join(message.split())
+    for pattern, replacement in _REWORDINGS:
+        message = re.sub(pattern, replacement, message)
+    if command not in commands.COMMANDS:
+        return f"{message}; see nasface --help"
+    if message.startswith("unknown setting "):
+        unknown = message.removeprefix("unknown setting ").lstrip("-").partition("=")[0]
+        near = difflib.get_close_matches(unknown, _settings_of(command), n=1, cutoff=0.6)
+        message += f"; did you mean {near[0]}?" if near else ""
+    return f"{message}; see nasface {command} --help"
+
+
+def _settings_of(name: str) -> list[str]:
+    """Dotted names of all settings of a command."""
+    command = commands.COMMANDS[name]
+    names = [option.name for option in command.options]
+    return names + ["experiment", "config", *_leaves(Experiment())] if command.experiment else names
+
+
+def _leaves(settings: Any, prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        names += _leaves(value, f"{prefix}{field.name}.") if is_dataclass(value) else [f"{prefix}{field.name}"]
+    return names
+
+
+def _check_sections(content: dict[str, Any], default: Any, path: Path, prefix: str = "") -> None:
+    """Refuse a section of settings that is given as a plain value (`data: 3`); the parser would pass over it."""
+    for field in fields(default):
+        expected = getattr(default, field.name)
+        if not is_dataclass(expected) or field.name not in content:
+            continue
+        value, name = content[field.name], f"{prefix}{field.name}"
+        if not isinstance(value, dict):
+            keys = ", ".join(inner.name for inner in fields(expected))
+            raise UserError(f"{path}: {name} must be a section of settings ({keys}), not {value!r}")
+        _check_sections(value, expected, path, f"{name}.")
+
+
+def _with_files(arguments: list[str]) -> list[str]:
+    """Replace `--experiment NAME` by its file; `retrain` without one takes the experiment of its architecture.
+
+    Raises:
+        UserError: a file of settings is absent or is not a mapping in YAML.
+    """
     result: list[str] = []
     waiting = iter(arguments)
     for argument in waiting:
@@ -86,19 +158,37 @@ def _named_experiment(arguments: list[str]) -> list[str]:
             result += ["--config", str(experiment_file(name))]
         else:
             result.append(argument)
-    if result[0] == "retrain" and "--config" not in (argument.partition("=")[0] for argument in result):
+    if result[0] == "retrain" and _values(result, "--config") == [] and not {"-h", "--help"} & set(result):
         result[1:1] = _experiment_of_architecture(result)
+    for path in _values(result, "--config"):
+        _check_file(Path(path))
     return result
 
 
 def _experiment_of_architecture(arguments: list[str]) -> list[str]:
-    recorded = commands.recorded_experiment(_value(arguments, "--arch"))
+    recorded = commands.recorded_experiment(next(iter(_values(arguments, "--arch")), "best.json"))
     return ["--config", str(experiment_file(recorded))] if recorded else []
 
 
-def _value(arguments: list[str], flag: str) -> str | None:
+def _values(arguments: list[str], flag: str) -> list[str]:
+    """What a flag is set to, each time that it is given."""
+    values = []
     for number, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == flag:
-            return value if equals else (arguments[number + 1] if number + 1 < len(arguments) else None)
-    return None
+        if name == flag and (equals or number + 1 < len(arguments)):
+            values.append(value if equals else arguments[number + 1])
+    return values
+
+
+def _check_file(path: Path) -> None:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the settings {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path} is not YAML{place}: correct it") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
+    _check_sections(content, Experiment(), path)

@@ -40,9 +40,14 @@ class Command:
 def search(experiment: Experiment, run: str | None, resume: bool) -> None:
     """Train the supernet, search it, write best.json."""
     from nasface import workflow
+    from nasface.tasks.training import make_trainer
 
     space = load_space(experiment.space)
-    _check_space(experiment, space)
+    # Whatever is wrong with the settings shall come out now, not after the training.
+    experiment.network.check(space)
+    workflow.make_sampler(experiment, space)
+    workflow.make_search_strategy(experiment, space)
+    make_trainer(experiment.device, logger=False)
     folder = open_run("search", experiment, space.name, resume, run)
     print(f"run      {folder.folder}")
     print(
@@ -79,12 +84,14 @@ def retrain(experiment: Experiment, arch: str, init: str, label: str | None, run
     from nasface import workflow
     from nasface.nets.weights import load_supernet
     from nasface.report.tables import yaw_table
+    from nasface.tasks.training import make_trainer
 
     experiment, architecture, name = resolve_architecture(experiment, arch)
     supernet = None
     if init != "scratch":
         supernet = load_supernet(_supernet_file(init, arch), architecture.space, experiment.network)
     experiment.network.check(architecture.space)
+    make_trainer(experiment.device, logger=False)
     folder = open_run("retrain", experiment, architecture.digest, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):
@@ -181,10 +188,6 @@ def _supernet_file(init: str, arch: str) -> Path:
             f"{arch} does not say which run's supernet it comes from: give --init runs/<id>/supernet/supernet.pt"
         )
     return Path(run) / "supernet" / "supernet.pt"
-
-
-def _check_space(experiment: Experiment, space: MultipathSpace) -> None:
-    experiment.network.check(space)
 
 
 def _power(number: int) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
+
 from nasface.data.augment import AugmentConfig
 from nasface.data.sources import DataConfig
 from nasface.errors import UserError
@@ -32,13 +34,13 @@ class SupernetConfig:
     """
 
     sampler: str = "mnus"
-    children: int = 4
-    repeats: list[int] = field(default_factory=lambda: [2])
-    steps: int = 800
-    batch_size: int = 32
-    accumulate: int = 1
+    children: PositiveInt = 4
+    repeats: list[PositiveInt] = field(default_factory=lambda: [2])
+    steps: PositiveInt = 800
+    batch_size: PositiveInt = 32
+    accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
-    checkpoint_every: int = 50
+    checkpoint_every: PositiveInt = 50
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -60,11 +62,11 @@ class SearchConfig:
     """
 
     strategy: str = "samos"
-    iterations: int = 200
-    temperature: float = 1024.0
+    iterations: PositiveInt = 200
+    temperature: PositiveFloat = 1024.0
     factor: float = 0.85
-    calibration: int = 128
-    chunk: int = 25
+    calibration: PositiveInt = 128
+    chunk: PositiveInt = 25
     reuse: bool = True
     early_rejection: bool = True
     storage: str = ""
@@ -84,11 +86,11 @@ class RetrainConfig:
         augmentation: of the training faces.
     """
 
-    steps: int = 2500
-    batch_size: int = 32
-    accumulate: int = 1
+    steps: PositiveInt = 2500
+    batch_size: PositiveInt = 32
+    accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
-    evaluate_every: int = 500
+    evaluate_every: PositiveInt = 500
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -127,7 +129,7 @@ class Experiment:
 
     name: str = "default"
     space: str = "multipath"
-    seed: int = 0
+    seed: NonNegativeInt = 0
     runs: str = "runs"
     output: str = "best.json"
     data: DataConfig = field(default_factory=DataConfig)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat
 from torch import Tensor
 
 
@@ -25,14 +26,14 @@ class AugmentConfig:
         noise: largest standard deviation of pixel noise, in units of the 0..255 range.
     """
 
-    rotation: float = 25.0
-    scale: float = 0.12
-    shift: float = 0.06
-    flip: float = 0.5
-    colour: float = 0.25
-    grey: float = 0.1
-    erase: float = 0.3
-    noise: float = 6.0
+    rotation: NonNegativeFloat = 25.0
+    scale: NonNegativeFloat = 0.12
+    shift: NonNegativeFloat = 0.06
+    flip: ClosedUnitInterval = 0.5
+    colour: ClosedUnitInterval = 0.25
+    grey: ClosedUnitInterval = 0.1
+    erase: ClosedUnitInterval = 0.3
+    noise: NonNegativeFloat = 6.0
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nasface.data.module import FaceDataModule
 from nasface.errors import UserError
@@ -39,11 +41,11 @@ class DeviceConfig:
     """
 
     accelerator: str = "auto"
-    devices: str = "auto"
-    num_nodes: int = 1
+    devices: str | int = "auto"
+    num_nodes: PositiveInt = 1
     strategy: str = "auto"
     precision: str = "32-true"
-    threads: int = 0
+    threads: NonNegativeInt = 0
 
 
 class TrainingClock(pl.Callback):
@@ -138,10 +140,15 @@ def fit(
 
 
 def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
-    """A Lightning Trainer on `device` without Lightning's own bars and summaries."""
+    """A Lightning Trainer on `device` without Lightning's own bars and summaries.
+
+    Raises:
+        UserError: this machine has no such device, or Lightning knows no such setting.
+    """
+    devices = str(device.devices)
     defaults: dict[str, Any] = {
         "accelerator": device.accelerator,
-        "devices": int(device.devices) if device.devices.isdigit() else device.devices,
+        "devices": int(devices) if devices.isdigit() else devices,
         "num_nodes": device.num_nodes,
         "strategy": device.strategy,
         "precision": device.precision,
@@ -152,7 +159,11 @@ def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
         "enable_model_summary": False,
         "log_every_n_steps": 20,
     }
-    return pl.Trainer(**(defaults | settings))
+    try:
+        return pl.Trainer(**(defaults | settings))
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(f"the device settings do not fit this machine: {reason}; correct device.*") from None
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):
