@@ -38,7 +38,7 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
     Raises:
         UserError: unknown or unusable settings.
     """
-    parser = ArgumentParser(description=description, exit_on_error=False)
+    parser = ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
     for option in options:
         extra = {"nargs": "+"} if isinstance(option.default, list) else {}
         parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help, **extra)

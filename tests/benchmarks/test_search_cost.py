@@ -1,0 +1,110 @@
+"""The replay of a search three ways: the same search each time, less work, and differences that do not go unseen."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import search_cost
+from benchmarks.search_cost import WAYS, Replay, cost_table, difference, read_arguments, replay, results
+from nasface.errors import UserError
+from nasface.runs import open_run
+from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
+
+
+@pytest.fixture(scope="module")
+def replays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Replay]:
+    workspace, supernet = toy_workspace(tmp_path_factory.mktemp("runs")), toy_supernet()
+    return {way: replay(workspace, supernet, way) for way in WAYS}
+
+
+def test_all_ways_are_the_same_search(replays: dict[str, Replay]) -> None:
+    naive, reuse, both = replays.values()
+    assert difference(naive, reuse) is None
+    assert difference(naive, both) is None
+    accepted = [accepted for _, accepted in naive.trajectory]
+    assert len(accepted) == 60
+    assert any(accepted) and not all(accepted)
+
+
+def test_each_way_does_less_than_the_one_before(replays: dict[str, Replay]) -> None:
+    naive, reuse, both = replays.values()
+    assert naive.executed_macs == naive.needed_macs
+    assert naive.stopped == reuse.stopped == 0 < both.stopped
+    assert both.executed_macs < reuse.executed_macs < naive.executed_macs
+
+
+def test_table_and_json_agree(replays: dict[str, Replay], tmp_path: Path) -> None:
+    items = list(replays.values())
+    lines = cost_table(items).splitlines()[2:]
+    written = results(toy_experiment(tmp_path), tmp_path / "supernet.pt", items)
+    assert [way["way"] for way in written["ways"]] == list(WAYS)
+    assert all(way["same_as_first"] for way in written["ways"])
+    for line, way in zip(lines, written["ways"], strict=True):
+        assert line.startswith(way["way"])
+        assert line.endswith(f"{way['speed_up']:.2f} x") and f"{100 * way['saved']:.1f} %" in line
+
+
+def test_differences_are_found(replays: dict[str, Replay]) -> None:
+    naive = replays["naive"]
+    digest, accepted = naive.trajectory[7]
+    flipped = (*naive.trajectory[:7], (digest, not accepted), *naive.trajectory[8:])
+    assert "iteration 8 " in difference(naive, replace(naive, trajectory=flipped))
+    assert "59" in difference(naive, replace(naive, trajectory=naive.trajectory[:-1]))
+    assert "best" in difference(naive, replace(naive, penalty=naive.penalty + 1e-12))
+    assert "best" in difference(naive, replace(naive, best="0" * 16))
+
+
+def test_settings_are_the_runs_and_can_be_overridden(tmp_path: Path) -> None:
+    experiment = toy_experiment(tmp_path)
+    run = open_run("search", experiment, "test", resume=False, run_id="one")
+    read, weights, output = read_arguments(["--run", str(run.folder), "--search.iterations", "9"])
+    assert read == replace(experiment, search=replace(experiment.search, iterations=9))
+    assert weights == run.path("supernet", "supernet.pt")
+    assert output == tmp_path / "benchmarks" / "search_cost.json"
+
+
+def test_newest_trained_run_is_the_default(tmp_path: Path) -> None:
+    experiment = toy_experiment(tmp_path)
+    for seed, name in enumerate(("old", "new", "untrained")):
+        run = open_run("search", replace(experiment, seed=seed), "test", resume=False, run_id=name)
+        if name != "untrained":
+            path = run.path("supernet", "supernet.pt")
+            path.parent.mkdir()
+            path.write_bytes(b"")
+            os.utime(path, (seed, seed))
+    read, weights, _ = read_arguments(["--runs", str(tmp_path)])
+    assert (read.seed, weights) == (1, tmp_path / "new" / "supernet" / "supernet.pt")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--runs", str(tmp_path)], "no run with a trained supernet"),
+        (["--run", str(tmp_path / "none")], "none is not the folder of a run"),
+        (["--experiment", "default"], "--weights"),
+        (["--experiment", "nothing"], "unknown experiment 'nothing'"),
+        (["--experiment", "default", "--weights", "x", "--search.iteration", "3"], "search.iteration"),
+    ):
+        with pytest.raises(UserError, match=words):
+            read_arguments(arguments)
+
+
+def test_exit_code_tells_a_difference(
+    replays: dict[str, Replay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = replace(replays["naive"], penalty=1e3)
+    monkeypatch.setattr(search_cost, "load_supernet", lambda *_: None)
+    monkeypatch.setattr(search_cost, "prepare", lambda *_: toy_workspace(tmp_path))
+    run = open_run("search", toy_experiment(tmp_path), "test", resume=False, run_id="one")
+    arguments = ["--run", str(run.folder)]
+    monkeypatch.setattr(search_cost, "replay", lambda _workspace, _supernet, way: replays[way])
+    assert search_cost.main(arguments) == 0
+    assert "same trajectory: yes" in capsys.readouterr().out
+    monkeypatch.setattr(
+        search_cost, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way]
+    )
+    assert search_cost.main(arguments) == 1
+    assert "same trajectory: NO" in capsys.readouterr().out
