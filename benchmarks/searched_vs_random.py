@@ -132,7 +132,7 @@ def draw_members(
     attempts = 0
     while len(members) < count:
         attempts += 1
-        if attempts > 20 * count:
+        if attempts > 4 * count:
             raise UserError(
                 f"found only {len(members)} of {count} members within {100 * tolerance:g} % of {target} multiply-adds:"
                 " give a larger --tolerance or fewer --members"
