@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -139,6 +139,21 @@ class Experiment:
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            object.__setattr__(self, entry.name, _plain(getattr(self, entry.name)))
+
+
+def _plain(value: Any) -> Any:
+    """Settings as plain numbers: the command line's parser has number types of its own."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)})
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return int(value) if isinstance(value, int) else float(value)
 
 
 EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"

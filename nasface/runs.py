@@ -72,7 +72,7 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
         folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
     run = Run(folder)
     with atomic_write(run.path(_SETTINGS)) as temporary:
-        temporary.write_text(yaml.safe_dump(_settings(experiment), sort_keys=False), encoding="utf-8")
+        temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
     run.update_summary(command=command, label=label, finished=False)
     return run
 
@@ -101,16 +101,11 @@ def _difference(run: Run, experiment: Experiment) -> str:
         recorded = yaml.safe_load(run.path(_SETTINGS).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
-    old, new = _flat(recorded), _flat(_settings(experiment))
+    old, new = _flat(recorded), _flat(asdict(experiment))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
             return f"{key}: {old.get(key)}, now {new.get(key)}"
     return ""
-
-
-def _settings(experiment: Experiment) -> Any:
-    """The settings as plain values; those that the command line read are of its own number types."""
-    return json.loads(json.dumps(asdict(experiment)))
 
 
 def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
