@@ -26,14 +26,14 @@ class AugmentConfig:
         noise: largest standard deviation of pixel noise, in units of the 0..255 range.
     """
 
-    rotation: NonNegativeFloat = 25.0
-    scale: NonNegativeFloat = 0.12
-    shift: NonNegativeFloat = 0.06
+    rotation: NonNegativeFloat = 20.0
+    scale: NonNegativeFloat = 0.1
+    shift: NonNegativeFloat = 0.05
     flip: ClosedUnitInterval = 0.5
-    colour: ClosedUnitInterval = 0.25
+    colour: ClosedUnitInterval = 0.2
     grey: ClosedUnitInterval = 0.1
-    erase: ClosedUnitInterval = 0.3
-    noise: NonNegativeFloat = 6.0
+    erase: ClosedUnitInterval = 0.2
+    noise: NonNegativeFloat = 4.0
 
 
 def normalise(images: Tensor) -> Tensor:
