@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,20 @@ def _run(arguments: list[str]) -> None:
     command = commands.COMMANDS[name]
     if command.experiment:
         names = [field.name for field in fields(Experiment)]
-        values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
+        values = {"experiment": _bare(Experiment(**{key: values.pop(key) for key in names}))} | values
     command.run(**values)
+
+
+def _bare(value: Any) -> Any:
+    """Settings with Python's own numbers, which the parser's ranged types are subclasses of."""
+    if is_dataclass(value):
+        return replace(value, **{field.name: _bare(getattr(value, field.name)) for field in fields(value)})
+    if isinstance(value, list):
+        return [_bare(item) for item in value]
+    for kind in (bool, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 def make_parser() -> ArgumentParser:
@@ -167,7 +179,7 @@ def _with_files(arguments: list[str]) -> list[str]:
 
 def _experiment_of_architecture(arguments: list[str]) -> list[str]:
     recorded = commands.recorded_experiment(next(iter(_values(arguments, "--arch")), "best.json"))
-    return ["--config", str(experiment_file(recorded))] if recorded else []
+    return ["--config", str(recorded)] if recorded else []
 
 
 def _values(arguments: list[str], flag: str) -> list[str]:

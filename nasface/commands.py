@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nasface.config import Experiment
+from nasface.config import EXPERIMENTS, Experiment
 from nasface.errors import UserError
-from nasface.runs import Run, open_run
+from nasface.runs import Run, open_run, settings_file
 from nasface.space.architecture import Architecture, load_record
 from nasface.space.space import MultipathSpace, load_space
 
@@ -168,15 +168,17 @@ def _member(arch: str, space: MultipathSpace) -> Architecture:
     return load_record(arch).architecture
 
 
-def recorded_experiment(arch: str | None) -> str | None:
-    """The experiment that an architecture file was searched in, where it says so."""
-    if arch is None or not Path(arch).is_file():
-        return None
+def recorded_experiment(arch: str) -> Path | None:
+    """The settings that an architecture file was searched with: those of its run, or else its experiment's; None where
+    it names neither."""
     try:
-        provenance = json.loads(Path(arch).read_text(encoding="utf-8")).get("provenance", {})
-        return provenance.get("experiment_file") if isinstance(provenance, dict) else None
-    except (OSError, ValueError, AttributeError):
+        provenance = json.loads(Path(arch).read_text(encoding="utf-8"))["provenance"]
+        run, name = str(provenance.get("run", "")), str(provenance.get("experiment", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # read again, and complained of, where the architecture itself is read
+    places = [settings_file(run)] if run else []
+    places += [experiment for experiment in EXPERIMENTS.glob("*.yaml") if experiment.stem == name]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _supernet_file(init: str, arch: str) -> Path:

@@ -49,6 +49,11 @@ class Run:
             temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 
+def settings_file(folder: str | Path) -> Path:
+    """Where a run's folder holds the settings that it was started with."""
+    return Path(folder) / _SETTINGS
+
+
 def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
     """A new run, or with `resume` the newest unfinished one of the same command and settings.
 

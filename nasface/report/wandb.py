@@ -8,12 +8,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import wandb
 from pytorch_lightning.loggers import WandbLogger
+
+from nasface.errors import UserError
 
 if TYPE_CHECKING:
     from nasface.config import Experiment
 
 _HOST = "api.wandb.ai"
+# The settings' and W&B's own names, new and old.
+_MODES = {
+    "off": "disabled",
+    "disabled": "disabled",
+    "offline": "offline",
+    "dryrun": "offline",
+    "online": "online",
+    "run": "online",
+}
 
 
 def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger | None:
@@ -21,25 +33,46 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
     off.
 
     `auto` goes online with an account (WANDB_API_KEY or `wandb login`) and else writes offline files, which `wandb
-    sync` uploads later.
-    WANDB_MODE, where set, decides instead.
+    sync` uploads later. WANDB_MODE, where set, decides instead.
+
+    Raises:
+        UserError: W&B cannot start, for want of an account or a connection.
     """
-    mode = os.environ.get("WANDB_MODE") or experiment.log.wandb
-    if mode == "auto":
-        mode = "online" if _has_account() else "offline"
-    if mode in ("off", "disabled"):
+    mode = _mode(experiment.log.wandb)
+    if mode == "disabled":
         return None
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_SILENT", "true")
-    return WandbLogger(
+    # `mode` and not the logger's `offline`, which would set WANDB_MODE for everything that this process does later.
+    logger = WandbLogger(
         name=f"{folder.name}-{stage}",
         project=experiment.log.project,
         group=folder.name,
         job_type=stage,
         save_dir=str(folder),
-        offline=mode == "offline",
         config=asdict(experiment),
+        mode=mode,
     )
+    logger._wandb_init.pop("anonymous", None)  # wandb has dropped it and warns of it, even where it is None
+    try:
+        _ = logger.experiment
+    except wandb.errors.Error as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"W&B does not start ({reason}): run `wandb login`, or set --log.wandb offline or off"
+        ) from None
+    return logger
+
+
+def _mode(setting: str) -> str:
+    """online, offline or disabled."""
+    mode = os.environ.get("WANDB_MODE") or setting
+    if mode == "auto":
+        return "online" if _has_account() else "offline"
+    mode = _MODES.get(mode, mode)
+    if mode not in _MODES.values():
+        raise UserError(f"WANDB_MODE is {mode!r}: set it to online, offline or disabled, or unset it")
+    return mode
 
 
 def finish(logger: WandbLogger | None) -> None:
@@ -53,5 +86,5 @@ def _has_account() -> bool:
         return True
     try:
         return netrc.netrc().authenticators(_HOST) is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
+    except (OSError, netrc.NetrcParseError):
         return False

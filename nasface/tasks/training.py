@@ -98,7 +98,6 @@ def fit(
     Raises:
         UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk.
     """
-    _quiet()
     if device.threads:
         torch.set_num_threads(device.threads)
     checkpoint = folder / CHECKPOINT
@@ -145,6 +144,7 @@ def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
     Raises:
         UserError: this machine has no such device, or Lightning knows no such setting.
     """
+    _quiet()
     devices = str(device.devices)
     defaults: dict[str, Any] = {
         "accelerator": device.accelerator,

@@ -1,0 +1,6 @@
+"""`python -m nasface` is the `nasface` command."""
+
+from nasface.cli import main
+
+if __name__ == "__main__":
+    main()
