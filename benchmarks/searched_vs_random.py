@@ -13,10 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
 import statistics
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -276,6 +278,9 @@ def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job],
                     )
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
+                # Checkpoints hold what the others have done; nobody waits for them.
+                for process in multiprocessing.active_children():
+                    process.terminate()
                 raise
 
 
@@ -301,10 +306,17 @@ _workspace: Workspace | None = None
 def _start_worker(experiment: Experiment, space: MultipathSpace, log_folder: Path) -> None:
     global _workspace
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     log_folder.mkdir(parents=True, exist_ok=True)
     # Several bars on one terminal cannot be read; each worker's goes to its file.
     sys.stdout = sys.stderr = (log_folder / f"worker-{os.getpid()}.log").open("a", buffering=1, encoding="utf-8")
     _workspace = prepare(replace(experiment, device=replace(experiment.device, threads=1)), space)
+
+
+def _end_with_parent() -> None:
+    """A killed benchmark must not leave its workers training."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def _train_in_worker(job: Job) -> dict[str, Any]:
