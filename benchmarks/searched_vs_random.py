@@ -278,9 +278,10 @@ def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job],
                     )
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
-                # Checkpoints hold what the others have done; nobody waits for them.
+                # Checkpoints hold what the others have done, so nobody waits for them (Lightning would catch a
+                # SIGTERM, and the worker would begin its next training).
                 for process in multiprocessing.active_children():
-                    process.terminate()
+                    process.kill()
                 raise
 
 
