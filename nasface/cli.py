@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,20 +53,8 @@ def _run(arguments: list[str]) -> None:
     command = commands.COMMANDS[name]
     if command.experiment:
         names = [field.name for field in fields(Experiment)]
-        values = {"experiment": _bare(Experiment(**{key: values.pop(key) for key in names}))} | values
+        values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
     command.run(**values)
-
-
-def _bare(value: Any) -> Any:
-    """Settings with Python's own numbers, which the parser's ranged types are subclasses of."""
-    if is_dataclass(value):
-        return replace(value, **{field.name: _bare(getattr(value, field.name)) for field in fields(value)})
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    for kind in (bool, int, float):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
 
 
 def make_parser() -> ArgumentParser:
@@ -75,6 +63,7 @@ def make_parser() -> ArgumentParser:
         prog="nasface",
         description="Search, train and compare neural networks for 3D face alignment.",
         exit_on_error=False,
+        allow_abbrev=False,  # an abbreviation would change its meaning with the next setting that is added
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
     for name, command in commands.COMMANDS.items():

@@ -35,10 +35,15 @@ class Run:
     def read_summary(self) -> dict[str, Any]:
         """What the run has said of itself so far."""
         path = self.path(_STATUS)
+        if not path.exists():
+            return {}
         try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        except (OSError, ValueError) as error:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read ({error}): remove it and start the command again") from None
+        if not isinstance(summary, dict):
+            raise UserError(f"{path} cannot be read (no JSON object): remove it and start the command again")
+        return summary
 
     def update_summary(self, **values: Any) -> None:
         """Add values to summary.json; mappings such as `costs` are merged."""
@@ -104,8 +109,10 @@ def _difference(run: Run, experiment: Experiment) -> str:
     """The first setting in which the run differs, as `name: old, now new`; empty where none does."""
     try:
         recorded = yaml.safe_load(run.path(_SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
+    if not isinstance(recorded, dict):
+        raise UserError(f"{run.path(_SETTINGS)} cannot be read (no mapping of settings): start a new run")
     old, new = _flat(recorded), _flat(asdict(experiment))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):

@@ -1,0 +1,96 @@
+"""Runs: new ones take nothing from others, resumed ones are those of the same settings."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nasface.config import Experiment, LogConfig, SearchConfig
+from nasface.errors import UserError
+from nasface.runs import open_run, settings_file
+from nasface.tasks.training import DeviceConfig
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    return Experiment(runs=str(tmp_path / "runs"), search=SearchConfig(temperature=1e-5))
+
+
+def test_a_new_run_keeps_its_settings(experiment: Experiment) -> None:
+    run = open_run("search", experiment, "multipath", False, None)
+    assert run.id.endswith("-search-multipath")
+    kept = yaml.safe_load(settings_file(run.folder).read_text())
+    assert kept["search"]["temperature"] == 1e-5 and kept["supernet"]["optimizer"]["lr"] == 1e-3
+    assert run.read_summary() == {"command": "search", "label": "multipath", "finished": False}
+
+
+def test_two_runs_of_the_same_second_are_two(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "20250101-000000")
+    folders = [open_run("search", experiment, "m", False, None).folder.name for _ in range(3)]
+    assert folders == ["20250101-000000-search-m", "20250101-000000-search-m+2", "20250101-000000-search-m+3"]
+
+
+def test_a_taken_id_is_refused(experiment: Experiment) -> None:
+    open_run("search", experiment, "m", False, "mine")
+    with pytest.raises(UserError, match="mine exists: go on with it by --resume true, or choose another --run"):
+        open_run("search", experiment, "m", False, "mine")
+
+
+def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(experiment: Experiment) -> None:
+    ids = ["old", "new", "finished", "retrain", "other", "elsewhere"]
+    for age, name in enumerate(ids):
+        command = "retrain" if name == "retrain" else "search"
+        settings = replace(experiment, seed=1) if name == "other" else experiment
+        run = open_run(command, settings, "n" if name == "elsewhere" else "m", False, name)
+        os.utime(settings_file(run.folder), (age, age))
+    open_run("search", experiment, "m", True, "finished").update_summary(finished=True)
+    assert open_run("search", experiment, "m", True, None).id == "new"
+    assert open_run("search", replace(experiment, seed=1), "m", True, None).id == "other"
+    assert open_run("retrain", experiment, "m", True, None).id == "retrain"
+    with pytest.raises(UserError, match="no unfinished search run of these settings: start it without --resume"):
+        open_run("search", replace(experiment, seed=2), "m", True, None)
+
+
+def test_resume_of_a_named_run(experiment: Experiment) -> None:
+    run = open_run("search", experiment, "m", False, "mine")
+    assert open_run("search", experiment, "m", True, "mine").folder == run.folder
+    with pytest.raises(UserError, match="no run .*other to resume"):
+        open_run("search", experiment, "m", True, "other")
+    changed = replace(experiment, search=replace(experiment.search, iterations=7))
+    with pytest.raises(UserError, match=r"other settings \(search.iterations: 200, now 7\)"):
+        open_run("search", changed, "m", True, "mine")
+
+
+def test_device_and_logging_may_change(experiment: Experiment) -> None:
+    open_run("search", experiment, "m", False, "mine")
+    elsewhere = replace(experiment, output="x.json", device=DeviceConfig(threads=3), log=LogConfig(wandb="off"))
+    assert open_run("search", elsewhere, "m", True, None).id == "mine"
+
+
+def test_summaries_merge(experiment: Experiment) -> None:
+    run = open_run("search", experiment, "m", False, None)
+    run.update_summary(costs={"a_s": 1.0}, result=[1])
+    run.update_summary(costs={"b_s": 2.0}, result=[2])
+    summary = json.loads(run.path("summary.json").read_text())
+    assert summary["costs"] == {"a_s": 1.0, "b_s": 2.0} and summary["result"] == [2]
+
+
+@pytest.mark.parametrize("content", ["{", "[1, 2]", "\xff"])
+def test_a_damaged_summary_is_named(experiment: Experiment, content: str) -> None:
+    run = open_run("search", experiment, "m", False, None)
+    run.path("summary.json").write_text(content, encoding="latin1")
+    with pytest.raises(UserError, match="summary.json cannot be read"):
+        run.update_summary(finished=True)
+
+
+@pytest.mark.parametrize("content", ["a: [", "- 1", "\xff"])
+def test_damaged_settings_are_named(experiment: Experiment, content: str) -> None:
+    run = open_run("search", experiment, "m", False, "mine")
+    run.path("experiment.yaml").write_text(content, encoding="latin1")
+    with pytest.raises(UserError, match="experiment.yaml cannot be read"):
+        open_run("search", experiment, "m", True, "mine")

@@ -1,0 +1,88 @@
+"""The smallest experiment that goes the whole way, and the command that runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TINY = (
+    *("--data.train_count", "24", "--data.val_count", "12", "--data.test_count", "9"),
+    *("--supernet.steps", "4", "--supernet.checkpoint_every", "2", "--supernet.batch_size", "4"),
+    *("--search.iterations", "5", "--search.calibration", "8"),
+    *("--retrain.steps", "4", "--retrain.evaluate_every", "2", "--retrain.batch_size", "4"),
+    *("--device.accelerator", "cpu"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended. `errors` are the lines on stderr that are no progress bar."""
+
+    code: int
+    output: str
+    errors: list[str]
+
+    @property
+    def line(self) -> str:
+        """The one line of a failed command."""
+        assert len(self.errors) == 1, self.errors
+        return self.errors[0]
+
+
+def _result(code: int, output: str, errors: str) -> Result:
+    lines = errors.replace("\r", "\n").split("\n")
+    return Result(code, output, [line for line in lines if line.strip() and not re.search(r"% \|.*\|", line)])
+
+
+class Command:
+    """`nasface` inside this process: quick, with its folders under `folder`."""
+
+    def __init__(self, folder: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self.cache, self.capsys = folder, cache, capsys
+
+    def __call__(self, *arguments: str) -> Result:
+        from nasface.cli import main
+
+        self.capsys.readouterr()
+        code = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        captured = self.capsys.readouterr()
+        return _result(code, captured.out, captured.err)
+
+    def tiny(self, name: str, *arguments: str) -> Result:
+        """`nasface NAME` of the tiny experiment, without W&B."""
+        return self(name, *settings(name, self.cache), *arguments)
+
+
+def settings(name: str, cache: Path) -> list[str]:
+    """Arguments of the tiny experiment for search or retrain."""
+    experiment = ["--experiment", "smoke"] if name == "search" else []
+    return [*experiment, *TINY, "--data.cache", str(cache), "--log.wandb", "off"]
+
+
+def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+    """`python -m nasface` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "nasface", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    output, errors = process.communicate(timeout=120)
+    return _result(process.returncode, output, errors)
