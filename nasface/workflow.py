@@ -28,6 +28,7 @@ from nasface.nets.cost import Cost, architecture_macs, measure_cost
 from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.report.drawing import draw_architecture
+from nasface.report.faces import results_figure
 from nasface.report.progress import TrainingProgress, progress_for
 from nasface.report.search_log import SearchLog, SearchProgress
 from nasface.report.tables import NMERow
@@ -151,7 +152,13 @@ def make_evaluator(workspace: Workspace, supernet: Supernet) -> SupernetEvaluato
         reuse=config.reuse,
         early_rejection=config.early_rejection,
         seed=experiment.seed,
+        device=_device(experiment),
     )
+
+
+def _device(experiment: Experiment) -> str:
+    """Where a search computes: Lightning's accelerator, as far as there is one."""
+    return "cuda" if experiment.device.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
 
 
 def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strategy:
@@ -274,6 +281,7 @@ def retrain(
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     finish(logger)
     network.to("cpu", memory_format=torch.contiguous_format)
+    results_figure(network, workspace.uv, workspace.faces.test, run.path("faces.png"))
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,

@@ -1,8 +1,8 @@
-"""Scoring child networks on a trained supernet: calibrated batch norm, reuse of unchanged nodes, exact early rejection.
+"""Scoring child networks on a trained supernet: calibrated batch norm, reuse of what did not change, early rejection.
 
-A node's features depend only on the connections that lead to it from the stem and, through batch norm, on the fixed
-calibration faces. So a node of a candidate whose way from the stem is the one it was in the last accepted member has
-the same features, bit for bit, and is not computed again.
+What a connection puts out depends only on the connections that lead to it from the stem and, through batch norm, on
+the fixed calibration faces. So a connection of a candidate whose way from the stem is the one it was in the last
+accepted member has the same features, bit for bit, and is not computed again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nasface.metrics.aflw2000 import binned_nme, yaw_bin
 from nasface.nets.cost import connection_macs, head_macs
-from nasface.nets.multipath import HPM_BLOCK, Supernet, incoming
+from nasface.nets.multipath import Supernet, incoming
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.architecture import Architecture
 from nasface.tasks.uv import UVTarget
@@ -39,15 +39,43 @@ class EvaluationFaces:
         return len(self.image)
 
     def take(self, order: Tensor) -> EvaluationFaces:
-        return EvaluationFaces(self.image[order], self.landmarks[order], self.box[order], self.yaw[order])
+        return EvaluationFaces(self.image[order], self.landmarks[order], self.box[order], self.yaw[order.cpu()])
+
+    def to(self, device: torch.device | str) -> EvaluationFaces:
+        """The faces on a device; the yaw stays on the CPU, where it is sorted into bins."""
+        return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
 
 
 @dataclass
-class _Node:
-    """Features of one node on the calibration faces and on every chunk of the validation faces."""
+class _Value:
+    """Features on the calibration faces and on every chunk of the validation faces."""
 
-    calibration: Tensor
-    chunks: list[Tensor]
+    calibration: Tensor | None = None
+    chunks: list[Tensor] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Connection:
+    """An incoming connection. A key stands for everything between the stem and what it names; 0 is the stem."""
+
+    source: int
+    operation: int
+    source_key: int
+    key: int
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An active node and the connections that it sums."""
+
+    layer: int
+    target: int
+    connections: tuple[_Connection, ...]
+    key: int
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        return (self.key, *(connection.key for connection in self.connections))
 
 
 class SupernetEvaluator:
@@ -66,6 +94,7 @@ class SupernetEvaluator:
         reuse: keep the nodes of the last accepted member.
         early_rejection: stop at `reject_above`.
         seed: of the member that judges which faces are hard.
+        device: where it computes.
     """
 
     def __init__(
@@ -78,8 +107,10 @@ class SupernetEvaluator:
         reuse: bool = True,
         early_rejection: bool = True,
         seed: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
-        self.supernet = copy.deepcopy(supernet).eval().requires_grad_(False)
+        self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
+        calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
         for module in self.supernet.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 # One calibration batch is the whole calibration set: its statistics replace the buffers.
@@ -89,7 +120,7 @@ class SupernetEvaluator:
         self._macs = connection_macs(supernet.space, supernet.config)
         self._head_macs = head_macs(supernet.config, supernet.widths[-1])
         self._ids: dict[tuple, int] = {}
-        self._kept: dict[int, _Node] = {}
+        self._kept: dict[int, _Value] = {}
         self.needed_macs = self.executed_macs = 0
         self._calibration_seconds = 0.0
         self._calibration, self._faces = calibration, validation
@@ -117,7 +148,7 @@ class SupernetEvaluator:
         stem = self.supernet.stem.train()
         calibration = stem(self._calibration)
         stem.eval()
-        self._stem = _Node(calibration, [stem(self._faces.image[part]) for part in self._parts])
+        self._stem = _Value(calibration, [stem(self._faces.image[part]) for part in self._parts])
 
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
@@ -131,15 +162,15 @@ class SupernetEvaluator:
     def _nme(self, maps: Tensor, part: Tensor) -> Tensor:
         landmarks = self.uv.landmarks(self.uv.to_pixels(maps.float()))[..., :2]
         error = (landmarks - self._faces.landmarks[part][..., :2]).norm(dim=-1).mean(-1)
-        return (100 * error / self._faces.box[part].prod(-1).sqrt()).double()
+        return (100 * error / self._faces.box[part].prod(-1).sqrt()).double().cpu()
 
     def _scores(self, architecture: Architecture) -> Tensor:
         return torch.cat(list(self._run(architecture.canonical.codes, {})))
 
     def _evaluate(self, proposal: Proposal) -> Outcome:
-        weights, nodes = self._weights(), {}
+        weights, values = self._weights(), {}
         total, scores, done = 0.0, [], 0
-        for part, nme in zip(self._parts, self._run(proposal.architecture.canonical.codes, nodes), strict=False):
+        for part, nme in zip(self._parts, self._run(proposal.architecture.canonical.codes, values), strict=False):
             scores.append(nme)
             done += len(part)
             total += float((nme * weights[part]).sum())
@@ -155,74 +186,84 @@ class SupernetEvaluator:
             result = binned_nme(torch.cat(scores).numpy(), self._faces.yaw.numpy())
             details |= {"nme": [float(value) for value in result.bins], "nme_all": float(result.all)}
             if self.reuse and total < proposal.reject_above:
-                self._kept = nodes
+                self._kept = values
         return Outcome(penalty=total, complete=complete, details=details)
 
-    def _run(self, codes: Iterable[int], nodes: dict[int, _Node]) -> Iterable[Tensor]:
-        """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `nodes` with what may be kept."""
+    def _run(self, codes: Iterable[int], values: dict[int, _Value]) -> Iterable[Tensor]:
+        """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `values` with what may be kept."""
         graph = self._graph(codes)
-        self._count(graph)
         if not self.reuse:
             self._start()
-        for _layer, _target, _sources, key in graph:
-            if key in self._kept:
-                nodes[key] = self._kept[key]
-        fresh = [step for step in graph if step[3] not in nodes]
+        kept = self._kept
+        values |= {key: kept[key] for node in graph for key in node.keys if key in kept}
+        fresh = [node for node in graph if node.key not in values]
+        new = {connection.key: _Value() for node in fresh for connection in node.connections} | {
+            node.key: _Value() for node in fresh
+        }
+        wanted = set(new) - set(values)
+        values |= {key: new[key] for key in wanted}
+        calibration, faces = len(self._calibration), len(self._faces)
+        needed, executed = self._cost(graph, None), self._cost(fresh, wanted)
+        self.needed_macs += (calibration + faces) * needed
+        self.executed_macs += calibration * executed
+
         start = time.perf_counter()
-        for layer, target, sources, key in fresh:
-            nodes[key] = _Node(self._calibrated(layer, target, self._inputs(sources, nodes, None)), [])
         head = self.supernet.head.train()
-        output = graph[-1][3]
-        head(nodes[output].calibration)
+        self._advance(fresh, wanted, values, calibrating=True)
+        head(values[graph[-1].key].calibration)
         head.eval()
         self._calibration_seconds = time.perf_counter() - start
-        self.executed_macs += len(self._calibration) * self._cost(fresh)
         for number, part in enumerate(self._parts):
-            for layer, target, sources, key in fresh:
-                nodes[key].chunks.append(self.supernet.node(layer, target, self._inputs(sources, nodes, number)))
-            self.executed_macs += len(part) * self._cost(fresh)
-            yield self._nme(head(nodes[output].chunks[number]), part)
+            self._advance(fresh, wanted, values, calibrating=False, chunk=number)
+            self.executed_macs += len(part) * executed
+            yield self._nme(head(values[graph[-1].key].chunks[number]), part)
 
-    def _graph(self, codes: Iterable[int]) -> list[tuple[int, int, list[tuple[int, int, int]], int]]:
-        """(layer, node, [(source, operation, source's key)], key) in order; a key stands for all before its node."""
+    def _advance(
+        self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], calibrating: bool, chunk: int = 0
+    ) -> None:
+        """Compute the wanted connections and the fresh nodes, on the calibration faces or on one chunk."""
+        for node in fresh:
+            total: Tensor | None = None
+            for connection in node.connections:
+                value = values[connection.key]
+                if connection.key in wanted:
+                    source = values[connection.source_key] if connection.source_key else self._stem
+                    module = self.supernet.connection(node.layer - 1, connection.source, node.target)
+                    if calibrating:
+                        module.train()
+                        value.calibration = module(source.calibration, connection.operation)
+                        module.eval()
+                    else:
+                        value.chunks.append(module(source.chunks[chunk], connection.operation))
+                features = value.calibration if calibrating else value.chunks[chunk]
+                total = features if total is None else total + features
+            if calibrating:
+                values[node.key].calibration = total
+            else:
+                values[node.key].chunks.append(total)
+
+    def _graph(self, codes: Iterable[int]) -> list[_Node]:
+        """The active nodes in the order of computation."""
         keys = {(0, 0): 0}
         graph = []
         for layer, target, sources in incoming(self.supernet.space, codes):
-            inputs = [(source, operation, keys[layer - 1, source]) for source, operation in sources]
-            key = self._ids.setdefault((layer, target, tuple(inputs)), len(self._ids) + 1)
-            keys[layer, target] = key
-            graph.append((layer, target, inputs, key))
+            connections = []
+            for source, operation in sources:
+                before = keys[layer - 1, source]
+                key = self._key("connection", layer, target, source, operation, before)
+                connections.append(_Connection(source, operation, before, key))
+            keys[layer, target] = self._key("node", *(connection.key for connection in connections))
+            graph.append(_Node(layer, target, tuple(connections), keys[layer, target]))
         return graph
 
-    def _inputs(
-        self, sources: list[tuple[int, int, int]], nodes: dict[int, _Node], chunk: int | None
-    ) -> list[tuple[int, int, Tensor]]:
-        result = []
-        for source, operation, key in sources:
-            node = nodes[key] if key else self._stem
-            result.append((source, operation, node.calibration if chunk is None else node.chunks[chunk]))
-        return result
+    def _key(self, *description: str | int) -> int:
+        return self._ids.setdefault(description, len(self._ids) + 1)
 
-    def _calibrated(self, layer: int, target: int, inputs: list[tuple[int, int, Tensor]]) -> Tensor:
-        blocks = [
-            self.supernet.connection(layer - 1, source, target).hpm
-            for source, operation, _ in inputs
-            if operation == HPM_BLOCK
-        ]
-        for block in blocks:
-            block.train()
-        features = self.supernet.node(layer, target, inputs)
-        for block in blocks:
-            block.eval()
-        return features
-
-    def _cost(self, graph: list[tuple[int, int, list[tuple[int, int, int]], int]]) -> int:
-        connections = sum(
-            self._macs[layer - 1, source, target][operation]
-            for layer, target, sources, _ in graph
-            for source, operation, _ in sources
+    def _cost(self, graph: list[_Node], wanted: set[int] | None) -> int:
+        """Multiply-adds for one face of the wanted connections (None: of all) and the head."""
+        return self._head_macs + sum(
+            self._macs[node.layer - 1, connection.source, node.target][connection.operation]
+            for node in graph
+            for connection in node.connections
+            if wanted is None or connection.key in wanted
         )
-        return connections + self._head_macs
-
-    def _count(self, graph: list[tuple[int, int, list[tuple[int, int, int]], int]]) -> None:
-        self.needed_macs += (len(self._calibration) + len(self._faces)) * self._cost(graph)
