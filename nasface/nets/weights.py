@@ -18,6 +18,18 @@ from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
 
 _KINDS = ("supernet", "network")
+# What torch.load raises of a file that is not its own, or not whole.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+)
 
 
 def save_weights(path: str | Path, network: Supernet | MultipathNetwork) -> None:
@@ -67,13 +79,20 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
         UserError: the file is absent or broken, or holds another kind, space or size.
     """
     record = read_weights(path, "supernet")
+    for key in ("layers", "scales", "network", "state"):
+        if key not in record:
+            raise UserError(f"{path} lacks {key!r}: train again or restore it")
     if (record["layers"], record["scales"]) != (space.layers, space.scales):
         raise UserError(
             f"{path} holds a supernet of {record['layers']} layers and {record['scales']} scales, but space"
             f" {space.name!r} has {space.layers} and {space.scales}: use the space that it was trained with"
         )
-    if record["network"] != asdict(config):
-        raise UserError(f"{path} was trained with network settings {record['network']}: use the same")
+    trained, asked = dict(record["network"]), asdict(config)
+    for key in sorted(trained.keys() | asked.keys()):
+        if trained.get(key) != asked.get(key):
+            raise UserError(
+                f"{path} was trained with network.{key} {trained.get(key)}, not {asked.get(key)}: use the same"
+            )
     supernet = Supernet(space, config)
     _load_state(supernet, record["state"], path)
     return supernet
@@ -86,8 +105,13 @@ def load_network(path: str | Path) -> MultipathNetwork:
         UserError: the file is absent, broken, or of another kind.
     """
     record = read_weights(path, "network")
-    space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
-    network = MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+    try:
+        space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
+        network = MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+    except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
+        raise UserError(
+            f"{path} does not describe a network ({_first_line(error)}): train again or restore it"
+        ) from None
     _load_state(network, record["state"], path)
     return network
 
@@ -98,12 +122,12 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
         record = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: train a {kind} first") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"{path} is not a readable weights file ({_first_line(error)}): train again or restore it"
         ) from None
     if not isinstance(record, dict) or record.get("kind") not in _KINDS:
-        raise UserError(f"{path} is not a weights file of nasface")
+        raise UserError(f"{path} is not a weights file of nasface: train again or restore it")
     if record["kind"] != kind:
         raise UserError(f"{path} holds a {record['kind']}, not a {kind}")
     return record
@@ -112,7 +136,7 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
 def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
     try:
         network.load_state_dict(state)
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} does not fit its own description ({_first_line(error)}): train again or restore it"
         ) from None

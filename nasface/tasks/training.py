@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 import warnings
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nasface.data.module import FaceDataModule
 from nasface.errors import UserError
-from nasface.nets.weights import write_record
+from nasface.nets.weights import UNREADABLE, write_record
 
 CHECKPOINT = "last.ckpt"
 
@@ -205,7 +204,7 @@ def check_identity(checkpoint: Path, identity: str) -> None:
     """Raise a UserError where a checkpoint cannot be read or is not of `identity`."""
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True).get("nasface_identity")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise UserError(
             f"checkpoint {checkpoint} cannot be read ({reason}): remove it to train again from the start"
