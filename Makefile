@@ -13,7 +13,7 @@ ARCH    ?= best.json
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search retrain test lint format check bench clean
+.PHONY: help env search retrain test lint format check bench random clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "setuptools<81" wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[nni,dev]"
+	@$(BIN)/python -c "import cv2" || { echo "opencv-python needs libGL: apt-get install libgl1 libglib2.0-0 libxcb1"; exit 1; }
 	@touch $@
 
 search: $(READY) ## train the supernet, search it, write best.json
@@ -45,9 +46,13 @@ format: $(READY) ## mend style
 
 check: lint test ## style and tests
 
-bench: $(READY) ## time the search's parts (benchmarks/)
+bench: $(READY) ## what the search costs and saves, time of a step (needs a finished search)
 	$(BIN)/python -m benchmarks.search_cost
 	$(BIN)/python -m benchmarks.step_time
+	$(BIN)/python -m benchmarks.paper_smoke
+
+random: $(READY) ## the network of ARCH against random members of the space, all trained alike
+	$(BIN)/python -m benchmarks.searched_vs_random --arch $(ARCH) --workers 2 $(ARGS)
 
 clean: ## remove the environment and caches, not the runs
 	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis

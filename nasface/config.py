@@ -36,7 +36,7 @@ class SupernetConfig:
     sampler: str = "mnus"
     children: PositiveInt = 4
     repeats: list[PositiveInt] = field(default_factory=lambda: [2])
-    steps: PositiveInt = 800
+    steps: PositiveInt = 600
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
