@@ -18,6 +18,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from nasface import commands
 from nasface.config import Experiment, experiment_file
 from nasface.errors import UserError
+from nasface.report.progress import close_bars
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int) -> None:
+    close_bars()
     print(f"nasface: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 

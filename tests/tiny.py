@@ -37,7 +37,7 @@ class Result:
         return self.errors[0]
 
 
-def _result(code: int, output: str, errors: str) -> Result:
+def result_of(code: int, output: str, errors: str) -> Result:
     lines = errors.replace("\r", "\n").split("\n")
     return Result(code, output, [line for line in lines if line.strip() and not re.search(r"% \|.*\|", line)])
 
@@ -58,7 +58,7 @@ class Command:
         except SystemExit as end:
             code = int(end.code or 0)
         captured = self.capsys.readouterr()
-        return _result(code, captured.out, captured.err)
+        return result_of(code, captured.out, captured.err)
 
     def tiny(self, name: str, *arguments: str) -> Result:
         """`nasface NAME` of the tiny experiment, without W&B."""
@@ -85,4 +85,4 @@ def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> Result:
     output, errors = process.communicate(timeout=120)
-    return _result(process.returncode, output, errors)
+    return result_of(process.returncode, output, errors)

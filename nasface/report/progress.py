@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,21 @@ from tqdm import tqdm
 _FORMAT = "{desc:<28} {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
 
+_open: weakref.WeakSet[tqdm] = weakref.WeakSet()
+
+
 def stage_bar(description: str, total: int | None = None, initial: int = 0) -> tqdm:
     """An empty bar for a stage."""
-    return tqdm(total=total, initial=initial, desc=description, bar_format=_FORMAT, dynamic_ncols=True, mininterval=0.5)
+    bar = tqdm(total=total, initial=initial, desc=description, bar_format=_FORMAT, dynamic_ncols=True, mininterval=0.5)
+    _open.add(bar)
+    return bar
+
+
+def close_bars() -> None:
+    """End the line of every bar that an error has left open, so that a message has a line of its own."""
+    for bar in list(_open):
+        bar.close()
+    _open.clear()
 
 
 def progress_for(description: str) -> Callable[[int, int], None]:
