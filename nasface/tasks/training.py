@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -128,12 +129,17 @@ def fit(
     resume = checkpoint if checkpoint.exists() else None
     if resume is not None:
         check_identity(resume, identity)
+    handler = signal.getsignal(signal.SIGINT)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}; free space, then resume") from None
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        # Lightning answers Ctrl-C by leaving the program, and is deaf to a second one.
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
     return clock.seconds
 
 
