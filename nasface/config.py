@@ -86,7 +86,7 @@ class RetrainConfig:
         augmentation: of the training faces.
     """
 
-    steps: PositiveInt = 2500
+    steps: PositiveInt = 2000
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"

@@ -76,9 +76,9 @@ def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Te
 class Resample(nn.Module):
     """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * 2^levels, W * 2^levels).
 
-    Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not overlap, and
-    each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a feature lies, which is
-    what a network that regresses positions needs. Nothing at all where scale and width stay.
+    Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not
+    overlap, and each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a
+    feature lies, which is what a network that regresses positions needs. Nothing at all where scale and width stay.
 
     Args:
         inputs: C_in.
