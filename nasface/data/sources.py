@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from jsonargparse.typing import NonNegativeInt
+
 from nasface.data.face_set import FaceSet
 from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel
@@ -34,10 +36,10 @@ class DataConfig:
     train: Literal["synthetic", "ddfa"] = "synthetic"
     test: Literal["synthetic", "aflw2000"] = "synthetic"
     cache: str = "cache"
-    seed: int = 0
-    train_count: int = 6000
-    val_count: int = 400
-    test_count: int = 1000
+    seed: NonNegativeInt = 0
+    train_count: NonNegativeInt = 6000
+    val_count: NonNegativeInt = 400
+    test_count: NonNegativeInt = 1000
     ddfa: str = "../shared/data/aflw_120x120"
     ddfa_assets: str = "../shared/data/3ddfa"
     aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from nasface.errors import UserError
@@ -35,12 +36,12 @@ class MultipathConfig:
         head_width: channels between the output node and the map.
     """
 
-    input_size: int = 64
-    map_size: int = 64
-    stem_stride: int = 4
-    width: int = 32
-    widths: list[int] | None = None
-    head_width: int = 64
+    input_size: PositiveInt = 64
+    map_size: PositiveInt = 64
+    stem_stride: PositiveInt = 4
+    width: PositiveInt = 32
+    widths: list[PositiveInt] | None = None
+    head_width: PositiveInt = 64
 
     def scale_widths(self, space: MultipathSpace) -> list[int]:
         """Channels of every scale, coarsest first."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from nasface.errors import UserError
@@ -29,11 +30,11 @@ class OptimizerConfig:
         clip: largest gradient norm; 0 switches clipping off.
     """
 
-    lr: float = 1e-3
+    lr: PositiveFloat = 1e-3
     schedule: Literal["constant", "cosine"] = "cosine"
-    warmup: float = 0.05
-    weight_decay: float = 0.0
-    clip: float = 1.0
+    warmup: ClosedUnitInterval = 0.05
+    weight_decay: NonNegativeFloat = 0.0
+    clip: NonNegativeFloat = 1.0
 
 
 class UVTarget(nn.Module):
@@ -150,7 +151,9 @@ class UVModule(pl.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         config = self.optimizer_config
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
+        fused = "mixed" not in str(self.trainer.precision)
+        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, self.total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
