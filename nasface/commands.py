@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from jsonargparse.typing import PositiveFloat
+
 from nasface.config import EXPERIMENTS, Experiment
 from nasface.errors import UserError
+from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.uv_network import UV_MAP, NetworkSpec
+from nasface.registry import create_network, get_candidate, network_cost, network_names
 from nasface.runs import Run, open_run, settings_file
 from nasface.space.architecture import Architecture, load_record
 from nasface.space.space import MultipathSpace, load_space
@@ -79,23 +86,32 @@ def _print_search(folder: Run, best: Path) -> None:
     print(f"next     make retrain ARCH={best}")
 
 
-def retrain(experiment: Experiment, arch: str, init: str, label: str | None, run: str | None, resume: bool) -> None:
+def retrain(
+    experiment: Experiment, arch: str, scale: float, init: str, label: str | None, run: str | None, resume: bool
+) -> None:
     """Train one network from scratch, evaluate it, print the field's table."""
     from nasface import workflow
     from nasface.nets.weights import load_supernet
     from nasface.report.tables import yaw_table
     from nasface.tasks.training import make_trainer
 
-    experiment, architecture, name = resolve_architecture(experiment, arch)
-    supernet = None
-    if init != "scratch":
-        supernet = load_supernet(_supernet_file(init, arch), architecture.space, experiment.network)
-    experiment.network.check(architecture.space)
+    architecture: Architecture | NetworkSpec
+    supernet = space = None
+    if _is_fixed(arch):
+        architecture, name = _fixed_network(experiment, arch, scale, init), arch
+    else:
+        experiment, architecture, name = resolve_architecture(experiment, arch)
+        space = architecture.space
+        if scale != 1:
+            raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
+        if init != "scratch":
+            supernet = load_supernet(_supernet_file(init, arch), space, experiment.network)
+        experiment.network.check(space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("retrain", experiment, architecture.digest, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):
-        workspace = workflow.prepare(experiment, architecture.space)
+        workspace = workflow.prepare(experiment, space)
     trained = workflow.retrain(workspace, architecture, folder, supernet, label or name)
     folder.update_summary(finished=True)
     print(
@@ -104,6 +120,44 @@ def retrain(experiment: Experiment, arch: str, init: str, label: str | None, run
     )
     print(yaw_table([trained.row]))
     print(f"\nweights  {folder.path('network.pt')}")
+
+
+def list_networks(experiment: Experiment, scale: float) -> None:
+    """Print every network that `retrain` knows by name, and what it costs."""
+    from nasface.report.tables import NOTHING, quantity, text_table
+
+    sizes, scale = experiment.network, float(scale)
+    entries: list[tuple[str, str, str, Callable[[], tuple[int, int]]]] = []
+    for name in network_names():
+        candidate, spec = get_candidate(name), NetworkSpec(name, sizes.input_size, sizes.map_size, scale)
+        entries.append((name, candidate.paper, candidate.target, partial(network_cost, spec)))
+    for path in sorted(PRESETS.glob("*.json")):
+        name = f"preset/{path.stem}"
+        entries.append((name, "multi-path space of MONAS", UV_MAP, partial(_member_cost, name, sizes)))
+    body, reasons = [], []
+    for name, paper, target, cost in entries:
+        try:
+            figures = [quantity(value) for value in cost()]
+        except UserError as error:
+            figures = [NOTHING, NOTHING]
+            reasons.append(f"{name}: {error}")
+        body.append([f"{name:19s}{paper:28s}{target}", *figures])
+    print(
+        f"{sizes.input_size} x {sizes.input_size} pixels, {sizes.map_size} x {sizes.map_size} map;"
+        f" fixed networks at scale {scale:g}, presets at width {sizes.widths or sizes.width}\n"
+    )
+    print(text_table([f"{'name':19s}{'paper':28s}target", "parameters", "MACs"], body))
+    print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
+
+
+def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
+    """Parameters and multiply-adds for one image of a preset."""
+    from nasface.nets.cost import architecture_macs
+
+    architecture = _member(arch, load_space("multipath"))
+    with torch.device("meta"):
+        network = MultipathNetwork(architecture, sizes)
+    return sum(parameter.numel() for parameter in network.parameters()), architecture_macs(architecture, sizes)
 
 
 def draw(arch: str, output: str) -> None:
@@ -123,6 +177,26 @@ def space(space: str) -> None:
     print(f"valid (Eq. 8)      {loaded.count_valid()}")
     print(f"canonical          {loaded.count_canonical()}")
     print(f"in {str(loaded.connections or 'any density'):16s}{loaded.count_members()}")
+
+
+def _is_fixed(arch: str) -> bool:
+    """Whether `--arch` names a fixed network; a registered name goes before a file of that name."""
+    if arch in network_names():
+        return True
+    if arch == "random" or "/" in arch or Path(arch).suffix or Path(arch).exists():
+        return False
+    raise UserError(
+        f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {', '.join(network_names())}"
+    )
+
+
+def _fixed_network(experiment: Experiment, arch: str, scale: float, init: str) -> NetworkSpec:
+    if init != "scratch":
+        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
+    spec = NetworkSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
+    with torch.device("meta"):
+        create_network(**asdict(spec))  # sizes that it cannot have come out here
+    return spec
 
 
 def resolve_architecture(experiment: Experiment, arch: str) -> tuple[Experiment, Architecture, str]:
@@ -201,13 +275,21 @@ _RUN = Option("run", str | None, None, "id of the run, its folder under runs/; m
 _RESUME = Option("resume", bool, False, "go on with the newest unfinished run of these settings (or with --run)")
 _ARCH = "architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random"
 
+_SCALE = Option(
+    "scale",
+    PositiveFloat,
+    1.0,
+    "multiplier of a fixed network's widths: 1 is the paper's, 0.5 or 0.25 is for a CPU",
+)
+
 COMMANDS: dict[str, Command] = {
     "search": Command(search, "Train the multi-path supernet, search it, write best.json.", (_RUN, _RESUME)),
     "retrain": Command(
         retrain,
         "Train one network from scratch, evaluate it, print its table.",
         (
-            Option("arch", str, "best.json", _ARCH),
+            Option("arch", str, "best.json", f"{_ARCH}; or a fixed network by its name in `nasface list`"),
+            _SCALE,
             Option(
                 "init",
                 str,
@@ -218,6 +300,11 @@ COMMANDS: dict[str, Command] = {
             _RUN,
             _RESUME,
         ),
+    ),
+    "list": Command(
+        list_networks,
+        "List the fixed networks and presets with paper, target, parameters and multiply-adds.",
+        (_SCALE,),
     ),
     "draw": Command(
         draw,

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from nasface.errors import UserError
 from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
-from nasface.nets.multipath import MultipathNetwork, Supernet
+from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.nets.uv_network import NetworkSpec, UVNetwork
 from nasface.nets.weights import load_supernet, save_weights, state_digest
+from nasface.registry import create_network
 from nasface.report.drawing import draw_architecture
 from nasface.report.faces import results_figure
 from nasface.report.progress import TrainingProgress, progress_for
@@ -42,16 +44,17 @@ from nasface.space.architecture import Architecture
 from nasface.space.sampling import MNUS, PathSampler, UniformPaths
 from nasface.space.space import MultipathSpace
 from nasface.tasks.supernet import SupernetTask
-from nasface.tasks.training import fit, make_trainer
+from nasface.tasks.training import fit, make_trainer, release_memory
 from nasface.tasks.uv import UVTarget, UVTask
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """What every stage of one experiment needs: its faces and its UV target."""
+    """What every stage of one experiment needs: its faces and its UV target. The training of a fixed network needs no
+    space."""
 
     experiment: Experiment
-    space: MultipathSpace
+    space: MultipathSpace | None
     faces: Faces
     uv: UVTarget
 
@@ -70,9 +73,10 @@ class Workspace:
         return (total / (2 * len(chosen))).float()
 
 
-def prepare(experiment: Experiment, space: MultipathSpace) -> Workspace:
+def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
     """Faces and targets of an experiment."""
-    experiment.network.check(space)
+    if space is not None:
+        experiment.network.check(space)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     faces = load_faces(experiment.data, experiment.network.input_size, progress_for)
@@ -98,7 +102,7 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
     experiment, space = workspace.experiment, workspace.space
     path = run.path("supernet", "supernet.pt")
     if path.exists():
-        return load_supernet(path, space, experiment.network)
+        return _loaded_supernet(path, space, experiment)
     pl.seed_everything(experiment.seed, verbose=False)
     network = Supernet(space, experiment.network)
     network.set_mean_map(workspace.mean_map)
@@ -123,8 +127,15 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
     )
     finish(logger)
     save_weights(path, network)
+    del task, data, network
+    release_memory()
     run.update_summary(costs={"supernet_s": round(seconds, 1)})
-    return network
+    # From the file, as a resumed run has it: the memory layout, hence the order of sums, shall be the same.
+    return _loaded_supernet(path, space, experiment)
+
+
+def _loaded_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:
+    return load_supernet(path, space, experiment.network).to(memory_format=torch.channels_last)
 
 
 def _data_module(workspace: Workspace, batch_size: int, steps_per_epoch: int, augmentation: Any) -> FaceDataModule:
@@ -240,26 +251,34 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
 class Retrained:
     """A trained network, its table row and what it cost."""
 
-    network: MultipathNetwork
+    network: MultipathNetwork | UVNetwork
     row: NMERow
     cost: Cost
     seconds: float
 
 
+def build_network(
+    architecture: Architecture | NetworkSpec, config: MultipathConfig, supernet: Supernet | None = None
+) -> MultipathNetwork | UVNetwork:
+    """The network of an architecture, with fresh weights or `supernet`'s, or a fixed network at `config`'s sizes."""
+    if isinstance(architecture, NetworkSpec):
+        return create_network(**asdict(replace(architecture, input_size=config.input_size, map_size=config.map_size)))
+    return supernet.child(architecture) if supernet is not None else MultipathNetwork(architecture, config)
+
+
 def retrain(
     workspace: Workspace,
-    architecture: Architecture,
+    architecture: Architecture | NetworkSpec,
     run: Run,
     supernet: Supernet | None = None,
     label: str = "searched",
 ) -> Retrained:
-    """Train the derived network from scratch (or from `supernet`'s weights) and evaluate it on the test faces."""
+    """Train a derived network from scratch (or from `supernet`'s weights), or a fixed network, and evaluate it on the
+    test faces."""
     experiment = workspace.experiment
     config = experiment.retrain
     pl.seed_everything(experiment.seed, verbose=False)
-    network = (
-        supernet.child(architecture) if supernet is not None else MultipathNetwork(architecture, experiment.network)
-    )
+    network = build_network(architecture, experiment.network, supernet)
     network.set_mean_map(workspace.mean_map)
     network.to(memory_format=torch.channels_last)
     task = UVTask(network, workspace.uv, config.loss, config.optimizer, config.steps)

@@ -14,6 +14,8 @@ import torch
 from nasface.errors import UserError
 from nasface.files import atomic_write
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.nets.uv_network import UVNetwork
+from nasface.registry import create_network
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
 
@@ -32,22 +34,29 @@ UNREADABLE = (
 )
 
 
-def save_weights(path: str | Path, network: Supernet | MultipathNetwork) -> None:
-    """Write the weights of a supernet or a derived network, atomically.
+def save_weights(path: str | Path, network: Supernet | MultipathNetwork | UVNetwork) -> None:
+    """Write the weights of a supernet, a derived network or a fixed network, atomically.
 
     Raises:
         UserError: the file cannot be written.
     """
+    state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    write_record(path, {**_description(network), "state": state})
+
+
+def _description(network: Supernet | MultipathNetwork | UVNetwork) -> dict[str, Any]:
+    """What `load_network` and `load_supernet` build the network from."""
+    if isinstance(network, UVNetwork):
+        return {"kind": "network", "fixed": asdict(network.spec)}
     record: dict[str, Any] = {
         "kind": "supernet" if isinstance(network, Supernet) else "network",
         "layers": network.space.layers,
         "scales": network.space.scales,
         "network": asdict(network.config),
-        "state": {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()},
     }
     if isinstance(network, MultipathNetwork):
         record["codes"] = list(network.architecture.codes)
-    write_record(path, record)
+    return record
 
 
 def write_record(path: str | Path, record: dict[str, Any]) -> None:
@@ -98,22 +107,28 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
     return supernet
 
 
-def load_network(path: str | Path) -> MultipathNetwork:
-    """Read a derived network with its own architecture and sizes.
+def load_network(path: str | Path) -> MultipathNetwork | UVNetwork:
+    """Read a derived network with its own architecture and sizes, or a fixed network with its name and sizes.
 
     Raises:
         UserError: the file is absent, broken, or of another kind.
     """
     record = read_weights(path, "network")
     try:
-        space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
-        network = MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+        network = _described(record)
     except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
         raise UserError(
             f"{path} does not describe a network ({_first_line(error)}): train again or restore it"
         ) from None
     _load_state(network, record["state"], path)
     return network
+
+
+def _described(record: dict[str, Any]) -> MultipathNetwork | UVNetwork:
+    if "fixed" in record:
+        return create_network(**record["fixed"])
+    space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
+    return MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
 
 
 def read_weights(path: str | Path, kind: str) -> dict[str, Any]:

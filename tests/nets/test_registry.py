@@ -1,0 +1,105 @@
+"""Fixed networks by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nasface import registry
+from nasface.errors import UserError
+from nasface.nets.cost import count_macs
+from nasface.nets.hourglass import HourglassUV
+from nasface.nets.prnet import PRNet
+from nasface.nets.uv_network import UV_MAP, NetworkSpec, UVNetwork, scaled
+from nasface.nets.weights import load_network, read_weights, save_weights, write_record
+from nasface.registry import create_network, get_candidate, network_cost, network_names, register_network
+from tests.nets.fixed import count_parameters
+
+
+def test_the_known_names() -> None:
+    names = network_names()
+    assert set(names) >= {"prnet", "hrnet", "hourglass1", "hourglass2", "hourglass4"}
+    assert list(names) == sorted(names)
+    for name in names:
+        candidate = get_candidate(name)
+        assert candidate.name == name and candidate.paper and candidate.target
+
+
+def test_a_network_by_name() -> None:
+    torch.manual_seed(3)
+    network = create_network("prnet", input_size=32, map_size=16, scale=0.25)
+    assert isinstance(network, PRNet) and network.spec == NetworkSpec("prnet", 32, 16, 0.25)
+    torch.manual_seed(3)
+    same = create_network("prnet", input_size=32, map_size=16, scale=0.25).state_dict()
+    assert all(torch.equal(value, same[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("stacks", [1, 2, 4])
+def test_an_hourglass_has_as_many_stacks_as_its_name_says(stacks: int) -> None:
+    with torch.device("meta"):
+        assert len(create_network(f"hourglass{stacks}").body.stacks) == stacks
+
+
+def test_unknown_names_and_sizes_are_one_line() -> None:
+    with pytest.raises(UserError, match="unknown network 'marble'; known are: hourglass1, hourglass2, .*prnet"):
+        create_network("marble")
+    for scale in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(UserError, match="scale must be a number greater than 0"):
+            create_network("prnet", scale=scale)
+    with pytest.raises(UserError, match="must be at least 1"):
+        create_network("prnet", map_size=0)
+
+
+def test_an_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    network_names()
+    monkeypatch.setattr(registry, "_CANDIDATES", dict(registry._CANDIDATES))
+
+    @register_network("mine", paper="Doe, 2030", target=UV_MAP)
+    def mine(spec: NetworkSpec) -> UVNetwork:
+        return HourglassUV(spec, stacks=3)
+
+    assert "mine" in network_names()
+    assert create_network("mine", 32, 32, 0.05).spec.name == "mine"
+    with pytest.raises(ValueError, match="'mine' is taken by tests.nets.test_registry.*mine"):
+        register_network("mine", paper="", target="")(mine)
+    with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.prnet.prnet"):
+        register_network("prnet", paper="", target="")(mine)
+
+
+def test_costs_are_those_of_the_network() -> None:
+    spec = NetworkSpec("hourglass1", 32, 16, 0.1)
+    network = create_network(**asdict(spec)).eval()
+    assert network_cost(spec) == (count_parameters(network), count_macs(network, 32))
+
+
+def test_digests() -> None:
+    assert NetworkSpec("prnet").digest == NetworkSpec("prnet", 256, 256).digest == "prnet"
+    assert NetworkSpec("prnet", scale=0.25).digest == "prnet-x0.25"
+
+
+@given(st.integers(1, 2000), st.floats(0.001, 8), st.sampled_from([4, 8]))
+def test_scaled_widths(width: int, scale: float, unit: int) -> None:
+    found = scaled(width, scale, unit)
+    assert scaled(width, 1, unit) == width
+    if scale != 1:
+        assert found >= unit and found % unit == 0
+        assert found == unit or abs(found - width * scale) <= unit / 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "marble"}, {"name": "prnet", "scale": -1}, {"input_size": "32"}, {"surplus": 1}, {"map_size": 8}],
+)
+def test_a_damaged_description_is_one_line(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "n.pt"
+    save_weights(path, create_network("hourglass1", 32, 32, 0.05))
+    assert load_network(path).spec == NetworkSpec("hourglass1", 32, 32, 0.05)
+    record = read_weights(path, "network")
+    write_record(path, {**record, "fixed": {**record["fixed"], **change}})
+    with pytest.raises(UserError, match=r"n\.pt does not (describe a network|fit its own).*train again or restore it"):
+        load_network(path)

@@ -1,0 +1,89 @@
+"""Fixed networks through the command: the list, and retraining by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nasface.nets.hourglass import HourglassUV
+from nasface.nets.uv_network import NetworkSpec
+from nasface.nets.weights import load_network
+from nasface.registry import create_network, get_candidate, network_names
+from tests.tiny import Command
+
+
+@pytest.fixture
+def nasface(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:
+    monkeypatch.chdir(tmp_path)
+    return Command(tmp_path, tmp_path_factory.mktemp("cache"), capsys)
+
+
+def rows(output: str) -> dict[str, str]:
+    """The table's lines by name."""
+    return {line.split()[0]: line for line in output.splitlines() if line[:1].isalpha() and ":" not in line}
+
+
+def test_list(nasface: Command) -> None:
+    result = nasface("list")
+    assert result.code == 0 and not result.errors
+    assert result.output.startswith("64 x 64 pixels, 64 x 64 map; fixed networks at scale 1, presets at width 32\n")
+    table = rows(result.output)
+    assert list(table) == ["name", *network_names(), "preset/hourglass", "preset/hrnet", "preset/prnet"]
+    for name in network_names():
+        candidate = get_candidate(name)
+        assert candidate.paper in table[name] and candidate.target in table[name]
+    assert table["prnet"].split()[-4:] == ["13.4", "M", "258", "M"]
+    assert table["hourglass1"].split()[-4:-2] == ["3.50", "M"]
+
+
+def test_list_at_other_sizes(nasface: Command) -> None:
+    result = nasface("list", "--scale", "0.25", "--network.input_size", "40", "--network.map_size", "40")
+    assert result.code == 0 and not result.errors
+    table = rows(result.output)
+    assert table["prnet"].split()[-2:] == table["preset/prnet"].split()[-2:] == ["-", "-"]
+    assert "\nprnet: network.input_size 40 must be a multiple of 32 for prnet\n" in result.output
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in create_network("hourglass1", 40, 40, 0.25).parameters())
+    assert f"{parameters / 1e3:.0f} k" in table["hourglass1"]
+
+
+def test_retrain_by_name(nasface: Command) -> None:
+    arguments = ["--experiment", "smoke", "--arch", "hourglass1", "--scale", "0.0625", "--retrain.steps", "3"]
+    result = nasface.tiny("retrain", *arguments)
+    assert result.code == 0, result.errors
+    assert "\nhourglass1 " in result.output
+    (run,) = (nasface.folder / "runs").iterdir()
+    assert run.name.endswith("-retrain-hourglass1-x0.0625")
+    network = load_network(run / "network.pt")
+    assert isinstance(network, HourglassUV) and network.spec == NetworkSpec("hourglass1", 32, 32, 0.0625)
+    assert network.mean_map.abs().sum() > 0, "it was trained around no face"
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["finished"] is True and summary["architecture"] == "hourglass1-x0.0625"
+    assert summary["result"]["parameters"] == sum(p.numel() for p in network.parameters())
+    assert torch.load(run / "retrain" / "last.ckpt", weights_only=True)["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of hourglass1"),
+        ("--arch prnet --scale 0", "scale: must be a number greater than 0"),
+        ("--arch prnet --network.input_size 40", "network.input_size 40 must be a multiple of 32 for prnet"),
+        ("--arch hrnet --network.map_size 8", "network.map_size 8 must be a multiple of 16 for hrnet"),
+        ("--arch prnet --init supernet", "--init supernet is for networks of a multi-path space; prnet starts from"),
+        ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks (hourglass1, "),
+    ],
+)
+def test_wrong_arguments_are_one_line(nasface: Command, arguments: str, message: str) -> None:
+    result = nasface("retrain", *arguments.split())
+    assert result.code == 2
+    assert message in result.line
+    assert list(nasface.folder.iterdir()) == [], "something was begun before the complaint"
