@@ -23,7 +23,9 @@ class SupernetConfig:
     Attributes:
         sampler: how the children of a step are drawn: `mnus` (unbiased, the paper's) or `uniform`.
         children: K, children a step.
-        repeats: how often each connection of a gap is taken by the children of one step; drawn per step from these.
+        repeats: how often each connection of a gap is taken by the children of one step; drawn per step from these. 1
+            is the paper's Fig. 2, whose networks keep 2 or 3 connections per gap once dead ends are dropped; 2 keeps 7,
+            as dense as the members that the search visits.
         steps: optimizer steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.

@@ -26,9 +26,11 @@ def settled(network: UVNetwork) -> tuple[UVNetwork, Tensor]:
     """The network in evaluation mode, with statistics of the two images that come with it."""
     torch.manual_seed(1)
     image = torch.randn(2, 3, network.spec.input_size, network.spec.input_size)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
     with torch.no_grad():
-        for _ in range(3):
-            network.train()(image)
+        network.train()(image)
     return network.eval(), image
 
 
