@@ -23,9 +23,10 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def settled(network: UVNetwork) -> tuple[UVNetwork, Tensor]:
-    """The network in evaluation mode, with statistics of the two images that come with it."""
+    """The network in evaluation mode, with statistics of the images that come with it: enough of them, since the
+    coarsest features may have one cell."""
     torch.manual_seed(1)
-    image = torch.randn(2, 3, network.spec.input_size, network.spec.input_size)
+    image = torch.randn(16, 3, network.spec.input_size, network.spec.input_size)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
