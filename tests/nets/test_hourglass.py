@@ -26,9 +26,9 @@ def heatmaps(*outputs: int) -> StackedHourglass:
     return StackedHourglass(len(outputs), lambda width: nn.Conv2d(width, next(waiting), 1))
 
 
-@pytest.mark.parametrize(("outputs", "millions"), [((64,), 3.60), ((1, 2, 4, 64), 13.01), ((16,) * 8, 25.59)])
+@pytest.mark.parametrize(("outputs", "millions"), [((64,), 3.60), ((1, 2, 4, 64), 13.01)])
 def test_published_counts(outputs: tuple[int, ...], millions: float) -> None:
-    """JVCR's volume estimators (4 stacks and 1) and the usual PyTorch version of 8 stacks.
+    """JVCR's volume estimators of one and of four stacks.
 
     Their stem has residuals of 256 and 256 channels where the authors' own has 128 and 256; nothing else differs.
     """
