@@ -66,7 +66,7 @@ def test_help_of_the_command_itself(nasface: Command) -> None:
         ("search surplus", "unknown setting surplus"),
         ("search --supernet.steps many", "supernet.steps: must be a whole number of at least 1"),
         ("search --supernet.steps 0", "supernet.steps: must be a whole number of at least 1"),
-        ("search --supernet.optimizer.lr high", "supernet.optimizer.lr: must be a number, not high"),
+        ("search --supernet.optimizer.lr high", "supernet.optimizer.lr: must be a number greater than 0"),
         ("search --search.reuse perhaps", "search.reuse: must be true or false, not perhaps"),
         ("search --seed -1", "seed: must be a whole number, not negative"),
         ("search --supernet.loss l3", "supernet.loss: must be one of 'l1', 'l2', 'distance', not l3"),
