@@ -19,9 +19,8 @@ from nasface.nets.uv_network import UV_MAP, NetworkSpec
 from nasface.registry import create_network, get_candidate, network_cost, network_names
 from nasface.runs import Run, open_run, settings_file
 from nasface.space.architecture import Architecture, load_record
-from nasface.space.space import MultipathSpace, load_space
-
-PRESETS = Path(__file__).resolve().parent.parent / "search_spaces" / "presets"
+from nasface.space.presets import PRESETS, load_preset
+from nasface.space.space import load_space
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ def list_networks(experiment: Experiment, scale: float) -> None:
     for name in network_names():
         candidate, spec = get_candidate(name), NetworkSpec(name, sizes.input_size, sizes.map_size, scale)
         entries.append((name, candidate.paper, candidate.target, partial(network_cost, spec)))
-    for path in sorted(PRESETS.glob("*.json")):
-        name = f"preset/{path.stem}"
+    for preset in sorted(PRESETS):
+        name = f"preset/{preset}"
         entries.append((name, "multi-path space of MONAS", UV_MAP, partial(_member_cost, name, sizes)))
     body, reasons = [], []
     for name, paper, target, cost in entries:
@@ -154,7 +153,7 @@ def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
     """Parameters and multiply-adds for one image of a preset."""
     from nasface.nets.cost import architecture_macs
 
-    architecture = _member(arch, load_space("multipath"))
+    architecture = _member(arch)
     with torch.device("meta"):
         network = MultipathNetwork(architecture, sizes)
     return sum(parameter.numel() for parameter in network.parameters()), architecture_macs(architecture, sizes)
@@ -164,7 +163,7 @@ def draw(arch: str, output: str) -> None:
     """Draw an architecture."""
     from nasface.report.drawing import draw_architecture
 
-    architecture = _member(arch, load_space("multipath"))
+    architecture = _member(arch)
     draw_architecture(architecture, Path(output))
     print(output)
 
@@ -216,7 +215,7 @@ def resolve_architecture(experiment: Experiment, arch: str) -> tuple[Experiment,
             f"random (seed {experiment.seed})",
         )
     if arch.startswith("preset/"):
-        return experiment, _member(arch, load_space(experiment.space)), arch
+        return experiment, _member(arch), arch
     record = load_record(arch)
     sizes = record.provenance.get("network")
     if isinstance(sizes, dict) and set(sizes) == set(vars(experiment.network)):
@@ -231,15 +230,14 @@ def _merged(network: Any, sizes: dict[str, Any]) -> Any:
     return replace(network, **{name: value for name, value in sizes.items() if name not in changed})
 
 
-def _member(arch: str, space: MultipathSpace) -> Architecture:
+def _member(arch: str) -> Architecture:
     name = arch.removeprefix("preset/")
-    if name != arch:
-        path = PRESETS / f"{name}.json"
-        if not path.exists():
-            known = ", ".join(f"preset/{entry.stem}" for entry in sorted(PRESETS.glob("*.json")))
-            raise UserError(f"unknown preset {arch!r}; known are: {known}")
-        return load_record(path).architecture
-    return load_record(arch).architecture
+    if name == arch:
+        return load_record(arch).architecture
+    if name not in PRESETS:
+        known = ", ".join(f"preset/{preset}" for preset in sorted(PRESETS))
+        raise UserError(f"unknown preset {arch!r}; known are: {known}")
+    return load_preset(name)
 
 
 def recorded_experiment(arch: str) -> Path | None:
