@@ -14,8 +14,8 @@ from jsonargparse.typing import PositiveFloat
 
 from nasface.config import EXPERIMENTS, Experiment
 from nasface.errors import UserError
+from nasface.nets.fixed import UV_MAP, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
-from nasface.nets.uv_network import UV_MAP, NetworkSpec
 from nasface.registry import create_network, get_candidate, network_cost, network_names
 from nasface.runs import Run, open_run, settings_file
 from nasface.space.architecture import Architecture, load_record

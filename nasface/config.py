@@ -12,8 +12,8 @@ from nasface.data.augment import AugmentConfig
 from nasface.data.sources import DataConfig
 from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
+from nasface.tasks.face_task import OptimizerConfig
 from nasface.tasks.training import DeviceConfig
-from nasface.tasks.uv import OptimizerConfig
 
 
 @dataclass(frozen=True)

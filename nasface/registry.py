@@ -21,9 +21,9 @@ import torch
 
 from nasface.errors import UserError
 from nasface.nets.cost import count_macs
-from nasface.nets.uv_network import NetworkSpec, UVNetwork
+from nasface.nets.fixed import FixedNetwork, NetworkSpec
 
-Factory = Callable[[NetworkSpec], UVNetwork]
+Factory = Callable[[NetworkSpec], FixedNetwork]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def get_candidate(name: str) -> Candidate:
     return _CANDIDATES[name]
 
 
-def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> UVNetwork:
+def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> FixedNetwork:
     """A fresh network, randomly initialised by torch's generator.
 
     Args:

@@ -25,8 +25,8 @@ from nasface.errors import UserError
 from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
+from nasface.nets.fixed import FixedNetwork, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
-from nasface.nets.uv_network import NetworkSpec, UVNetwork
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.registry import create_network
 from nasface.report.drawing import draw_architecture
@@ -43,9 +43,11 @@ from nasface.search.study import StudyResult, run_study
 from nasface.space.architecture import Architecture
 from nasface.space.sampling import MNUS, PathSampler, UniformPaths
 from nasface.space.space import MultipathSpace
+from nasface.tasks.face_task import TaskContext
 from nasface.tasks.supernet import SupernetTask
+from nasface.tasks.targets import make_task
 from nasface.tasks.training import fit, make_trainer, release_memory
-from nasface.tasks.uv import UVTarget, UVTask
+from nasface.tasks.uv import UVTarget, mean_map
 
 
 @dataclass(frozen=True)
@@ -57,20 +59,6 @@ class Workspace:
     space: MultipathSpace | None
     faces: Faces
     uv: UVTarget
-
-    @property
-    def mean_map(self) -> torch.Tensor:
-        """Mean target of the training faces (3, M, M) in head units, mirrored faces included."""
-        train = self.faces.train
-        chosen = np.random.default_rng([self.experiment.seed, 1]).permutation(len(train))[:2000]
-        total = torch.zeros(3, self.uv.map_size, self.uv.map_size, dtype=torch.float64)
-        for part in np.array_split(chosen, max(1, len(chosen) // 100)):
-            coefficients = torch.from_numpy(np.ascontiguousarray(train.coefficients[part]))
-            pose = torch.from_numpy(np.ascontiguousarray(train.pose[part]))
-            for mirrored in (False, True):
-                flipped = torch.full((len(part),), mirrored)
-                total += self.uv.to_units(self.uv.maps(coefficients, pose, flipped)).sum(0)
-        return (total / (2 * len(chosen))).float()
 
 
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
@@ -105,7 +93,7 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
         return _loaded_supernet(path, space, experiment)
     pl.seed_everything(experiment.seed, verbose=False)
     network = Supernet(space, experiment.network)
-    network.set_mean_map(workspace.mean_map)
+    network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
     network.to(memory_format=torch.channels_last)
     config = experiment.supernet
     task = SupernetTask(
@@ -251,7 +239,7 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
 class Retrained:
     """A trained network, its table row and what it cost."""
 
-    network: MultipathNetwork | UVNetwork
+    network: MultipathNetwork | FixedNetwork
     row: NMERow
     cost: Cost
     seconds: float
@@ -259,7 +247,7 @@ class Retrained:
 
 def build_network(
     architecture: Architecture | NetworkSpec, config: MultipathConfig, supernet: Supernet | None = None
-) -> MultipathNetwork | UVNetwork:
+) -> MultipathNetwork | FixedNetwork:
     """The network of an architecture, with fresh weights or `supernet`'s, or a fixed network at `config`'s sizes."""
     if isinstance(architecture, NetworkSpec):
         return create_network(**asdict(replace(architecture, input_size=config.input_size, map_size=config.map_size)))
@@ -279,10 +267,12 @@ def retrain(
     config = experiment.retrain
     pl.seed_everything(experiment.seed, verbose=False)
     network = build_network(architecture, experiment.network, supernet)
-    network.set_mean_map(workspace.mean_map)
-    network.to(memory_format=torch.channels_last)
-    task = UVTask(network, workspace.uv, config.loss, config.optimizer, config.steps)
-    data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, config.augmentation)
+    task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
+    task.learn_statistics(workspace.faces.train)
+    if all(parameter.dim() < 5 for parameter in network.parameters()):
+        network.to(memory_format=torch.channels_last)
+    augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
+    data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, augmentation)
     logger = make_logger(experiment, run.folder, "retrain")
     seconds = fit(
         task,
@@ -300,7 +290,7 @@ def retrain(
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     finish(logger)
     network.to("cpu", memory_format=torch.contiguous_format)
-    results_figure(network, workspace.uv, workspace.faces.test, run.path("faces.png"))
+    results_figure(task, workspace.faces.test, run.path("faces.png"))
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,

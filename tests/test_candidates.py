@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from nasface.nets.fixed import NetworkSpec
 from nasface.nets.hourglass import HourglassUV
-from nasface.nets.uv_network import NetworkSpec
 from nasface.nets.weights import load_network
 from nasface.registry import create_network, get_candidate, network_names
 from tests.tiny import Command

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nasface.config import Experiment, RetrainConfig
 from nasface.data.face_set import FaceSet
+from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import UVBasis, position_map, sample_map
+from nasface.tasks.face_task import OptimizerConfig, TaskContext
+from nasface.tasks.uv import UVTarget
 
 SIZE = 32
 MAP = 16
@@ -43,3 +47,31 @@ def toy_faces(count: int, seed: int = 0, name: str = "toy") -> FaceSet:
         image[row, column] = 255
     box = (landmarks[:, :, :2].max(1) - landmarks[:, :, :2].min(1)).astype(np.float32)
     return FaceSet(name, images, landmarks, yaw, box, pose, coefficients)
+
+
+def toy_model() -> MorphableModel:
+    """The sheet as a morphable model: a vertex for each cell, the first mode an identity, the others expressions."""
+    basis = toy_basis()
+    index = np.arange(MAP * MAP, dtype=np.int32).reshape(MAP, MAP)
+    a, b, c, d = (index[y : MAP - 1 + y, x : MAP - 1 + x].ravel() for y in (0, 1) for x in (0, 1))
+    uv = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, MAP)]), -1).reshape(-1, 2).astype(np.float32)
+    cells = np.round(basis.landmark_uv * (MAP - 1)).astype(int)
+    return MorphableModel(
+        name="sheet",
+        mean=basis.mean.reshape(3, -1).T.copy(),
+        basis=basis.basis.reshape(3, MAP * MAP, -1).transpose(1, 0, 2).copy(),
+        coefficient_std=np.ones(3, np.float32),
+        identity_count=1,
+        triangles=np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]),
+        uv=uv,
+        landmark_uv=basis.landmark_uv,
+        landmark_vertices=cells[:, 1] * MAP + cells[:, 0],
+    )
+
+
+def toy_context(
+    loss: str = "distance", optimizer: OptimizerConfig | None = None, steps: int = 10, uv: UVTarget | None = None
+) -> TaskContext:
+    """What a task of the toy world builds on."""
+    retrain = RetrainConfig(loss=loss, optimizer=optimizer or OptimizerConfig(lr=2e-3), steps=steps)
+    return TaskContext(uv or UVTarget(toy_basis(), SIZE), toy_model(), Experiment(retrain=retrain))

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasface.nets.uv_network import UV_MAP, MapConv, NetworkSpec, UVNetwork, init_convolutions, scaled
+from nasface.nets.fixed import UV_MAP, NetworkSpec, init_convolutions, scaled
+from nasface.nets.uv_network import MapConv, UVNetwork
 from nasface.registry import register_network
 
 _STRIDE = 4

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nasface.errors import UserError
-from nasface.nets.uv_network import UV_MAP, MapConv, NetworkSpec, UVNetwork, init_convolutions, scaled
+from nasface.nets.fixed import UV_MAP, NetworkSpec, init_convolutions, scaled
+from nasface.nets.uv_network import MapConv, UVNetwork
 from nasface.registry import register_network
 
 # Channels at scale 1, and stride, of the encoder's blocks and of the decoder's transposed convolutions but for the

@@ -1,56 +1,12 @@
-"""What the fixed networks that regress a UV position map have in common: their sizes, the mean map, the last layer."""
+"""What the fixed networks that regress a UV position map have in common: the mean map and the last layer."""
 
 from __future__ import annotations
-
-import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from nasface.errors import UserError
-
-UV_MAP = "UV position map"
-"""The target's name in the registry and in tables."""
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """A fixed network by its registered name, and its sizes.
-
-    Attributes:
-        name: as registered (`nasface list`).
-        input_size: side S of the square input image in pixels.
-        map_size: side M of the UV position map in cells.
-        scale: multiplier of all widths; 1 is the paper's network, less is for a CPU. Widths are rounded to multiples of
-            4 or 8 (each network says which).
-    """
-
-    name: str
-    input_size: int = 64
-    map_size: int = 64
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.input_size < 1 or self.map_size < 1:
-            raise UserError(f"network.input_size and network.map_size of {self.name} must be at least 1")
-        if not 0 < self.scale < math.inf:
-            raise UserError(f"scale must be a number greater than 0, not {self.scale}")
-
-    @property
-    def digest(self) -> str:
-        """Tells a network from others of the same sizes, as `Architecture.digest` does; good for a file's name."""
-        return self.name if self.scale == 1 else f"{self.name}-x{self.scale:g}"
-
-    def require_multiple(self, stride: int) -> None:
-        """Raise a UserError where the input's side is no multiple of `stride`."""
-        if self.input_size % stride:
-            raise UserError(f"network.input_size {self.input_size} must be a multiple of {stride} for {self.name}")
-
-
-def scaled(width: int, scale: float, unit: int = 4) -> int:
-    """`width` times `scale`, rounded to a positive multiple of `unit`; `width` itself at scale 1."""
-    return width if scale == 1 else max(unit, unit * round(width * scale / unit))
+from nasface.nets.fixed import FixedNetwork, NetworkSpec
 
 
 class MapConv(nn.Conv2d):
@@ -69,7 +25,7 @@ class MapConv(nn.Conv2d):
             return super().forward(x.float())
 
 
-class UVNetwork(nn.Module):
+class UVNetwork(FixedNetwork):
     """A network that maps images (B, 3, S, S) to UV position maps (B, 3, M, M) in units of half the input's side about
     its centre (`nasface.tasks.uv`).
 
@@ -84,13 +40,12 @@ class UVNetwork(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, cells: int) -> None:
-        super().__init__()
+        super().__init__(spec)
         if spec.map_size % cells:
             raise UserError(
                 f"network.map_size {spec.map_size} must be a multiple of {cells} for {spec.name} at"
                 f" network.input_size {spec.input_size}"
             )
-        self.spec = spec
         self.shuffle = nn.PixelShuffle(spec.map_size // cells)
         self.register_buffer("mean_map", torch.zeros(1, 3, spec.map_size, spec.map_size))
 
@@ -106,12 +61,3 @@ class UVNetwork(nn.Module):
     def set_mean_map(self, mean_map: Tensor) -> None:
         """Set the map (3, M, M) around which the network regresses, in the head's units."""
         self.mean_map.copy_(mean_map[None])
-
-
-def init_convolutions(network: nn.Module) -> None:
-    """He et al.'s (2015) normal weights for all convolutions but those that write positions; biases 0."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not isinstance(module, MapConv):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

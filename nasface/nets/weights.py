@@ -13,8 +13,8 @@ import torch
 
 from nasface.errors import UserError
 from nasface.files import atomic_write
+from nasface.nets.fixed import FixedNetwork
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
-from nasface.nets.uv_network import UVNetwork
 from nasface.registry import create_network
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
@@ -34,7 +34,7 @@ UNREADABLE = (
 )
 
 
-def save_weights(path: str | Path, network: Supernet | MultipathNetwork | UVNetwork) -> None:
+def save_weights(path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork) -> None:
     """Write the weights of a supernet, a derived network or a fixed network, atomically.
 
     Raises:
@@ -44,9 +44,9 @@ def save_weights(path: str | Path, network: Supernet | MultipathNetwork | UVNetw
     write_record(path, {**_description(network), "state": state})
 
 
-def _description(network: Supernet | MultipathNetwork | UVNetwork) -> dict[str, Any]:
+def _description(network: Supernet | MultipathNetwork | FixedNetwork) -> dict[str, Any]:
     """What `load_network` and `load_supernet` build the network from."""
-    if isinstance(network, UVNetwork):
+    if isinstance(network, FixedNetwork):
         return {"kind": "network", "fixed": asdict(network.spec)}
     record: dict[str, Any] = {
         "kind": "supernet" if isinstance(network, Supernet) else "network",
@@ -107,7 +107,7 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
     return supernet
 
 
-def load_network(path: str | Path) -> MultipathNetwork | UVNetwork:
+def load_network(path: str | Path) -> MultipathNetwork | FixedNetwork:
     """Read a derived network with its own architecture and sizes, or a fixed network with its name and sizes.
 
     Raises:
@@ -124,7 +124,7 @@ def load_network(path: str | Path) -> MultipathNetwork | UVNetwork:
     return network
 
 
-def _described(record: dict[str, Any]) -> MultipathNetwork | UVNetwork:
+def _described(record: dict[str, Any]) -> MultipathNetwork | FixedNetwork:
     if "fixed" in record:
         return create_network(**record["fixed"])
     space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +18,8 @@ from nasface.faces.rasterize import rasterize
 from nasface.files import atomic_write
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from nasface.data.face_set import FaceSet
-    from nasface.tasks.uv import UVTarget
+    from nasface.tasks.face_task import FaceTask
 
 PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
 """Colours of the two sets of landmarks; both stand out from skin."""
@@ -102,16 +99,13 @@ def draw_results(
     return figure
 
 
-def results_figure(
-    network: nn.Module, uv: UVTarget, faces: FaceSet, path: str | Path, count: int = 8, batch: int = 50
-) -> Figure:
-    """Run a network on `count` test faces that cover the range of yaw and draw what it finds; the faces depend on the
-    set alone, so the figures of two networks show the same ones.
+def results_figure(task: FaceTask, faces: FaceSet, path: str | Path, count: int = 8, batch: int = 50) -> Figure:
+    """Draw what a task's network finds in `count` test faces that cover the range of yaw; the faces depend on the set
+    alone, so the figures of two networks show the same ones.
 
     Args:
-        network: images (B, 3, S, S) normalised to UV maps (B, 3, M, M) in head units; it stays in its mode.
-        uv: reads landmarks from maps.
-        faces: of uv's image size.
+        task: predicts; it stays in its mode.
+        faces: of the task's image size.
         path: PNG to write.
         count: faces in the figure.
         batch: faces that are run together.
@@ -122,24 +116,24 @@ def results_figure(
     from nasface.metrics.nme import nme_68
 
     chosen = faces.subset(spread_over_yaw(faces.yaw, count))
-    training = network.training
-    device = next(network.parameters()).device
+    training = task.training
+    device = next(task.parameters()).device
+    task.eval()
     with torch.inference_mode():
         images = normalise(torch.from_numpy(np.array(chosen.images))).to(device)
-        maps = torch.cat([network.eval()(part).float().cpu() for part in images.split(batch)])
-        reader = copy.deepcopy(uv).cpu()  # the caller's stays on its device
-        maps = reader.to_pixels(maps)
-        landmarks = reader.landmarks(maps).numpy()
-    network.train(training)
+        parts = [task(part) for part in images.split(batch)]
+    task.train(training)
+    landmarks = torch.cat([part.landmarks for part in parts]).cpu().numpy()
+    maps = [part.dense for part in parts if part.dense is not None]
     return draw_results(
         chosen.images,
         landmarks,
         chosen.landmarks,
-        maps.numpy(),
+        torch.cat(maps).cpu().numpy() if maps else None,
         nme_68(landmarks, chosen.landmarks, chosen.box),
         chosen.yaw,
         path,
-        inside=reader.weight.numpy() > 0,
+        inside=task.uv.weight.cpu().numpy() > 0,
     )
 
 

@@ -6,15 +6,15 @@ from torch import Tensor
 
 from nasface.nets.multipath import Supernet
 from nasface.space.sampling import PathSampler
-from nasface.tasks.uv import OptimizerConfig, UVModule, UVTarget
+from nasface.tasks.face_task import FaceModule, OptimizerConfig
+from nasface.tasks.uv import UVTarget, uv_loss
 
 
-class SupernetTask(UVModule):
+class SupernetTask(FaceModule):
     """Trains a supernet on the children that a path sampler draws.
 
     The children are a function of the sampler's seed and the optimizer step, so every rank, every micro-batch of an
-    accumulated step and every
-    resumed run trains the same ones.
+    accumulated step and every resumed run trains the same ones.
     """
 
     def __init__(
@@ -26,11 +26,12 @@ class SupernetTask(UVModule):
         optimizer: OptimizerConfig,
         total_steps: int,
     ) -> None:
-        super().__init__(uv, loss, optimizer, total_steps)
-        self.network, self.sampler = network, sampler
+        super().__init__(uv, optimizer, total_steps)
+        self.network, self.sampler, self.kind = network, sampler, loss
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         codes = self.sampler.sample(self.global_step)
-        loss = self.checked_loss(self.network(batch["image"], codes), self.target_units(batch))
+        maps = self.network(batch["image"], codes)
+        loss = self.finite(uv_loss(maps, self.uv.target_units(batch), self.uv.weight, self.kind))
         self.log("supernet/loss", loss, prog_bar=True)
         return loss

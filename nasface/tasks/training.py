@@ -117,7 +117,7 @@ def fit(
         callbacks=[
             *callbacks,
             clock,
-            _Stop(steps),
+            _Stop(steps * accumulate, data.steps_per_epoch),
             _Identity(identity),
             ModelCheckpoint(
                 dirpath=folder,
@@ -190,17 +190,19 @@ class _AtomicCheckpoints(TorchCheckpointIO):
 
 
 class _Stop(pl.Callback):
-    """Ends the training at a step that may lie within an epoch.
+    """Ends the training after so many batches, which may lie within an epoch.
 
     Lightning's own `max_steps` does not do: with it, a checkpoint of an epoch's end is resumed inside that epoch, which
-    shifts the order of the batches.
+    shifts the order of the batches. Its `global_step` does not do either: it counts every optimizer's steps.
     """
 
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
+    def __init__(self, batches: int, per_epoch: int) -> None:
+        self.batches, self.per_epoch = batches, per_epoch
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if trainer.global_step >= self.steps:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.current_epoch * self.per_epoch + batch_idx + 1 >= self.batches:
             trainer.should_stop = True
 
 

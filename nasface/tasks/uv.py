@@ -1,40 +1,15 @@
-"""UV position maps: the target, its loss, and the LightningModule that trains a network to regress it."""
+"""UV position maps: the target, its loss, and the task that trains a network to regress it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import numpy as np
-import pytorch_lightning as pl
 import torch
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
-from nasface.errors import UserError
+from nasface.data.face_set import FaceSet
 from nasface.faces.uv import UVBasis
-from nasface.metrics.aflw2000 import binned_nme
+from nasface.tasks.face_task import FaceTask, TaskContext
 from nasface.tasks.prediction import FacePrediction
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """Adam and its schedule.
-
-    Attributes:
-        lr: learning rate.
-        schedule: `constant`, or `cosine` down to zero after a short warm-up.
-        warmup: share of the steps over which a cosine schedule rises.
-        weight_decay: decoupled (AdamW).
-        clip: largest gradient norm; 0 switches clipping off.
-    """
-
-    lr: PositiveFloat = 1e-3
-    schedule: Literal["constant", "cosine"] = "cosine"
-    warmup: ClosedUnitInterval = 0.05
-    weight_decay: NonNegativeFloat = 0.0
-    clip: NonNegativeFloat = 1.0
 
 
 class UVTarget(nn.Module):
@@ -66,6 +41,20 @@ class UVTarget(nn.Module):
         mirrored = maps.flip(-1)
         mirrored = torch.cat((self.image_size - 1 - mirrored[:, :1], mirrored[:, 1:]), 1)
         return torch.where(flipped[:, None, None, None], mirrored, maps)
+
+    @torch.no_grad()
+    def target_maps(self, batch: dict[str, Tensor]) -> Tensor:
+        """Position maps (B, 3, M, M) of a training batch, in crop pixels of its augmented images."""
+        return self.maps(batch["coefficients"], batch["pose"], batch["flipped"])
+
+    def target_units(self, batch: dict[str, Tensor]) -> Tensor:
+        """`target_maps` in the networks' units."""
+        return self.to_units(self.target_maps(batch))
+
+    def target_landmarks(self, batch: dict[str, Tensor]) -> Tensor:
+        """The 68 landmarks (B, 68, 3) of a training batch, in crop pixels of its augmented images (a batch's own are
+        those before augmentation)."""
+        return self.landmarks(self.target_maps(batch))
 
     def landmarks(self, maps: Tensor) -> Tensor:
         """The 68 landmarks (..., 68, 3), read from maps (..., 3, M, M) at their sub-pixel UV positions."""
@@ -118,106 +107,33 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
     return (error * weight).mean() / weight.mean()
 
 
-class UVModule(pl.LightningModule):
-    """What supernet training and single-network training share: target, loss, optimizer, evaluation in the field's
-    terms.
-
-    Args:
-        uv: the target.
-        loss: kind of `uv_loss`.
-        optimizer: Adam's settings.
-        total_steps: optimizer steps of the whole training, for the schedule.
-    """
-
-    def __init__(self, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int) -> None:
-        super().__init__()
-        self.uv, self.loss, self.optimizer_config, self.total_steps = uv, loss, optimizer, total_steps
-        self._evaluated: list[tuple[Tensor, Tensor]] = []
-
-    def target_units(self, batch: dict[str, Tensor]) -> Tensor:
-        with torch.no_grad():
-            return self.uv.to_units(self.uv.maps(batch["coefficients"], batch["pose"], batch["flipped"]))
-
-    def checked_loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss, or a UserError where it is not a number."""
-        loss = uv_loss(prediction, target, self.uv.weight, self.loss)
-        if not torch.isfinite(loss):
-            raise UserError(
-                f"the training loss became {loss.item()} at step {self.global_step}: lower the learning rate"
-                f" (now {self.optimizer_config.lr:g}); the last checkpoint is intact"
-            )
-        return loss
-
-    def configure_optimizers(self) -> dict[str, Any]:
-        config = self.optimizer_config
-        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
-        fused = "mixed" not in str(self.trainer.precision)
-        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, self.total_steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
-    ) -> None:
-        if self.optimizer_config.clip > 0:
-            self.clip_gradients(optimizer, gradient_clip_val=self.optimizer_config.clip, gradient_clip_algorithm="norm")
+def mean_map(uv: UVTarget, faces: FaceSet, seed: int, count: int = 2000) -> Tensor:
+    """Mean target (3, M, M) in head units of at most `count` faces, mirrored ones included."""
+    if faces.coefficients is None or faces.pose is None:
+        raise ValueError(f"{faces.name} has no model parameters")
+    chosen = np.random.default_rng([seed, 1]).permutation(len(faces))[:count]
+    total = torch.zeros(3, uv.map_size, uv.map_size, dtype=torch.float64)
+    for part in np.array_split(chosen, max(1, len(chosen) // 100)):
+        coefficients = torch.from_numpy(np.ascontiguousarray(faces.coefficients[part]))
+        pose = torch.from_numpy(np.ascontiguousarray(faces.pose[part]))
+        for mirrored in (False, True):
+            total += uv.to_units(uv.maps(coefficients, pose, torch.full((len(part),), mirrored))).sum(0)
+    return (total / (2 * len(chosen))).float()
 
 
-def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[[int], float]:
-    """The schedule as a factor of `lr` at a step; zero at the end of a cosine schedule."""
-
-    def factor(step: int) -> float:
-        if config.schedule == "constant":
-            return 1.0
-        warmup = max(1, round(config.warmup * total_steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
-
-    return factor
-
-
-class UVTask(UVModule):
+class UVTask(FaceTask):
     """Trains and evaluates one network that maps images (B, 3, S, S) to UV maps (B, 3, M, M) in head units."""
 
-    def __init__(
-        self, network: nn.Module, uv: UVTarget, loss: str, optimizer: OptimizerConfig, total_steps: int
-    ) -> None:
-        super().__init__(uv, loss, optimizer, total_steps)
-        self.network = network
+    def __init__(self, network: nn.Module, context: TaskContext) -> None:
+        super().__init__(network, context)
+        self.kind, self.seed = context.experiment.retrain.loss, context.experiment.seed
+
+    def learn_statistics(self, faces: FaceSet) -> None:
+        self.network.set_mean_map(mean_map(self.uv, faces, self.seed))
 
     def forward(self, image: Tensor) -> FacePrediction:
         maps = self.uv.to_pixels(self.network(image).float())
         return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
 
-    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
-        loss = self.checked_loss(self.network(batch["image"]), self.target_units(batch))
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
-
-    def _evaluate(self, batch: dict[str, Tensor]) -> None:
-        predicted = self(batch["image"]).landmarks[..., :2]
-        error = (predicted - batch["landmarks"][..., :2]).norm(dim=-1).mean(-1)
-        self._evaluated.append((100 * error / batch["box"].prod(-1).sqrt(), batch["yaw"]))
-
-    def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        self._evaluate(batch)
-
-    def test_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        self._evaluate(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_nme("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_nme("test")
-
-    def _log_nme(self, stage: str) -> None:
-        nme, yaw = (torch.cat(values).float().cpu().numpy() for values in zip(*self._evaluated, strict=True))
-        self._evaluated.clear()
-        result = binned_nme(nme, yaw)
-        for name, value in zip(("0-30", "30-60", "60-90"), result.bins, strict=True):
-            self.log(f"{stage}/nme_{name}", float(value))
-        self.log(f"{stage}/nme", float(result.mean), prog_bar=True)
-        self.log(f"{stage}/nme_all", float(result.all))
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"loss": uv_loss(self.network(batch["image"]), self.uv.target_units(batch), self.uv.weight, self.kind)}

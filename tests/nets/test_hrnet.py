@@ -10,8 +10,8 @@ from torch import nn
 
 from nasface.errors import UserError
 from nasface.nets.cost import count_macs
+from nasface.nets.fixed import NetworkSpec
 from nasface.nets.hrnet import Exchange, HRNetUV, HRNetV2
-from nasface.nets.uv_network import NetworkSpec
 from tests.nets.fixed import check_gradients, check_mean_map, check_weights, count_parameters, on_meta
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from nasface import registry
 from nasface.errors import UserError
 from nasface.nets.cost import count_macs
+from nasface.nets.fixed import UV_MAP, NetworkSpec, scaled
 from nasface.nets.hourglass import HourglassUV
 from nasface.nets.prnet import PRNet
-from nasface.nets.uv_network import UV_MAP, NetworkSpec, UVNetwork, scaled
+from nasface.nets.uv_network import UVNetwork
 from nasface.nets.weights import load_network, read_weights, save_weights, write_record
 from nasface.registry import create_network, get_candidate, network_cost, network_names, register_network
 from tests.nets.fixed import count_parameters

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from nasface.data.face_set import FaceSet
 from nasface.errors import UserError
 from nasface.report.faces import PREDICTED, TRUE, draw_results, grid_triangles, results_figure, shaded, spread_over_yaw
-from nasface.tasks.uv import UVTarget
-from tests.toy import SIZE, toy_basis, toy_faces
+from nasface.tasks.uv import UVTarget, UVTask
+from tests.toy import SIZE, toy_basis, toy_context, toy_faces
 
 
 def plate(size: int = 40, depth: float = 0.0) -> np.ndarray:
@@ -145,8 +145,9 @@ def test_results_figure_draws_what_the_network_finds(tmp_path: Path) -> None:
     faces, uv = toy_faces(9), UVTarget(toy_basis(), SIZE)
     levels = np.broadcast_to(20 * np.arange(9, dtype=np.uint8)[:, None, None, None], faces.images.shape)
     faces = replace(faces, images=np.array(levels))
-    network = Remembering(uv, faces).train()
-    figure = results_figure(network, uv, faces, tmp_path / "faces.png", count=4, batch=3)
+    network = Remembering(uv, faces)
+    task = UVTask(network, toy_context(uv=uv)).train()
+    figure = results_figure(task, faces, tmp_path / "faces.png", count=4, batch=3)
     assert network.training and network.modes == [False, False]
     assert (tmp_path / "faces.png").exists() and len(figure.axes) == 8
     for number, face in enumerate(sorted(spread_over_yaw(faces.yaw, 4), key=lambda index: faces.yaw[index])):

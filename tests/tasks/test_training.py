@@ -22,8 +22,9 @@ from pytorch_lightning.loggers import Logger
 from nasface.data.augment import AugmentConfig, normalise
 from nasface.data.module import SeededBatches
 from nasface.errors import UserError
+from nasface.tasks.face_task import FaceModule, OptimizerConfig
 from nasface.tasks.training import CHECKPOINT
-from nasface.tasks.uv import OptimizerConfig, UVModule, uv_loss
+from nasface.tasks.uv import UVTarget, uv_loss
 from tests.tasks import toy_training
 from tests.tasks.toy_training import BATCH, CPU, EVERY, STEPS, make_data, make_task, train
 from tests.toy import toy_faces
@@ -139,7 +140,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Work
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, workers: dict[str, Worker]) -> dict[str, tuple[Path, UVModule]]:
+def whole(tmp_path_factory: pytest.TempPathFactory, workers: dict[str, Worker]) -> dict[str, tuple[Path, FaceModule]]:
     """Uninterrupted trainings."""
     result = {}
     for kind in KINDS:
@@ -158,7 +159,7 @@ def kill_when_paused(worker: Worker) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_training_goes_on_exactly(
-    workers: dict[str, Worker], whole: dict[str, tuple[Path, UVModule]], kind: str
+    workers: dict[str, Worker], whole: dict[str, tuple[Path, FaceModule]], kind: str
 ) -> None:
     kill_when_paused(workers[kind])
     killed, made = workers[kind].folder, {"supernet": 2, "network": 4}[kind]
@@ -175,7 +176,7 @@ def test_a_killed_training_goes_on_exactly(
         assert resumed.sampler.seen == everything[made:]
 
 
-def test_training_moves_every_weight(whole: dict[str, tuple[Path, UVModule]]) -> None:
+def test_training_moves_every_weight(whole: dict[str, tuple[Path, FaceModule]]) -> None:
     """Else equal weights would show nothing."""
     first = make_task("network")
     for (name, before), (_, after) in zip(
@@ -272,7 +273,7 @@ def test_a_loss_that_is_no_number_names_step_and_learning_rate(tmp_path: Path, k
 
 
 def test_after_a_loss_that_is_no_number_the_checkpoint_is_intact(
-    tmp_path: Path, whole: dict[str, tuple[Path, UVModule]]
+    tmp_path: Path, whole: dict[str, tuple[Path, FaceModule]]
 ) -> None:
     batches = SeededBatches(13, BATCH, EVERY, 7)
     early = np.concatenate([batch.indices for batch in batches])
@@ -348,7 +349,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path: Path, monkeypatch: 
 FEW, BOUND = 8, 0.09  # it reaches 0.06, in units of half the image's side
 
 
-def overfit(folder: Path) -> tuple[UVModule, float]:
+def overfit(folder: Path) -> tuple[FaceModule, float]:
     """Train on 8 faces without augmentation; returns the loss on them in training mode."""
     steps = 120
     task = make_task("network", OptimizerConfig(lr=1e-2, warmup=0.1), steps)
@@ -364,7 +365,7 @@ def test_a_network_over_fits_a_few_faces(tmp_path: Path) -> None:
     assert loss < BOUND
     # The bound means something: the best that a network could do without looking at the faces is far above it.
     faces = toy_faces(FEW)
-    target = task.target_units(
+    target = task.uv.target_units(
         {
             "coefficients": torch.from_numpy(faces.coefficients),
             "pose": torch.from_numpy(faces.pose),
@@ -382,12 +383,12 @@ def test_a_network_over_fits_a_few_faces(tmp_path: Path) -> None:
 
 def test_a_wrong_target_misses_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same training with targets of other faces than the images', as a mix-up in a batch would make them."""
-    plain, calls = UVModule.target_units, iter(range(10**6))
+    plain, calls = UVTarget.target_units, iter(range(10**6))
 
-    def shuffled(self: UVModule, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def shuffled(self: UVTarget, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return plain(self, batch).roll(next(calls) % FEW, 0)
 
-    monkeypatch.setattr(UVModule, "target_units", shuffled)
+    monkeypatch.setattr(UVTarget, "target_units", shuffled)
     _, loss = overfit(tmp_path)
     assert loss > 1.5 * BOUND
 

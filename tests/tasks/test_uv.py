@@ -10,8 +10,9 @@ import torch
 
 from nasface.faces.landmarks import FLIP_68, mirror_landmarks
 from nasface.faces.uv import UVBasis, position_map, sample_map
-from nasface.tasks.uv import OptimizerConfig, UVTarget, UVTask, learning_rate_factor, reading_matrix, uv_loss
-from tests.toy import MAP, SIZE, toy_basis, toy_faces
+from nasface.tasks.face_task import OptimizerConfig, learning_rate_factor
+from nasface.tasks.uv import UVTarget, UVTask, reading_matrix, uv_loss
+from tests.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +106,11 @@ def test_targets_are_float32_under_autocast(basis: UVBasis) -> None:
     uv = UVTarget(large, SIZE)
     coefficients, pose, flipped = inputs(4)
     batch = {"coefficients": coefficients * 1e6, "pose": pose, "flipped": flipped}
-    task = UVTask(torch.nn.Identity(), uv, "distance", OptimizerConfig(), 10)
-    plain = task.target_units(batch)
+    plain = uv.target_units(batch)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         product = batch["coefficients"] @ uv.modes
         assert product.dtype == torch.bfloat16, "autocast is not on: the test shows nothing"
-        found = task.target_units(batch)
+        found = uv.target_units(batch)
         landmarks = uv.landmarks(uv.to_pixels(found))
     assert found.dtype == landmarks.dtype == torch.float32
     torch.testing.assert_close(found, plain, rtol=0, atol=0)
@@ -164,7 +164,7 @@ def test_prediction_is_what_the_evaluation_reads(uv: UVTarget) -> None:
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             return uv.to_units(maps)
 
-    task = UVTask(Known(), uv, "l1", OptimizerConfig(), 10)
+    task = UVTask(Known(), toy_context("l1", uv=uv))
     faces = toy_faces(3, seed=3)
     prediction = task(torch.zeros(3, 3, SIZE, SIZE))
     np.testing.assert_allclose(prediction.landmarks.numpy(), faces.landmarks, atol=1e-4)

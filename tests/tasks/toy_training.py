@@ -22,10 +22,11 @@ from nasface.data.module import FaceDataModule
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
 from nasface.space.sampling import MNUS
 from nasface.space.space import MultipathSpace
+from nasface.tasks.face_task import FaceModule, OptimizerConfig
 from nasface.tasks.supernet import SupernetTask
 from nasface.tasks.training import DeviceConfig, fit
-from nasface.tasks.uv import OptimizerConfig, UVModule, UVTarget, UVTask
-from tests.toy import MAP, SIZE, toy_basis, toy_faces
+from nasface.tasks.uv import UVTarget, UVTask
+from tests.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)
 CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)
@@ -47,14 +48,14 @@ class RecordingSampler:
         return codes
 
 
-def make_task(kind: str, optimizer: OptimizerConfig | None = None, steps: int = STEPS) -> UVModule:
+def make_task(kind: str, optimizer: OptimizerConfig | None = None, steps: int = STEPS) -> FaceModule:
     """A supernet's task, or that of one derived network, with first weights that are always the same."""
     torch.manual_seed(0)
     uv, optimizer = UVTarget(toy_basis(), SIZE), optimizer or OptimizerConfig(lr=2e-3)
     if kind == "supernet":
         return SupernetTask(Supernet(SPACE, CONFIG), RecordingSampler(), uv, "distance", optimizer, steps)
     member = SPACE.random_architecture(np.random.default_rng(0))
-    return UVTask(MultipathNetwork(member, CONFIG), uv, "distance", optimizer, steps)
+    return UVTask(MultipathNetwork(member, CONFIG), toy_context("distance", optimizer, steps, uv))
 
 
 def make_data(
@@ -79,7 +80,7 @@ def train(
     kind: str,
     folder: Path,
     *,
-    task: UVModule | None = None,
+    task: FaceModule | None = None,
     data: FaceDataModule | None = None,
     steps: int = STEPS,
     accumulate: int = 1,
@@ -87,7 +88,7 @@ def train(
     callbacks: Sequence[pl.Callback] = (),
     logger: Any = None,
     identity: str | None = None,
-) -> UVModule:
+) -> FaceModule:
     """`fit` on the toy faces; returns the trained task."""
     task = task or make_task(kind)
     fit(

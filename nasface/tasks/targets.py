@@ -1,0 +1,33 @@
+"""Which task trains a network, by what the network regresses."""
+
+from __future__ import annotations
+
+import importlib
+
+from torch import nn
+
+from nasface.nets.fixed import UV_MAP, FixedNetwork
+from nasface.registry import get_candidate
+from nasface.tasks.face_task import FaceTask, TaskContext
+
+# Imported when asked for: a training needs one of them.
+_TASKS = {
+    UV_MAP: "nasface.tasks.uv:UVTask",
+}
+
+
+def task_type(target: str) -> type[FaceTask]:
+    """The task of a target, one of the names in `nasface.nets.fixed`."""
+    module, name = _TASKS[target].split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def target_of(network: nn.Module) -> str:
+    """What a network regresses: the members of the multi-path spaces a UV map, a fixed one what it is registered
+    for."""
+    return get_candidate(network.spec.name).target if isinstance(network, FixedNetwork) else UV_MAP
+
+
+def make_task(network: nn.Module, context: TaskContext) -> FaceTask:
+    """The task that trains a network."""
+    return task_type(target_of(network)).create(network, context)
