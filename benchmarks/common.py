@@ -14,7 +14,7 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ActionConfigFile, ArgumentParser
 
-from nasface.commands import Option
+from nasface.commands.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.errors import UserError
 from nasface.runs import Run

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.common import described, gibibytes, names_settings, parse, peak_bytes, reset_peak, run_benchmark
 from benchmarks.step_time import StepTime, supernet_steps
-from nasface.commands import Option
+from nasface.commands.command import Option
 from nasface.config import Experiment
 from nasface.errors import UserError
 from nasface.nets.cost import Cost, measure_cost

@@ -27,7 +27,7 @@ from benchmarks.common import (
     run_benchmark,
     take,
 )
-from nasface.commands import Option
+from nasface.commands.command import Option
 from nasface.config import Experiment
 from nasface.errors import UserError
 from nasface.nets.multipath import Supernet

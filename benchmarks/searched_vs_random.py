@@ -31,7 +31,8 @@ import torch
 
 import nasface
 from benchmarks.common import SETTINGS, described, names_settings, parse, run_benchmark, take
-from nasface.commands import Option, resolve_architecture
+from nasface.commands.architectures import resolve_architecture
+from nasface.commands.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.data.synthetic import RENDERER_VERSION
 from nasface.errors import UserError

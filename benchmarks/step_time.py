@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import described, gibibytes, parse, peak_bytes, reset_peak, run_benchmark
-from nasface.commands import Option
+from nasface.commands.command import Option
 from nasface.config import Experiment
 from nasface.data.augment import normalise
 from nasface.errors import UserError

@@ -16,6 +16,7 @@ import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser
 
 from nasface import commands
+from nasface.commands.architectures import recorded_experiment
 from nasface.config import Experiment, experiment_file
 from nasface.errors import UserError
 from nasface.report.progress import close_bars
@@ -169,7 +170,7 @@ def _with_files(arguments: list[str]) -> list[str]:
 
 
 def _experiment_of_architecture(arguments: list[str]) -> list[str]:
-    recorded = commands.recorded_experiment(next(iter(_values(arguments, "--arch")), "best.json"))
+    recorded = recorded_experiment(next(iter(_values(arguments, "--arch")), "best.json"))
     return ["--config", str(recorded)] if recorded else []
 
 

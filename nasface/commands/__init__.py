@@ -1,0 +1,14 @@
+"""The commands of `nasface`, one file each."""
+
+from __future__ import annotations
+
+from nasface.commands import draw, list_networks, retrain, search, space
+from nasface.commands.command import Command
+
+COMMANDS: dict[str, Command] = {
+    "search": search.COMMAND,
+    "retrain": retrain.COMMAND,
+    "list": list_networks.COMMAND,
+    "draw": draw.COMMAND,
+    "space": space.COMMAND,
+}

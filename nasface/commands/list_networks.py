@@ -1,0 +1,62 @@
+"""`nasface list`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+
+from nasface.commands.architectures import member
+from nasface.commands.command import SCALE, Command
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.nets.fixed import UV_MAP, NetworkSpec
+from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.registry import get_candidate, network_cost, network_names
+from nasface.space.presets import PRESETS
+
+
+def list_networks(experiment: Experiment, scale: float) -> None:
+    """Print every network that `retrain` knows by name, and what it costs."""
+    from nasface.report.tables import NOTHING, quantity, text_table
+
+    sizes, scale = experiment.network, float(scale)
+    entries: list[tuple[str, str, str, Callable[[], tuple[int, int]]]] = []
+    for name in network_names():
+        candidate, spec = get_candidate(name), NetworkSpec(name, sizes.input_size, sizes.map_size, scale)
+        entries.append((name, candidate.paper, candidate.target, partial(network_cost, spec)))
+    for preset in sorted(PRESETS):
+        name = f"preset/{preset}"
+        entries.append((name, "multi-path space of MONAS", UV_MAP, partial(_member_cost, name, sizes)))
+    body, reasons = [], []
+    for name, paper, target, cost in entries:
+        try:
+            figures = [quantity(value) for value in cost()]
+        except UserError as error:
+            figures = [NOTHING, NOTHING]
+            reasons.append(f"{name}: {error}")
+        body.append([f"{name:19s}{paper:28s}{target}", *figures])
+    print(
+        f"{sizes.input_size} x {sizes.input_size} pixels, {sizes.map_size} x {sizes.map_size} map;"
+        f" fixed networks at scale {scale:g}, presets at width {sizes.widths or sizes.width}\n"
+    )
+    print(text_table([f"{'name':19s}{'paper':28s}target", "parameters", "MACs"], body))
+    print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
+
+
+def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
+    """Parameters and multiply-adds for one image of a preset."""
+    from nasface.nets.cost import architecture_macs
+
+    architecture = member(arch)
+    with torch.device("meta"):
+        network = MultipathNetwork(architecture, sizes)
+    return sum(parameter.numel() for parameter in network.parameters()), architecture_macs(architecture, sizes)
+
+
+COMMAND = Command(
+    list_networks,
+    "List the fixed networks and presets with paper, target, parameters and multiply-adds.",
+    (SCALE,),
+)
