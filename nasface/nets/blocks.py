@@ -78,7 +78,8 @@ class Resample(nn.Module):
 
     Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not
     overlap, and each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a
-    feature lies, which is what a network that regresses positions needs. Nothing at all where scale and width stay.
+    feature lies, which is what a network that regresses positions needs. A batch norm follows, as in HRNet's fusion
+    layers, so that no scale outweighs another in a node's sum. Nothing at all where scale and width stay.
 
     Args:
         inputs: C_in.
@@ -90,12 +91,27 @@ class Resample(nn.Module):
         super().__init__()
         factor = 2 ** abs(levels)
         self.project: nn.Module = nn.Identity()
+        self.norm: nn.Module = nn.Identity()
         if levels > 0:
             self.project = nn.ConvTranspose2d(inputs, outputs, factor, stride=factor, bias=False)
             # Every output cell sums C_in products: keep the variance.
             nn.init.normal_(self.project.weight, std=inputs**-0.5)
         elif levels < 0 or inputs != outputs:
             self.project = nn.Conv2d(inputs, outputs, factor, stride=factor, bias=False)
+        if not isinstance(self.project, nn.Identity):
+            self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(x)
+        return self.norm(self.project(x))
+
+
+def node_sum(features: Sequence[Tensor]) -> Tensor:
+    """A node's value: the sum of its incoming connections' features, over the root of their number.
+
+    The root keeps the variance from growing with every layer; with plain sums the last blocks would add next to nothing
+    to what ten layers have summed up.
+    """
+    total = features[0]
+    for value in features[1:]:
+        total = total + value
+    return total * len(features) ** -0.5 if len(features) > 1 else total

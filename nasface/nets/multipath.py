@@ -16,7 +16,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from nasface.errors import UserError
-from nasface.nets.blocks import HPM, Resample, hpm_side_by_side
+from nasface.nets.blocks import HPM, Resample, hpm_side_by_side, node_sum
 from nasface.space.architecture import Architecture
 from nasface.space.space import OPERATIONS, MultipathSpace
 
@@ -181,20 +181,18 @@ class MultipathTrunk(nn.Module):
         return self.connections[connection_name(gap, source, target)]
 
     def node(self, layer: int, target: int, inputs: Sequence[tuple[int, int, Tensor]]) -> Tensor:
-        """The sum of a node's incoming connections.
+        """A node's value, `node_sum` of its incoming connections.
 
         Args:
             layer: 1..L, the node's layer.
             target: the node.
             inputs: (source node, operation code, source's features) in the order of the sources.
         """
-        total: Tensor | None = None
-        for source, operation, features in inputs:
-            value = self.connection(layer - 1, source, target)(features, operation)
-            total = value if total is None else total + value
-        if total is None:
+        if not inputs:
             raise ValueError(f"node {target} of layer {layer} has no incoming connection")
-        return total
+        return node_sum(
+            [self.connection(layer - 1, source, target)(features, operation) for source, operation, features in inputs]
+        )
 
     def set_mean_map(self, mean_map: Tensor) -> None:
         """Set the map (3, M, M) around which the head regresses, in the head's units."""
@@ -282,7 +280,7 @@ class Supernet(MultipathTrunk):
         return torch.stack([self.head(nodes[0]) for nodes in features])
 
     def _routed_gap(self, gap: int, blocks: np.ndarray, features: list[dict[int, Tensor]]) -> list[dict[int, Tensor]]:
-        sums: list[dict[int, Tensor]] = [{} for _ in features]
+        incoming: list[dict[int, list[Tensor]]] = [{} for _ in features]
         for source in range(blocks.shape[1]):
             taken = [(int(k), int(target)) for target, k in np.argwhere(blocks[:, source].T)]
             hpm = [(k, target) for k, target in taken if blocks[k, source, target] == HPM_BLOCK]
@@ -293,9 +291,8 @@ class Supernet(MultipathTrunk):
                 )
                 values.update(zip(hpm, outputs, strict=True))
             for (k, target), value in values.items():
-                value = self.connection(gap, source, target).resample(value)
-                sums[k][target] = sums[k][target] + value if target in sums[k] else value
-        return sums
+                incoming[k].setdefault(target, []).append(self.connection(gap, source, target).resample(value))
+        return [{target: node_sum(values) for target, values in nodes.items()} for nodes in incoming]
 
     def child(self, architecture: Architecture) -> MultipathNetwork:
         """The derived network with this supernet's weights; its batch-norm statistics are still to be calibrated."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from nasface.metrics.aflw2000 import binned_nme, yaw_bin
+from nasface.nets.blocks import node_sum
 from nasface.nets.cost import connection_macs, head_macs
 from nasface.nets.multipath import Supernet, incoming
 from nasface.search.strategy import Outcome, Proposal
@@ -223,7 +224,7 @@ class SupernetEvaluator:
     ) -> None:
         """Compute the wanted connections and the fresh nodes, on the calibration faces or on one chunk."""
         for node in fresh:
-            total: Tensor | None = None
+            features = []
             for connection in node.connections:
                 value = values[connection.key]
                 if connection.key in wanted:
@@ -235,12 +236,11 @@ class SupernetEvaluator:
                         module.eval()
                     else:
                         value.chunks.append(module(source.chunks[chunk], connection.operation))
-                features = value.calibration if calibrating else value.chunks[chunk]
-                total = features if total is None else total + features
+                features.append(value.calibration if calibrating else value.chunks[chunk])
             if calibrating:
-                values[node.key].calibration = total
+                values[node.key].calibration = node_sum(features)
             else:
-                values[node.key].chunks.append(total)
+                values[node.key].chunks.append(node_sum(features))
 
     def _graph(self, codes: Iterable[int]) -> list[_Node]:
         """The active nodes in the order of computation."""
