@@ -42,35 +42,27 @@ class HPM(nn.Module):
         third = self.conv3(F.relu(self.norm3(second)))
         return x + torch.cat((first, second, third), 1)
 
+    def children_forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """`forward` in training mode on each of several children's features, without running statistics."""
+        current, parts = list(features), []
+        for norm, conv in self.stages:
+            current = all_at_once(conv, [F.relu(x) for x in each_normalised(norm, current)])
+            parts.append(current)
+        return [x + torch.cat(part, 1) for x, part in zip(features, zip(*parts, strict=True), strict=True)]
 
-def hpm_side_by_side(inputs: Sequence[Tensor], blocks: Sequence[HPM]) -> list[Tensor]:
-    """Apply `blocks[i]` to `inputs[i]` for all i in one chain of grouped convolutions, with batch statistics for each
-    i on its own.
 
-    The inputs lie side by side in the channels, so batch norm's per-channel statistics are per-input statistics, and
-    a group of the
-    convolution is one block. The same block may stand in several places. Running statistics are neither used nor
-    changed: the result is
-    that of `block(x)` in training mode.
+def each_normalised(norm: nn.BatchNorm2d, features: Sequence[Tensor]) -> list[Tensor]:
+    """Batch norm of several children's features (B, C, H, W), each with its own batch's statistics; running statistics
+    are neither used nor changed."""
+    return [F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps) for x in features]
 
-    Args:
-        inputs: G tensors (B, C, H, W).
-        blocks: G blocks of C channels.
-    """
-    groups = len(blocks)
-    whole = torch.cat(list(inputs), 1) if groups > 1 else inputs[0]
-    current, parts = whole, []
-    for stage in zip(*(block.stages for block in blocks), strict=True):
-        weight, bias, kernel = (
-            torch.cat([norm.weight for norm, _ in stage]),
-            torch.cat([norm.bias for norm, _ in stage]),
-            torch.cat([conv.weight for _, conv in stage]),
-        )
-        current = F.relu(F.batch_norm(current, None, None, weight, bias, training=True))
-        current = F.conv2d(current, kernel, padding=1, groups=groups)
-        parts.append(current.chunk(groups, 1))
-    outputs = whole.chunk(groups, 1)
-    return [x + torch.cat(part, 1) for x, part in zip(outputs, zip(*parts, strict=True), strict=True)]
+
+def all_at_once(layer: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
+    """A layer without statistics on several children's features (B, C, H, W), as one batch: its weights are read
+    once."""
+    if len(features) == 1:
+        return [layer(features[0])]
+    return list(layer(torch.cat(list(features))).chunk(len(features)))
 
 
 class Resample(nn.Module):
@@ -103,6 +95,12 @@ class Resample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.norm(self.project(x))
+
+    def children_forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """`forward` in training mode on each of several children's features, without running statistics."""
+        if isinstance(self.norm, nn.Identity):
+            return list(features)
+        return each_normalised(self.norm, all_at_once(self.project, features))
 
 
 def node_sum(features: Sequence[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
 from nasface.errors import UserError
-from nasface.nets.blocks import HPM, Resample, hpm_side_by_side, node_sum
+from nasface.nets.blocks import HPM, Resample, all_at_once, each_normalised, node_sum
 from nasface.space.architecture import Architecture
 from nasface.space.space import OPERATIONS, MultipathSpace
 
@@ -134,6 +134,14 @@ class UVHead(nn.Module):
             x = torch.relu(self.norm2(x.float() + self.cell_bias))
             return self.shuffle(self.conv2(x)) + self.mean_map
 
+    def children_forward(self, features: Sequence[Tensor]) -> Tensor:
+        """`forward` in training mode on each of K children's features: (K, B, 3, M, M)."""
+        features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
+        with torch.autocast(features[0].device.type, enabled=False):
+            features = each_normalised(self.norm2, [x.float() + self.cell_bias for x in features])
+            maps = self.shuffle(self.conv2(torch.relu(torch.cat(features)))) + self.mean_map
+        return maps.unflatten(0, (len(features), -1))
+
 
 class Connection(nn.Module):
     """One connection: an operation at the source's scale, then the change to the target's scale."""
@@ -145,6 +153,15 @@ class Connection(nn.Module):
 
     def forward(self, x: Tensor, operation: int) -> Tensor:
         return self.resample(self.hpm(x) if operation == HPM_BLOCK else x)
+
+    def children_forward(self, features: Sequence[Tensor], operations: Sequence[int]) -> list[Tensor]:
+        """`forward` in training mode on each of several children's features, without running statistics."""
+        values = list(features)
+        with_hpm = [number for number, operation in enumerate(operations) if operation == HPM_BLOCK]
+        if with_hpm:
+            for number, value in zip(with_hpm, self.hpm.children_forward([values[n] for n in with_hpm]), strict=True):
+                values[number] = value
+        return self.resample.children_forward(values)
 
 
 class MultipathTrunk(nn.Module):
@@ -258,9 +275,9 @@ class Supernet(MultipathTrunk):
     def forward(self, image: Tensor, codes: np.ndarray) -> Tensor:
         """All children of a step in one routed pass on the same images.
 
-        Every connection runs once on the features of the children that take it; batch-norm statistics are each
-        child's own. The result and the
-        gradients are those of the K children run one by one in training mode (the stem, which they share, runs once).
+        Every connection runs once, on the features of all children that take it; batch-norm statistics are each
+        child's own. The result and the gradients are those of the K children run one by one in training mode (the stem,
+        which they share, runs once).
 
         Args:
             image: (B, 3, S, S).
@@ -277,21 +294,20 @@ class Supernet(MultipathTrunk):
         for gap in range(self.space.layers):
             blocks = codes[:, self.space.gap_slice(gap)].reshape(children, *self.space.gap_shape(gap))
             features = self._routed_gap(gap, blocks, features)
-        return torch.stack([self.head(nodes[0]) for nodes in features])
+        return self.head.children_forward([nodes[0] for nodes in features])
 
     def _routed_gap(self, gap: int, blocks: np.ndarray, features: list[dict[int, Tensor]]) -> list[dict[int, Tensor]]:
         incoming: list[dict[int, list[Tensor]]] = [{} for _ in features]
-        for source in range(blocks.shape[1]):
-            taken = [(int(k), int(target)) for target, k in np.argwhere(blocks[:, source].T)]
-            hpm = [(k, target) for k, target in taken if blocks[k, source, target] == HPM_BLOCK]
-            values = {place: features[place[0]][source] for place in taken}
-            if hpm:
-                outputs = hpm_side_by_side(
-                    [values[place] for place in hpm], [self.connection(gap, source, target).hpm for _, target in hpm]
-                )
-                values.update(zip(hpm, outputs, strict=True))
-            for (k, target), value in values.items():
-                incoming[k].setdefault(target, []).append(self.connection(gap, source, target).resample(value))
+        _, sources, targets = blocks.shape
+        for source, target in np.ndindex(sources, targets):
+            operations = blocks[:, source, target]
+            taken = np.flatnonzero(operations)
+            if not len(taken):
+                continue
+            connection = self.connection(gap, source, target)
+            values = connection.children_forward([features[k][source] for k in taken], operations[taken])
+            for k, value in zip(taken, values, strict=True):
+                incoming[k].setdefault(target, []).append(value)
         return [{target: node_sum(values) for target, values in nodes.items()} for nodes in incoming]
 
     def child(self, architecture: Architecture) -> MultipathNetwork:

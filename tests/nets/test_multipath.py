@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nasface.errors import UserError
-from nasface.nets.blocks import HPM, Resample, hpm_side_by_side
+from nasface.nets.blocks import HPM, Resample
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet, incoming
 from nasface.space.architecture import Architecture
 from nasface.space.sampling import MNUS
@@ -120,14 +120,17 @@ def test_dead_ends_do_not_change_a_child() -> None:
     assert torch.equal(supernet(image, codes[None]), supernet(image, with_dead_end[None]))
 
 
-def test_side_by_side_blocks_equal_blocks_one_by_one() -> None:
+@pytest.mark.parametrize("layer", [HPM(8), Resample(8, 12, 1), Resample(8, 12, -2), Resample(8, 8, 0)])
+@pytest.mark.parametrize("children", [1, 3])
+def test_children_together_equal_children_one_by_one(layer: torch.nn.Module, children: int) -> None:
     torch.manual_seed(0)
-    blocks = [HPM(8).double() for _ in range(3)]
-    order = [blocks[0], blocks[2], blocks[0]]
-    inputs = [torch.randn(4, 8, 5, 6, dtype=torch.float64) for _ in order]
-    outputs = hpm_side_by_side(inputs, order)
-    for x, block, output in zip(inputs, order, outputs, strict=True):
-        torch.testing.assert_close(output, block.train()(x), rtol=0, atol=1e-12)
+    layer = layer.double()
+    before = {name: value.clone() for name, value in layer.named_buffers()}
+    inputs = [torch.randn(4, 8, 8, 8, dtype=torch.float64) * (1 + number) for number in range(children)]
+    outputs = layer.children_forward(inputs)
+    assert all(torch.equal(value, before[name]) for name, value in layer.named_buffers())
+    for x, output in zip(inputs, outputs, strict=True):
+        torch.testing.assert_close(output, layer.train()(x), rtol=0, atol=1e-12)
 
 
 def test_hpm_block_has_the_counted_parameters() -> None:
