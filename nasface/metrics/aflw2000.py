@@ -1,7 +1,9 @@
 """AFLW2000-3D's protocol (Zhu et al., "Face Alignment Across Large Poses", CVPR 2016; 3DDFA's benchmark_aflw2000.py).
 
-Every image falls into one of three bins by its absolute yaw; the figure that papers call "Mean" is the mean of the
-three bin means, not the mean over images.
+A face's error is the mean distance of its 68 landmarks over sqrt(w * h) of their true box, in the image plane
+(`nme_2d`) or in space (`nme_3d`). Every image falls into one of three bins by its absolute yaw; the figure that papers
+call "Mean" is the mean of the three bin means, not the mean over images. Some papers report a balanced subset instead
+(`balanced_nme`), which has the same expectation.
 """
 
 from __future__ import annotations
@@ -11,14 +13,61 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nasface.metrics.nme import DepthAlignment, align_depth, box_sides, box_size, nme_68, normalised_mean, point_errors
+
 YAW_EDGES = (30.0, 60.0)
 """Upper edges of the first two bins in degrees, inclusive: [0, 30], (30, 60], the rest."""
 
 YAW_BINS = ("[0,30]", "[30,60]", "[60,90]")
 """The bins as the field prints them."""
 
+YAW_FILES = {
+    "AFLW2000-3D.pose.npy": (1312, 383, 305),
+    "AFLW2000-3D-new.pose.npy": (1306, 462, 232),
+}
+"""Images in each bin of the full set by 3DDFA's two files of yaw angles: the first holds the yaw of the files'
+`Pose_Para` (its code's default), the second AFLW's own labels (the counts that papers print)."""
+
+BALANCED = 232
+"""Images of each bin in a balanced subset: all of the smallest bin by the second file."""
+
 DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
 """Where AFLW2000-3D and 300W-LP are published."""
+
+
+def nme_2d(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """Per-image NME in the image plane, the benchmark's own.
+
+    Args:
+        prediction: (N, 68, >=2).
+        target: (N, 68, >=2): pt3d_68, or x and y of the re-annotation, in the same pixels. `pt3d_68` counts pixels from
+            1 and the re-annotation (AFLW2000-3D-Reannotated.pts68.npy) from 0.
+
+    Returns:
+        (N,) float64, percent.
+
+    Raises:
+        ValueError: shapes that do not fit, or a face without extent.
+    """
+    return nme_68(prediction, target, box_sides(target))
+
+
+def nme_3d(prediction: ArrayLike, target: ArrayLike, depth: DepthAlignment = "mean") -> np.ndarray:
+    """Per-image NME of distances in space, normalised by the same box of x and y.
+
+    Args:
+        prediction: (N, 68, 3), z growing toward the camera in the unit of x and y.
+        target: (N, 68, 3).
+        depth: what is made equal first: mean z (JVCR, utils/evaluation.py; SADRNet's KptNME) or least z (2DASL,
+            evaluation/nme_for_alignment_68pts_3d.m).
+
+    Returns:
+        (N,) float64, percent.
+
+    Raises:
+        ValueError: shapes that do not fit, or a face without extent.
+    """
+    return normalised_mean(point_errors(align_depth(prediction, target, depth), target, 3), box_size(target))
 
 
 def yaw_bin(yaw: ArrayLike) -> np.ndarray:
@@ -92,3 +141,54 @@ def binned_nme(nme: ArrayLike, yaw: ArrayLike) -> BinnedNME:
         std=float(np.std(filled)) if filled else float("nan"),
         all=float(errors.mean()) if len(errors) else float("nan"),
     )
+
+
+@dataclass(frozen=True)
+class BalancedNME:
+    """NME in percent of balanced subsets.
+
+    Attributes:
+        mean: over the draws of the mean over a subset's images.
+        std: population standard deviation over the draws: how much one paper's draw may be off.
+        count: images of each bin in a subset.
+        draws: how many subsets.
+    """
+
+    mean: float
+    std: float
+    count: int
+    draws: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} +- {self.std:.3f} (3 x {self.count} images, {self.draws} draws)"
+
+
+def balanced_nme(
+    nme: ArrayLike, yaw: ArrayLike, count: int | None = None, draws: int = 200, seed: int = 0
+) -> BalancedNME:
+    """Mean over random subsets with equally many images of each yaw bin, drawn without repetition.
+
+    Papers use one unpublished draw (696 images: 3 x 232); the expectation is the mean of the bin means.
+
+    Args:
+        nme: (N,) percent.
+        yaw: (N,) degrees.
+        count: images of each bin; by default as many as the smallest bin has, `BALANCED` on the full set.
+        draws: subsets to draw, >= 1.
+        seed: of the draws.
+
+    Raises:
+        ValueError: lengths that differ, or a bin with fewer images than asked for.
+    """
+    errors = np.asarray(nme, dtype=np.float64).reshape(-1)
+    bins = yaw_bin(yaw).reshape(-1)
+    if len(errors) != len(bins):
+        raise ValueError(f"{len(errors)} errors and {len(bins)} yaw angles")
+    members = [errors[bins == index] for index in range(len(YAW_BINS))]
+    smallest = min(map(len, members))
+    count = smallest if count is None else count
+    if not 1 <= count <= smallest:
+        raise ValueError(f"{count} images of each yaw bin cannot be drawn: the smallest has {smallest}")
+    rng = np.random.default_rng(seed)
+    means = [np.mean([rng.choice(member, count, replace=False).mean() for member in members]) for _ in range(draws)]
+    return BalancedNME(float(np.mean(means)), float(np.std(means)), count, draws)

@@ -1,24 +1,115 @@
-"""Normalised mean error (NME) of 68 landmarks, as the 3D face alignment benchmarks report it."""
+"""Normalised mean errors (NME): what all protocols share.
+
+A protocol is a distance between points (in the image plane or in space), a length that normalises it, and a choice of
+points; the files beside this one name those of each benchmark.
+"""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 LANDMARKS = 68
 
+DepthAlignment = Literal["mean", "min"]
+"""What becomes equal in prediction and truth before depths are compared: the mean of z, or its least value."""
 
-def point_errors(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Distance in the image plane between points, (..., M, >=2) each -> (..., M) float64 in the points' unit.
+
+def point_errors(prediction: ArrayLike, target: ArrayLike, dimensions: Literal[2, 3] = 2) -> np.ndarray:
+    """Distance between points, (..., M, >=dimensions) each -> (..., M) float64 in the points' unit.
+
+    Args:
+        prediction: the one set of points.
+        target: the other.
+        dimensions: 2 compares x and y only, 3 also z as it stands (see `align_depth`).
 
     Raises:
-        ValueError: the two do not hold the same number of points.
+        ValueError: the two do not hold the same number of points, or lack a coordinate.
     """
     predicted = np.asarray(prediction, dtype=np.float64)
     wanted = np.asarray(target, dtype=np.float64)
-    if predicted.shape[:-1] != wanted.shape[:-1] or min(predicted.shape[-1], wanted.shape[-1]) < 2:
-        raise ValueError(f"points of shapes {predicted.shape} and {wanted.shape} cannot be compared")
-    return np.linalg.norm(predicted[..., :2] - wanted[..., :2], axis=-1)
+    fits = predicted.ndim >= 2 and predicted.shape[:-1] == wanted.shape[:-1]
+    if not fits or min(predicted.shape[-1], wanted.shape[-1]) < dimensions:
+        raise ValueError(f"points of shapes {predicted.shape} and {wanted.shape} cannot be compared in {dimensions}D")
+    return np.linalg.norm(predicted[..., :dimensions] - wanted[..., :dimensions], axis=-1)
+
+
+def align_depth(prediction: ArrayLike, target: ArrayLike, align: DepthAlignment = "mean") -> np.ndarray:
+    """The prediction with z shifted, face by face, to the target's mean (or least) z.
+
+    An orthographic camera leaves the depth of the whole face open, so every 3D protocol takes it out. JVCR
+    (utils/evaluation.py) and SADRNet (src/model/loss.py) equate the means, 2DASL (evaluation/*_3d.m) the least values.
+
+    Args:
+        prediction: (..., M, 3).
+        target: (..., M, 3).
+        align: see `DepthAlignment`.
+
+    Returns:
+        (..., M, 3) float64.
+
+    Raises:
+        ValueError: points without z.
+    """
+    moved = np.array(prediction, dtype=np.float64)
+    wanted = np.asarray(target, dtype=np.float64)
+    if moved.shape[-1] != 3 or wanted.shape[-1] != 3:
+        raise ValueError(f"points of shapes {moved.shape} and {wanted.shape} have no depth to align")
+    level = np.mean if align == "mean" else np.min
+    moved[..., 2] += (level(wanted[..., 2], axis=-1) - level(moved[..., 2], axis=-1))[..., None]
+    return moved
+
+
+def box_sides(points: ArrayLike) -> np.ndarray:
+    """Width and height (..., 2) float64 of the box around points (..., M, >=2), without margin; a NaN point leaves no
+    box."""
+    xy = np.asarray(points, dtype=np.float64)[..., :2]
+    return xy.max(axis=-2) - xy.min(axis=-2)
+
+
+def box_size(points: ArrayLike) -> np.ndarray:
+    """sqrt(w * h) of the box around points (..., M, >=2) -> (...): the "bounding box size" of the 3D benchmarks."""
+    return np.sqrt(box_sides(points).prod(axis=-1))
+
+
+def box_diagonal(points: ArrayLike) -> np.ndarray:
+    """sqrt(w^2 + h^2) of the box around points (..., M, >=2) -> (...): Menpo's and SDU-Net's normaliser."""
+    return np.linalg.norm(box_sides(points), axis=-1)
+
+
+def normalised_mean(errors: ArrayLike, length: ArrayLike, valid: ArrayLike | None = None) -> np.ndarray:
+    """Per-face NME: 100 * mean_j errors_j / length over the valid points.
+
+    Args:
+        errors: (N, M) distances.
+        length: (N,) what a face's errors are divided by, > 0, in the same unit.
+        valid: (N, M) bool, points that count; all by default. What stands at the others is not looked at.
+
+    Returns:
+        (N,) float64, percent. A NaN or infinite error that counts gives NaN or infinity, never a silent zero; a face
+        without any valid point gives NaN.
+
+    Raises:
+        ValueError: shapes that do not fit, or a length that is not above 0.
+    """
+    distances = np.asarray(errors, dtype=np.float64)
+    lengths = np.asarray(length, dtype=np.float64)
+    if distances.ndim != 2 or lengths.shape != distances.shape[:1]:
+        raise ValueError(f"errors of shape {distances.shape} and lengths of shape {lengths.shape} do not fit")
+    if not (lengths > 0).all():
+        raise ValueError("a face without extent cannot normalise an error")
+    if valid is None:
+        return 100.0 * distances.mean(axis=1) / lengths
+    counts = np.asarray(valid, dtype=bool)
+    if counts.shape != distances.shape:
+        raise ValueError(f"a mask of shape {counts.shape} does not fit errors of shape {distances.shape}")
+    number = counts.sum(axis=1)
+    total = np.where(counts, distances, 0.0).sum(axis=1)
+    mean = np.full(len(total), np.nan)
+    np.divide(total, number, out=mean, where=number > 0)
+    return 100.0 * mean / lengths
 
 
 def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarray:
@@ -46,4 +137,4 @@ def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarr
         raise ValueError(f"expected boxes of shape ({len(errors)}, 2), got {sides.shape}")
     if not (sides > 0).all():
         raise ValueError("a box without area cannot normalise an error")
-    return 100.0 * errors.mean(axis=1) / np.sqrt(sides.prod(axis=1))
+    return normalised_mean(errors, np.sqrt(sides.prod(axis=1)))

@@ -1,0 +1,73 @@
+"""AFLW with 21 points (3DDFA, benchmark_aflw.py): 21,080 faces, 11,596 / 5,457 / 4,027 in the yaw bins.
+
+Networks predict 68 points; 21 are made of them by a fixed table. Only annotated (visible) points count, the length is
+sqrt(w * h) of the box of the 68 fitted points, and the bins and their mean are AFLW2000-3D's (`binned_nme`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nasface.metrics.nme import LANDMARKS, box_size, normalised_mean, point_errors
+
+AFLW_POINTS = 21
+
+FROM_68: tuple[tuple[int, ...], ...] = (
+    *((17,), (19,), (21,)),  # the left brow in the image: outer end, middle, inner end
+    *((22,), (24,), (26,)),  # the right brow: inner end, middle, outer end
+    *((36,), (36, 37, 38, 39, 40, 41), (39,)),  # the left eye: outer corner, centre, inner corner
+    *((42,), (42, 43, 44, 45, 46, 47), (45,)),  # the right eye: inner corner, centre, outer corner
+    *((2,), (31,), (30,), (35,), (14,)),  # ear lobe, nose, tip, nose, ear lobe
+    *((48,), (60, 61, 62, 63, 64, 65, 66, 67), (54,)),  # mouth: corner, centre, corner
+    (8,),  # chin
+)
+"""Which of the 68 landmarks (0-based) are averaged to each of the 21 points."""
+
+COUNTS = (11596, 5457, 4027)
+"""Faces in the yaw bins of 3DDFA's list, AFLW_GT_crop_yaws.npy."""
+
+
+def points_21(landmarks: ArrayLike) -> np.ndarray:
+    """The 21 points (..., 21, C) float64 of 68 landmarks (..., 68, C), by `FROM_68`.
+
+    Raises:
+        ValueError: not 68 landmarks.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.ndim < 2 or points.shape[-2] != LANDMARKS:
+        raise ValueError(f"expected (..., {LANDMARKS}, 2 or 3) landmarks, got {points.shape}")
+    return np.stack([points[..., list(indices), :].mean(axis=-2) for indices in FROM_68], axis=-2)
+
+
+def annotated(points: ArrayLike) -> np.ndarray:
+    """Which annotated points (..., 21, >=2) are visible, (..., 21) bool.
+
+    3DDFA's files mark a hidden point by an x or y of exactly -1 (stored ones look like (-1, 452)); a NaN, as other
+    files have it, counts as hidden, too. To be asked of the stored values, before any shift.
+    """
+    xy = np.asarray(points, dtype=np.float64)[..., :2]
+    return ((xy != -1) & np.isfinite(xy)).all(axis=-1)
+
+
+def nme_21(prediction: ArrayLike, target: ArrayLike, fitted: ArrayLike, visible: ArrayLike | None = None) -> np.ndarray:
+    """Per-image NME over the visible ones of the 21 points.
+
+    Args:
+        prediction: (N, 68, >=2) predicted landmarks.
+        target: (N, 21, >=2) annotation.
+        fitted: (N, 68, >=2) the landmarks whose box normalises (AFLW_GT_pts68.npy; pt3d_68 of AFLW2000-3D), in the same
+            pixels.
+        visible: (N, 21) bool; `annotated(target)` by default.
+
+    Returns:
+        (N,) float64, percent; NaN for a face without any visible point, which 3DDFA's code would give, too.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    wanted = np.asarray(target, dtype=np.float64)
+    if wanted.ndim != 3 or wanted.shape[1] != AFLW_POINTS:
+        raise ValueError(f"expected (N, {AFLW_POINTS}, 2) points, got {wanted.shape}")
+    valid = annotated(wanted) if visible is None else visible
+    return normalised_mean(point_errors(points_21(prediction)[..., :2], wanted), box_size(fitted), valid)

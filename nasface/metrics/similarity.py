@@ -1,0 +1,66 @@
+"""The similarity (scale, rotation, shift) that takes one set of points nearest to another, in closed form.
+
+S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, eq. 40-42.
+The rotation is scipy's (`Rotation.align_vectors`, Kabsch's solution, never a reflection).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """x -> scale * rotation @ x + shift.
+
+    Attributes:
+        scale: > 0; 1 of a rigid motion.
+        rotation: (3, 3), determinant +1.
+        shift: (3,).
+    """
+
+    scale: float
+    rotation: np.ndarray
+    shift: np.ndarray
+
+    def apply(self, points: ArrayLike) -> np.ndarray:
+        """Points (..., 3) after the transform, float64."""
+        return self.scale * np.asarray(points, dtype=np.float64) @ self.rotation.T + self.shift
+
+    def after(self, first: Similarity) -> Similarity:
+        """The transform that applies `first`, then this one."""
+        return Similarity(self.scale * first.scale, self.rotation @ first.rotation, self.apply(first.shift))
+
+
+def fit_similarity(source: ArrayLike, target: ArrayLike, *, scale: bool = True) -> Similarity:
+    """The transform that minimises sum_j ||target_j - T(source_j)||^2.
+
+    Args:
+        source: (M, 3), at least 3 points that are not all the same.
+        target: (M, 3), in the same order.
+        scale: False keeps lengths: a rigid motion.
+
+    Raises:
+        ValueError: shapes that do not fit, values that are not finite, too few points, or points without extent.
+    """
+    first, second = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if first.shape != second.shape or first.ndim != 2 or first.shape[1] != 3 or len(first) < 3:
+        raise ValueError(f"points of shapes {first.shape} and {second.shape} determine no similarity")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("points that are not finite determine no similarity")
+    centre, goal = first.mean(axis=0), second.mean(axis=0)
+    first, second = first - centre, second - goal
+    extent = (first**2).sum()
+    if not extent > 0:
+        raise ValueError("points that are all the same determine no similarity")
+    with warnings.catch_warnings():
+        # Points on a line leave a turn about it open; every choice has the same error.
+        warnings.filterwarnings("ignore", message="Optimal rotation is not uniquely")
+        rotation = Rotation.align_vectors(second, first)[0].as_matrix()
+    ratio = float((second * (first @ rotation.T)).sum() / extent) if scale else 1.0
+    return Similarity(ratio, rotation, goal - ratio * rotation @ centre)
