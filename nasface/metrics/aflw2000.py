@@ -28,9 +28,6 @@ YAW_FILES = {
 """Images in each bin of the full set by 3DDFA's two files of yaw angles: the first holds the yaw of the files'
 `Pose_Para` (its code's default), the second AFLW's own labels (the counts that papers print)."""
 
-BALANCED = 232
-"""Images of each bin in a balanced subset: all of the smallest bin by the second file."""
-
 DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
 """Where AFLW2000-3D and 300W-LP are published."""
 
@@ -87,6 +84,11 @@ def yaw_bin(yaw: ArrayLike) -> np.ndarray:
     # side="left": an angle equal to an edge belongs to the lower bin.
     bins = np.searchsorted(np.asarray(YAW_EDGES), angle, side="left")
     return np.where(np.isnan(angle), -1, bins).astype(np.int64)
+
+
+def yaw_file_of(counts: tuple[int, int, int]) -> str | None:
+    """The one of `YAW_FILES` that gives these numbers of images in the bins; None for another set, or a part of it."""
+    return next((name for name, known in YAW_FILES.items() if known == tuple(counts)), None)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def balanced_nme(
     Args:
         nme: (N,) percent.
         yaw: (N,) degrees.
-        count: images of each bin; by default as many as the smallest bin has, `BALANCED` on the full set.
+        count: images of each bin; by default as many as the smallest bin has (232 by AFLW's labels).
         draws: subsets to draw, >= 1.
         seed: of the draws.
 

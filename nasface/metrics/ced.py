@@ -48,8 +48,8 @@ def area_under_ced(errors: ArrayLike, threshold: float) -> float:
 def area_under_ced_fan(errors: ArrayLike) -> float:
     """The area up to 7 % as FAN's evaluation sums it (1adrianb/2D-and-3D-face-alignment, utils.lua).
 
-    The mean, at the first 70 of 1000 thresholds from 0 to 100 %, of the share of errors strictly below: about 0.4 points
-    of the 100 under the exact area up to 7 %, since each step counts with its lower end.
+    The mean, over the first 70 of 1000 thresholds from 0 to 100 %, of the share of errors strictly below: a little
+    under the exact area up to 7 %, since every step counts with its lower end.
 
     Args:
         errors: (N,) percent, as for `ced_curve`.

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from nasface.metrics.aflw2000 import YAW_BINS
+from nasface.metrics.aflw2000 import YAW_BINS, BinnedNME
 
 NOTHING = "-"
 """What stands where there is no figure."""
@@ -65,6 +65,33 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, markdown: bool = Fal
         )
     table = markdown_table if markdown else text_table
     return table(header, body)
+
+
+def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2, markdown: bool = False) -> str:
+    """One line a protocol (or a network under one protocol): NME (%) by yaw bin, mean ± standard deviation of the bin
+    means (over bins, as 3DDFA's benchmark prints it), over all images, and how many images each bin has.
+
+    Args:
+        rows: name and figures.
+        decimals: of the percentages.
+        markdown: for a README instead of a console.
+    """
+
+    def show(value: float) -> str:
+        return NOTHING if math.isnan(value) else f"{value:.{decimals}f}"
+
+    header = ["", *YAW_BINS, "mean ± std of bins", "all", "images"]
+    body = [
+        [
+            name,
+            *(show(value) for value in result.bins),
+            NOTHING if math.isnan(result.mean) else f"{show(result.mean)} ± {show(result.std)}",
+            show(result.all),
+            " / ".join(map(str, result.counts)),
+        ]
+        for name, result in rows
+    ]
+    return (markdown_table if markdown else text_table)(header, body)
 
 
 def text_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
