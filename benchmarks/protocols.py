@@ -3,11 +3,11 @@
     python -m benchmarks.protocols --aflw2000 FOLDER --assets FOLDER [--yaw-file FILE] [--reannotated FILE]
                                    [--figure FILE.png] [--json FILE]
 
-The network is the published MobileNet x0.5 of 3DDFA_V2 (mb05_120x120.pth), whose figures under the benchmark's own code on
-the full set are 2.925 / 3.667 / 4.784, mean 3.792. The second line maps landmarks back by the boxes that were really
+The network is the published MobileNet x0.5 of 3DDFA_V2 (mb05_120x120.pth), whose figures under the benchmark's own code
+on the full set are 2.925 / 3.667 / 4.784, mean 3.792. The second line maps landmarks back by the boxes that were really
 cut; every further line changes one thing of that: the crop, the pixel convention, the points, the distance, its
-normaliser, the truth, the bins. The network never changes, so the differences are those of the measure (of crops: also of
-what the network sees).
+normaliser, the truth, the bins. The network never changes, so the differences are those of the measure (of crops: also
+of what the network sees).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from nasface.faces.ddfa_model import (
 )
 from nasface.files import atomic_write
 from nasface.metrics.aflw import annotated, nme_21
-from nasface.metrics.aflw2000 import BinnedNME, balanced_nme, binned_nme, nme_2d, nme_3d
+from nasface.metrics.aflw2000 import BinnedNME, balanced_nme, binned_nme, nme_2d, nme_3d, yaw_file_of
 from nasface.metrics.ced import area_under_ced, area_under_ced_fan, failure_rate
 from nasface.metrics.dense_aflw2000 import ANNOTATION_BOX, DENSE_CONVENTIONS, LANDMARKS_BOX, dense_nme
 from nasface.metrics.nme import align_depth
@@ -56,8 +56,8 @@ from nasface.metrics.w300 import diagonal_nme, eye_centre_nme, outer_corner_nme
 from nasface.report.ced import draw_ced
 from nasface.report.tables import protocol_table, text_table
 
-PUBLISHED = "published: 3DDFA's code, clipped boxes"
-WHOLE = "the same, boxes not clipped"
+PUBLISHED = "3DDFA's benchmark, boxes clipped"
+WHOLE = "3DDFA's benchmark, boxes not clipped"
 CED_THRESHOLD = 8.0
 """Percent, of the figure and its areas."""
 
@@ -294,11 +294,13 @@ def main(arguments: Sequence[str]) -> None:
     rows += with_files(truth, crops, options.assets, options.yaw_file, options.reannotated)
     left = int((crops.clipped != crops.whole).any(axis=1).sum())
     print(
-        f"MobileNet x0.5 (3DDFA_V2) on {len(images)} images, NME (%); lines below the second change one thing of it\n"
+        f"MobileNet x0.5 (3DDFA_V2), {len(images)} images, NME (%); from the third line on: one change of the second\n"
     )
     print(costs(rows))
     balanced = {row.name: balanced_nme(row.nme, row.yaw) for row in rows[:2] if min(row.result.counts) > 0}
     print(f"\nthe crop leaves the photograph in {left} images")
+    if known := yaw_file_of(rows[0].result.counts):
+        print(f"the bins are those of {known}")
     for name, drawn in balanced.items():
         print(f"balanced subsets, {name}: {drawn}")
     print(f"\n{distribution_table(rows[:4])}")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from nasface.files import atomic_write
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
 
-# Told apart without colour, too: every curve has a dash of its own once the colours come round.
+# Curves are told apart without colour, too, and one that lies on another shows through it.
 _COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#b0413e", "#6b5b95", "#8a8f98", "#23272e")
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 
@@ -48,15 +48,14 @@ def draw_ced(
         raise ValueError("there is no curve to draw")
     areas = {name: area_under_ced(values, threshold) for name, values in errors.items()}
     # Below the axes stands the legend: beside steep curves there is no room for long names.
-    lines = len(errors)
-    legend = 0.3 + 0.21 * lines
-    figure = Figure(figsize=(5.6, 3.7 + legend))
-    height = 3.7 + legend
-    axes = figure.add_axes((0.115, (legend + 0.5) / height, 0.865, (3.7 - 0.85) / height))
+    above, below = (0.35 if title else 0.12), 0.62 + 0.2 * len(errors)
+    height = 3.0 + above + below
+    figure = Figure(figsize=(5.6, height))
+    axes = figure.add_axes((0.115, below / height, 0.865, 3.0 / height))
     for number, name in enumerate(sorted(areas, key=areas.__getitem__, reverse=True)):
         x, y = _staircase(errors[name], threshold)
         text = f"{name}: AUC {100 * areas[name]:.1f} %, failures {100 * failure_rate(errors[name], threshold):.1f} %"
-        colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
+        colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number % len(_DASHES)]
         axes.plot(x, 100 * y, color=colour, linestyle=dash, linewidth=1.8, label=text)
     axes.set(xlim=(0, threshold), ylim=(0, 100), xlabel=label, ylabel="images (%)")
     axes.set_yticks(range(0, 101, 20))
