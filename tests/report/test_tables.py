@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.report.tables import NMERow, markdown_table, milliseconds, quantity, spread, text_table, yaw_table
+from nasface.metrics.aflw2000 import binned_nme
+from nasface.metrics.florence import nme_by_yaw
+from nasface.report.tables import (
+    NMERow,
+    markdown_table,
+    milliseconds,
+    protocol_table,
+    rendering_table,
+    quantity,
+    spread,
+    text_table,
+    yaw_table,
+)
 
 SEARCHED = NMERow("searched", (2.536, 3.1, 3.934), 3.19, 2.944, 2_412_345, 53_120_000, 4.21)
 BARE = NMERow("PRNet", (2.75, 3.51, math.nan), 3.62, None)
@@ -96,3 +108,28 @@ def test_columns_are_aligned(lines: list[list[str]]) -> None:
     text = text_table(header, body).splitlines()
     assert len(text) == len(lines) + 1
     assert not any(row.endswith(" ") for row in text)
+
+
+def test_the_table_of_protocols() -> None:
+    full = binned_nme([1.0, 3.0, 4.0, 9.0], [0, 10, 40, 80])
+    part = binned_nme([2.25], [70])
+    assert protocol_table([("2D", full), ("3D", part)]).splitlines() == [
+        "    [0,30]  [30,60]  [60,90]  mean ± std of bins   all     images",
+        "--  ------  -------  -------  ------------------  ----  ---------",
+        "2D    2.00     4.00     9.00         5.00 ± 2.94  4.25  2 / 1 / 1",
+        "3D       -        -     2.25         2.25 ± 0.00  2.25  0 / 0 / 1",
+    ]
+    assert "5.000 ± 2.944" in protocol_table([("2D", full)], decimals=3, markdown=True).splitlines()[-1]
+    assert "- |" in protocol_table([("none", binned_nme([], []))], markdown=True)
+
+
+def test_the_table_of_renderings() -> None:
+    both = nme_by_yaw([3.0, 4.0, 5.0], [-40, -40, 80])
+    other = nme_by_yaw([2.0], [0])
+    assert rendering_table([("first", both), ("second", other)]).splitlines() == [
+        "        -40°    0°   80°   all",
+        "------  ----  ----  ----  ----",
+        "first   3.50     -  5.00  4.00",
+        "second     -  2.00     -  2.00",
+    ]
+    assert rendering_table([("x", other)], decimals=1, markdown=True).splitlines()[-1] == "| x   | 2.0 | 2.0 |"
