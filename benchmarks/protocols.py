@@ -253,9 +253,9 @@ def costs(rows: Sequence[Row]) -> str:
     """The table and, beside each mean, how far it is from the published protocol's."""
     table = protocol_table([(row.name, row.result) for row in rows], decimals=3).splitlines()
     base = rows[0].result.mean
-    notes = ["      cost", "----------", *(f"{row.result.mean - base:+10.3f}" for row in rows)]
+    notes = ["   cost", "-------", *(f"{row.result.mean - base:+7.3f}" for row in rows)]
     width = max(map(len, table))
-    return "\n".join(f"{line:<{width}}{note}" for line, note in zip(table, notes, strict=True))
+    return "\n".join(f"{line:<{width}}  {note}" for line, note in zip(table, notes, strict=True))
 
 
 def distribution_table(rows: Sequence[Row]) -> str:

@@ -6,9 +6,13 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nasface.metrics.aflw2000 import YAW_BINS, BinnedNME
-from nasface.metrics.florence import YawNME
+from nasface.metrics.aflw2000 import YAW_BINS
+
+if TYPE_CHECKING:
+    from nasface.metrics.aflw2000 import BinnedNME
+    from nasface.metrics.florence import YawNME
 
 NOTHING = "-"
 """What stands where there is no figure."""

@@ -81,6 +81,9 @@ def test_what_it_prints(place: Path, capsys: pytest.CaptureFixture[str], tmp_pat
     rows = figures["protocols"]
     assert figures["images"] == 3 and figures["clipped"] == 1
     assert all(name in printed for name in rows) and len(rows) >= 20
+    lines = printed.splitlines()
+    cost = rows[WHOLE]["nme/mean"] - rows[PUBLISHED]["nme/mean"]
+    assert lines[2].endswith("  cost") and lines[4].endswith("  +0.000") and lines[5].endswith(f"{cost:+.3f}")
     # One image a bin: only the clipped face changes with its box.
     assert rows[PUBLISHED]["nme/30_60"] == rows[WHOLE]["nme/30_60"]
     assert rows[PUBLISHED]["nme/0_30"] != rows[WHOLE]["nme/0_30"]
