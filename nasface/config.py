@@ -26,6 +26,7 @@ class SupernetConfig:
         repeats: how often each connection of a gap is taken by the children of one step; drawn per step from these. 1
             is the paper's Fig. 2, whose networks keep 2 or 3 connections per gap once dead ends are dropped; 2 keeps 7,
             as dense as the members that the search visits.
+        last_repeats: the same of the last gap, which joins all scales to the output; as `repeats` where empty.
         steps: optimizer steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
@@ -38,6 +39,7 @@ class SupernetConfig:
     sampler: str = "mnus"
     children: PositiveInt = 4
     repeats: list[PositiveInt] = field(default_factory=lambda: [2])
+    last_repeats: PositiveInt | None = None
     steps: PositiveInt = 600
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1

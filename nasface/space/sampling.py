@@ -73,9 +73,8 @@ class MNUS:
     of len(repeats) steps uses each of them once. The outer gaps follow from it:
 
     - first gap: `first_repeats`, or half of the children and at least r + 1 (Fig. 2: 2 of K = 4), so that the next
-    gap is free to vary; more
-      where the children would otherwise have too few active nodes for the next gap;
-    - last gap: r too, more where each child would otherwise have no connection (r D >= K).
+      gap is free to vary; more where the children would otherwise have too few active nodes for the next gap;
+    - last gap: `last_repeats`, or r too, more where each child would otherwise have no connection (r D >= K).
 
     Args:
         space: the space (its range of connections is not used: `repeats` and K say how dense the children are).
@@ -83,6 +82,7 @@ class MNUS:
         seed: not negative.
         repeats: the values of r; those greater than K count as K.
         first_repeats: r of the first gap, None for the rule above.
+        last_repeats: r of the last gap, None for the rule above.
 
     Raises:
         UserError: no set of K children satisfies the constraints with these settings.
@@ -93,6 +93,7 @@ class MNUS:
     seed: int
     repeats: tuple[int, ...] = (1, 2)
     first_repeats: int | None = None
+    last_repeats: int | None = None
 
     def __post_init__(self) -> None:
         _check(self.children, self.seed)
@@ -103,9 +104,10 @@ class MNUS:
         ):
             raise UserError(f"repeats must be a list of whole numbers of at least 1, not {self.repeats!r}")
         object.__setattr__(self, "repeats", tuple(min(r, self.children) for r in self.repeats))
-        first = self.first_repeats
-        if first is not None and (type(first) is not int or not 1 <= first <= self.children):
-            raise UserError(f"first_repeats must be a whole number from 1 to {self.children} (children), not {first!r}")
+        for name in ("first_repeats", "last_repeats"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not 1 <= value <= self.children):
+                raise UserError(f"{name} must be a whole number from 1 to {self.children} (children), not {value!r}")
         for repeats in sorted(set(self.repeats)):
             self._check_feasible(repeats)
 
@@ -138,7 +140,7 @@ class MNUS:
         return [self.repeats[i] for i in np.argsort(keys, kind="stable")]
 
     def _plan(self, repeats: int) -> tuple[int, ...]:
-        last = max(repeats, _ceil_div(self.children, self.space.scales))
+        last = self.last_repeats or max(repeats, _ceil_div(self.children, self.space.scales))
         first = self.first_repeats or self._default_first(repeats, last)
         return (first, *[repeats] * (self.space.layers - 2), last)
 
@@ -164,12 +166,20 @@ class MNUS:
             raise UserError(
                 f"first_repeats {plan[0]} leaves some of {children} children without a connection: use at least {least}"
             )
+        if plan[-1] * scales < children:
+            least = _ceil_div(children, scales)
+            raise UserError(
+                f"last_repeats {plan[-1]} leaves some of {children} children without a connection: use at least {least}"
+            )
         try:
-            _sample_topology(self.space, children, plan, _Draws(_generator(0, _TRIAL, repeats)))
+            # Settings that need many draws would be stuck in some step of a long training.
+            for trial in range(5):
+                draws = _Draws(_generator(trial, _TRIAL, repeats))
+                _sample_topology(self.space, children, plan, draws, attempts=MAX_DRAWS // 20)
         except _Stuck:
             raise UserError(
-                f"first_repeats {plan[0]} and repeats {repeats} fit no {children} children of {self.space.title}: "
-                f"use first_repeats {children}, or none"
+                f"first_repeats {plan[0]}, repeats {repeats} and last_repeats {plan[-1]} fit no {children} children of"
+                f" {self.space.title}: use first_repeats {children}, or none, and a smaller last_repeats, or none"
             ) from None
 
     @cached_property
@@ -224,7 +234,9 @@ class _Draws:
 # of a gap.
 
 
-def _sample_topology(space: MultipathSpace, children: int, plan: Sequence[int], draws: _Draws) -> list[int]:
+def _sample_topology(
+    space: MultipathSpace, children: int, plan: Sequence[int], draws: _Draws, attempts: int = MAX_DRAWS
+) -> list[int]:
     """The children that take each connection, gap after gap.
 
     Where r D >= K, any draw of an inner gap can be followed: let z[k, t] be the number of child k's connections to
@@ -233,7 +245,7 @@ def _sample_topology(space: MultipathSpace, children: int, plan: Sequence[int], 
     Elsewhere, and after the first gap, a draw can end where the next gap cannot be completed: then all is drawn
     again, which keeps the law symmetric.
     """
-    for _ in range(MAX_DRAWS):
+    for _ in range(attempts):
         holders: list[int] = []
         active = [(1 << children) - 1]
         for gap in range(space.layers):

@@ -61,6 +61,17 @@ def test_every_step_is_unbiased_and_connected(
         assert sampler.plan(step + following)[1] in repeats
 
 
+@settings(max_examples=30, deadline=None)
+@given(children=st.integers(2, 4), seed=st.integers(0, 2**40), step=st.integers(0, 2**40))
+def test_a_full_last_gap(children: int, seed: int, step: int) -> None:
+    """Every child takes every connection of the last gap, as the dense members of a space do."""
+    repeats = children // 2
+    sampler = MNUS(FIG2, children, seed, (repeats,), last_repeats=children)
+    assert sampler.plan(step)[-1] == children
+    paths = check_paths(sampler, step)
+    assert (paths[:, FIG2.gap_slice(FIG2.layers - 1)] > 0).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     scales=st.integers(2, 4),
@@ -232,9 +243,12 @@ def test_many_children(layers: int, scales: int, children: int, repeats: int) ->
         ({"repeats": 2}, "repeats"),
         ({"first_repeats": 5}, "first_repeats"),
         ({"first_repeats": 0}, "first_repeats"),
+        ({"last_repeats": 5}, "last_repeats"),
+        ({"children": 8, "repeats": (2,), "last_repeats": 1}, "last_repeats 1 leaves some of 8 children"),
+        ({"repeats": (1,), "last_repeats": 4}, "a smaller last_repeats"),
         ({"children": 20, "repeats": (1,)}, "use at least 2"),
         ({"children": 9, "repeats": (1,), "first_repeats": 2}, "first_repeats 2"),
-        ({"repeats": (2,), "first_repeats": 1}, "first_repeats 1 and repeats 2"),
+        ({"repeats": (2,), "first_repeats": 1}, "first_repeats 1, repeats 2 and last_repeats 2"),
     ],
 )
 def test_settings_that_fit_nothing_are_user_errors(changes: dict, part: str) -> None:
