@@ -22,11 +22,13 @@ class SupernetConfig:
 
     Attributes:
         sampler: how the children of a step are drawn: `mnus` (unbiased, the paper's) or `uniform`.
-        children: K, children a step.
-        repeats: how often each connection of a gap is taken by the children of one step; drawn per step from these. 1
-            is the paper's Fig. 2, whose networks keep 2 or 3 connections per gap once dead ends are dropped; 2 keeps 7,
-            as dense as the members that the search visits.
-        last_repeats: the same of the last gap, which joins all scales to the output; as `repeats` where empty.
+        children: K, children a step; 4 in the paper. With 2 and `repeats` of 1 every connection is trained exactly once
+            in a step, by either child, and a step costs half.
+        repeats: how often each connection of an inner gap is taken by the children of one step; drawn per step from
+            these. A child holds repeats / K of a gap's connections: a half by default, as most members that the search
+            visits. (The paper's Fig. 2 has a quarter, of which 2 or 3 are left once dead ends are dropped.)
+        last_repeats: the same of the last gap, which joins all scales to the output, as in nearly all members that the
+            search visits; as `repeats` where empty.
         steps: optimizer steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
@@ -37,15 +39,15 @@ class SupernetConfig:
     """
 
     sampler: str = "mnus"
-    children: PositiveInt = 4
-    repeats: list[PositiveInt] = field(default_factory=lambda: [2])
-    last_repeats: PositiveInt | None = None
-    steps: PositiveInt = 600
-    batch_size: PositiveInt = 32
+    children: PositiveInt = 2
+    repeats: list[PositiveInt] = field(default_factory=lambda: [1])
+    last_repeats: PositiveInt | None = 2
+    steps: PositiveInt = 1800
+    batch_size: PositiveInt = 16
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
     checkpoint_every: PositiveInt = 50
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 

@@ -133,7 +133,7 @@ def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkey
     assert result.code == 0, result.errors
     found = taken["experiment"]
     assert (found.name, found.supernet.steps, found.supernet.batch_size) == ("smoke", 77, 5)
-    assert found.supernet.repeats == [1, 3] and found.supernet.children == 3
+    assert found.supernet.repeats == [1, 3] and found.supernet.children == 2
     # Python's own numbers: samplers and YAML take no others.
     assert {type(found.supernet.steps), *map(type, found.supernet.repeats)} == {int}
 
