@@ -102,6 +102,22 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True)
+class CompareConfig:
+    """Networks that are compared under one protocol.
+
+    Attributes:
+        networks: what `retrain --arch` takes, each with `@SCALE` behind it where its widths shall be multiplied:
+            `hourglass2@0.25`.
+        seeds: of the trainings; several give a mean and a deviation.
+    """
+
+    networks: list[str] = field(
+        default_factory=lambda: ["best.json", "random", "preset/hourglass", "preset/prnet", "preset/hrnet"]
+    )
+    seeds: list[NonNegativeInt] = field(default_factory=lambda: [0])
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """Weights & Biases.
 
@@ -129,6 +145,7 @@ class Experiment:
         supernet: supernet training.
         search: search.
         retrain: training of one network.
+        compare: which networks `nasface compare` trains.
         device: where it runs.
         log: logging.
     """
@@ -143,6 +160,7 @@ class Experiment:
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

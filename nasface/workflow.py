@@ -79,7 +79,9 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
     """The path sampler that the experiment names."""
     config = experiment.supernet
     if config.sampler == "mnus":
-        return MNUS(space, config.children, experiment.seed, repeats=tuple(config.repeats), last_repeats=config.last_repeats)
+        return MNUS(
+            space, config.children, experiment.seed, repeats=tuple(config.repeats), last_repeats=config.last_repeats
+        )
     if config.sampler == "uniform":
         return UniformPaths(space, config.children, experiment.seed)
     raise UserError(f"unknown path sampler {config.sampler!r}; known are: mnus, uniform")
@@ -300,6 +302,8 @@ def retrain(
         parameters=cost.parameters,
         macs=cost.macs,
         latency_ms=cost.latency_ms,
+        dense=metrics.get("test/nme_dense"),
+        train_s=round(seconds, 1),
     )
     save_weights(run.path("network.pt"), network)
     run.update_summary(
@@ -334,5 +338,9 @@ def timed(run: Run, name: str) -> Iterator[None]:
 
 
 def write_json(path: Path, values: Any) -> None:
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from nasface.commands import draw, list_networks, retrain, search, space
+from nasface.commands import compare, draw, list_networks, retrain, search, space
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
     "search": search.COMMAND,
     "retrain": retrain.COMMAND,
+    "compare": compare.COMMAND,
     "list": list_networks.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,

@@ -32,6 +32,8 @@ class NMERow:
         parameters: how many.
         macs: multiply-adds of one image.
         latency_ms: of one image on the CPU, in milliseconds.
+        dense: NME (%) of the dense shape over all images; None where there is none.
+        train_s: seconds of training.
     """
 
     name: str
@@ -41,24 +43,29 @@ class NMERow:
     parameters: float | None = None
     macs: float | None = None
     latency_ms: float | None = None
+    dense: float | None = None
+    train_s: float | None = None
 
 
-def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, markdown: bool = False) -> str:
+def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, markdown: bool = False) -> str:
     """The field's table: name, NME (%) by yaw bin, their mean, over all images, and the costs.
 
     Args:
         rows: a network's row, or the rows of its seeds: then an NME is shown as mean ± sample standard deviation
             over the seeds, and a cost as its mean.
+        more: dense NME and training time, too.
         markdown: for a README instead of a console.
     """
-    header = ["", *YAW_BINS, "mean", "all", "parameters", "MACs", "CPU latency"]
+    networks = [[entry] if isinstance(entry, NMERow) else list(entry) for entry in rows]
+    header = ["", *YAW_BINS, "mean", "all", *["dense"] * more, "parameters", "MACs", "CPU latency"]
+    header += ["training"] * more
     body = []
-    for entry in rows:
-        seeds = [entry] if isinstance(entry, NMERow) else list(entry)
+    for seeds in networks:
         if not seeds:
             raise ValueError("an entry without any row")
         errors = [[row.bins[index] for row in seeds] for index in range(len(YAW_BINS))]
         errors += [[row.mean for row in seeds], [row.all for row in seeds]]
+        errors += [[row.dense for row in seeds]] * more
         body.append(
             [
                 seeds[0].name,
@@ -66,6 +73,7 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, markdown: bool = Fal
                 _mean_of([row.parameters for row in seeds], quantity),
                 _mean_of([row.macs for row in seeds], quantity),
                 _mean_of([row.latency_ms for row in seeds], milliseconds),
+                *[_mean_of([row.train_s for row in seeds], duration)] * more,
             ]
         )
     table = markdown_table if markdown else text_table
@@ -145,6 +153,13 @@ def quantity(value: float) -> str:
         if float(f"{abs(value):.3g}") >= scale:
             return f"{three_digits(value / scale)} {prefix}"
     return three_digits(value) if value != int(value) else str(int(value))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours with three digits."""
+    if seconds < 100:
+        return f"{three_digits(seconds)} s"
+    return f"{three_digits(seconds / 60)} min" if seconds < 6000 else f"{three_digits(seconds / 3600)} h"
 
 
 def milliseconds(value: float) -> str:

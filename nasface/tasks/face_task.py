@@ -129,6 +129,7 @@ class FaceTask(FaceModule):
         super().__init__(context.uv, retrain.optimizer, retrain.steps)
         self.network = network
         self._evaluated: list[tuple[Tensor, Tensor]] = []
+        self._dense: list[Tensor] = []
 
     @classmethod
     def create(cls, network: nn.Module, context: TaskContext) -> Self:
@@ -162,9 +163,12 @@ class FaceTask(FaceModule):
         return self.finite(values["loss"])
 
     def _evaluate(self, batch: dict[str, Tensor]) -> None:
-        predicted = self(batch["image"]).landmarks[..., :2].float()
-        error = (predicted - batch["landmarks"][..., :2]).norm(dim=-1).mean(-1)
-        self._evaluated.append((100 * error / batch["box"].prod(-1).sqrt(), batch["yaw"]))
+        prediction, percent = self(batch["image"]), 100 / batch["box"].prod(-1).sqrt()
+        error = (prediction.landmarks[..., :2].float() - batch["landmarks"][..., :2]).norm(dim=-1).mean(-1)
+        self._evaluated.append((percent * error, batch["yaw"]))
+        if prediction.dense is not None and "coefficients" in batch:
+            difference = prediction.dense[:, :2].float() - self.uv.target_maps(batch)[:, :2]
+            self._dense.append(percent * difference.norm(dim=1)[:, self.uv.weight > 0].mean(-1))
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
         self._evaluate(batch)
@@ -186,3 +190,7 @@ class FaceTask(FaceModule):
             self.log(f"{stage}/nme_{name}", float(value))
         self.log(f"{stage}/nme", float(result.mean), prog_bar=True)
         self.log(f"{stage}/nme_all", float(result.all))
+        if self._dense:
+            # Over the chart's cells, in the image plane, with the landmarks' box.
+            self.log(f"{stage}/nme_dense", float(torch.cat(self._dense).mean()))
+            self._dense.clear()

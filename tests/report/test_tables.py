@@ -77,6 +77,16 @@ def test_the_table_as_text() -> None:
     ]
 
 
+def test_dense_error_and_training_time_where_asked() -> None:
+    row = NMERow("PRNet", (1, 2, 3), 2, 2, dense=2.345, train_s=190)
+    assert yaw_table([row, SEARCHED], more=True).splitlines() == [
+        "          [0,30]  [30,60]  [60,90]  mean   all  dense  parameters    MACs  CPU latency  training",
+        "--------  ------  -------  -------  ----  ----  -----  ----------  ------  -----------  --------",
+        "PRNet       1.00     2.00     3.00  2.00  2.00   2.35           -       -            -  3.17 min",
+        "searched    2.54     3.10     3.93  3.19  2.94      -      2.41 M  53.1 M       4.2 ms         -",
+    ]
+
+
 def test_the_table_as_markdown() -> None:
     assert yaw_table([SEARCHED], markdown=True).splitlines() == [
         "|          | [0,30] | [30,60] | [60,90] | mean |  all | parameters |   MACs | CPU latency |",
