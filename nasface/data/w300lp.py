@@ -7,7 +7,8 @@ Layout (3DDFA's project page; read from a real pair, and the folders from cleard
                                     are its versions at larger and larger yaw
         AFW_Flip/ ...               the same, mirrored
         Code/                       the authors' MATLAB code
-        landmarks/<SUBSET>/         <NAME>_<k>_pts.mat: pts_2d (68, 2), pts_3d (68, 2)
+        landmarks/<SUBSET>/         <NAME>_<k>_pts.mat: pts_2d (68, 2), pts_3d (68, 2), pixels counted from 0 (FAN's
+                                    training adds 1 for Lua: 1adrianb/face-alignment-training, dataset-images.lua)
 
 Of a mat file `Pose_Para` (1, 7), `Shape_Para` (199, 1) and `Exp_Para` (29, 1) are used: vertices are f R (mean +
 shape modes Shape_Para + expression modes Exp_Para) + t, see `nasface.faces.camera`. `pt2d` (2, 68) are 300-W's
@@ -35,7 +36,7 @@ from nasface.data.images import Progress
 from nasface.data.mat import mat_numbers, read_mat
 from nasface.data.photographs import Photograph, crop_photographs
 from nasface.errors import UserError
-from nasface.faces.camera import points_from_300wlp, pose_from_300wlp, project
+from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import KeypointModel
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
@@ -260,10 +261,10 @@ def _points_file(root: Path, image: Path) -> Path:
 
 
 def _with_points(face: Photograph, path: Path, key: Landmarks) -> Photograph:
-    """The face with x and y of the landmarks folder, which count pixels from 1 as all of the set's MATLAB files."""
+    """The face with x and y of the landmarks folder."""
     content = read_mat(path, DATASET_URL)
     points = mat_numbers(content, key, NUM_LANDMARKS * 2, path, DATASET_URL).reshape(NUM_LANDMARKS, 2)
-    return replace(face, landmarks=np.concatenate([points_from_300wlp(points), face.landmarks[:, 2:]], axis=1))
+    return replace(face, landmarks=np.concatenate([points, face.landmarks[:, 2:]], axis=1))
 
 
 def _shuffled(name: str) -> bytes:

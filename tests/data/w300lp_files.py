@@ -32,7 +32,7 @@ def write_w300lp(
             _write(root / subset, name, points, pose, shape, expression)
             folder = root / "landmarks" / subset
             folder.mkdir(parents=True, exist_ok=True)
-            stored = points[:, :2] + 1
+            stored = points[:, :2]
             savemat(folder / f"{name}_pts.mat", {"pts_3d": stored, "pts_2d": stored + 2})
             truth[f"{subset}/{name}"] = points
     return truth
