@@ -60,6 +60,7 @@ def crop_photographs(
     margin: float = CROP_MARGIN,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
+    decode: Callable[[int], np.ndarray] | None = None,
 ) -> FaceSet:
     """Crops of photographs as a face set, in their order.
 
@@ -75,6 +76,7 @@ def crop_photographs(
         margin: side of the crop in units of the longer side of the face's box.
         cache_dir: where to keep the crops; they are made in memory each time where None.
         progress: called with (images done, images).
+        decode: gives the photograph (H, W, 3) uint8 RGB of a face by its number, where it is no file of its own.
 
     Raises:
         UserError: there is no face, a face has no extent, or an image does not decode.
@@ -92,13 +94,37 @@ def crop_photographs(
 
         def crop(index: int) -> np.ndarray:
             (left, top), side = windows[index]
-            return resize_image(crop_square(decode_image(faces[index].image), int(left), int(top), side), image_size)
+            image = decode_image(faces[index].image) if decode is None else decode(index)
+            return resize_image(crop_square(image, int(left), int(top), side), image_size)
 
         with image_buffer(len(faces), image_size, cache_dir) as images:
             fill_images(images, crop, progress)
             return FaceSet(name=name, images=images, **_labels(faces, boxes, windows, image_size))
 
     return cached_face_set(cache_dir, f"{name}-{image_size}px-{mark}", build)
+
+
+def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple[Path, Path]]:
+    """Photographs (.jpg, .jpeg, .png) and the annotation files with `suffix` beside them, sorted by path.
+
+    Photographs without annotations are passed over.
+
+    Raises:
+        UserError: the folder is absent, holds no annotation, or one lacks its photograph.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"folder {folder} does not exist: set its path; {source}")
+    annotations = sorted(folder.rglob(f"*{suffix}"))
+    if not annotations:
+        raise UserError(f"folder {folder} holds no {suffix} files: unpack the set there; {source}")
+    pairs = []
+    for path in annotations:
+        image = next((p for p in map(path.with_suffix, (".jpg", ".png", ".jpeg", ".JPG")) if p.is_file()), None)
+        if image is None:
+            raise UserError(f"{path} has no {path.stem}.jpg or .png beside it: restore it; {source}")
+        pairs.append((image, path))
+    return pairs
 
 
 def face_box(face: Photograph) -> np.ndarray:
