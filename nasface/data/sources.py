@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from jsonargparse.typing import NonNegativeInt
@@ -34,8 +35,8 @@ class DataConfig:
         ddfa: folder in 3DDFA's layout (images, lists, parameters).
         ddfa_assets: folder of 3DDFA's morphable model files (40 + 10 modes).
         w300lp: folder of 300W-LP (AFW, HELEN, IBUG, LFPW).
-        bfm: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), the model of 300W-LP's targets; where
-            empty, they are made with 3DDFA's.
+        bfm: model of 300W-LP's targets: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), or folder
+            configs of 3DDFA_V2 with bfm_noneck_v3.pkl (40 + 10); where empty, 3DDFA's in ddfa_assets.
         aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
     """
 
@@ -113,8 +114,9 @@ def _ddfa(config: DataConfig, split: str, image_size: int, progress_for: Progres
 def _basel_model(config: DataConfig) -> tuple[MorphableModel, KeypointModel]:
     if config.bfm:
         from nasface.faces.bfm import keypoints_of, load_bfm
+        from nasface.faces.bfm_noneck import load_bfm_noneck
 
-        model = load_bfm(config.bfm)
+        model = load_bfm_noneck(config.bfm) if Path(config.bfm).is_dir() else load_bfm(config.bfm)
         return model, keypoints_of(model)
     from nasface.faces.ddfa_model import load_ddfa_model, load_keypoint_model
 

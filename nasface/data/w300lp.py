@@ -115,7 +115,12 @@ def load_w300lp(
     def read() -> list[Photograph]:
         parameters = [read_parameters(path) for path in mats]
         check_copy(images, parameters)
-        faces = [_face(image, p, model, keypoints) for image, p in zip(images, parameters, strict=True)]
+        # Of the models' arrays a face needs only the 68 landmarks and the middle of all vertices.
+        middle = [model.mean.mean(axis=0, dtype=np.float64), model.basis.mean(axis=0, dtype=np.float64)]
+        faces = [
+            _face(image, entry.pose, model_coefficients(entry, model), keypoints, *middle)
+            for image, entry in zip(images, parameters, strict=True)
+        ]
         if points:
             faces = [_with_points(face, path, landmarks) for face, path in zip(faces, points, strict=True)]
         return faces
@@ -224,15 +229,20 @@ def check_copy(images: Sequence[Path], parameters: Sequence[Parameters]) -> None
                 )
 
 
-def _face(image: Path, parameters: Parameters, model: MorphableModel, keypoints: KeypointModel) -> Photograph:
-    coefficients = model_coefficients(parameters, model)
-    pose = pose_from_300wlp(parameters.pose, IMAGE_HEIGHT).astype(np.float64)
-    centre = model.mean.mean(axis=0, dtype=np.float64) + model.basis.mean(axis=0, dtype=np.float64) @ coefficients
-    pose[2, 3] = -pose[2, :3] @ centre
+def _face(
+    image: Path,
+    pose_para: np.ndarray,
+    coefficients: np.ndarray,
+    keypoints: KeypointModel,
+    middle: np.ndarray,
+    middle_modes: np.ndarray,
+) -> Photograph:
+    pose = pose_from_300wlp(pose_para, IMAGE_HEIGHT).astype(np.float64)
+    pose[2, 3] = -pose[2, :3] @ (middle + middle_modes @ coefficients)
     return Photograph(
         image,
         project(pose, keypoints.landmarks(coefficients)),
-        yaw=float(np.rad2deg(parameters.pose[1])),
+        yaw=float(np.rad2deg(pose_para[1])),
         pose=pose,
         coefficients=coefficients,
     )

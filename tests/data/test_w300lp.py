@@ -10,15 +10,17 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from benchmarks.common import parse
-from nasface.data.sources import load_faces
+from nasface.data.sources import DataConfig, load_faces
 from nasface.data.w300lp import choose, find_images, load_w300lp, photograph_name
 from nasface.errors import UserError
+from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import position_map, sample_map, uv_basis
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.w300lp_files import BRIGHT, write_w300lp
+from tests.faces.basel_files import write_bfm, write_noneck
 from tests.faces.ddfa_files import write_assets
 from tests.tiny import Command
 
@@ -44,8 +46,7 @@ def root(tmp_path: Path, models: Models) -> Path:
 
 
 def _write(root: Path, models: Models, **more: object) -> dict[str, np.ndarray]:
-    keypoints = models[1]
-    return write_w300lp(root, np.concatenate([keypoints.mean[..., None], keypoints.basis], axis=-1), **more)
+    return write_w300lp(root, _with_mean(models[1]), **more)
 
 
 def test_landmarks_maps_and_pictures_agree(tmp_path: Path, models: Models) -> None:
@@ -211,6 +212,37 @@ def test_the_papers_experiment_takes_it(root: Path, assets: Path, tmp_path: Path
         load_faces(data, experiment.network.input_size, lambda name: lambda done, total: None)
     folders = sorted(path.name for path in tmp_path.glob("300w-lp-*"))
     assert [name.split("-")[2:4] for name in folders] == [["train", "256px"], ["val", "256px"]]
+
+
+@pytest.mark.parametrize("kind", ["BFM.mat", "configs"])
+def test_targets_of_the_basel_models(tmp_path: Path, kind: str) -> None:
+    """With all modes of the set, and with 3DDFA_V2's: maps, landmarks and the photographs' parameters agree."""
+    whole = load_bfm(write_bfm(tmp_path / "face3d"))
+    write_noneck(tmp_path / "configs")
+    write_w300lp(tmp_path / "300W_LP", _with_mean(keypoints_of(whole)))
+    for path in sorted((tmp_path / "300W_LP" / "AFW").glob("*.mat")):
+        modes = np.random.default_rng(len(path.name)).normal(0, 2e4, (199, 1))
+        _edit(path, Shape_Para=modes, Exp_Para=np.full((29, 1), 3e4))
+    (tmp_path / "AFLW2000").mkdir()
+    _write_pair(tmp_path / "AFLW2000", 0)
+    config = DataConfig(
+        train="w300lp",
+        test="aflw2000",
+        w300lp=str(tmp_path / "300W_LP"),
+        bfm=str(tmp_path / ("face3d/BFM.mat" if kind == "BFM.mat" else "configs")),
+        aflw2000=str(tmp_path / "AFLW2000"),
+        cache=str(tmp_path / "cache"),
+        train_count=2,
+        val_count=0,
+    )
+    faces = load_faces(config, 64, lambda name: lambda done, total: None)
+    assert faces.train.coefficients.shape == (2, 228 if kind == "BFM.mat" else 50)
+    maps = position_map(uv_basis(faces.model, 64), faces.train.coefficients, faces.train.pose)
+    np.testing.assert_allclose(sample_map(maps, faces.model.landmark_uv), faces.train.landmarks, atol=0.3)
+
+
+def _with_mean(keypoints: KeypointModel) -> np.ndarray:
+    return np.concatenate([keypoints.mean[..., None], keypoints.basis], axis=-1)
 
 
 def test_the_real_pair(shared_data: Path) -> None:
