@@ -97,6 +97,19 @@ def load_aflw(
     return cached_face_set(cache_dir, f"aflw-{image_size}px-{fingerprint(sources, _VERSION)}", build)
 
 
+def load_fitted(folder: str | Path, image_size: int) -> np.ndarray:
+    """The 68 fitted landmarks (N, 68, 3) float32 in pixels of `load_aflw`'s images: what `nasface.metrics.aflw.nme_21`
+    takes its box from.
+
+    Raises:
+        UserError: a file is absent or damaged.
+    """
+    folder = Path(folder)
+    roi = _rows(_find(folder, "test.configs", "AFLW_GT_crop_roi_box.npy"), (-1, 4))
+    points = _rows(_find(folder, "test.configs", "AFLW_GT_pts68.npy"), (len(roi), 2, 68))
+    return _in_crop(points.transpose(0, 2, 1), roi, image_size)
+
+
 def _in_crop(points: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
     """Points (N, M, 2) of photographs as (N, M, 3) crop pixels at `size`, z = 0."""
     scale = (roi[:, None, 2:] - roi[:, None, :2]) / CROP_SIZE
@@ -117,10 +130,11 @@ def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
 
 
 def _rows(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers of a .npy file, which must have the shape; a first axis of -1 stands for any length."""
     try:
         values = np.load(path, allow_pickle=False).astype(np.float64)
     except (OSError, ValueError, EOFError, TypeError) as error:
         raise UserError(f"{path} is not a readable .npy of numbers ({error}): restore it from {DATASET_URL}") from None
-    if values.shape != shape or not np.isfinite(values).all():
+    if values.shape != (len(values) if shape[0] < 0 else shape[0], *shape[1:]) or not np.isfinite(values).all():
         raise UserError(f"{path} is {values.shape}, not finite numbers of shape {shape}: take all files of one release")
     return values

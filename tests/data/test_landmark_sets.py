@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.data.aflw import load_aflw
+from nasface.data.aflw import load_aflw, load_fitted
 from nasface.data.aflw2000 import load_aflw2000
 from nasface.data.aflw_lfpa import load_aflw_lfpa
 from nasface.data.cofw import load_cofw
@@ -327,6 +327,9 @@ def test_aflw_with_the_fitted_points_has_their_box(aflw: Path) -> None:
     fitted[:, 0, 1], fitted[:, 1, 1] = 120, 60  # pixels of the photographs: 60 x 30 and 240 x 120 in the crops
     np.save(aflw / "test.configs" / "AFLW_GT_pts68.npy", fitted)
     np.testing.assert_allclose(load_aflw(aflw, 120).box, [[60, 30], [240, 120]], atol=1e-3)
+    points = load_fitted(aflw, 120)
+    assert points.shape == (2, 68, 3)
+    np.testing.assert_allclose(points[0, :2], [[-26, -11, 0], [34, 19, 0]], atol=1e-4)
 
 
 @pytest.mark.parametrize(
