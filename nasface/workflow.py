@@ -222,7 +222,8 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     network = MultipathNetwork(best, experiment.network)
     scores = {
         "penalty": result.penalty,
-        "nme": details["nme"],
+        # A yaw bin without validation faces has none.
+        "nme": [None if value is None or math.isnan(value) else value for value in details["nme"]],
         "nme_all": details["nme_all"],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "macs": architecture_macs(best, experiment.network),

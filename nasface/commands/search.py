@@ -41,7 +41,7 @@ def _print_search(folder: Run, best: Path) -> None:
     summary = folder.read_summary()
     scores = load_record(best).scores
     found, costs = summary["search"], summary["costs"]
-    bins = " / ".join(f"{value:.2f}" for value in scores["nme"])
+    bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
     print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
     print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, with the supernet's weights")
     print(

@@ -43,10 +43,12 @@ class Annotation:
     Attributes:
         landmarks: (68, 3) float32, 0-based, z from zero mean.
         yaw: degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
+        largest_angle: the largest of pitch, yaw and roll, without sign.
     """
 
     landmarks: np.ndarray
     yaw: float
+    largest_angle: float
 
 
 def load_aflw2000(
@@ -56,6 +58,7 @@ def load_aflw2000(
     margin: float = CROP_MARGIN,
     landmarks_file: str | Path | None = None,
     yaw_file: str | Path | None = None,
+    max_angle: float | None = None,
     cache_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> FaceSet:
@@ -70,8 +73,11 @@ def load_aflw2000(
         image_size: side of the crops in pixels.
         margin: see above.
         landmarks_file: .npy of other annotations (N, 2 or 3, 68) in 0-based pixels, in the order of the names, such as
-            AFLW2000-3D-Reannotated.pts68.npy of 3DDFA; crops stay those of `pt3d_68`, boxes follow the annotations.
+            AFLW2000-3D-Reannotated.pts68.npy of 3DDFA, or LS3D-W's folder AFLW2000-3D-Reannotated of <NAME>.t7 files;
+            crops stay those of `pt3d_68`, boxes follow the annotations.
         yaw_file: .npy of other yaw angles (N,) in degrees, such as AFLW2000-3D-new.pose.npy of 3DDFA.
+        max_angle: leave out faces of which pitch, yaw or roll is beyond this many degrees. Head-pose protocols take 99,
+            which 31 of the 2000 are beyond; None takes all.
         cache_dir: where to keep the crops; they are read from there the next time, unless a source has changed.
         progress: called with (images done, images).
 
@@ -81,18 +87,17 @@ def load_aflw2000(
     if not margin > 0:
         raise UserError(f"a crop margin of {margin} is not possible: set a positive number (the benchmark's is 1.414)")
     images = find_pairs(folder)
-    others = [Path(path) for path in (landmarks_file, yaw_file) if path is not None]
-    for path in others:
-        if not path.is_file():
-            raise UserError(f"{path} does not exist: correct the setting or leave it out")
+    others = _other_files(landmarks_file, yaw_file, images)
     mats = [path.with_suffix(".mat") for path in images]
-    mark = fingerprint([images[0].parent, *images, *mats, *others], _VERSION, margin, landmarks_file, yaw_file)
+    mark = fingerprint(
+        [images[0].parent, *images, *mats, *others], _VERSION, margin, landmarks_file, yaw_file, max_angle
+    )
 
     def build() -> FaceSet:
         annotations = [read_annotation(path) for path in mats]
         fitted = np.stack([annotation.landmarks for annotation in annotations])
         corner, side = zip(*(crop_window(points, margin) for points in fitted), strict=True)
-        landmarks = fitted if landmarks_file is None else _replaced(fitted, Path(landmarks_file))
+        landmarks = fitted if landmarks_file is None else _replaced(fitted, Path(landmarks_file), images)
         resize = np.stack([resize_similarity(length, image_size) for length in side])
         landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
         landmarks = transform_points(landmarks, resize)
@@ -104,13 +109,17 @@ def load_aflw2000(
 
         with image_buffer(len(images), image_size, cache_dir) as crops:
             fill_images(crops, crop, progress)
-            return FaceSet(
+            faces = FaceSet(
                 name="aflw2000",
                 images=crops,
                 landmarks=landmarks,
                 yaw=(yaw if yaw_file is None else _read_rows(Path(yaw_file), len(images), 1)).astype(np.float32),
                 box=bounding_box(landmarks),
             )
+            if max_angle is None:
+                return faces
+            largest = np.array([annotation.largest_angle for annotation in annotations])
+            return faces.subset(np.flatnonzero(largest <= max_angle))
 
     return cached_face_set(cache_dir, f"aflw2000-{image_size}px-{mark}", build)
 
@@ -154,7 +163,8 @@ def read_annotation(path: str | Path) -> Annotation:
     landmarks[:, 2] -= landmarks[:, 2].mean()
     if not (bounding_box(landmarks) > 0).all():
         raise UserError(f"{path}: the landmarks of pt3d_68 have no extent: restore it from {DATASET_URL}")
-    return Annotation(landmarks=landmarks, yaw=float(np.rad2deg(pose[0, 1])))
+    degrees = np.rad2deg(pose[0, :3])
+    return Annotation(landmarks=landmarks, yaw=float(degrees[1]), largest_angle=float(np.abs(degrees).max()))
 
 
 def crop_window(landmarks: np.ndarray, margin: float = CROP_MARGIN) -> tuple[np.ndarray, int]:
@@ -177,9 +187,24 @@ def _numbers(content: dict[str, object], key: str, shape: tuple[int, int], path:
     return values
 
 
-def _replaced(fitted: np.ndarray, path: Path) -> np.ndarray:
-    """The fitted landmarks (N, 68, 3) with x and y of a .npy file."""
-    points = np.swapaxes(_read_rows(path, len(fitted), 3), 1, 2)
+def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None, images: list[Path]) -> list[Path]:
+    files = [Path(path) for path in (landmarks_file, yaw_file) if path is not None]
+    if landmarks_file is not None and Path(landmarks_file).is_dir():
+        files[:1] = [Path(landmarks_file) / f"{image.stem}.t7" for image in images]
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: correct the setting or leave it out")
+    return files
+
+
+def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
+    """The fitted landmarks (N, 68, 3) with x and y of a .npy file or of a folder of .t7 files."""
+    if path.is_dir():
+        from nasface.data.ls3d_w import read_points  # which itself crops as this module does
+
+        points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])
+    else:
+        points = np.swapaxes(_read_rows(path, len(fitted), 3), 1, 2)
     if points.shape[1] != NUM_LANDMARKS or points.shape[2] not in (2, 3):
         raise UserError(f"{path} holds rows of shape {points.shape[:0:-1]}: expected (2 or 3, {NUM_LANDMARKS})")
     return np.concatenate([points[..., :2].astype(np.float32), fitted[..., 2:]], axis=-1)

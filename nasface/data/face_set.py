@@ -33,28 +33,31 @@ class FaceSet:
     images: np.ndarray
     """(N, S, S, 3) uint8 RGB."""
     landmarks: np.ndarray
-    """(N, 68, 3) float32, iBUG order; z grows toward the camera."""
+    """(N, M, 3) float32, M = 68 in iBUG order except where a reader says otherwise; z grows toward the camera, 0 where
+    the set is two-dimensional; NaN where a point is not annotated."""
     yaw: np.ndarray
-    """(N,) float32, degrees, signed."""
+    """(N,) float32, degrees, signed; NaN where unknown."""
     box: np.ndarray
-    """(N, 2) float32: width and height of the true 68-point box, the evaluation's normaliser."""
+    """(N, 2) float32: width and height of the true landmarks' box (68 points, where there are), the evaluation's
+    normaliser."""
     pose: np.ndarray | None = None
     """(N, 3, 4) float32 model-to-crop matrices (faces/camera.py), or None where the set has none."""
     coefficients: np.ndarray | None = None
     """(N, K) float32 coefficients of the set's morphable model, or None."""
     visible: np.ndarray | None = None
-    """(N, 68) bool: the landmark is on the visible side of the face and not occluded by it, or None where unknown."""
+    """(N, M) bool: the landmark is on the visible side of the face and not occluded by it, or None where unknown."""
 
     def __post_init__(self) -> None:
         size = self.images.shape[1] if self.images.ndim == 4 else 0
+        points = self.landmarks.shape[1] if self.landmarks.ndim == 3 else 0
         expected = {
             "images": (size, size, 3),
-            "landmarks": (68, 3),
+            "landmarks": (points, 3),
             "yaw": (),
             "box": (2,),
             "pose": (3, 4),
             "coefficients": None,
-            "visible": (68,),
+            "visible": (points,),
         }
         for key, shape in expected.items():
             array = getattr(self, key)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.data.face_set import FaceSet
 from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel
+
+if TYPE_CHECKING:
+    from nasface.faces.ddfa_model import KeypointModel
 
 ProgressFor = Callable[[str], Callable[[int, int], None]]
 
@@ -20,8 +24,8 @@ class DataConfig:
     """Where the faces come from.
 
     Attributes:
-        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head) or `ddfa`
-            (3DDFA's released layout).
+        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head), `ddfa`
+            (3DDFA's released layout) or `w300lp` (300W-LP's photographs).
         test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
         cache: folder in which rendered and decoded faces are kept.
         seed: of the synthetic faces.
@@ -29,11 +33,14 @@ class DataConfig:
         val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
         test_count: synthetic test faces.
         ddfa: folder in 3DDFA's layout (images, lists, parameters).
-        ddfa_assets: folder of 3DDFA's morphable model files.
+        ddfa_assets: folder of 3DDFA's morphable model files (40 + 10 modes).
+        w300lp: folder of 300W-LP (AFW, HELEN, IBUG, LFPW).
+        bfm: model of 300W-LP's targets: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), or folder
+            configs of 3DDFA_V2 with bfm_noneck_v3.pkl (40 + 10); where empty, 3DDFA's in ddfa_assets.
         aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
     """
 
-    train: Literal["synthetic", "ddfa"] = "synthetic"
+    train: Literal["synthetic", "ddfa", "w300lp"] = "synthetic"
     test: Literal["synthetic", "aflw2000"] = "synthetic"
     cache: str = "cache"
     seed: NonNegativeInt = 0
@@ -42,6 +49,8 @@ class DataConfig:
     test_count: NonNegativeInt = 1000
     ddfa: str = "../shared/data/aflw_120x120"
     ddfa_assets: str = "../shared/data/3ddfa"
+    w300lp: str = "../shared/data/300w_lp_sample"
+    bfm: str = ""
     aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
 
 
@@ -70,6 +79,9 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
 
         model = load_embedded_head()
         train, val = (_synthetic(config, split, image_size, progress_for) for split in ("train", "val"))
+    elif config.train == "w300lp":
+        model, keypoints = _basel_model(config)
+        train, val = (_w300lp(config, model, keypoints, split, image_size, progress_for) for split in ("train", "val"))
     else:
         from nasface.faces.ddfa_model import load_ddfa_model
 
@@ -97,6 +109,40 @@ def _ddfa(config: DataConfig, split: str, image_size: int, progress_for: Progres
     faces = load_ddfa(config.ddfa, config.ddfa_assets, split, image_size, cache_dir=config.cache, progress=progress)
     count = config.train_count if split == "train" else config.val_count
     return faces.subset(range(count)) if 0 < count < len(faces) else faces
+
+
+def _basel_model(config: DataConfig) -> tuple[MorphableModel, KeypointModel]:
+    if config.bfm:
+        from nasface.faces.bfm import keypoints_of, load_bfm
+        from nasface.faces.bfm_noneck import load_bfm_noneck
+
+        model = load_bfm_noneck(config.bfm) if Path(config.bfm).is_dir() else load_bfm(config.bfm)
+        return model, keypoints_of(model)
+    from nasface.faces.ddfa_model import load_ddfa_model, load_keypoint_model
+
+    return load_ddfa_model(config.ddfa_assets), load_keypoint_model(config.ddfa_assets)
+
+
+def _w300lp(
+    config: DataConfig,
+    model: MorphableModel,
+    keypoints: KeypointModel,
+    split: str,
+    image_size: int,
+    progress_for: ProgressFor,
+) -> FaceSet:
+    from nasface.data.w300lp import load_w300lp
+
+    return load_w300lp(
+        config.w300lp,
+        model,
+        keypoints,
+        image_size,
+        split=split,
+        count=config.train_count if split == "train" else config.val_count,
+        cache_dir=config.cache,
+        progress=progress_for(f"decoding {split} faces"),
+    )
 
 
 def _test(config: DataConfig, image_size: int, progress_for: ProgressFor) -> FaceSet:

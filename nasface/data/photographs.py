@@ -1,0 +1,175 @@
+"""Annotated photographs of any set, cropped to faces: the last step that all readers of photographs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nasface.data.aflw2000 import CROP_MARGIN, crop_window
+from nasface.data.face_set import FaceSet
+from nasface.data.images import (
+    Progress,
+    cached_face_set,
+    crop_square,
+    decode_image,
+    fill_images,
+    fingerprint,
+    image_buffer,
+    resize_image,
+)
+from nasface.errors import UserError
+from nasface.faces.camera import resize_similarity, transform_points, transform_pose
+
+_VERSION = 1  # of the cached sets; to be raised when their content changes
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One face in pixels of its whole photograph (x right, y down, first pixel's centre = 0).
+
+    Attributes:
+        image: file of the photograph.
+        landmarks: (M, 2) or (M, 3); NaN where a point is not annotated.
+        visible: (M,) bool, None where the set does not say. Points that are not annotated are never visible.
+        yaw: degrees; NaN where unknown.
+        box: (4,) left, top, right, bottom that the set normalises errors by and is cropped around; the box of the
+            annotated points where None.
+        pose: (3, 4) matrix from model coordinates to pixels of the photograph, or None.
+        coefficients: (K,) of the set's morphable model, or None.
+    """
+
+    image: Path
+    landmarks: np.ndarray
+    visible: np.ndarray | None = None
+    yaw: float = float("nan")
+    box: np.ndarray | None = None
+    pose: np.ndarray | None = None
+    coefficients: np.ndarray | None = None
+
+
+def crop_photographs(
+    name: str,
+    read: Callable[[], Sequence[Photograph]],
+    image_size: int,
+    sources: Iterable[Path],
+    *,
+    settings: tuple[object, ...] = (),
+    margin: float = CROP_MARGIN,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    decode: Callable[[int], np.ndarray] | None = None,
+) -> FaceSet:
+    """Crops of photographs as a face set, in their order.
+
+    The crop is `crop_window` around the face's box, black beyond the photograph. Landmarks of two-dimensional sets have
+    z = 0.
+
+    Args:
+        name: of the set, also of its folder in the cache.
+        read: the photographs; called only where the cache has no crops of them yet.
+        image_size: side of the crops in pixels.
+        sources: every file that the content depends on; a change of one makes the crops anew.
+        settings: everything else that the content depends on.
+        margin: side of the crop in units of the longer side of the face's box.
+        cache_dir: where to keep the crops; they are made in memory each time where None.
+        progress: called with (images done, images).
+        decode: gives the photograph (H, W, 3) uint8 RGB of a face by its number, where it is no file of its own.
+
+    Raises:
+        UserError: there is no face, a face has no extent, or an image does not decode.
+    """
+    if not margin > 0:
+        raise UserError(f"a crop margin of {margin} is not possible: set a positive number (the benchmark's is 1.414)")
+    mark = fingerprint(sources, _VERSION, margin, *settings)
+
+    def build() -> FaceSet:
+        faces = read()
+        if not faces:
+            raise UserError(f"{name} holds no face: check its folder and settings")
+        boxes = np.stack([face_box(face) for face in faces])
+        windows = [crop_window(box.reshape(2, 2), margin) for box in boxes]
+
+        def crop(index: int) -> np.ndarray:
+            (left, top), side = windows[index]
+            image = decode_image(faces[index].image) if decode is None else decode(index)
+            return resize_image(crop_square(image, int(left), int(top), side), image_size)
+
+        with image_buffer(len(faces), image_size, cache_dir) as images:
+            fill_images(images, crop, progress)
+            return FaceSet(name=name, images=images, **_labels(faces, boxes, windows, image_size))
+
+    return cached_face_set(cache_dir, f"{name}-{image_size}px-{mark}", build)
+
+
+def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple[Path, Path]]:
+    """Photographs (.jpg, .jpeg, .png) and the annotation files with `suffix` beside them, sorted by path.
+
+    Photographs without annotations are passed over.
+
+    Raises:
+        UserError: the folder is absent, holds no annotation, or one lacks its photograph.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"folder {folder} does not exist: set its path; {source}")
+    annotations = sorted(folder.rglob(f"*{suffix}"))
+    if not annotations:
+        raise UserError(f"folder {folder} holds no {suffix} files: unpack the set there; {source}")
+    pairs = []
+    for path in annotations:
+        image = next((p for p in map(path.with_suffix, (".jpg", ".png", ".jpeg", ".JPG")) if p.is_file()), None)
+        if image is None:
+            raise UserError(f"{path} has no {path.stem}.jpg or .png beside it: restore it; {source}")
+        pairs.append((image, path))
+    return pairs
+
+
+def face_box(face: Photograph) -> np.ndarray:
+    """Left, top, right, bottom (4,) of a face.
+
+    Raises:
+        UserError: its annotated points have no extent.
+    """
+    if face.box is not None:
+        box = np.asarray(face.box, dtype=np.float64)
+    else:
+        points = face.landmarks[np.isfinite(face.landmarks[:, :2]).all(axis=1), :2].astype(np.float64)
+        box = np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else np.zeros(4)
+    if not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
+        raise UserError(f"the face in {face.image} has no extent: restore its annotation or take it off the list")
+    return box
+
+
+def _labels(
+    faces: Sequence[Photograph], boxes: np.ndarray, windows: list[tuple[np.ndarray, int]], size: int
+) -> dict[str, np.ndarray | None]:
+    corner = np.stack([corner for corner, _ in windows]).astype(np.float64)
+    ratio = np.array([size / side for _, side in windows])
+    matrix = np.stack([resize_similarity(side, size) for _, side in windows])
+    matrix[:, :, 2] -= ratio[:, None] * corner
+    landmarks = np.stack([_in_three(face.landmarks) for face in faces])
+    annotated = np.isfinite(landmarks[..., :2]).all(axis=-1)
+    pose = None if any(face.pose is None for face in faces) else np.stack([face.pose for face in faces])
+    visible = None
+    if not annotated.all() or all(face.visible is not None for face in faces):
+        visible = annotated & np.stack([np.bool_(face.visible is None) | _known(face) for face in faces])
+    return {
+        "landmarks": transform_points(landmarks, matrix),
+        "yaw": np.array([face.yaw for face in faces], dtype=np.float32),
+        "box": ((boxes[:, 2:] - boxes[:, :2]) * ratio[:, None]).astype(np.float32),
+        "pose": None if pose is None else transform_pose(pose, matrix),
+        "coefficients": None if pose is None else np.stack([face.coefficients for face in faces]).astype(np.float32),
+        "visible": visible,
+    }
+
+
+def _known(face: Photograph) -> np.ndarray:
+    return np.zeros(len(face.landmarks), dtype=bool) if face.visible is None else np.asarray(face.visible, dtype=bool)
+
+
+def _in_three(points: np.ndarray) -> np.ndarray:
+    points = np.asarray(points, dtype=np.float64)
+    return points if points.shape[1] == 3 else np.concatenate([points, np.zeros((len(points), 1))], axis=1)

@@ -1,0 +1,153 @@
+"""The Basel Face Model 2009 with FaceWarehouse's expressions in face3d's layout: BFM.mat, and BFM_UV.mat beside it.
+
+`BFM.mat` is made with the code of face3d (https://github.com/YadiraF/face3d, examples/Data/BFM/3dmm.md and
+examples/Data/BFM/Generate/generate.m) from the Basel model, which is for academic use; nothing of it is part of this
+package. One struct `model`:
+
+    shapeMU (159645, 1)  shapePC (159645, 199)  shapeEV (199, 1)    mean, identity modes, their deviations
+    expMU (159645, 1)    expPC (159645, 29)     expEV (29, 1)       the same of the expressions
+    tri (3, 105840)      kpt_ind (1, 68)                            counted from 1
+    texMU, texPC, texEV, tri_mouth                                  not used
+
+`BFM_UV.mat` (configs of cleardusk/3DDFA_V2, also in face3d's Data): `UV` (53215, 2) in [0, 1], v upwards. Vertices are
+interleaved x, y, z in micrometres; x right, y up, z toward the camera. 300W-LP's and AFLW2000-3D's `Shape_Para` and
+`Exp_Para` multiply the modes as they are, without the deviations.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasface.data.mat import mat_numbers, read_mat
+from nasface.errors import UserError
+from nasface.faces.chart import above_jaw, outward, symmetric, without
+from nasface.faces.ddfa_model import KeypointModel
+from nasface.faces.landmarks import NUM_LANDMARKS
+from nasface.faces.morphable import MorphableModel
+
+PUBLISHED = "https://github.com/YadiraF/face3d (examples/Data/BFM)"
+UV_FILE = "BFM_UV.mat"
+UV_PUBLISHED = "https://github.com/cleardusk/3DDFA_V2 (configs)"
+
+
+def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableModel:
+    """The whole model: 53,215 vertices, 199 identity and 29 expression modes.
+
+    The chart is BFM_UV's down to just below the jaw; the neck is left out, as PRNet's weights leave it out of the loss.
+
+    Args:
+        path: BFM.mat.
+        uv_path: BFM_UV.mat; beside `path` where None.
+
+    Raises:
+        UserError: a file is absent, damaged, or does not fit the other; the message names it.
+    """
+    path = Path(path)
+    model = _struct(path)
+    mean = sum(_column(model, key, path) for key in ("shapeMU", "expMU"))
+    vertices = mean.reshape(-1, 3)
+    modes = [_modes(model, key, path, len(mean)) for key in ("shapePC", "expPC")]
+    deviations = [
+        mat_numbers(model, key, part.shape[1], path, PUBLISHED)
+        for key, part in zip(("shapeEV", "expEV"), modes, strict=True)
+    ]
+    triangles = _indices(model, "tri", path, len(vertices)).reshape(3, -1).T
+    landmarks = _indices(model, "kpt_ind", path, len(vertices)).ravel()
+    if len(landmarks) != NUM_LANDMARKS:
+        raise UserError(
+            f"{path}: kpt_ind holds {len(landmarks)} landmarks, not {NUM_LANDMARKS}: take it from {PUBLISHED}"
+        )
+    uv = load_uv(uv_path or path.with_name(UV_FILE), len(vertices))
+    return basel_model(
+        f"bfm {path.name}",
+        vertices,
+        np.concatenate(modes, axis=1),
+        np.concatenate(deviations),
+        triangles,
+        landmarks,
+        uv,
+    )
+
+
+def basel_model(
+    name: str,
+    mean: np.ndarray,
+    modes: np.ndarray,
+    deviations: np.ndarray,
+    triangles: np.ndarray,
+    landmarks: np.ndarray,
+    uv: np.ndarray,
+    identity_count: int | None = None,
+) -> MorphableModel:
+    """A model on BFM_UV's chart.
+
+    Args:
+        mean: (V, 3).
+        modes: (3 V, K), identity first; the last 29 are expressions where `identity_count` is None.
+        deviations: (K,).
+        triangles: (T, 3) in either orientation.
+        landmarks: (68,) vertices.
+        uv: (V, 2), v downwards.
+    """
+    landmark_uv = symmetric(uv[landmarks])
+    return MorphableModel(
+        name=name,
+        mean=np.ascontiguousarray(mean, dtype=np.float32),
+        basis=np.ascontiguousarray(modes.reshape(len(mean), 3, -1), dtype=np.float32),
+        coefficient_std=np.abs(deviations).astype(np.float32),
+        identity_count=modes.shape[1] - 29 if identity_count is None else identity_count,
+        triangles=outward(triangles, mean),
+        uv=without(uv, ~above_jaw(uv, landmark_uv)),
+        landmark_uv=landmark_uv,
+        landmark_vertices=landmarks.astype(np.int64),
+    )
+
+
+def keypoints_of(model: MorphableModel) -> KeypointModel:
+    """The 68-point reduction of a model whose landmarks are vertices."""
+    return KeypointModel(model.mean[model.landmark_vertices], model.basis[model.landmark_vertices])
+
+
+def load_uv(path: str | Path, count: int) -> np.ndarray:
+    """BFM_UV.mat as a chart (count, 2) float64, v turned downwards.
+
+    Raises:
+        UserError: the file is absent, damaged, or of another number of vertices.
+    """
+    uv = mat_numbers(read_mat(path, UV_PUBLISHED), "UV", 2 * count, path, UV_PUBLISHED).reshape(count, 2)
+    if uv.min() < 0 or uv.max() > 1:
+        raise UserError(f"{path}: UV leaves [0, 1]: restore it from {UV_PUBLISHED}")
+    return np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1)
+
+
+def _struct(path: Path) -> dict[str, Any]:
+    struct = read_mat(path, PUBLISHED).get("model")
+    if not isinstance(struct, np.ndarray) or struct.dtype.names is None or struct.size != 1:
+        raise UserError(f"{path} holds no struct 'model': make it as in {PUBLISHED}")
+    return {key: struct[key].item() for key in struct.dtype.names}
+
+
+def _column(model: dict[str, Any], key: str, path: Path) -> np.ndarray:
+    size = np.size(model.get(key))
+    if size % 3 or size < 9:
+        raise UserError(f"{path}: {key} holds no vertices: make it as in {PUBLISHED}")
+    return mat_numbers(model, key, size, path, PUBLISHED)
+
+
+def _modes(model: dict[str, Any], key: str, path: Path, rows: int) -> np.ndarray:
+    values = np.asarray(model.get(key))
+    if values.ndim != 2 or len(values) != rows or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise UserError(f"{path}: {key} is not {rows} rows of finite numbers: make it as in {PUBLISHED}")
+    return values.astype(np.float32)
+
+
+def _indices(model: dict[str, Any], key: str, path: Path, vertices: int) -> np.ndarray:
+    """Vertex indices from 0 of a variable that counts from 1."""
+    size = np.size(model.get(key))
+    values = mat_numbers(model, key, size, path, PUBLISHED)
+    if size % 3 * (key == "tri") or size == 0 or values.min() < 1 or values.max() > vertices or (values % 1).any():
+        raise UserError(f"{path}: {key} does not index {vertices} vertices from 1: make it as in {PUBLISHED}")
+    return values.astype(np.int64) - 1
