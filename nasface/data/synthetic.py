@@ -103,7 +103,7 @@ def draw_face(seed: int, split: Split, index: int, image_size: int, clean: bool 
     pose = _crop_pose(rng, head, vertices, angles, split, image_size)
     projected = project(pose, vertices).astype(np.float32)
     landmarks = projected[head.landmark_vertices]
-    image = paint(rng, projected, landmarks, yaw, image_size, rough=not clean)
+    image = paint(rng, vertices, vertices[head.landmark_vertices], pose, image_size, rough=not clean)
     return Face(image, landmarks, yaw, pose, coefficients, _visible(projected, pose))
 
 
