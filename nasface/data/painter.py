@@ -216,26 +216,31 @@ def _draw(
         image,
     )
     if hair is not None:
-        index, weights, hair_depth = rasterize(view.pixels(hair.vertices), shown, side)
-        style = (hair.gloss, hair.fray, hair.opacity, hair.strands, hair.contrast)
-        shade_hair(
-            index,
-            weights,
-            hair_depth,
-            depth,
-            shown,
-            view.turned(hair.normals),
-            view.turned(hair.along),
-            hair.place,
-            hair.cover,
-            sun[len(solid.vertices) :],
-            hair.colour,
-            np.array(style, np.float32),
-            rng.integers(0, SIDE, 2),
-            bank(),
-            *shine,
-            image,
-        )
+        points, normals, along = view.pixels(hair.vertices), view.turned(hair.normals), view.turned(hair.along)
+        style = np.array((hair.gloss, hair.fray, hair.opacity, hair.strands, hair.contrast), np.float32)
+        shift = rng.integers(0, SIDE, 2)
+        away = normals[shown, 2].mean(axis=1) < 0
+        # What turns away first: thin hair lets it be seen through.
+        for part in (shown[away], shown[~away]):
+            index, weights, hair_depth = rasterize(points, part, side)
+            shade_hair(
+                index,
+                weights,
+                hair_depth,
+                depth,
+                part,
+                normals,
+                along,
+                hair.place,
+                hair.cover,
+                sun[len(solid.vertices) :],
+                hair.colour,
+                style,
+                shift,
+                bank(),
+                *shine,
+                image,
+            )
     if glasses is not None:
         index, _, lens_depth = rasterize(view.pixels(glasses.lens_vertices), glasses.lens_triangles, side)
         angle, wide = rng.uniform(0, 6.3), side * rng.uniform(0.03, 0.15)

@@ -137,6 +137,19 @@ def _seen(cells: np.ndarray, reach: np.ndarray, depth: np.ndarray) -> np.ndarray
     return seen
 
 
+@njit(cache=True, nogil=True)
+def faces_camera(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(V,) bool: one of the vertex's triangles shows its outer side; crop pixels, triangles as in `rasterize`."""
+    facing = np.zeros(vertices.shape[0], dtype=np.bool_)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, uy = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1]
+        wx, wy = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1]
+        if ux * wy - wx * uy < 0.0:
+            facing[a] = facing[b] = facing[c] = True
+    return facing
+
+
 def vertex_visibility(
     vertices: np.ndarray, triangles: np.ndarray, indices: np.ndarray | None = None, tolerance: float = 0.0
 ) -> np.ndarray:

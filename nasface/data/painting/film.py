@@ -35,7 +35,7 @@ def take(rng: np.random.Generator, image: np.ndarray, look: Look) -> np.ndarray:
         low = max(16, round(side * rng.uniform(0.35, 0.8)))
         image = cv2.resize(cv2.resize(image, (low, low), interpolation=cv2.INTER_AREA), (side, side))
     if rng.random() < look.blur:
-        image = cv2.GaussianBlur(image, (0, 0), side / 64 * rng.uniform(0.3, 0.9))
+        image = cv2.GaussianBlur(image, (0, 0), side / 64 * rng.uniform(0.2, 0.65))
     if rng.random() < look.motion:
         image = _move(rng, image)
     if rng.random() < 0.7:

@@ -147,9 +147,9 @@ def grow_hair(
         shaded,
         np.clip(colour, 0.02, 1).astype(np.float32) ** 2,
         0.0 if cap else rng.uniform(0.1, 0.7) * (0.3 if kind in ("shaved", "round") else 1.0),
-        0.015 if cap else rng.uniform(0.04, 0.12),
+        0.004 if cap else rng.uniform(0.04, 0.12),
         rng.uniform(0.45, 0.85) if kind == "shaved" and not cap else 1.0,
-        float(rng.choice([1.0, 2.0])) if kind != "round" else 3.0,
+        float(rng.choice([1.0, 2.0])) if kind != "round" and not cap else 3.0,
         rng.uniform(0.05, 0.12) if cap else rng.uniform(0.15, 0.4),
     )
 

@@ -114,10 +114,11 @@ def _blobs(centres: list[np.ndarray], sigma: float) -> np.ndarray:
 def _beard(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Jaw with chin, and upper lip."""
     jaw, below = points[2:15], points[2:15] + [0, 60]
-    low = _polygon(np.concatenate([jaw, below[::-1]]))
+    low = _polygon(np.concatenate([jaw[1:-1], below[::-1]]))
     chin = _polygon(np.concatenate([points[[3, 48, 59, 58, 57, 56, 55, 54, 13]], points[4:13][::-1]]))
-    lip = _polygon(np.concatenate([points[[31, 33, 35, 54]], points[[53, 52, 51, 50, 49, 48]]]))
-    return _soft(np.maximum(low, chin), 5.0), _soft(lip, 2.5)
+    under = points[[31, 33, 35]] + [[-6, 7], [0, 6], [6, 7]]
+    lip = _polygon(np.concatenate([under, points[[54, 53, 52, 51, 50, 49, 48]]]))
+    return _soft(np.maximum(low, chin), 8.0), _soft(lip, 3.0)
 
 
 def skin_tone(rng: np.random.Generator) -> np.ndarray:
@@ -144,8 +145,8 @@ def paint_skin(rng: np.random.Generator, person: Person) -> np.ndarray:
             rng.uniform(0, 0.1),  # red of the nose
             rng.uniform(0, 0.04),  # red in patches
             rng.uniform(0, 0.2) + 0.12 * old,  # shade under the eyes
-            rng.uniform(0.02, 0.09) * rough,  # pores, in the relief
-            rng.uniform(0, 0.15) * (0.5 + old),  # unevenness of the relief
+            rng.uniform(0.015, 0.06) * rough,  # pores, in the relief
+            rng.uniform(0, 0.06) * (0.3 + old),  # unevenness of the relief
             rng.uniform(0.1, 0.5),  # gloss
             rng.uniform(0, 0.9),  # gloss of nose and forehead
         ],
@@ -228,10 +229,14 @@ def _mix(texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: floa
     _blend(texture, mask, np.asarray(colour, np.float32), np.float32(amount))
 
 
-def _lines(curves: list[np.ndarray], width: int = 1) -> np.ndarray:
+def _lines(curves: list[np.ndarray] | np.ndarray, width: int = 1) -> np.ndarray:
     """Curves (n, 2) in texels, drawn smoothly: (TEXTURE, TEXTURE) float32 in [0, 1]."""
     mask = np.zeros((TEXTURE, TEXTURE), np.uint8)
-    cv2.polylines(mask, [np.round(curve * 16).astype(np.int32) for curve in curves], False, 255, width, cv2.LINE_AA, 4)
+    if isinstance(curves, np.ndarray):
+        lines = list((curves * 16 + 0.5).astype(np.int32))
+    else:
+        lines = [(curve * 16 + 0.5).astype(np.int32) for curve in curves]
+    cv2.polylines(mask, lines, False, 255, width, cv2.LINE_AA, 4)
     return mask * np.float32(1 / 255)
 
 
@@ -262,7 +267,7 @@ def _freckle(rng: np.random.Generator, texture: np.ndarray, place: Canvas, perso
     for x, y in centre + rng.normal(0, 1, (count, 2)) * spread * _UNIT:
         radius = 10 if count >= 30 else int(rng.integers(10, 34))
         cv2.circle(mask, (int(x * 16), int(y * 16)), radius, 255, -1, cv2.LINE_AA, 4)
-    _mix(texture, mask * place.window / 255, person.tone * rng.uniform(0.45, 0.8) * [1, 0.85, 0.75], rng.uniform(0.4, 0.9))
+    _mix(texture, mask * place.window / 255, person.tone * rng.uniform(0.5, 0.8) * [1, 0.85, 0.75], rng.uniform(0.15, 0.5) if count >= 30 else rng.uniform(0.4, 0.9))
 
 
 def _make_up(rng: np.random.Generator, texture: np.ndarray, place: Canvas, person: Person) -> None:
@@ -293,8 +298,8 @@ def _grow_beard(
         _mix(texture, both, 0.5 * person.tone + 0.5 * person.hair * [0.9, 1.0, 1.1], rng.uniform(0.1, 0.3))
         return
     if kind == "stubble":
-        mask = both * np.clip(0.35 + 0.45 * pores, 0, 1)
-        _mix(texture, mask, person.hair * 0.9, rng.uniform(0.4, 0.9))
+        mask = both * np.clip(0.5 + 0.28 * pores + 0.12 * hairs, 0, 1)
+        _mix(texture, mask, person.hair * 0.9, rng.uniform(0.3, 0.75))
         return
     if kind == "moustache":
         both = place.moustache
@@ -302,7 +307,7 @@ def _grow_beard(
         columns = np.abs(np.arange(TEXTURE) - place.landmarks[8, 0]) < 30 * _UNIT
         both = np.maximum(both * columns.astype(np.float32), place.moustache)
         both = cv2.GaussianBlur(both, (0, 0), 2.0 * _UNIT)
-    rim = np.clip(1.6 * both + 0.2 * pores * (both > 0.02), 0, 1)
+    rim = np.clip(1.5 * both - 0.2 + (0.3 * pores + 0.3 * hairs) * (both > 0.02) * (1 - both), 0, 1)
     _mix(texture, rim, person.hair * 0.85, rng.uniform(0.75, 0.97))
     _blend(texture, rim * np.clip(hairs, 0, 2), np.float32(1.5) * person.hair.astype(np.float32), np.float32(0.3))
     relief += rim * (0.12 * hairs + 0.08 * pores)
@@ -313,24 +318,23 @@ def _paint_brows(
     rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, place: Canvas, person: Person
 ) -> None:
     """Many short hairs along each brow, over a soft ground."""
-    thick, lift, count = rng.uniform(3.5, 8.5), rng.uniform(-2.5, 1.5), int(rng.integers(50, 120))
+    thick, lift, count = rng.uniform(2.0, 6.0), rng.uniform(-2.5, 1.5), int(rng.integers(40, 100))
     colour = person.hair * rng.uniform(0.55, 0.9) if person.hair.mean() < 0.5 or rng.random() < 0.5 else person.tone * 0.5
-    strokes, ground = [], []
+    strokes = []
     for name, order, side in (("left_brow", -1, -1), ("right_brow", 1, 1)):
         points = place.landmarks[list(GROUPS[name])][::order] + [0, lift]  # from the nose outwards
         t = np.sort(rng.random(count)) ** 1.15 * 4
         along = np.stack([np.interp(t, range(5), points[:, k]) for k in (0, 1)], axis=1)
-        width = thick * np.interp(t, [0, 0.6, 2.4, 4], [0.75, 1.0, 0.8, 0.25])
+        width = thick * np.interp(t, [0, 0.6, 2.4, 4], [0.7, 1.0, 0.75, 0.2])
         along[:, 1] += rng.uniform(-0.5, 0.5, count) * width
-        lean = np.deg2rad(np.interp(t, [0, 1, 4], [75, 38, -8]) + rng.normal(0, 12, count))
-        length = rng.uniform(4, 8, count) * np.interp(t, [0, 4], [1.0, 0.75])
+        lean = np.deg2rad(np.interp(t, [0, 1, 4], [75, 32, -14]) + rng.normal(0, 10, count))
+        length = rng.uniform(3.0, 6.5, count) * np.interp(t, [0, 4], [1.0, 0.75])
         step = np.stack([side * np.cos(lean), -np.sin(lean)], axis=1) * length[:, None]
-        strokes += list(np.stack([along - step / 2, along + step / 2], axis=1))
-        ground.append(points)
-    hairs = _lines(strokes)
-    soft = cv2.GaussianBlur(hairs, (0, 0), 1.6 * _UNIT)
+        strokes.append(np.stack([along - step / 2, along + step / 2], axis=1))
+    hairs = _lines(np.concatenate(strokes))
+    soft = cv2.GaussianBlur(hairs, (0, 0), 1.3 * _UNIT)
     strength = rng.uniform(0.45, 1.0)
-    _mix(texture, np.minimum(1.6 * soft, 1.0), colour * 0.5 + person.tone * 0.35, 0.55 * strength)
+    _mix(texture, np.minimum(1.4 * soft, 1.0), colour * 0.55 + person.tone * 0.35, 0.5 * strength)
     _mix(texture, hairs, colour, 0.85 * strength)
     relief += 0.15 * hairs
 
