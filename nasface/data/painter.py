@@ -7,6 +7,7 @@ The head and what it wears are drawn at twice the image's size in linear light a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -142,7 +143,8 @@ def _solid(
     garment = draw_garment(rng, view.rotation)
     sky = ambient_occlusion() if hair is None else ambient_occlusion() * hair.shaded
     place = _head_place()
-    parts = [(vertices, head.triangles, surface.materials, normals, place, sky)]
+    materials = np.where(_below_collar(), np.uint8(CLOTH), surface.materials)
+    parts = [(vertices, head.triangles, materials, normals, place, sky)]
     others = [(garment.vertices, garment.triangles, CLOTH, garment.place)]
     if glasses is not None:
         nowhere = np.zeros((len(glasses.vertices), 2), np.float32)
@@ -158,6 +160,15 @@ def _solid(
     return _Solid(joined[0], np.concatenate(triangles).astype(np.int32), *joined[1:])
 
 
+@lru_cache(maxsize=1)
+def _below_collar() -> np.ndarray:
+    """(T,) bool: the lower rim of the head's neck, which is clothed where it comes out of the garment."""
+    head = load_embedded_head()
+    low = (head.mean[:, 1] < -1.15) | ((head.mean[:, 1] < -0.85) & (np.abs(head.mean[:, 0]) > 0.68))
+    return low[head.triangles].any(axis=1)
+
+
+@lru_cache(maxsize=1)
 def _head_place() -> np.ndarray:
     """Texture coordinates of the head; teeth carry their own x and y instead, for the gaps between them."""
     head, surface = load_embedded_head(), load_head_surface()
@@ -167,6 +178,7 @@ def _head_place() -> np.ndarray:
     return place
 
 
+@lru_cache(maxsize=1)
 def _under_mask() -> np.ndarray:
     """(V,) share in [0, 1] of a surgical mask's bulge."""
     surface = load_head_surface()
@@ -217,7 +229,7 @@ def _draw(
     )
     if hair is not None:
         points, normals, along = view.pixels(hair.vertices), view.turned(hair.normals), view.turned(hair.along)
-        style = np.array((hair.gloss, hair.fray, hair.opacity, hair.strands, hair.contrast), np.float32)
+        style = np.array((hair.gloss, hair.fray, hair.opacity, hair.strands, hair.contrast, hair.wave), np.float32)
         shift = rng.integers(0, SIDE, 2)
         away = normals[shown, 2].mean(axis=1) < 0
         # What turns away first: thin hair lets it be seen through.

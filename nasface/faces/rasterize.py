@@ -63,6 +63,8 @@ def fill_buffers(
         last_row = min(height - 1, int(np.floor(max(ay, by, cy) + _EDGE)))
         first_column = max(0, int(np.ceil(min(ax, bx, cx) - _EDGE)))
         last_column = min(width - 1, int(np.floor(max(ax, bx, cx) + _EDGE)))
+        if first_row > last_row or first_column > last_column:
+            continue  # no pixel's centre in it, as with most triangles of a fine mesh
         inverse = 1.0 / area
         across_a, across_b = (by - cy) * inverse, (cy - ay) * inverse
         for row in range(first_row, last_row + 1):

@@ -53,7 +53,7 @@ def draw_garment(rng: np.random.Generator, rotation: np.ndarray) -> Garment:
         rotation: (3, 3) of the head, model to camera axes (y up).
     """
     rings, columns = 9, 28
-    collar = rng.uniform(-1.28, -0.98)
+    collar = rng.uniform(-1.12, -0.95)
     t = np.linspace(0, 1, rings)[:, None]
     angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     wide = 0.68 + (1.05 + rng.uniform(-0.1, 0.2)) * np.clip(t / 0.55, 0, 1) ** 0.8 + 0.12 * t
@@ -61,7 +61,7 @@ def draw_garment(rng: np.random.Generator, rotation: np.ndarray) -> Garment:
     fall = 0.14 * t + 0.32 * np.clip(t / 0.55, 0, 1) ** 2.5 + 1.6 * np.clip((t - 0.55) / 0.45, 0, 1)
     x = wide * np.sin(angle)
     z = deep * np.cos(angle) - 0.08 * t
-    y = -fall - rng.uniform(0, 0.16) * np.clip(np.cos(angle), 0, 1) * (1 - t) + 0.0 * x
+    y = -fall - rng.uniform(0, 0.16) * np.clip(np.cos(angle), 0, 1) * (1 - t)
     points = np.stack(np.broadcast_arrays(x, y, z), axis=-1).reshape(-1, 3)
     # The body looks half the way that the head does and stays nearly upright.
     body = _upright(rotation, rng.uniform(0.3, 0.8))

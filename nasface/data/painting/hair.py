@@ -41,7 +41,7 @@ class Hair:
         gloss: strength of the highlights.
         fray: depth of the ragged edge, in units of `cover`.
         opacity: greatest opacity.
-        strands: strands around the head; contrast: how far they differ in brightness.
+        strands: strands around the head; contrast: how far they differ in brightness; wave: how far they wind.
     """
 
     vertices: np.ndarray
@@ -57,6 +57,7 @@ class Hair:
     opacity: float
     strands: float
     contrast: float
+    wave: float
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,7 @@ def grow_hair(
         return None
     scalp, long = _scalp(), kind == "long" and not cap
     cover = scalp.height - (_cap_line(rng, scalp) if cap else _hair_line(rng, scalp, kind, person.age))
-    if not long:
-        cover = np.where(scalp.ear, np.minimum(cover, -0.12), cover)
+    cover = np.where(scalp.ear, np.minimum(cover, -0.12), cover)
     depth = _depth(rng, scalp, cover, "cap" if cap else kind)
     own_normals = normals[scalp.vertices]
     points = vertices[scalp.vertices] + own_normals * depth[:, None]
@@ -151,6 +151,7 @@ def grow_hair(
         rng.uniform(0.45, 0.85) if kind == "shaved" and not cap else 1.0,
         float(rng.choice([1.0, 2.0])) if kind != "round" and not cap else 3.0,
         rng.uniform(0.05, 0.12) if cap else rng.uniform(0.15, 0.4),
+        0.0 if cap else 3.0 if kind == "round" else rng.uniform(0, 1) ** 2 * 2.2,
     )
 
 

@@ -64,8 +64,8 @@ LOOKS: dict[Domain, Look] = {
     "wild": Look(
         backdrop=0.05,
         lamp=(0.45, 0.95),
-        tint=0.3,
-        exposure=0.4,
+        tint=0.22,
+        exposure=0.3,
         hat=0.2,
         glasses=0.3,
         mask=0.06,

@@ -1,4 +1,4 @@
-"""Things before the face: a hand, a cup, a telephone, a microphone, a sheet; rounded by light."""
+"""Things before the face: a hand, what it holds, a microphone, a sheet; rounded by light."""
 
 from __future__ import annotations
 
@@ -18,26 +18,34 @@ def draw_object(rng: np.random.Generator, image: np.ndarray, points: np.ndarray,
     """
     span = float(np.ptp(points, axis=0).max())
     centre = points.mean(axis=0)
+    kind = rng.choice(["hand", "held", "microphone", "sheet"], p=[0.45, 0.2, 0.15, 0.2])
     anchor = points[rng.integers(0, 17)] if rng.random() < 0.7 else points[rng.integers(27, 68)]
-    kind = rng.choice(["hand", "cup", "telephone", "microphone", "sheet"], p=[0.4, 0.15, 0.15, 0.1, 0.2])
+    away = (anchor - centre) / (np.linalg.norm(anchor - centre) + 1e-6)
     mask = np.zeros(image.shape[:2], np.uint8)
-    colour, roundness = muted(rng), rng.uniform(0.02, 0.06)
-    if kind == "hand":
-        _hand(rng, mask, anchor, centre, span)
-        colour, roundness = tone.astype(np.float32), 0.05
-    elif kind == "microphone":
+    blur, colour, roundness = rng.uniform(0, 0.01) * span, muted(rng), 0.008
+    if kind == "microphone":
         spot = points[62] + rng.normal(0, 0.1, 2) * span + [0, 0.22 * span]
         _line(mask, spot, spot + np.array([rng.normal(0, 0.4), 1.0]) * span, 0.07 * span)
         cv2.circle(mask, *_circle(spot, 0.09 * span), 255, -1, cv2.LINE_AA, 4)
-        colour = np.float32([0.12, 0.12, 0.13]) * np.float32(rng.uniform(0.5, 2))
-    else:
-        width, height = {"cup": (0.16, 0.22), "telephone": (0.16, 0.33), "sheet": (0.4, 0.5)}[kind]
-        size = np.array([width, height]) * span * rng.uniform(0.7, 1.2)
-        away = (anchor - centre) / (np.linalg.norm(anchor - centre) + 1e-6)
-        box = cv2.boxPoints(((anchor + away * size * rng.uniform(0, 0.5)).tolist(), size.tolist(), rng.normal(0, 25)))
-        cv2.fillPoly(mask, [np.round(box * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-        roundness = 0.08 if kind == "cup" else 0.008
-    _lay(image, mask, colour, roundness * span, light, blur=rng.uniform(0, 0.01) * span)
+        colour, roundness = np.float32([0.12, 0.12, 0.13]) * np.float32(rng.uniform(0.5, 2)), 0.05
+    elif kind == "held":  # a telephone or a cup
+        size = span * np.array([0.22, rng.choice([0.26, 0.42])]) * rng.uniform(0.9, 1.2)
+        _box(mask, anchor + away * size[0] * rng.uniform(0, 0.6), size, rng.normal(0, 18))
+        roundness = 0.02
+    elif kind == "sheet":  # a book, a collar, somebody's shoulder: it goes on beyond the picture
+        size = span * rng.uniform(0.8, 1.4, 2)
+        _box(mask, anchor + away * size.max() * rng.uniform(0.45, 0.65), size, rng.normal(0, 25))
+    if kind != "hand":
+        _lay(image, mask, colour, roundness * span, light, blur)
+    if kind in ("hand", "held"):
+        mask[:] = 0
+        _hand(rng, mask, anchor + away * span * (0.2 if kind == "held" else 0.0), centre, span)
+        _lay(image, mask, tone.astype(np.float32), 0.05 * span, light, blur)
+
+
+def _box(mask: np.ndarray, middle: np.ndarray, size: np.ndarray, turn: float) -> None:
+    corners = cv2.boxPoints((middle.tolist(), size.tolist(), float(turn)))
+    cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
 
 
 def _hand(rng: np.random.Generator, mask: np.ndarray, anchor: np.ndarray, centre: np.ndarray, span: float) -> None:

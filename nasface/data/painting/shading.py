@@ -49,6 +49,18 @@ def _sample(texture: np.ndarray, u: float, v: float, out: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _field(fields: np.ndarray, kind: int, row: float, column: float) -> float:
+    """Bilinear read of noise, which goes on periodically."""
+    top, left = int(np.floor(row)), int(np.floor(column))
+    fy, fx = np.float32(row - top), np.float32(column - left)
+    wrap = SIDE - 1
+    r, s, c, d = top & wrap, (top + 1) & wrap, left & wrap, (left + 1) & wrap
+    above = fields[kind, r, c] + fx * (fields[kind, r, d] - fields[kind, r, c])
+    below = fields[kind, s, c] + fx * (fields[kind, s, d] - fields[kind, s, c])
+    return above + fy * (below - above)
+
+
+@njit(cache=True, nogil=True)
 def shade_solid(
     index: np.ndarray,
     weights: np.ndarray,
@@ -205,11 +217,11 @@ def shade_hair(
     Args:
         index, weights, depth: of the hair's triangles; behind: depth of what is opaque.
         triangles to lit: `hair.Hair`'s, normals and strands in camera axes.
-        style: (5,) gloss, fray, opacity, strands, contrast; shift: (2,) cells into the noise.
+        style: (6,) gloss, fray, opacity, strands, contrast, wave; shift: (2,) cells into the noise.
         fields to image: as for `shade_solid`. Highlights are those of thin cylinders (Kajiya and Kay 1989).
     """
-    size, wrap = index.shape[0], SIDE - 1
-    gloss, fray, opacity, strands, contrast = style[0], style[1], style[2], style[3], style[4]
+    size = index.shape[0]
+    gloss, fray, opacity, strands, contrast, wave = style[0], style[1], style[2], style[3], style[4], style[5]
     hx, hy, hz = lamp[0], lamp[1], lamp[2] + np.float32(1.0)
     half = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
     for row in range(size):
@@ -231,9 +243,9 @@ def shade_hair(
                 uc += 1
             u = (wa * ua + wb * ub + wc * uc) * SIDE * strands + shift[0]
             v = (wa * place[a, 1] + wb * place[b, 1] + wc * place[c, 1]) * 60.0 + shift[1]
-            bend = fields[MOTTLE, int(v * 0.6) & wrap, int(u * 0.35) & wrap] * 2.0
-            fine = fields[STRANDS, int(v) & wrap, int(u + bend) & wrap]
-            coarse = fields[STRANDS, (int(v * 0.5) + 71) & wrap, (int(u * 0.3 + 0.5 * bend) + 37) & wrap]
+            bend = _field(fields, MOTTLE, v * 0.6, u * 0.35) * wave
+            fine = _field(fields, STRANDS, v, u + bend)
+            coarse = _field(fields, STRANDS, v * 0.5 + 71, u * 0.3 + 0.5 * bend + 37)
             shown = wa * cover[a] + wb * cover[b] + wc * cover[c]
             alpha = (shown + fray * (0.55 * fine + 0.45 * coarse)) / max(fray, 0.02) * 0.6 + 0.2
             alpha = min(max(alpha, 0.0), 1.0) * opacity

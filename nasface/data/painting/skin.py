@@ -183,21 +183,21 @@ def _base(
     sockets: np.ndarray,
     shine: np.ndarray,
 ) -> None:
-    wrap = SIDE - 1
+    wrap, one = SIDE - 1, np.float32(1.0)
     for row in range(TEXTURE):
         for column in range(TEXTURE):
             blotch = fields[BLOTCHES, (row + shifts[0, 0]) & wrap, (column + shifts[0, 1]) & wrap]
             mottle = fields[MOTTLE, (row + shifts[1, 0]) & wrap, (column + shifts[1, 1]) & wrap]
             pore = fields[PORES, (row + shifts[2, 0]) & wrap, (column + shifts[2, 1]) & wrap]
             inside = window[row, column]
-            shade = 1 + inside * (amounts[0] * blotch + amounts[1] * mottle + amounts[2] * pore)
-            shade *= 1 - amounts[6] * sockets[row, column]
+            shade = one + inside * (amounts[0] * blotch + amounts[1] * mottle + amounts[2] * pore)
+            shade *= one - amounts[6] * sockets[row, column]
             red = amounts[3] * cheeks[row, column] + amounts[4] * nose[row, column]
-            red = inside * (red + amounts[5] * max(mottle - 0.3 * blotch, 0.0))
-            texture[row, column, 0] = tone[0] * shade * (1 - 0.1 * red)
-            texture[row, column, 1] = tone[1] * shade * (1 - red)
-            texture[row, column, 2] = tone[2] * shade * (1 - 0.9 * red)
-            texture[row, column, 3] = amounts[9] * (0.7 + 0.15 * blotch + amounts[10] * shine[row, column])
+            red = inside * (red + amounts[5] * max(mottle - np.float32(0.3) * blotch, np.float32(0.0)))
+            texture[row, column, 0] = tone[0] * shade * (one - np.float32(0.1) * red)
+            texture[row, column, 1] = tone[1] * shade * (one - red)
+            texture[row, column, 2] = tone[2] * shade * (one - np.float32(0.9) * red)
+            texture[row, column, 3] = amounts[9] * (np.float32(0.7) + np.float32(0.15) * blotch + amounts[10] * shine[row, column])
             relief[row, column] = inside * (amounts[7] * pore + amounts[8] * mottle)
 
 
@@ -309,7 +309,7 @@ def _grow_beard(
         both = cv2.GaussianBlur(both, (0, 0), 2.0 * _UNIT)
     rim = np.clip(1.5 * both - 0.2 + (0.3 * pores + 0.3 * hairs) * (both > 0.02) * (1 - both), 0, 1)
     _mix(texture, rim, person.hair * 0.85, rng.uniform(0.75, 0.97))
-    _blend(texture, rim * np.clip(hairs, 0, 2), np.float32(1.5) * person.hair.astype(np.float32), np.float32(0.3))
+    _blend(texture, rim * np.clip(hairs, 0, 2), np.float32(1.5) * person.hair.astype(np.float32), np.float32(0.15))
     relief += rim * (0.12 * hairs + 0.08 * pores)
     texture[..., 3] *= 1 - 0.7 * rim
 
@@ -320,9 +320,10 @@ def _paint_brows(
     """Many short hairs along each brow, over a soft ground."""
     thick, lift, count = rng.uniform(2.0, 6.0), rng.uniform(-2.5, 1.5), int(rng.integers(40, 100))
     colour = person.hair * rng.uniform(0.55, 0.9) if person.hair.mean() < 0.5 or rng.random() < 0.5 else person.tone * 0.5
-    strokes = []
+    strokes, rise = [], rng.uniform(0, 5)
     for name, order, side in (("left_brow", -1, -1), ("right_brow", 1, 1)):
         points = place.landmarks[list(GROUPS[name])][::order] + [0, lift]  # from the nose outwards
+        points = points - [[0, rise], [0, 0.4 * rise], [0, 0], [0, 0], [0, 0]]
         t = np.sort(rng.random(count)) ** 1.15 * 4
         along = np.stack([np.interp(t, range(5), points[:, k]) for k in (0, 1)], axis=1)
         width = thick * np.interp(t, [0, 0.6, 2.4, 4], [0.7, 1.0, 0.75, 0.2])
