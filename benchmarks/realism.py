@@ -1,7 +1,12 @@
 """Do the synthetic faces look like faces to a predictor that never saw them? MediaPipe's face mesh is the judge.
 
-    pip install "nasface[realism]"      # mediapipe 0.10.14
     python -m benchmarks.realism [--faces 300] [--size 192] [--domain studio]
+
+MediaPipe 0.10.14 (the extra `realism`) wants an older protobuf and another OpenCV than the rest of the package, so give
+it an environment of its own, which needs no torch:
+
+    python -m venv realism && realism/bin/pip install mediapipe==0.10.14 numba scipy
+    realism/bin/python -m benchmarks.realism
 
 Printed by bins of |yaw|: the share of faces that it finds, and the error of the 51 landmarks inside the face, in
 percent of the square root of the box's area. It cannot show more than its own error: on AFLW2000-3D's truth its median
@@ -104,7 +109,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != "mediapipe":
             raise
-        print('skipped: mediapipe is not installed (pip install "nasface[realism]")')
+        print("skipped: mediapipe is not installed; the head of benchmarks/realism.py says how")
         return 0
     print(f"{arguments.faces} faces of domain {arguments.domain}, {arguments.size} px; MediaPipe's face mesh\n")
     print("   |yaw|   faces   found   median NME of 51 points")

@@ -8,7 +8,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from nasface.commands.command import Command, Option
 
-DOMAIN = Option("domain", Literal["studio", "wild"], "studio", "studio (3D labels), or wild: another look, 2D labels only")
+DOMAIN = Option("domain", Literal["studio", "wild"], "studio", "studio (3D labels), or wild (harder, 2D labels only)")
 SPLIT = Option("split", Literal["train", "val", "test"], "train", "train, val or test; the people in them differ")
 SEED = Option("seed", NonNegativeInt, 0, "another seed is another set")
 SIZE = Option("size", PositiveInt, 64, "side of the images in pixels")

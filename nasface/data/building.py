@@ -62,9 +62,7 @@ def build_face_set(
     return load_face_set(folder)
 
 
-def _build(
-    folder: Path, make: Make, count: int, workers: int, progress: Callable[[int, int], None] | None
-) -> None:
+def _build(folder: Path, make: Make, count: int, workers: int, progress: Callable[[int, int], None] | None) -> None:
     part = folder.with_name(f"{folder.name}.part")
     try:
         done = _prepare(part, make, count)

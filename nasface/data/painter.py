@@ -16,7 +16,7 @@ from nasface.data.painting import film
 from nasface.data.painting.dress import Glasses, draw_garment, draw_glasses
 from nasface.data.painting.hair import Hair, grow_hair, hair_colour
 from nasface.data.painting.light import Light, ambient_occlusion, draw_light, lit, vertex_normals
-from nasface.data.painting.looks import LOOKS, Domain, Look
+from nasface.data.painting.looks import LOOKS, Domain
 from nasface.data.painting.noise import SIDE, bank
 from nasface.data.painting.objects import draw_object
 from nasface.data.painting.scenery import draw_background, muted
@@ -260,9 +260,7 @@ def _draw(
         slope[2] = -slope[:2] @ view.pixels(glasses.lens_vertices)[rng.integers(len(glasses.lens_vertices)), :2]
         glare = (rng.uniform(0, 0.35) * rng.random() * (light.ambient + light.colour)).astype(np.float32)
         tint = (glasses.tint * (light.ambient + light.colour)).astype(np.float32)
-        shade_glass(
-            index, lens_depth, depth, tint, np.float32(glasses.opacity), glare, slope.astype(np.float32), image
-        )
+        shade_glass(index, lens_depth, depth, tint, np.float32(glasses.opacity), glare, slope.astype(np.float32), image)
     return image
 
 
@@ -280,7 +278,9 @@ def _colours(rng: np.random.Generator, person: Person, glasses: Glasses | None) 
     """(9, 3) linear, by `shading`'s materials."""
     colours = np.zeros((9, 3), np.float32)
     colours[PLAIN] = np.clip(person.tone, 0.01, 1) ** 2
-    colours[EYE] = np.array([0.62, 0.58, 0.55]) * rng.uniform(0.8, 1.15) * [1, rng.uniform(0.92, 1), rng.uniform(0.85, 1)]
+    colours[EYE] = (
+        np.array([0.62, 0.58, 0.55]) * rng.uniform(0.8, 1.15) * [1, rng.uniform(0.92, 1), rng.uniform(0.85, 1)]
+    )
     colours[TEETH] = np.array([0.62, 0.57, 0.47]) * rng.uniform(0.7, 1.15)
     colours[TONGUE] = [0.34, 0.1, 0.09]
     colours[CLOTH], colours[PATTERN] = muted(rng) ** 2, muted(rng) ** 2

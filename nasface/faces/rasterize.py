@@ -132,9 +132,7 @@ def _seen(cells: np.ndarray, reach: np.ndarray, depth: np.ndarray) -> np.ndarray
         if x < 0 or y < 0 or x > width - 1 or y > height - 1:
             continue
         column, row = min(int(x), width - 2), min(int(y), height - 2)
-        nearest = min(
-            depth[row, column], depth[row, column + 1], depth[row + 1, column], depth[row + 1, column + 1]
-        )
+        nearest = min(depth[row, column], depth[row, column + 1], depth[row + 1, column], depth[row + 1, column + 1])
         seen[i] = nearest <= reach[i]
     return seen
 

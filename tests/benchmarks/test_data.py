@@ -12,7 +12,9 @@ def test_figures_are_printed_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(data, "SIZES", (16,))
-    monkeypatch.setattr(data, "build_synthetic", lambda cache, split, count, *a, **k: original(cache, split, 4, *a, **k))
+    monkeypatch.setattr(
+        data, "build_synthetic", lambda cache, split, count, *a, **k: original(cache, split, 4, *a, **k)
+    )
     small = ["--experiment", "smoke", "--faces", "3", "--steps", "1", "--retrain.batch_size", "2"]
     assert data.main([*small, "--json", str(tmp_path / "figures.json")]) == 0
     printed, figures = capsys.readouterr().out, json.loads((tmp_path / "figures.json").read_text())

@@ -107,7 +107,9 @@ def draw_glasses(rng: np.random.Generator, vertices: np.ndarray, landmarks: np.n
     for outline, side in zip(outlines, (-1, 1), strict=True):
         corner = outline[np.argmax(side * outline[:, 0])]
         hinge = [corner[0] + side * 0.02, top, corner[2]]
-        temple = np.array([[corner[0], top, corner[2]], hinge, [side * 0.985 * ear, 0.26, -0.85], [side * 0.96 * ear, 0.12, -1.02]])
+        temple = np.array(
+            [[corner[0], top, corner[2]], hinge, [side * 0.985 * ear, 0.26, -0.85], [side * 0.96 * ear, 0.12, -1.02]]
+        )
         meshes.append(_tube(temple, thick, closed=False))
     frame = _stack(meshes)
     fans = [(np.concatenate([outline.mean(axis=0, keepdims=True), outline]), _fan()) for outline in outlines]

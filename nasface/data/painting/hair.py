@@ -165,7 +165,9 @@ def _hair_line(rng: np.random.Generator, scalp: _Scalp, kind: str, age: float) -
     temple, side, back = rng.uniform(0.38, 0.62), rng.uniform(-0.08, 0.25), rng.uniform(-0.4, -0.15)
     if kind == "long":
         side, back = rng.uniform(-0.6, 0.0), -1.0
-    line = np.interp(around, [0, 22, 38, 58, 72, 84, 108, 180], [front, front, corner, temple, side + 0.12, side, back, back])
+    line = np.interp(
+        around, [0, 22, 38, 58, 72, 84, 108, 180], [front, front, corner, temple, side + 0.12, side, back, back]
+    )
     peak = rng.normal(0, 0.05) * np.exp(-((scalp.side / 12) ** 2))
     wave = rng.normal(0, 0.02, 3) @ np.sin(np.deg2rad(np.outer([3, 7, 11], scalp.side)) + rng.uniform(0, 6, 3)[:, None])
     if age > 0.55 and kind in ("short", "shaved") and rng.random() < 0.4:

@@ -9,7 +9,9 @@ from nasface.data.painting.light import Light
 from nasface.data.painting.scenery import muted
 
 
-def draw_object(rng: np.random.Generator, image: np.ndarray, points: np.ndarray, tone: np.ndarray, light: Light) -> None:
+def draw_object(
+    rng: np.random.Generator, image: np.ndarray, points: np.ndarray, tone: np.ndarray, light: Light
+) -> None:
     """Draw one thing over `image` (S, S, 4), linear, near the rim of the face or across it.
 
     Args:

@@ -54,7 +54,9 @@ def _room(rng: np.random.Generator, side: int) -> np.ndarray:
     for _ in range(int(rng.integers(2, 8))):
         x, y = rng.uniform(-0.2, 1, 2) * side
         w, h = rng.uniform(0.05, 0.6, 2) * side
-        colour = muted(rng) if rng.random() < 0.75 else np.float32([0.9, 0.92, 0.95]) * np.float32(rng.uniform(0.8, 1.1))
+        colour = (
+            muted(rng) if rng.random() < 0.75 else np.float32([0.9, 0.92, 0.95]) * np.float32(rng.uniform(0.8, 1.1))
+        )
         corner, end = (int(x), int(y)), (int(x + w), int(y + h))
         cv2.rectangle(image, corner, end, colour.tolist(), -1)
         if rng.random() < 0.6:
@@ -102,4 +104,6 @@ def _thing(rng: np.random.Generator, image: np.ndarray) -> None:
         cv2.ellipse(image, (int(x), int(y)), (int(w / 2), int(h / 2)), float(rng.uniform(0, 180)), 0, 360, colour, -1)
     else:
         end = rng.uniform(-0.2, 1.2, 2) * side
-        cv2.line(image, (int(x), int(y)), (int(end[0]), int(end[1])), colour, max(1, int(side * rng.uniform(0.01, 0.06))))
+        cv2.line(
+            image, (int(x), int(y)), (int(end[0]), int(end[1])), colour, max(1, int(side * rng.uniform(0.01, 0.06)))
+        )

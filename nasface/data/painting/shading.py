@@ -267,7 +267,9 @@ def shade_hair(
             facing = max(nx * lamp[0] + ny * lamp[1] + nz * lamp[2], np.float32(0.0))
             shine = gloss * _power(line, np.float32(45.0)) * sun * (np.float32(0.2) + facing)
             around = _sky(harmonics, nx, ny, nz) * np.float32(0.8)
-            shade = max(np.float32(1.0) + contrast * (np.float32(0.7) * fine + np.float32(0.8) * coarse), np.float32(0.15))
+            shade = max(
+                np.float32(1.0) + contrast * (np.float32(0.7) * fine + np.float32(0.8) * coarse), np.float32(0.15)
+            )
             direct = (np.float32(0.25) + np.float32(0.75) * facing) * sun
             keep = np.float32(1 - alpha)
             for k in range(3):

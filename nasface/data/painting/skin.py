@@ -154,7 +154,19 @@ def paint_skin(rng: np.random.Generator, person: Person) -> np.ndarray:
     )
     shifts = rng.integers(0, SIDE, (3, 2))
     tone = person.tone.astype(np.float32)
-    _base(texture, relief, bank(), shifts, amounts, tone, place.window, place.cheeks, place.nose, place.sockets, place.shine)
+    _base(
+        texture,
+        relief,
+        bank(),
+        shifts,
+        amounts,
+        tone,
+        place.window,
+        place.cheeks,
+        place.nose,
+        place.sockets,
+        place.shine,
+    )
     if old > 0.3:
         _wrinkle(rng, texture, relief, place, old)
     if rng.random() < 0.25:
@@ -197,7 +209,9 @@ def _base(
             texture[row, column, 0] = tone[0] * shade * (one - np.float32(0.1) * red)
             texture[row, column, 1] = tone[1] * shade * (one - red)
             texture[row, column, 2] = tone[2] * shade * (one - np.float32(0.9) * red)
-            texture[row, column, 3] = amounts[9] * (np.float32(0.7) + np.float32(0.15) * blotch + amounts[10] * shine[row, column])
+            texture[row, column, 3] = amounts[9] * (
+                np.float32(0.7) + np.float32(0.15) * blotch + amounts[10] * shine[row, column]
+            )
             relief[row, column] = inside * (amounts[7] * pore + amounts[8] * mottle)
 
 
@@ -254,7 +268,9 @@ def _wrinkle(rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, 
         curves.append(start + t * (end - start) + np.sin(np.pi * t) * [5 * side, -2])
     for corner, side in ((36, -1), (45, 1)):
         for rise in (-5, 1, 7):
-            curves.append(points[corner] + np.array([[7 * side, 0.3 * rise], [13 * side, rise], [18 * side, 1.3 * rise]]))
+            curves.append(
+                points[corner] + np.array([[7 * side, 0.3 * rise], [13 * side, rise], [18 * side, 1.3 * rise]])
+            )
     deep = cv2.GaussianBlur(_lines(curves, 2), (0, 0), 1.2 * _UNIT) * np.float32(age * rng.uniform(0.5, 1.2))
     relief -= deep * np.float32(0.5)
     _blend(texture, deep, np.zeros(3, np.float32), np.float32(0.16))
@@ -267,7 +283,12 @@ def _freckle(rng: np.random.Generator, texture: np.ndarray, place: Canvas, perso
     for x, y in centre + rng.normal(0, 1, (count, 2)) * spread * _UNIT:
         radius = 10 if count >= 30 else int(rng.integers(10, 34))
         cv2.circle(mask, (int(x * 16), int(y * 16)), radius, 255, -1, cv2.LINE_AA, 4)
-    _mix(texture, mask * place.window / 255, person.tone * rng.uniform(0.5, 0.8) * [1, 0.85, 0.75], rng.uniform(0.15, 0.5) if count >= 30 else rng.uniform(0.4, 0.9))
+    _mix(
+        texture,
+        mask * place.window / 255,
+        person.tone * rng.uniform(0.5, 0.8) * [1, 0.85, 0.75],
+        rng.uniform(0.15, 0.5) if count >= 30 else rng.uniform(0.4, 0.9),
+    )
 
 
 def _make_up(rng: np.random.Generator, texture: np.ndarray, place: Canvas, person: Person) -> None:
@@ -275,7 +296,9 @@ def _make_up(rng: np.random.Generator, texture: np.ndarray, place: Canvas, perso
     if painted:
         lips = np.array([rng.uniform(0.4, 0.8), rng.uniform(0.05, 0.3), rng.uniform(0.12, 0.38)])
         if rng.random() < 0.8:
-            shadow = np.array([rng.uniform(0.2, 0.6), rng.uniform(0.15, 0.45), rng.uniform(0.2, 0.5)]) * person.tone.max()
+            shadow = (
+                np.array([rng.uniform(0.2, 0.6), rng.uniform(0.15, 0.45), rng.uniform(0.2, 0.5)]) * person.tone.max()
+            )
             _mix(texture, place.lids, shadow, rng.uniform(0.05, 0.5))
         _mix(texture, place.cheeks, person.tone * [1.0, 0.72, 0.72], rng.uniform(0, 0.5))
     else:
@@ -287,7 +310,9 @@ def _make_up(rng: np.random.Generator, texture: np.ndarray, place: Canvas, perso
 def _grow_beard(
     rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, place: Canvas, person: Person
 ) -> None:
-    kind = rng.choice(["none", "shadow", "stubble", "moustache", "goatee", "full"], p=[0.55, 0.13, 0.12, 0.04, 0.05, 0.11])
+    kind = rng.choice(
+        ["none", "shadow", "stubble", "moustache", "goatee", "full"], p=[0.55, 0.13, 0.12, 0.04, 0.05, 0.11]
+    )
     if kind == "none":
         return
     row, column = rng.integers(0, SIDE, 2)
@@ -319,7 +344,9 @@ def _paint_brows(
 ) -> None:
     """Many short hairs along each brow, over a soft ground."""
     thick, lift, count = rng.uniform(2.0, 6.0), rng.uniform(-2.5, 1.5), int(rng.integers(40, 100))
-    colour = person.hair * rng.uniform(0.55, 0.9) if person.hair.mean() < 0.5 or rng.random() < 0.5 else person.tone * 0.5
+    colour = (
+        person.hair * rng.uniform(0.55, 0.9) if person.hair.mean() < 0.5 or rng.random() < 0.5 else person.tone * 0.5
+    )
     strokes, rise = [], rng.uniform(0, 5)
     for name, order, side in (("left_brow", -1, -1), ("right_brow", 1, 1)):
         points = place.landmarks[list(GROUPS[name])][::order] + [0, lift]  # from the nose outwards
