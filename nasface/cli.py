@@ -49,10 +49,11 @@ def _run(arguments: list[str]) -> None:
     try:
         settings = parser.parse_args(_with_files(arguments))
     except jsonargparse.ArgumentError as error:
-        raise UserError(_plain(str(error), arguments[0])) from None
-    name = settings.command
-    own = vars(parser.instantiate(settings)[name])
-    values = {key: value for key, value in own.items() if key != "config"}
+        raise UserError(_plain(str(error), _command_of(arguments))) from None
+    name, own = settings.command, parser.instantiate(settings)[settings.command]
+    if name not in commands.COMMANDS:  # the first of two words
+        name, own = f"{name} {own.command}", own[own.command]
+    values = {key: value for key, value in vars(own).items() if key != "config"}
     command = commands.COMMANDS[name]
     if command.experiment:
         names = [field.name for field in fields(Experiment)]
@@ -69,7 +70,13 @@ def make_parser() -> ArgumentParser:
         allow_abbrev=False,  # an abbreviation would change its meaning with the next setting that is added
     )
     subcommands = parser.add_subcommands(required=True, dest="command")
+    groups: dict[str, Any] = {}
     for name, command in commands.COMMANDS.items():
+        parent, _, last = name.rpartition(" ")
+        if parent and parent not in groups:
+            group = ArgumentParser(description=commands.GROUPS[parent], exit_on_error=False)
+            subcommands.add_subcommand(parent, group, help=commands.GROUPS[parent])
+            groups[parent] = group.add_subcommands(required=True, dest="command")
         own = ArgumentParser(description=command.help, exit_on_error=False)
         for option in command.options:
             own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
@@ -80,8 +87,14 @@ def make_parser() -> ArgumentParser:
                 help="YAML file of settings (`--experiment NAME` reads experiments/NAME.yaml); later ones win",
             )
             own.add_class_arguments(Experiment)
-        subcommands.add_subcommand(name, own, help=command.help)
+        groups.get(parent, subcommands).add_subcommand(last, own, help=command.help)
     return parser
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command that a command line names, of one word or two; the first word where it names none."""
+    two = " ".join(arguments[:2])
+    return two if two in commands.COMMANDS else arguments[0]
 
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
@@ -111,7 +124,7 @@ def _plain(message: str, command: str) -> str:
     for pattern, replacement in _REWORDINGS:
         message = re.sub(pattern, replacement, message)
     if command not in commands.COMMANDS:
-        return f"{message}; see nasface --help"
+        return f"{message}; see nasface {command if command in commands.GROUPS else ''} --help".replace("  ", " ")
     if message.startswith("unknown setting "):
         unknown = message.removeprefix("unknown setting ").lstrip("-").partition("=")[0]
         near = difflib.get_close_matches(unknown, _settings_of(command), n=1, cutoff=0.6)

@@ -39,7 +39,7 @@ def nasface(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_help_lists_every_setting_with_meaning_and_default(nasface: Command, name: str) -> None:
-    result = nasface(name, "--help")
+    result = nasface(*name.split(), "--help")
     assert result.code == 0 and not result.errors
     text = " ".join(result.output.split("options:", 1)[1].split())
     for setting in set(cli._settings_of(name)) - {"experiment", "config"}:
@@ -53,7 +53,19 @@ def test_help_of_the_command_itself(nasface: Command) -> None:
     for arguments in ((), ("--help",)):
         result = nasface(*arguments)
         assert result.code == 0
-        assert all(command.help in " ".join(result.output.split()) for command in commands.COMMANDS.values())
+        text = " ".join(result.output.split())
+        plain = [command.help for name, command in commands.COMMANDS.items() if " " not in name]
+        assert all(help in text for help in (*plain, *commands.GROUPS.values()))
+
+
+@pytest.mark.parametrize("group", commands.GROUPS)
+def test_help_of_a_group_names_its_commands(nasface: Command, group: str) -> None:
+    result = nasface(group, "--help")
+    text = " ".join(result.output.split())
+    assert result.code == 0
+    for name, command in commands.COMMANDS.items():
+        if name.startswith(f"{group} "):
+            assert name.split()[1] in text and command.help in text
 
 
 @pytest.mark.parametrize(
@@ -85,6 +97,11 @@ def test_help_of_the_command_itself(nasface: Command) -> None:
         ("retrain --arch absent.json", "absent.json does not exist"),
         ("draw --arch absent.json", "absent.json does not exist"),
         ("draw --experiment smoke", "unknown setting"),
+        ("data marble", "unknown command 'marble'; known are: 'build', 'preview'"),
+        ("data build --coun 3", "unknown setting --coun; did you mean count?; see nasface data build --help"),
+        ("data build --split night", "split: must be one of 'train', 'val', 'test', not night"),
+        ("data build --size 4", "synthetic faces of 4 pixels cannot be drawn: choose 16 to 1024"),
+        ("data preview --map_size 3", "UV maps of 3 cells are of no use here: choose 8 to 512"),
         ("space --space marble", "unknown space 'marble'"),
         ("search --resume true", "holds no unfinished search run of these settings: start it without --resume"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasface.commands import compare, draw, list_networks, retrain, search, space
+from nasface.commands import compare, data_build, data_preview, draw, list_networks, retrain, search, space
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -12,4 +12,8 @@ COMMANDS: dict[str, Command] = {
     "list": list_networks.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
+    "data build": data_build.COMMAND,
+    "data preview": data_preview.COMMAND,
 }
+GROUPS = {"data": "Build and look at data sets."}
+"""The first words of commands of two words."""

@@ -46,6 +46,8 @@ class FaceSet:
     """(N, K) float32 coefficients of the set's morphable model, or None."""
     visible: np.ndarray | None = None
     """(N, M) bool: the landmark is on the visible side of the face and not occluded by it, or None where unknown."""
+    visible_vertices: np.ndarray | None = None
+    """(N, ceil(V / 8)) uint8: visibility of the model's V vertices, packed by np.packbits; None where unknown."""
 
     def __post_init__(self) -> None:
         size = self.images.shape[1] if self.images.ndim == 4 else 0
@@ -58,6 +60,7 @@ class FaceSet:
             "pose": (3, 4),
             "coefficients": None,
             "visible": (points,),
+            "visible_vertices": None,
         }
         for key, shape in expected.items():
             array = getattr(self, key)
@@ -106,22 +109,25 @@ def save_face_set(folder: str | Path, face_set: FaceSet) -> None:
     Raises:
         UserError: the folder cannot be written or the disk is full.
     """
-    arrays = _arrays(face_set)
-    meta = {
-        "format": _FORMAT,
-        "name": face_set.name,
-        "arrays": {key: {"shape": list(a.shape), "dtype": a.dtype.name} for key, a in arrays.items()},
-    }
     with atomic_folder(folder) as temporary:
-        for key, array in arrays.items():
+        for key, array in _arrays(face_set).items():
             with (temporary / f"{key}.npy").open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-        with (temporary / _META).open("w", encoding="utf-8") as stream:
-            json.dump(meta, stream, indent=1)
-            stream.flush()
+        write_meta(temporary, face_set.name)
+
+
+def write_meta(folder: Path, name: str) -> None:
+    """Describe the .npy files of a folder that holds nothing else, and see all of them safely on the disk."""
+    arrays = {}
+    for path in sorted(folder.glob("*.npy")):
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        arrays[path.stem] = {"shape": list(array.shape), "dtype": array.dtype.name}
+        with path.open("rb") as stream:
             os.fsync(stream.fileno())
+    with (folder / _META).open("w", encoding="utf-8") as stream:
+        json.dump({"format": _FORMAT, "name": name, "arrays": arrays}, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def load_face_set(folder: str | Path) -> FaceSet:

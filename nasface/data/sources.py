@@ -28,6 +28,8 @@ class DataConfig:
             (3DDFA's released layout) or `w300lp` (300W-LP's photographs).
         test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
         cache: folder in which rendered and decoded faces are kept.
+        domain: look of the synthetic test faces: `studio`, or `wild`, harder pictures with 2D labels only; training and
+            validation faces are always `studio`'s, whose 3D labels they need.
         seed: of the synthetic faces.
         train_count: synthetic training faces; of real ones, how many of the list to use (0: all).
         val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
@@ -43,6 +45,7 @@ class DataConfig:
     train: Literal["synthetic", "ddfa", "w300lp"] = "synthetic"
     test: Literal["synthetic", "aflw2000"] = "synthetic"
     cache: str = "cache"
+    domain: Literal["studio", "wild"] = "studio"
     seed: NonNegativeInt = 0
     train_count: NonNegativeInt = 6000
     val_count: NonNegativeInt = 400
@@ -97,8 +100,9 @@ def _synthetic(config: DataConfig, split: str, image_size: int, progress_for: Pr
     count = {"train": config.train_count, "val": config.val_count, "test": config.test_count}[split]
     if count < 1:
         raise UserError(f"data.{split}_count must be at least 1 for synthetic faces, not {count}")
+    domain = config.domain if split == "test" else "studio"
     return build_synthetic(
-        config.cache, split, count, image_size, config.seed, progress_for(f"rendering {split} faces")
+        config.cache, split, count, image_size, config.seed, progress_for(f"rendering {split} faces"), domain=domain
     )
 
 

@@ -10,29 +10,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numba import njit
 
-from nasface.data.face_set import FaceSet, load_face_set, save_face_set
+from nasface.data.building import build_face_set
+from nasface.data.face_set import FaceSet
 from nasface.data.painter import paint
+from nasface.data.painting.looks import LOOKS, Domain
 from nasface.errors import UserError
 from nasface.faces.camera import make_pose, project
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MATERIALS, MorphableModel, load_embedded_head, load_head_surface
-from nasface.faces.rasterize import vertex_visibility
+from nasface.faces.rasterize import DepthBuffer, depth_buffer, faces_camera
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Raised whenever the same (seed, split, index) gives another face, so that cached sets are drawn anew."""
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+DOMAINS: tuple[Domain, ...] = tuple(LOOKS)
 YAW_BINS = ((0.0, 30.0, 1306), (30.0, 60.0, 462), (60.0, 90.0, 232))
 """AFLW2000-3D's bins of |yaw| in degrees and its faces in each (3DDFA's AFLW2000-3D-new.pose.npy)."""
 CROP_FACTOR = 1.45
@@ -57,6 +58,8 @@ class Face:
     """(K,) float32."""
     visible: np.ndarray
     """(68,) bool: not hidden by the head itself (hair, glasses and occluders do not count)."""
+    visible_vertices: np.ndarray
+    """(ceil(V / 8),) uint8: the same of every vertex, as np.packbits packs it."""
 
 
 def build_synthetic(
@@ -67,6 +70,7 @@ def build_synthetic(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
+    domain: Domain = "studio",
 ) -> FaceSet:
     """The synthetic set of a split, memory-mapped from `cache_dir`; drawn first if it is not there.
 
@@ -77,23 +81,32 @@ def build_synthetic(
         image_size: side of the images in pixels, 16 to 1024.
         seed: >= 0; another seed is another set.
         progress: called with (faces done, count) as they are drawn.
-        workers: threads; the result does not depend on it. One per core by default.
+        workers: processes; the files do not depend on it. One per core by default.
+        domain: `studio`, or `wild`: another look, other people, and 2D labels only (z of the landmarks is NaN; no
+            pose, coefficients or vertices).
 
     Raises:
         UserError: a setting is out of range, or the cache cannot be written or read.
     """
-    _check(split, count, image_size, seed)
-    folder = Path(cache_dir) / f"synthetic-{split}-{count}-{image_size}px-seed{seed}-v{RENDERER_VERSION}"
-    if not folder.exists():
-        draw = partial(draw_face, seed, split, image_size=image_size)
-        save_face_set(folder, _draw_all(folder.name, draw, count, progress, workers or os.cpu_count() or 1))
-    return load_face_set(folder)
+    check_settings(split, count, image_size, seed, domain)
+    folder = Path(cache_dir) / synthetic_name(split, count, image_size, seed, domain)
+    make = partial(_entries, seed, split, image_size, domain)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return build_face_set(folder, make, count, workers or cores or 1, progress)
 
 
-def draw_face(seed: int, split: Split, index: int, image_size: int, clean: bool = False) -> Face:
-    """Face `index` of a split; `clean` leaves out occluders and the camera's defects, with the same
+def synthetic_name(split: Split, count: int, image_size: int, seed: int, domain: Domain = "studio") -> str:
+    """The name of a set's folder."""
+    look = "" if domain == "studio" else f"-{domain}"
+    return f"synthetic{look}-{split}-{count}-{image_size}px-seed{seed}-v{RENDERER_VERSION}"
+
+
+def draw_face(
+    seed: int, split: Split, index: int, image_size: int, clean: bool = False, domain: Domain = "studio"
+) -> Face:
+    """Face `index` of a split; `clean` leaves out what covers the face and the camera's defects, with the same
     geometry."""
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, SPLITS.index(split), index])))
+    rng = _generator(seed, split, index, domain)
     head = load_embedded_head()
     yaw = _yaw(rng, split, index)
     fade = 1 - abs(yaw) / 180
@@ -102,14 +115,26 @@ def draw_face(seed: int, split: Split, index: int, image_size: int, clean: bool 
     vertices = _add_modes(head.mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
     pose = _crop_pose(rng, head, vertices, angles, split, image_size)
     projected = project(pose, vertices).astype(np.float32)
+    image = paint(rng, vertices, vertices[head.landmark_vertices], pose, image_size, domain, rough=not clean)
+    visible, vertices_visible = _visible(projected, pose)
     landmarks = projected[head.landmark_vertices]
-    image = paint(rng, projected, landmarks, yaw, image_size, rough=not clean)
-    return Face(image, landmarks, yaw, pose, coefficients, _visible(projected, pose))
+    return Face(image, landmarks, yaw, pose, coefficients, visible, np.packbits(vertices_visible))
 
 
-def _check(split: str, count: int, image_size: int, seed: int) -> None:
-    if split not in SPLITS:
-        raise UserError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
+def face_yaw(seed: int, split: Split, index: int, domain: Domain = "studio") -> float:
+    """Yaw in degrees of the face that `draw_face` would draw, known without drawing it."""
+    return _yaw(_generator(seed, split, index, domain), split, index)
+
+
+def check_settings(split: str, count: int, image_size: int, seed: int, domain: str) -> None:
+    """Refuse what `build_synthetic` cannot draw.
+
+    Raises:
+        UserError: a setting is out of range.
+    """
+    for kind, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
+        if value not in known:
+            raise UserError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
     if count < 1:
         raise UserError(f"a synthetic set of {count} faces is empty: ask for 1 or more")
     if not 16 <= image_size <= _MAX_SIZE:
@@ -118,41 +143,30 @@ def _check(split: str, count: int, image_size: int, seed: int) -> None:
         raise UserError(f"seed {seed} is negative: choose 0 or more")
 
 
-def _draw_all(
-    name: str,
-    draw: Callable[[int], Face],
-    count: int,
-    progress: Callable[[int, int], None] | None,
-    workers: int,
-) -> FaceSet:
-    """Faces 0 to count - 1, drawn by threads: nearly all the time goes to code that holds no interpreter lock."""
-    first = draw(0)
-    arrays = {
-        "images": np.empty((count, *first.image.shape), dtype=np.uint8),
-        "landmarks": np.empty((count, 68, 3), dtype=np.float32),
-        "yaw": np.empty(count, dtype=np.float32),
-        "pose": np.empty((count, 3, 4), dtype=np.float32),
-        "coefficients": np.empty((count, len(first.coefficients)), dtype=np.float32),
-        "visible": np.empty((count, 68), dtype=bool),
+def _entries(seed: int, split: Split, image_size: int, domain: Domain, index: int) -> dict[str, np.ndarray]:
+    """A face as a row of a set's arrays; `wild` keeps what a 2D annotation holds."""
+    face = draw_face(seed, split, index, image_size, domain=domain)
+    entries = {
+        "images": face.image,
+        "landmarks": face.landmarks,
+        "yaw": np.float32(face.yaw),
+        "box": bounding_box(face.landmarks),
+        "visible": face.visible,
+    }
+    if domain == "wild":
+        entries["landmarks"] = face.landmarks * np.float32([1, 1, np.nan])
+        return entries
+    return entries | {
+        "pose": face.pose,
+        "coefficients": face.coefficients,
+        "visible_vertices": face.visible_vertices,
     }
 
-    def draw_into(index: int) -> None:
-        face = draw(index)
-        for key, array in arrays.items():
-            array[index] = face.image if key == "images" else getattr(face, key)
 
-    pool = ThreadPoolExecutor(workers)
-    opencv_threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # pictures this small only lose by being split, and the workers already fill the cores
-    try:
-        for done, _ in enumerate(pool.map(draw_into, range(count)), start=1):
-            if progress is not None:
-                progress(done, count)
-    finally:
-        # After an error or Ctrl-C the faces still queued are not worth waiting for.
-        pool.shutdown(cancel_futures=True)
-        cv2.setNumThreads(opencv_threads)
-    return FaceSet(name=name, box=bounding_box(arrays["landmarks"]), **arrays)
+def _generator(seed: int, split: Split, index: int, domain: Domain) -> np.random.Generator:
+    """Every domain, split and index has people of its own."""
+    key = [seed, SPLITS.index(split), index] + ([] if domain == "studio" else [DOMAINS.index(domain)])
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def _yaw(rng: np.random.Generator, split: Split, index: int) -> float:
@@ -268,7 +282,21 @@ def _skin_triangles() -> np.ndarray:
     return load_embedded_head().triangles[load_head_surface().materials <= MATERIALS.index("plain")]
 
 
-def _visible(projected: np.ndarray, pose: np.ndarray) -> np.ndarray:
+def visibility_buffer(coefficients: np.ndarray, pose: np.ndarray) -> DepthBuffer:
+    """The z-buffer of a face's skin: which points on it, or before it, a camera sees.
+
+    Args:
+        coefficients: (K,); pose: (3, 4).
+    """
+    vertices = _add_modes(load_embedded_head().mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
+    return depth_buffer(project(pose, vertices), _skin_triangles())
+
+
+def _visible(projected: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the landmarks (68,) and of all vertices (V,): not hidden by the head itself."""
+    head = load_embedded_head()
+    buffer = depth_buffer(projected, _skin_triangles())
+    unit = float(np.linalg.norm(pose[0, :3]))
     # The eyelids' landmarks lie up to a tenth of the model's unit under their folds.
-    tolerance = 0.12 * float(np.linalg.norm(pose[0, :3]))
-    return vertex_visibility(projected, _skin_triangles(), load_embedded_head().landmark_vertices, tolerance)
+    landmarks = buffer.sees(projected[head.landmark_vertices], 0.12 * unit)
+    return landmarks, buffer.sees(projected, 0.005 * unit) & faces_camera(projected, head.triangles)

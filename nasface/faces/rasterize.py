@@ -7,6 +7,8 @@ float32.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numba import njit
 
@@ -45,8 +47,9 @@ def fill_buffers(
     vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, weights: np.ndarray, depth: np.ndarray
 ) -> None:
     """The kernel of `rasterize`: draws into buffers of its shapes and dtypes, which the caller has cleared or drawn
-    into before."""
+    into before. Weights of shape (0, 0, 3) are not kept."""
     height, width = index.shape
+    keep = weights.shape[0] > 0
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         ax, ay, az = vertices[a, 0], vertices[a, 1], vertices[a, 2]
@@ -60,11 +63,16 @@ def fill_buffers(
         last_row = min(height - 1, int(np.floor(max(ay, by, cy) + _EDGE)))
         first_column = max(0, int(np.ceil(min(ax, bx, cx) - _EDGE)))
         last_column = min(width - 1, int(np.floor(max(ax, bx, cx) + _EDGE)))
+        if first_row > last_row or first_column > last_column:
+            continue  # no pixel's centre in it, as with most triangles of a fine mesh
         inverse = 1.0 / area
+        across_a, across_b = (by - cy) * inverse, (cy - ay) * inverse
         for row in range(first_row, last_row + 1):
+            start_a = (bx * (cy - row) - cx * (by - row)) * inverse
+            start_b = (cx * (ay - row) - ax * (cy - row)) * inverse
             for column in range(first_column, last_column + 1):
-                wa = ((bx - column) * (cy - row) - (cx - column) * (by - row)) * inverse
-                wb = ((cx - column) * (ay - row) - (ax - column) * (cy - row)) * inverse
+                wa = start_a + column * across_a
+                wb = start_b + column * across_b
                 wc = 1.0 - wa - wb
                 if wa < -_EDGE or wb < -_EDGE or wc < -_EDGE:
                     continue
@@ -72,9 +80,74 @@ def fill_buffers(
                 if z > depth[row, column]:
                     depth[row, column] = z
                     index[row, column] = t
-                    weights[row, column, 0] = wa
-                    weights[row, column, 1] = wb
-                    weights[row, column, 2] = wc
+                    if keep:
+                        weights[row, column, 0] = wa
+                        weights[row, column, 1] = wb
+                        weights[row, column, 2] = wc
+
+
+@dataclass(frozen=True)
+class DepthBuffer:
+    """The nearest surface of a mesh on a grid of its own, whatever part of it an image shows.
+
+    Attributes:
+        depth: (R, R) float32, -inf where there is nothing.
+        corner: (2,) crop pixels of the first cell's centre.
+        step: crop pixels from cell to cell.
+    """
+
+    depth: np.ndarray
+    corner: np.ndarray
+    step: float
+
+    def sees(self, points: np.ndarray, tolerance: float) -> np.ndarray:
+        """(M,) bool: no surface lies more than `tolerance` pixels before the points (M, 3) in crop pixels.
+
+        A point is as near as the farthest of the four cells around it, so that a slanted surface does not hide
+        itself.
+        """
+        cells = (points[:, :2] - self.corner) / self.step
+        return _seen(cells.astype(np.float64), points[:, 2].astype(np.float64) + tolerance, self.depth)
+
+
+def depth_buffer(vertices: np.ndarray, triangles: np.ndarray, side: int = 192) -> DepthBuffer:
+    """The z-buffer of a mesh (V, 3) in crop pixels, `side` cells along its longer extent."""
+    low, high = vertices[:, :2].min(axis=0), vertices[:, :2].max(axis=0)
+    step = max(float((high - low).max()), 1e-9) / (side - 1)
+    cells = np.array(vertices, dtype=np.float64)
+    cells[:, :2] = (cells[:, :2] - low) / step
+    index = np.full((side, side), -1, dtype=np.int32)
+    depth = np.full((side, side), -np.inf, dtype=np.float32)
+    triangles = np.asarray(triangles, dtype=np.int32)
+    fill_buffers(cells, triangles, False, index, np.empty((0, 0, 3), np.float32), depth)
+    return DepthBuffer(depth, low.astype(np.float64), step)
+
+
+@njit(cache=True, nogil=True)
+def _seen(cells: np.ndarray, reach: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    seen = np.ones(cells.shape[0], dtype=np.bool_)
+    height, width = depth.shape
+    for i in range(cells.shape[0]):
+        x, y = cells[i, 0], cells[i, 1]
+        if x < 0 or y < 0 or x > width - 1 or y > height - 1:
+            continue
+        column, row = min(int(x), width - 2), min(int(y), height - 2)
+        nearest = min(depth[row, column], depth[row, column + 1], depth[row + 1, column], depth[row + 1, column + 1])
+        seen[i] = nearest <= reach[i]
+    return seen
+
+
+@njit(cache=True, nogil=True)
+def faces_camera(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(V,) bool: one of the vertex's triangles shows its outer side; crop pixels, triangles as in `rasterize`."""
+    facing = np.zeros(vertices.shape[0], dtype=np.bool_)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        ux, uy = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1]
+        wx, wy = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1]
+        if ux * wy - wx * uy < 0.0:
+            facing[a] = facing[b] = facing[c] = True
+    return facing
 
 
 def vertex_visibility(

@@ -7,12 +7,13 @@ import pytest
 
 from nasface.data import painter, synthetic
 from nasface.data.face_set import FaceSet
-from nasface.data.synthetic import build_synthetic, draw_face
+from nasface.data.painting.dress import Garment
+from nasface.data.synthetic import DOMAINS, build_synthetic, draw_face, face_yaw
 from nasface.errors import UserError
 from nasface.faces.camera import project, split_pose
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import load_embedded_head
-from nasface.faces.rasterize import rasterize
+from nasface.faces.rasterize import rasterize, vertex_visibility
 from nasface.faces.uv import position_map, sample_map, uv_basis
 
 head = load_embedded_head()
@@ -76,20 +77,33 @@ def test_visible_landmarks_turn_with_the_head(faces: FaceSet) -> None:
     assert left_outer[to_right].mean() > 0.9 and right_outer[to_right].mean() < 0.2
 
 
+def test_vertices_seen_by_z_buffer_are_those_seen_exactly(faces: FaceSet) -> None:
+    skin = np.unique(synthetic._skin_triangles())
+    for i in range(3):
+        vertices = project(faces.pose[i], head.vertices(faces.coefficients[i]))
+        exact = vertex_visibility(vertices, synthetic._skin_triangles(), skin)
+        seen = np.unpackbits(faces.visible_vertices[i], count=len(head.mean)).astype(bool)[skin]
+        assert (seen == exact).mean() > 0.95
+        assert (seen | ~exact).mean() > 0.99  # hardly any that is visible is lost
+
+
 @pytest.mark.parametrize("index", range(4))
 def test_the_drawn_head_lies_where_its_vertices_do(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def bald(rng: np.random.Generator, canvas: painter._Canvas, vertices: np.ndarray, normals: np.ndarray) -> tuple:
-        return vertices[canvas.shell], np.zeros(len(vertices) + len(canvas.shell), dtype=np.float32)
-
-    monkeypatch.setattr(painter, "_hair_shell", bald)
+    far = np.full((3, 3), -1e4, np.float32)
+    naked = Garment(far, np.array([[0, 1, 2]], np.int32), np.zeros((3, 2), np.float32))
+    monkeypatch.setattr(painter, "grow_hair", lambda *_, **__: None)
+    monkeypatch.setattr(painter, "draw_garment", lambda *_: naked)
     face = draw_face(1, "train", index, 64, clean=True)
     vertices = project(face.pose, head.vertices(face.coefficients))
 
-    def draw(positions: np.ndarray) -> np.ndarray:
+    def draw(pose: np.ndarray) -> np.ndarray:
+        model = head.vertices(face.coefficients)
         rng = np.random.default_rng(5)
-        return painter.paint(rng, positions, face.landmarks, face.yaw, 64, rough=False).astype(np.float64)
+        landmarks = model[head.landmark_vertices]
+        return painter.paint(rng, model, landmarks, pose, 64, rough=False).astype(np.float64)
 
-    changed = np.abs(draw(vertices) - draw(vertices + np.float32([500, 0, 0]))).max(axis=2) > 3
+    away = face.pose + np.float32([[0, 0, 0, 500], [0, 0, 0, 0], [0, 0, 0, 0]])
+    changed = np.abs(draw(face.pose) - draw(away)).max(axis=2) > 3
     covered = rasterize(vertices, head.triangles, 64)[0] >= 0
     assert (changed & covered).sum() / (changed | covered).sum() > 0.95
     # Half a pixel of shift between picture and labels would show in the middles of the rows and columns.
@@ -103,7 +117,7 @@ def test_the_drawn_head_lies_where_its_vertices_do(index: int, monkeypatch: pyte
 
 def test_faces_are_a_function_of_seed_split_and_index(tmp_path: Path, faces: FaceSet) -> None:
     again = build_synthetic(tmp_path, "test", 12, 64, seed=4, workers=1)
-    for key in ("images", "landmarks", "pose", "coefficients", "visible", "yaw"):
+    for key in ("images", "landmarks", "pose", "coefficients", "visible", "visible_vertices", "yaw"):
         np.testing.assert_array_equal(getattr(again, key), getattr(faces, key)[:12])
     coefficients = np.concatenate(
         [
@@ -111,29 +125,35 @@ def test_faces_are_a_function_of_seed_split_and_index(tmp_path: Path, faces: Fac
             build_synthetic(tmp_path, "val", 4, 64, seed=4).coefficients,
             build_synthetic(tmp_path, "train", 4, 64, seed=4).coefficients,
             build_synthetic(tmp_path, "test", 4, 64, seed=5).coefficients,
+            [draw_face(4, "test", i, 64, domain="wild").coefficients for i in range(4)],
         ]
     )
-    assert len(np.unique(coefficients[:, :50], axis=0)) == 16
+    assert len(np.unique(coefficients[:, :50], axis=0)) == 20
+
+
+def test_wild_faces_have_two_dimensional_labels_only(tmp_path: Path) -> None:
+    wild = build_synthetic(tmp_path, "test", 5, 32, seed=4, domain="wild")
+    assert wild.pose is None and wild.coefficients is None and wild.visible_vertices is None
+    assert np.isfinite(wild.landmarks[..., :2]).all() and np.isnan(wild.landmarks[..., 2]).all()
+    face = draw_face(4, "test", 2, 32, domain="wild")
+    np.testing.assert_array_equal(wild.images[2], face.image)
+    np.testing.assert_array_equal(wild.landmarks[2, :, :2], face.landmarks[:, :2])
+    np.testing.assert_allclose(wild.box, bounding_box(wild.landmarks))
+
+
+def test_yaw_is_known_without_drawing() -> None:
+    for domain in DOMAINS:
+        assert face_yaw(3, "train", 9, domain) == draw_face(3, "train", 9, 32, domain=domain).yaw
 
 
 def test_second_call_only_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[int, int]] = []
     first = build_synthetic(tmp_path, "val", 5, 32, seed=0, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(i, 5) for i in range(1, 6)]
+    assert calls == [(5, 5)]
     monkeypatch.setattr(synthetic, "draw_face", lambda *_, **__: pytest.fail("drawn again"))
     second = build_synthetic(tmp_path, "val", 5, 32, seed=0)
     np.testing.assert_array_equal(first.images, second.images)
     assert isinstance(second.images, np.memmap)
-
-
-def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        build_synthetic(tmp_path, "train", 200, 32, seed=0, progress=interrupt)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_truncated_cache_is_named(tmp_path: Path) -> None:
@@ -146,7 +166,12 @@ def test_truncated_cache_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "settings,named",
-    [(("night", 3, 32, 0), "night"), (("train", 0, 32, 0), "0 faces"), (("train", 3, 4, 0), "4 pixels")],
+    [
+        (("night", 3, 32, 0), "night"),
+        (("train", 0, 32, 0), "0 faces"),
+        (("train", 3, 4, 0), "4 pixels"),
+        (("train", 3, 32, 0, None, 1, "moon"), "unknown domain 'moon': choose one of studio, wild"),
+    ],
 )
 def test_bad_settings_are_named(tmp_path: Path, settings: tuple, named: str) -> None:
     with pytest.raises(UserError, match=named):

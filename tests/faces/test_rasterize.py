@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasface.faces.rasterize import rasterize, vertex_visibility
+from nasface.faces.rasterize import depth_buffer, faces_camera, rasterize, vertex_visibility
 
 
 def brute_force(vertices: np.ndarray, triangles: np.ndarray, size: int, cull: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -107,6 +107,18 @@ def test_visible_vertices_of_a_sphere_are_its_front() -> None:
     )
     np.testing.assert_array_equal(walled[:count], visible & (vertices[:, 0] > 16))
     assert walled[count:].all()
+
+
+def test_depth_buffer_hides_what_lies_behind() -> None:
+    unit, triangles = sphere()
+    vertices = unit * [10, -10, 10] + [160, -40, 0]
+    buffer = depth_buffer(vertices, triangles, 128)
+    front = np.array([160.0, -40, 0]) + np.array([[0.5, 0.5, 10], [0.5, 0.5, 8], [0.5, 0.5, -10], [30, 0, -99]])
+    np.testing.assert_array_equal(buffer.sees(front, 0.5), [True, False, False, True])
+    assert buffer.sees(front, 2.5)[1]
+    middle = (np.abs(unit[:, 2]) > 0.35) & (np.abs(unit[:, 1]) < 0.99)
+    seen = buffer.sees(vertices, 0.1) & faces_camera(vertices, triangles)
+    np.testing.assert_array_equal(seen[middle], unit[middle, 2] > 0)
 
 
 def test_what_is_hardly_in_front_does_not_hide_within_the_tolerance() -> None:

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks import realism
+from nasface.data.synthetic import draw_face, face_yaw
+from nasface.faces.landmarks import bounding_box
+
+
+def test_verdicts_count_what_is_found_and_how_far_off() -> None:
+    faces = [draw_face(5, "train", index, 32) for index in range(12)]
+    waiting = iter(faces)
+
+    def judge(image: np.ndarray) -> np.ndarray | None:
+        face = next(waiting)
+        np.testing.assert_array_equal(image, face.image)
+        side = np.sqrt(bounding_box(face.landmarks).prod())
+        return None if abs(face.yaw) > 60 else face.landmarks[17:, :2] + [0.03 * side, 0.04 * side]
+
+    verdicts = realism.judge_faces(judge, 12, 32, "studio", 5)
+    assert sum(v.faces for v in verdicts) == 12 and verdicts[2].faces > 0
+    assert [v.found for v in verdicts] == [100, 100, 0]
+    assert verdicts[0].nme == pytest.approx(5, abs=1e-3) and np.isnan(verdicts[2].nme)
+    assert all(v.faces == sum(v.low <= abs(face_yaw(5, "train", i)) <= v.high for i in range(12)) for v in verdicts)
+
+
+def test_without_mediapipe_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    monkeypatch.setattr(sys, "argv", ["realism"])
+    assert realism.main() == 0
+    assert "mediapipe is not installed" in capsys.readouterr().out
