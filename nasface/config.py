@@ -14,6 +14,7 @@ from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
 from nasface.tasks.training import DeviceConfig
+from nasface.tasks.volume import VolumeConfig
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ class Experiment:
         supernet: supernet training.
         search: search.
         retrain: training of one network.
+        volume: of networks that regress volumes.
         device: where it runs.
         log: logging.
     """
@@ -143,6 +145,7 @@ class Experiment:
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    volume: VolumeConfig = field(default_factory=VolumeConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

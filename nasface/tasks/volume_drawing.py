@@ -1,6 +1,7 @@
 """Landmarks drawn into one volume: a Gaussian each, in a colour that says which landmark it is.
 
-Zhang et al., "Adversarial Learning Semantic Volume for 2D/3D Face Shape Regression in the Wild", TIP 2019, section III-A.
+Zhang et al., "Adversarial Learning Semantic Volume for 2D/3D Face Shape Regression in the Wild", TIP 2019, section
+III-A.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def draw_heatmap(points: Tensor, colours: Tensor, side: int, sigma: float) -> Te
 
 
 def marginal(volume: Tensor, depth: int) -> Tensor:
-    """A volume (B, C, D, H, W) summed to `depth` slices (B, C, depth, H, W), a divisor of D; one slice is the heatmap of
-    Eq. (4)."""
+    """A volume (B, C, D, H, W) summed to `depth` slices (B, C, depth, H, W), a divisor of D; one slice is the
+    heatmap of Eq. (4)."""
     slices = volume.shape[2]
     return volume if depth == slices else volume.unflatten(2, (depth, slices // depth)).sum(3)
 
@@ -77,7 +78,7 @@ def _draw(points: Tensor, colours: Tensor, side: int, sigma: float) -> Tensor:
     cells = start[..., None] + torch.arange(window, device=points.device)
     falls = torch.exp((points[..., None] - cells).square() / (-2 * sigma**2))
     channels, volume = colours.shape[1], points.new_zeros(faces, colours.shape[1], side**axes)
-    step = max(1, _CHUNK // (faces * channels * window**axes))
+    step = max(1, _CHUNK // max(1, faces * channels * window**axes))
     for first in range(0, count, step):
         part = slice(first, first + step)
         # The last of x, y(, z) is the slowest of a cell's indices.
