@@ -155,8 +155,8 @@ class JVCR(FixedNetwork):
     landmarks. The network regresses what is added to a mean shape, a buffer.
 
     Args:
-        spec: the input's side S is a multiple of 8; S / 4, halved up to four times, must come to 2 to 8: S = 32, 64, 128,
-            256. The hourglasses' width (256 at scale 1) is a multiple of 8, the first 3D convolution's (64) of 4.
+        spec: the input's side S is a multiple of 8; S / 4, halved up to four times, must come to 2 to 8 (S = 32, 64,
+            128 or 256). The hourglasses' width (256 at scale 1) is a multiple of 8, the first 3D convolution's (64) of 4.
         layout: of the volumes.
 
     Raises:
