@@ -156,7 +156,8 @@ class JVCR(FixedNetwork):
 
     Args:
         spec: the input's side S is a multiple of 8; S / 4, halved up to four times, must come to 2 to 8 (S = 32, 64,
-            128 or 256). The hourglasses' width (256 at scale 1) is a multiple of 8, the first 3D convolution's (64) of 4.
+            128 or 256). Widths at scale 1: 256 in the hourglasses (a multiple of 8), 64 in the first 3D convolution
+            (of 4).
         layout: of the volumes.
 
     Raises:
