@@ -285,8 +285,8 @@ def test_the_discriminator_is_told_to_be_wrong_about_estimates(uv: UVTarget) -> 
         torch.testing.assert_close(values["discriminator"], expected)
 
 
-@settings(deadline=None, max_examples=100)
-@given(st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=20))
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 1e3)), min_size=1, max_size=20))
 def test_mu_stays_in_its_range(gaps: list[tuple[float, float]]) -> None:
     task = _MU.task()
     task.mu.zero_()
@@ -295,7 +295,7 @@ def test_mu_stays_in_its_range(gaps: list[tuple[float, float]]) -> None:
         task.update_mu(torch.tensor(real), torch.tensor(fake))
         assert 0 <= task.mu <= 1
         expected = min(1.0, max(0.0, before + 0.001 * (0.7 * real - fake)))
-        assert float(task.mu) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert float(task.mu) == pytest.approx(expected, abs=1e-5)
 
 
 class _MU:
