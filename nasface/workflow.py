@@ -79,7 +79,9 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
     """The path sampler that the experiment names."""
     config = experiment.supernet
     if config.sampler == "mnus":
-        return MNUS(space, config.children, experiment.seed, repeats=tuple(config.repeats), last_repeats=config.last_repeats)
+        return MNUS(
+            space, config.children, experiment.seed, repeats=tuple(config.repeats), last_repeats=config.last_repeats
+        )
     if config.sampler == "uniform":
         return UniformPaths(space, config.children, experiment.seed)
     raise UserError(f"unknown path sampler {config.sampler!r}; known are: mnus, uniform")
