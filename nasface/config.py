@@ -14,6 +14,7 @@ from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
 from nasface.tasks.training import DeviceConfig
+from nasface.tasks.volume import VolumeConfig
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class Experiment:
         search: search.
         retrain: training of one network.
         compare: which networks `nasface compare` trains.
+        volume: of networks that regress volumes.
         device: where it runs.
         log: logging.
     """
@@ -161,6 +163,7 @@ class Experiment:
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    volume: VolumeConfig = field(default_factory=VolumeConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

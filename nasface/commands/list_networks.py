@@ -29,19 +29,19 @@ def list_networks(experiment: Experiment, scale: float) -> None:
     for preset in sorted(PRESETS):
         name = f"preset/{preset}"
         entries.append((name, "multi-path space of MONAS", UV_MAP, partial(_member_cost, name, sizes)))
-    body, reasons = [], []
+    body, reasons, widest = [], [], max(len(name) for name, *_ in entries) + 2
     for name, paper, target, cost in entries:
         try:
             figures = [quantity(value) for value in cost()]
         except UserError as error:
             figures = [NOTHING, NOTHING]
             reasons.append(f"{name}: {error}")
-        body.append([f"{name:19s}{paper:28s}{target}", *figures])
+        body.append([f"{name:{widest}s}{paper:28s}{target}", *figures])
     print(
         f"{sizes.input_size} x {sizes.input_size} pixels, {sizes.map_size} x {sizes.map_size} map;"
         f" fixed networks at scale {scale:g}, presets at width {sizes.widths or sizes.width}\n"
     )
-    print(text_table([f"{'name':19s}{'paper':28s}target", "parameters", "MACs"], body))
+    print(text_table([f"{'name':{widest}s}{'paper':28s}target", "parameters", "MACs"], body))
     print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
 
 

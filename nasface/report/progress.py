@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from nasface.tasks.face_task import FaceModule
 
 _FORMAT = "{desc:<28} {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
@@ -51,14 +54,14 @@ class TrainingProgress(pl.Callback):
         self.description, self.total_steps = description, total_steps
         self._bar: tqdm | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: FaceModule) -> None:
         if trainer.is_global_zero:
-            self._bar = stage_bar(self.description, self.total_steps, trainer.global_step)
+            self._bar = stage_bar(self.description, self.total_steps, pl_module.steps_done)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: FaceModule, *_: Any) -> None:
         if self._bar is None:
             return
-        self._bar.update(trainer.global_step - self._bar.n)
+        self._bar.update(pl_module.steps_done - self._bar.n)
         metrics = trainer.progress_bar_metrics
         self._bar.set_postfix(
             {name.split("/")[-1]: f"{float(value):.4g}" for name, value in metrics.items() if name != "v_num"},

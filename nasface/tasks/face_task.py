@@ -57,11 +57,17 @@ class FaceModule(pl.LightningModule):
         super().__init__()
         self.uv, self.optimizer_config, self.total_steps = uv, optimizer, total_steps
 
+    @property
+    def steps_done(self) -> int:
+        """Training steps made. Lightning's `global_step` counts every optimizer's steps, so that a module with several
+        overrides this."""
+        return self.global_step
+
     def finite(self, loss: Tensor) -> Tensor:
         """The loss, or a UserError where it is not a number."""
         if not torch.isfinite(loss):
             raise UserError(
-                f"the training loss became {loss.item()} at step {self.global_step}: lower the learning rate"
+                f"the training loss became {loss.item()} at step {self.steps_done}: lower the learning rate"
                 f" (now {self.optimizer_config.lr:g}); the last checkpoint is intact"
             )
         return loss

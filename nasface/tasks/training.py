@@ -110,7 +110,8 @@ def fit(
     trainer = make_trainer(
         device,
         max_epochs=-(-steps * accumulate // data.steps_per_epoch),
-        accumulate_grad_batches=accumulate,
+        # With manual optimisation, accumulating is the module's own matter.
+        accumulate_grad_batches=accumulate if module.automatic_optimization else 1,
         limit_val_batches=None if validate else 0,
         logger=logger or False,
         plugins=[_AtomicCheckpoints()],

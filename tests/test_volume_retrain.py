@@ -1,0 +1,44 @@
+"""A network of volumes through the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nasface.nets.fixed import NetworkSpec
+from nasface.nets.jvcr import JVCR
+from nasface.nets.weights import load_network
+from tests.tiny import Command
+
+
+def test_retrain_against_a_discriminator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nasface = Command(tmp_path, tmp_path / "cache", capsys)
+    arguments = ["--experiment", "smoke", "--arch", "jvcr-64", "--scale", "0.0625", "--retrain.steps", "3"]
+    result = nasface.tiny(
+        "retrain", *arguments, "--volume.adversarial", "true", "--volume.pretrain", "0.3", "--volume.wild", "synthetic"
+    )
+    assert result.code == 0, result.errors
+    assert "\njvcr-64 " in result.output
+    (run,) = (tmp_path / "runs").iterdir()
+    network = load_network(run / "network.pt")
+    assert isinstance(network, JVCR) and network.spec == NetworkSpec("jvcr-64", 32, 32, 0.0625)
+    assert network.mean_shape.abs().sum() > 0, "it was trained around no face"
+    assert json.loads((run / "summary.json").read_text())["finished"] is True
+    checkpoint = torch.load(run / "retrain" / "last.ckpt", weights_only=True)
+    assert checkpoint["state_dict"]["batches"] == 3
+    assert any(name.startswith("decoder.") for name in checkpoint["state_dict"])
+
+
+def test_absent_wild_faces_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    nasface = Command(tmp_path, tmp_path / "cache", capsys)
+    result = nasface.tiny("retrain", "--experiment", "smoke", "--arch", "jvcr-64", "--volume.wild", "nowhere")
+    assert result.code == 2 and result.line
