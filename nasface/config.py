@@ -13,6 +13,7 @@ from nasface.data.sources import DataConfig
 from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
+from nasface.tasks.heatmap import HeatmapConfig
 from nasface.tasks.training import DeviceConfig
 
 
@@ -125,6 +126,7 @@ class Experiment:
         supernet: supernet training.
         search: search.
         retrain: training of one network.
+        heatmap: networks that regress heatmaps.
         device: where it runs.
         log: logging.
     """
@@ -139,6 +141,7 @@ class Experiment:
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
+    heatmap: HeatmapConfig = field(default_factory=HeatmapConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

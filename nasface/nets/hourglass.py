@@ -42,17 +42,26 @@ class Hourglass(nn.Module):
     Args:
         order: how often it halves; H and W are multiples of 2^order.
         width: C.
+        block: makes a block of so many channels in and out.
+        pool: halves H and W.
     """
 
-    def __init__(self, order: int, width: int) -> None:
+    def __init__(
+        self,
+        order: int,
+        width: int,
+        block: Callable[[int, int], nn.Module] = Residual,
+        pool: Callable[[Tensor, int], Tensor] = F.max_pool2d,
+    ) -> None:
         super().__init__()
-        self.skip = Residual(width, width)
-        self.before = Residual(width, width)
-        self.inner = Hourglass(order - 1, width) if order > 1 else Residual(width, width)
-        self.after = Residual(width, width)
+        self.pool = pool
+        self.skip = block(width, width)
+        self.before = block(width, width)
+        self.inner = Hourglass(order - 1, width, block, pool) if order > 1 else block(width, width)
+        self.after = block(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = self.after(self.inner(self.before(F.max_pool2d(x, 2))))
+        low = self.after(self.inner(self.before(self.pool(x, 2))))
         return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
 
 
