@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 try:
     from torchvision.ops import deform_conv2d as _fast
-except ImportError:
+except (ImportError, RuntimeError):  # the latter where torchvision is of another torch
     _fast = None
 
 _KERNEL = 3
