@@ -134,9 +134,8 @@ class HourglassUV(UVNetwork):
     """Stacked hourglasses that write a UV position map in place of heatmaps.
 
     Each of the S / 4 x S / 4 last cells writes (4 M / S)^2 positions; a learned bias per cell, as in the multi-path
-    networks' head, tells the cells apart. `forward` returns the last stack's map alone, and only that is trained: the
-    paper's intermediate supervision, a loss on every stack's map, is still to come. The earlier stacks write maps, too,
-    which reach the next stack as published.
+    networks' head, tells the cells apart. Every stack writes a map, which reaches the next stack and is trained as
+    published (intermediate supervision); `forward` returns the last stack's alone.
 
     Args:
         spec: the input's side is a multiple of 8, the map's of S / 4. The paper's hourglasses halve four times, which
@@ -163,6 +162,9 @@ class HourglassUV(UVNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.to_map(self.body(image)[-1])
+
+    def trained_maps(self, image: Tensor) -> list[Tensor]:
+        return [self.to_map(output) for output in self.body(image)]
 
 
 def _activated(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
