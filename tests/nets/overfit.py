@@ -20,7 +20,9 @@ def overfit(name: str, scale: float, steps: int, lr: float = 5e-3) -> tuple[floa
     faces = toy_faces(8)
     task = make_task(create_network(name, SIZE, MAP, scale), toy_context())
     task.learn_statistics(faces)
-    tensors = {key: torch.from_numpy(getattr(faces, key)) for key in ("landmarks", "box", "yaw", "pose", "coefficients")}
+    tensors = {
+        key: torch.from_numpy(getattr(faces, key)) for key in ("landmarks", "box", "yaw", "pose", "coefficients")
+    }
     batch = prepare_batch({"image": torch.from_numpy(faces.images), **tensors, "seed": 0}, None)
     optimizer = torch.optim.Adam(task.network.parameters(), lr=lr)
     losses = []
