@@ -13,6 +13,7 @@ from nasface.data.sources import DataConfig
 from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
+from nasface.tasks.heatmap import HeatmapConfig
 from nasface.tasks.training import DeviceConfig
 from nasface.tasks.volume import VolumeConfig
 
@@ -148,6 +149,7 @@ class Experiment:
         retrain: training of one network.
         compare: which networks `nasface compare` trains.
         volume: of networks that regress volumes.
+        heatmap: of networks that regress heatmaps.
         device: where it runs.
         log: logging.
     """
@@ -164,6 +166,7 @@ class Experiment:
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)
+    heatmap: HeatmapConfig = field(default_factory=HeatmapConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

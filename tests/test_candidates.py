@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nasface.nets.fixed import NetworkSpec
+from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.hourglass import HourglassUV
 from nasface.nets.weights import load_network
 from nasface.registry import create_network, get_candidate, network_names
@@ -71,15 +72,33 @@ def test_retrain_by_name(nasface: Command) -> None:
     assert torch.load(run / "retrain" / "last.ckpt", weights_only=True)["global_step"] == 3
 
 
+@pytest.mark.parametrize("arch", ["sdu-dual", "fan"])
+def test_retrain_heatmaps(nasface: Command, arch: str) -> None:
+    """Landmarks without depth go the whole way: evaluation, figure, table, weights."""
+    arguments = ["--experiment", "smoke", "--arch", arch, "--scale", "0.0625", "--heatmap.sigma", "1.5"]
+    result = nasface.tiny("retrain", *arguments)
+    assert result.code == 0, result.errors
+    (row,) = (line for line in result.output.splitlines() if line.startswith(f"{arch} "))
+    assert "nan" not in row and " - " not in row
+    (run,) = (nasface.folder / "runs").iterdir()
+    assert (run / "faces.png").stat().st_size > 0
+    network = load_network(run / "network.pt")
+    assert isinstance(network, HeatmapNetwork) and network.spec == NetworkSpec(arch, 32, 32, 0.0625)
+    figures = json.loads((run / "summary.json").read_text())["result"]
+    assert all(value > 0 for value in (*figures["bins"], figures["mean"], figures["all"]))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of hourglass1"),
+        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of fan, "),
         ("--arch prnet --scale 0", "scale: must be a number greater than 0"),
         ("--arch prnet --network.input_size 40", "network.input_size 40 must be a multiple of 32 for prnet"),
         ("--arch hrnet --network.map_size 8", "network.map_size 8 must be a multiple of 16 for hrnet"),
+        ("--arch sdu-dual --network.input_size 40", "network.input_size 40 must be a multiple of 16 for sdu-dual"),
+        ("--arch sdu-dual --heatmap.sigma 0", "heatmap.sigma"),
         ("--arch prnet --init supernet", "--init supernet is for networks of a multi-path space; prnet starts from"),
-        ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks (hourglass1, "),
+        ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks (fan, "),
     ],
 )
 def test_wrong_arguments_are_one_line(nasface: Command, arguments: str, message: str) -> None:

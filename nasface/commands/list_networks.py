@@ -29,19 +29,20 @@ def list_networks(experiment: Experiment, scale: float) -> None:
     for preset in sorted(PRESETS):
         name = f"preset/{preset}"
         entries.append((name, "multi-path space of MONAS", UV_MAP, partial(_member_cost, name, sizes)))
-    body, reasons, widest = [], [], max(len(name) for name, *_ in entries) + 2
+    widths = [2 + max(map(len, column)) for column in list(zip(*entries, strict=True))[:2]]
+    body, reasons = [], []
     for name, paper, target, cost in entries:
         try:
             figures = [quantity(value) for value in cost()]
         except UserError as error:
             figures = [NOTHING, NOTHING]
             reasons.append(f"{name}: {error}")
-        body.append([f"{name:{widest}s}{paper:28s}{target}", *figures])
+        body.append([f"{name:{widths[0]}s}{paper:{widths[1]}s}{target}", *figures])
     print(
         f"{sizes.input_size} x {sizes.input_size} pixels, {sizes.map_size} x {sizes.map_size} map;"
         f" fixed networks at scale {scale:g}, presets at width {sizes.widths or sizes.width}\n"
     )
-    print(text_table([f"{'name':{widest}s}{'paper':28s}target", "parameters", "MACs"], body))
+    print(text_table([f"{'name':{widths[0]}s}{'paper':{widths[1]}s}target", "parameters", "MACs"], body))
     print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
 
 

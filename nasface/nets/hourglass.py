@@ -42,17 +42,26 @@ class Hourglass(nn.Module):
     Args:
         order: how often it halves; H and W are multiples of 2^order.
         width: C.
+        block: makes a block of so many channels in and out.
+        pool: halves H and W.
     """
 
-    def __init__(self, order: int, width: int) -> None:
+    def __init__(
+        self,
+        order: int,
+        width: int,
+        block: Callable[[int, int], nn.Module] = Residual,
+        pool: Callable[[Tensor, int], Tensor] = F.max_pool2d,
+    ) -> None:
         super().__init__()
-        self.skip = Residual(width, width)
-        self.before = Residual(width, width)
-        self.inner = Hourglass(order - 1, width) if order > 1 else Residual(width, width)
-        self.after = Residual(width, width)
+        self.pool = pool
+        self.skip = block(width, width)
+        self.before = block(width, width)
+        self.inner = Hourglass(order - 1, width, block, pool) if order > 1 else block(width, width)
+        self.after = block(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        low = self.after(self.inner(self.before(F.max_pool2d(x, 2))))
+        low = self.after(self.inner(self.before(self.pool(x, 2))))
         return self.skip(x) + F.interpolate(low, scale_factor=2.0, mode="nearest")
 
 
@@ -125,9 +134,8 @@ class HourglassUV(UVNetwork):
     """Stacked hourglasses that write a UV position map in place of heatmaps.
 
     Each of the S / 4 x S / 4 last cells writes (4 M / S)^2 positions; a learned bias per cell, as in the multi-path
-    networks' head, tells the cells apart. `forward` returns the last stack's map alone, and only that is trained: the
-    paper's intermediate supervision, a loss on every stack's map, is still to come. The earlier stacks write maps, too,
-    which reach the next stack as published.
+    networks' head, tells the cells apart. Every stack writes a map, which reaches the next stack and is trained as
+    published (intermediate supervision); `forward` returns the last stack's alone.
 
     Args:
         spec: the input's side is a multiple of 8, the map's of S / 4. The paper's hourglasses halve four times, which
@@ -154,6 +162,9 @@ class HourglassUV(UVNetwork):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.to_map(self.body(image)[-1])
+
+    def trained_maps(self, image: Tensor) -> list[Tensor]:
+        return [self.to_map(output) for output in self.body(image)]
 
 
 def _activated(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:

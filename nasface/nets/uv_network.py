@@ -58,6 +58,10 @@ class UVNetwork(FixedNetwork):
         """The position map (B, 3, M, M) of the last layer's values (B, outputs, cells, cells)."""
         return self.shuffle(values) + self.mean_map
 
+    def trained_maps(self, image: Tensor) -> list[Tensor]:
+        """All maps (B, 3, M, M) on which a loss is put in training; the last is what `forward` returns."""
+        return [self(image)]
+
     def set_mean_map(self, mean_map: Tensor) -> None:
         """Set the map (3, M, M) around which the network regresses, in the head's units."""
         self.mean_map.copy_(mean_map[None])

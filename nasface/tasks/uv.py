@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
 from nasface.faces.uv import UVBasis
+from nasface.nets.uv_network import UVNetwork
 from nasface.tasks.face_task import FaceTask, TaskContext
 from nasface.tasks.prediction import FacePrediction
 
@@ -136,4 +137,6 @@ class UVTask(FaceTask):
         return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {"loss": uv_loss(self.network(batch["image"]), self.uv.target_units(batch), self.uv.weight, self.kind)}
+        network, image = self.network, batch["image"]
+        maps = network.trained_maps(image) if isinstance(network, UVNetwork) else [network(image)]
+        return {"loss": uv_loss(torch.stack(maps), self.uv.target_units(batch), self.uv.weight, self.kind)}

@@ -12,7 +12,8 @@ from nasface.errors import UserError
 from nasface.nets.cost import count_macs
 from nasface.nets.fixed import NetworkSpec
 from nasface.nets.hourglass import Hourglass, HourglassUV, Residual, StackedHourglass
-from tests.nets.fixed import check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.overfit import overfit
 
 
 def small(stacks: int = 2, input_size: int = 32, map_size: int = 32) -> HourglassUV:
@@ -88,6 +89,17 @@ def test_every_stack_has_an_output_and_the_map_is_the_last() -> None:
         assert not torch.equal(network(image), before), "the first stack's output is not used by the next"
 
 
+def test_every_stacks_map_is_trained() -> None:
+    network = small(4)
+    image = torch.randn(4, 3, 32, 32)
+    maps = network.trained_maps(image)
+    assert [m.shape for m in maps] == 4 * [(4, 3, 32, 32)]
+    network.eval()
+    with torch.no_grad():
+        maps = network.trained_maps(image)
+        assert torch.equal(maps[-1], network(image)) and not torch.equal(maps[0], maps[1])
+
+
 def test_a_gradient_reaches_every_parameter() -> None:
     check_gradients(small())
 
@@ -98,3 +110,13 @@ def test_training_starts_at_the_mean_map() -> None:
 
 def test_weights_come_back(tmp_path: Path) -> None:
     check_weights(small(1, map_size=16), tmp_path / "n.pt")
+
+
+def test_export() -> None:
+    check_export(small())
+
+
+def test_eight_faces_are_learned_by_heart() -> None:
+    first, last, error = overfit("hourglass2", 0.1, 80, lr=0.005)
+    assert last < 0.35 * first
+    assert error < 0.6, "pixels"

@@ -12,7 +12,8 @@ from nasface.errors import UserError
 from nasface.nets.cost import count_macs
 from nasface.nets.fixed import NetworkSpec
 from nasface.nets.hrnet import Exchange, HRNetUV, HRNetV2
-from tests.nets.fixed import check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.overfit import overfit
 
 
 def small(input_size: int = 32, map_size: int = 32) -> HRNetUV:
@@ -80,3 +81,13 @@ def test_training_starts_at_the_mean_map() -> None:
 
 def test_weights_come_back(tmp_path: Path) -> None:
     check_weights(small(map_size=16), tmp_path / "n.pt")
+
+
+def test_export() -> None:
+    check_export(small())
+
+
+def test_eight_faces_are_learned_by_heart() -> None:
+    first, last, error = overfit("hrnet", 0.2, 40, lr=0.005)
+    assert last < 0.35 * first
+    assert error < 0.6, "pixels"
