@@ -13,6 +13,7 @@ from nasface.data.sources import DataConfig
 from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
+from nasface.tasks.parameters import ParametersConfig
 from nasface.tasks.training import DeviceConfig
 
 
@@ -146,6 +147,7 @@ class Experiment:
         search: search.
         retrain: training of one network.
         compare: which networks `nasface compare` trains.
+        parameters: how networks that regress 3DMM parameters are trained.
         device: where it runs.
         log: logging.
     """
@@ -161,6 +163,7 @@ class Experiment:
     search: SearchConfig = field(default_factory=SearchConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    parameters: ParametersConfig = field(default_factory=ParametersConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

@@ -6,13 +6,14 @@ import importlib
 
 from torch import nn
 
-from nasface.nets.fixed import UV_MAP, FixedNetwork
+from nasface.nets.fixed import PARAMETERS, UV_MAP, FixedNetwork
 from nasface.registry import get_candidate
 from nasface.tasks.face_task import FaceTask, TaskContext
 
 # Imported when asked for: a training needs one of them.
 _TASKS = {
     UV_MAP: "nasface.tasks.uv:UVTask",
+    PARAMETERS: "nasface.tasks.parameters:ParametersTask",
 }
 
 
