@@ -1,21 +1,21 @@
 """DHM: deep evolutionary 3D diffusion heat maps, with two convolutions and a vanilla recurrent network.
 
-Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment". The paper's images have 224
-pixels. Left open by it, and chosen here: kernels of 5, strides of 2, 32 and 64 channels, a maximum over 2 x 2 after each
-convolution, 512 hidden numbers.
+Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment", BMVC 2018. The paper's images have
+224 pixels. Left open by it, and chosen here: kernels of 5, strides of 2, 32 and 64 channels, a maximum over 2 x 2 after
+each convolution, 512 hidden numbers.
 """
 
 from __future__ import annotations
 
 from torch import nn
 
-from nasface.nets.evolution import BASEL_MODES, Evolution, FeedForwardCell, VanillaCell
+from nasface.nets.evolution import BASEL_MODES, CHANNELS, FLAT_CHANNELS, Evolution, FeedForwardCell, VanillaCell
 from nasface.nets.face_vector import AngleVector, LandmarkVector
 from nasface.nets.fixed import PARAMETERS, NetworkSpec, init_convolutions, scaled
 from nasface.registry import register_network
 
-_PAPER = "Sun et al., 2018"
-_WIDTHS, _KERNEL, _HIDDEN = (32, 64), 5, 512
+_PAPER = "Sun et al., BMVC 2018"
+_WIDTHS, _KERNEL, _STRIDE, _HIDDEN = (32, 64), 5, 16, 512
 
 
 class TwoConvolutions(nn.Sequential):
@@ -31,17 +31,16 @@ class TwoConvolutions(nn.Sequential):
 
 
 def _dhm(
-    spec: NetworkSpec, vector: AngleVector | LandmarkVector, cell: type = VanillaCell, **settings: int
+    spec: NetworkSpec,
+    vector: AngleVector | LandmarkVector,
+    cell: type[nn.Module] = VanillaCell,
+    steps: int = 4,
+    flat: bool = False,
 ) -> Evolution:
-    widths = tuple(scaled(width, spec.scale) for width in _WIDTHS)
-    return Evolution(
-        spec,
-        vector,
-        lambda channels: TwoConvolutions(channels, widths, _KERNEL),
-        cell,
-        scaled(_HIDDEN, spec.scale),
-        **settings,
-    )
+    first, second = (scaled(width, spec.scale) for width in _WIDTHS)
+    extract = TwoConvolutions(FLAT_CHANNELS if flat else CHANNELS, (first, second), _KERNEL)
+    features, hidden = second * (-(-spec.input_size // _STRIDE)) ** 2, scaled(_HIDDEN, spec.scale)
+    return Evolution(spec, vector, extract, features, cell, hidden, steps, flat=flat)
 
 
 @register_network("dhm", paper=_PAPER, target=PARAMETERS)

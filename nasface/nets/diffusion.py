@@ -1,6 +1,7 @@
 """3D diffusion heat maps: a face's landmarks drawn into an image, coloured by where they are in space.
 
-Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment", section 3.1, Eq. 3 and Algorithm 1.
+Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment", BMVC 2018, section 3.1, Eq. 3 and
+Algorithm 1.
 """
 
 from __future__ import annotations

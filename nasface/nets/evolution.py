@@ -1,6 +1,7 @@
 """The recurrence of DHM: draw the face that one has, look at it with the image, correct it, T times.
 
-Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment", section 3.2, Eq. 4 and 5.
+Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps for Large-pose Face Alignment", BMVC 2018, section 3.2, Eq. 4
+and 5.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from nasface.nets.fixed import NetworkSpec
 BASEL_MODES = 199 + 29
 """Identity and expression modes of the paper's full Basel model; with the 6 numbers of the pose, 234."""
 
-Features = Callable[[int], nn.Module]
-"""Makes what turns (B, channels, S, S) into (B, features) from so many channels."""
+CHANNELS, FLAT_CHANNELS = 3 + 3, 3 + 1
+"""Channels of image and heat maps: those of the three dimensions, or of the places only."""
 
 
 class VanillaCell(nn.Module):
@@ -32,8 +33,8 @@ class VanillaCell(nn.Module):
 
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """What the cell says (B, hidden), and its state for the next step."""
-        new = self.input(x) if state is None else self.input(x) + self.hidden(state)
-        return new.tanh(), new.tanh()
+        new = (self.input(x) if state is None else self.input(x) + self.hidden(state)).tanh()
+        return new, new
 
 
 class LongShortCell(nn.Module):
@@ -68,7 +69,8 @@ class Evolution(VectorNetwork):
     Args:
         spec: name and sizes.
         vector: what is corrected; whitened 0, where it starts, is the mean training face.
-        features: makes the feature extractor.
+        extract: makes features (B, features) of image and maps (B, CHANNELS or FLAT_CHANNELS, S, S).
+        features: how many.
         cell: makes the cell from (features, hidden).
         hidden: size of the cell's state.
         steps: T; 4 in the paper's Fig. 5.
@@ -80,7 +82,8 @@ class Evolution(VectorNetwork):
         self,
         spec: NetworkSpec,
         vector: AngleVector | LandmarkVector,
-        features: Features,
+        extract: nn.Module,
+        features: int,
         cell: Callable[[int, int], nn.Module],
         hidden: int,
         steps: int = 4,
@@ -89,11 +92,7 @@ class Evolution(VectorNetwork):
     ) -> None:
         super().__init__(spec, vector)
         self.steps, self.sigma, self.flat = steps, sigma, flat
-        self.extract = features(3 + (1 if flat else 3))
-        with torch.device("meta"):
-            probe = features(3 + (1 if flat else 3)).eval()
-            count = probe(torch.zeros(1, 3 + (1 if flat else 3), spec.input_size, spec.input_size)).shape[1]
-        self.cell = cell(count, hidden)
+        self.extract, self.cell = extract, cell(features, hidden)
         self.correct = _correction(hidden, vector.size)
 
     def resize_output(self, size: int) -> None:

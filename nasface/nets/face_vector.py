@@ -1,7 +1,7 @@
 """The vectors that describe a face to the networks which regress one: what is in them, and their whitening.
 
 3DDFA_V2 (Guo et al., ECCV 2020, section 2.1) regresses pose matrix and coefficients (`MatrixVector`); DHM (Sun et al.,
-"Deep Evolutionary 3D Diffusion Heat Maps", section 3) scale, Euler angles, shift and coefficients (`AngleVector`), or
+"Deep Evolutionary 3D Diffusion Heat Maps", BMVC 2018) scale, Euler angles, shift and coefficients (`AngleVector`), or
 the landmarks themselves (`LandmarkVector`). Networks see whitened vectors: (raw - mean) / std over the training faces.
 """
 

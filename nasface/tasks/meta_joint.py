@@ -115,8 +115,7 @@ class MetaJointTask(ParametersTask):
         true = Face(batch["pose"], batch["coefficients"])
         values = self.vdc(self.face(network, network(batch["image"]).float(), true), true)
         network.train()
-        new = ~torch.isin(batch["index"], torch.tensor(self.seen, dtype=torch.long, device=values.device))
-        error = self.finite(values[new if new.any() else slice(None)].mean())
+        error = self.finite(values[unseen(batch["index"], self.seen)].mean())
         return float(self.trainer.strategy.reduce(error, reduce_op="mean"))
 
     @torch.no_grad()
@@ -151,3 +150,9 @@ class MetaJointTask(ParametersTask):
                 path.write_text(json.dumps(self.selections, indent=1) + "\n", encoding="utf-8")
             draw_selection(self.selections, BRANCHES, folder / "selection.png")
         self.leader, self.rival, self.rival_branch = 0, None, None
+
+
+def unseen(index: Tensor, seen: list[int]) -> Tensor:
+    """Which faces (B,) bool of a batch are not among those seen; all, where all are."""
+    new = ~torch.isin(index, torch.tensor(seen, dtype=torch.long, device=index.device))
+    return new if new.any() else torch.ones_like(new)

@@ -180,10 +180,12 @@ class ParametersTask(FaceTask):
 
     def _landmarks(self, face: Face) -> Tensor:
         """x, then y (B, 136) of a face's landmarks, in the units of the landmark branch."""
-        maps = self.uv.maps(
-            face.coefficients, face.pose, torch.zeros(len(face.pose), dtype=torch.bool).to(face.pose.device)
-        )
-        return self._planar(self.uv.landmarks(maps))
+        return self._planar(self.uv.landmarks(self._maps(face)))
+
+    def _maps(self, face: Face) -> Tensor:
+        """UV maps (B, 3, M, M) in crop pixels of faces that are not mirrored."""
+        as_they_are = torch.zeros(len(face.pose), dtype=torch.bool, device=face.pose.device)
+        return self.uv.maps(face.coefficients, face.pose, as_they_are)
 
     def _landmark_cost(self, found: Tensor, batch: dict[str, Tensor]) -> Tensor:
         true = self._planar(self.uv.target_landmarks(batch))
