@@ -204,8 +204,6 @@ def objective_of(network: VectorNetwork, config: ParametersConfig) -> str:
 def _check(network: VectorNetwork, objective: str, landmarks: str) -> None:
     name = network.spec.name
     if objective != "vdc" and not isinstance(network.vector, MatrixVector):
-        raise UserError(
-            f"parameters.objective {objective} needs a network that regresses the pose matrix; {name} takes vdc"
-        )
+        raise UserError(f"parameters.objective {objective} is for a network with a pose matrix: give vdc for {name}")
     if landmarks == "regression" and not network.feature_count:
         raise UserError(f"{name} has no features for parameters.landmarks regression: take none or constraint")

@@ -60,6 +60,8 @@ def mean_nme(task: FaceTask, faces: FaceSet) -> float:
     from nasface.data.augment import normalise
     from nasface.metrics.nme import nme_68
 
+    training = task.training
     with torch.no_grad():
         found = task.eval()(normalise(torch.from_numpy(faces.images))).landmarks
+    task.train(training)
     return float(nme_68(found.numpy(), faces.landmarks, faces.box).mean())
