@@ -8,6 +8,7 @@ from nasface.data.face_set import FaceSet
 from nasface.errors import UserError
 from nasface.nets.face_vector import VectorNetwork
 from nasface.tasks.face_task import FaceTask, TaskContext
+from nasface.tasks.parameters import draw_steps
 from nasface.tasks.prediction import FacePrediction
 
 
@@ -30,6 +31,9 @@ class LandmarkVectorTask(FaceTask):
 
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.vector.learn(faces)
+
+    def on_fit_end(self) -> None:
+        draw_steps(self)
 
     def forward(self, image: Tensor) -> FacePrediction:
         return FacePrediction(landmarks=self.network.vector.landmarks(self.network(image)), dense=None)

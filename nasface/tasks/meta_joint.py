@@ -143,6 +143,7 @@ class MetaJointTask(ParametersTask):
             setattr(self, name, value)
 
     def on_fit_end(self) -> None:
+        super().on_fit_end()
         callback = self.trainer.checkpoint_callback
         if self.trainer.is_global_zero and callback is not None and callback.dirpath and self.selections:
             folder = Path(callback.dirpath)

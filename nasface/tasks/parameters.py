@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
 from nasface.errors import UserError
+from nasface.nets.evolution import Evolution
 from nasface.nets.face_vector import MatrixVector, ModelVector, VectorNetwork, full_precision
 from nasface.tasks.face_task import FaceTask, TaskContext
 from nasface.tasks.parameter_losses import (
@@ -107,6 +109,9 @@ class ParametersTask(FaceTask):
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.vector.learn(faces)
 
+    def on_fit_end(self) -> None:
+        draw_steps(self)
+
     @property
     def points(self) -> Points:
         """The points of VDC and WPDC: the cells of the UV chart."""
@@ -194,6 +199,15 @@ class ParametersTask(FaceTask):
     def _planar(self, landmarks: Tensor) -> Tensor:
         """68 x, then 68 y of value (pixel - S / 2) / (S / 2): what the published branch writes."""
         return ((landmarks[..., :2] - self.half) / self.half).transpose(1, 2).flatten(1)
+
+
+def draw_steps(task: FaceTask) -> None:
+    """Beside the checkpoint of a finished training, what a recurrent network makes of validation faces."""
+    trainer, folder = task.trainer, getattr(task.trainer.checkpoint_callback, "dirpath", None)
+    if isinstance(task.network, Evolution) and trainer.is_global_zero and folder:
+        from nasface.report.evolution import draw_evolution
+
+        draw_evolution(task.network, trainer.datamodule.val, Path(folder) / "steps.png")
 
 
 def objective_of(network: VectorNetwork, config: ParametersConfig) -> str:
