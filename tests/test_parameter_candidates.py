@@ -34,11 +34,10 @@ def retrain(nasface: Command, name: str, *arguments: str) -> Path:
     from tests.tiny import settings
 
     sizes = ("--network.input_size", "32", "--network.map_size", "32", "--retrain.steps", "3")
+    sizes = (*settings("retrain", nasface.cache), *sizes)
     # Settings of the command line after those of the experiment's file.
     experiment = arguments if arguments[:1] == ("--experiment",) else ("--experiment", "smoke", *arguments)
-    result = nasface(
-        "retrain", *experiment, *settings("retrain", nasface.cache), *sizes, "--arch", name, "--scale", "0.05"
-    )
+    result = nasface("retrain", *experiment, *sizes, "--arch", name, "--scale", "0.05")
     assert result.code == 0, result.errors
     assert f"\n{name} " in result.output
     (run,) = (nasface.folder / "runs").iterdir()
