@@ -14,6 +14,7 @@ from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
 from nasface.tasks.face_task import OptimizerConfig
 from nasface.tasks.heatmap import HeatmapConfig
+from nasface.tasks.parameters import ParametersConfig
 from nasface.tasks.training import DeviceConfig
 from nasface.tasks.volume import VolumeConfig
 
@@ -150,6 +151,7 @@ class Experiment:
         compare: which networks `nasface compare` trains.
         volume: of networks that regress volumes.
         heatmap: of networks that regress heatmaps.
+        parameters: of networks that regress 3DMM parameters.
         device: where it runs.
         log: logging.
     """
@@ -167,6 +169,7 @@ class Experiment:
     compare: CompareConfig = field(default_factory=CompareConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)
     heatmap: HeatmapConfig = field(default_factory=HeatmapConfig)
+    parameters: ParametersConfig = field(default_factory=ParametersConfig)
     device: DeviceConfig = field(default_factory=DeviceConfig)
     log: LogConfig = field(default_factory=LogConfig)
 

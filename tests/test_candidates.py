@@ -91,14 +91,14 @@ def test_retrain_heatmaps(nasface: Command, arch: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of fan, "),
+        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of "),
         ("--arch prnet --scale 0", "scale: must be a number greater than 0"),
         ("--arch prnet --network.input_size 40", "network.input_size 40 must be a multiple of 32 for prnet"),
         ("--arch hrnet --network.map_size 8", "network.map_size 8 must be a multiple of 16 for hrnet"),
         ("--arch sdu-dual --network.input_size 40", "network.input_size 40 must be a multiple of 16 for sdu-dual"),
         ("--arch sdu-dual --heatmap.sigma 0", "heatmap.sigma"),
         ("--arch prnet --init supernet", "--init supernet is for networks of a multi-path space; prnet starts from"),
-        ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks (fan, "),
+        ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks ("),
     ],
 )
 def test_wrong_arguments_are_one_line(nasface: Command, arguments: str, message: str) -> None:

@@ -84,7 +84,7 @@ class _Faces(Dataset):
         tensors: dict[str, Any] = {
             name: torch.from_numpy(np.ascontiguousarray(array[indices])) for name, array in arrays.items()
         }
-        return tensors | {"seed": batch.seed}
+        return tensors | {"index": torch.from_numpy(np.asarray(indices)), "seed": batch.seed}
 
 
 class _InOrder(Sampler[Batch]):
@@ -105,7 +105,7 @@ class FaceDataModule(pl.LightningDataModule):
     """Training, validation and test faces.
 
     Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop
-        pixels, yaw (B,) degrees and,
+        pixels, yaw (B,) degrees, index (B,) of the face in its set and,
     where the set has a morphable model, pose (B, 3, 4), coefficients (B, K) and flipped (B,) bool. Landmarks of
     training batches are the
     un-augmented ones: targets are made from pose and coefficients.

@@ -6,7 +6,7 @@ import importlib
 
 from torch import nn
 
-from nasface.nets.fixed import HEATMAPS, UV_MAP, VOLUMES, FixedNetwork
+from nasface.nets.fixed import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, FixedNetwork
 from nasface.registry import get_candidate
 from nasface.tasks.face_task import FaceTask, TaskContext
 
@@ -15,6 +15,7 @@ _TASKS = {
     UV_MAP: "nasface.tasks.uv:UVTask",
     VOLUMES: "nasface.tasks.volume:VolumeTask",
     HEATMAPS: "nasface.tasks.heatmap:HeatmapTask",
+    PARAMETERS: "nasface.tasks.parameters:ParametersTask",
 }
 
 

@@ -96,7 +96,7 @@ def test_training_batches_are_augmented_and_repeatable() -> None:
     assert len(first) == 3
     for one, other in zip(first, second, strict=True):
         assert one["image"].shape == (4, 3, SIZE, SIZE) and one["image"].dtype == torch.float32
-        assert set(one) == {"image", "landmarks", "yaw", "box", "pose", "coefficients", "flipped"}
+        assert set(one) == {"image", "landmarks", "yaw", "box", "index", "pose", "coefficients", "flipped"}
         for name, value in one.items():
             assert torch.equal(value, other[name]), name
     flipped = torch.cat([batch["flipped"] for batch in first])
