@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import jsonargparse
 import yaml
@@ -72,7 +72,10 @@ def make_parser() -> ArgumentParser:
     for name, command in commands.COMMANDS.items():
         own = ArgumentParser(description=command.help, exit_on_error=False)
         for option in command.options:
-            own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
+            if option.positional:
+                own.add_argument(option.name, type=option.type, help=option.help, **_several(option.type))
+            else:
+                own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
         if command.experiment:
             own.add_argument(
                 "--config",
@@ -82,6 +85,10 @@ def make_parser() -> ArgumentParser:
             own.add_class_arguments(Experiment)
         subcommands.add_subcommand(name, own, help=command.help)
     return parser
+
+
+def _several(kind: Any) -> dict[str, str]:
+    return {"nargs": "+"} if get_origin(kind) is list else {}
 
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
@@ -122,7 +129,7 @@ def _plain(message: str, command: str) -> str:
 def _settings_of(name: str) -> list[str]:
     """Dotted names of all settings of a command."""
     command = commands.COMMANDS[name]
-    names = [option.name for option in command.options]
+    names = [option.name for option in command.options if not option.positional]
     return names + ["experiment", "config", *_leaves(Experiment())] if command.experiment else names
 
 

@@ -24,6 +24,7 @@ from nasface.data.sources import Faces, load_faces
 from nasface.errors import UserError
 from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
+from nasface.inference.trained import trained_record
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
 from nasface.nets.fixed import FixedNetwork, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
@@ -270,7 +271,8 @@ def retrain(
     config = experiment.retrain
     pl.seed_everything(experiment.seed, verbose=False)
     network = build_network(architecture, experiment.network, supernet)
-    task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
+    context = TaskContext(workspace.uv, workspace.faces.model, experiment)
+    task = make_task(network, context)
     task.learn_statistics(workspace.faces.train)
     if all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
@@ -306,7 +308,7 @@ def retrain(
         dense=metrics.get("test/nme_dense"),
         train_s=round(seconds, 1),
     )
-    save_weights(run.path("network.pt"), network)
+    save_weights(run.path("network.pt"), network, trained_record(context))
     run.update_summary(
         costs={"retrain_s": round(seconds, 1)}, result=_plain(asdict(row)), architecture=architecture.digest
     )

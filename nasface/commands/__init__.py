@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasface.commands import compare, draw, list_networks, retrain, search, space
+from nasface.commands import compare, draw, list_networks, predict, retrain, search, space
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -10,6 +10,7 @@ COMMANDS: dict[str, Command] = {
     "retrain": retrain.COMMAND,
     "compare": compare.COMMAND,
     "list": list_networks.COMMAND,
+    "predict": predict.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
 }

@@ -34,14 +34,19 @@ UNREADABLE = (
 )
 
 
-def save_weights(path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork) -> None:
+def save_weights(
+    path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork, faces: dict[str, Any] | None = None
+) -> None:
     """Write the weights of a supernet, a derived network or a fixed network, atomically.
+
+    Args:
+        faces: what the output means, of `nasface.inference.trained.trained_record`; such a file can predict.
 
     Raises:
         UserError: the file cannot be written.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_record(path, {**_description(network), "state": state})
+    write_record(path, {**_description(network), "state": state, **({"faces": faces} if faces else {})})
 
 
 def _description(network: Supernet | MultipathNetwork | FixedNetwork) -> dict[str, Any]:
@@ -113,7 +118,11 @@ def load_network(path: str | Path) -> MultipathNetwork | FixedNetwork:
     Raises:
         UserError: the file is absent, broken, or of another kind.
     """
-    record = read_weights(path, "network")
+    return network_of(read_weights(path, "network"), path)
+
+
+def network_of(record: dict[str, Any], path: str | Path) -> MultipathNetwork | FixedNetwork:
+    """The network of a record that was read from `path`; see `load_network`."""
     try:
         network = _described(record)
     except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
