@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasface.commands import compare, draw, list_networks, predict, retrain, search, space
+from nasface.commands import compare, draw, export, list_networks, predict, retrain, search, space
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -11,6 +11,7 @@ COMMANDS: dict[str, Command] = {
     "compare": compare.COMMAND,
     "list": list_networks.COMMAND,
     "predict": predict.COMMAND,
+    "export": export.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
 }

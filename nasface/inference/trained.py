@@ -54,12 +54,14 @@ class TrainedTask:
         input_size: side S of its images.
         mean_landmarks: (68, 3) of the mean face, model coordinates.
         inside: (M, M) bool, the cells of its map that are skin.
+        record: what a weights file says of its faces.
     """
 
     task: FaceTask
     input_size: int
     mean_landmarks: np.ndarray
     inside: np.ndarray
+    record: dict[str, Any]
 
 
 def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
@@ -86,7 +88,11 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         basis = uv_basis(shape, cells)
     context = TaskContext(UVTarget(basis, size), shape, experiment)
     return TrainedTask(
-        make_task(network, context).eval(), size, sample_map(basis.mean, basis.landmark_uv), basis.weight > 0
+        make_task(network, context).eval(),
+        size,
+        sample_map(basis.mean, basis.landmark_uv),
+        basis.weight > 0,
+        faces if faces and model is None else trained_record(context),
     )
 
 
@@ -118,18 +124,18 @@ def _model(faces: dict[str, Any] | None, model: str | None, path: str | Path) ->
 
 
 def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableModel]:
-    """The record's grid as a morphable model without modes."""
+    """The record's grid as a morphable model with one mode that does nothing."""
     try:
         mean, weight, uv = (faces[key].numpy() for key in ("mean", "weight", "landmark_uv"))
         size = mean.shape[-1]
-        basis = UVBasis(mean, np.zeros((3, size, size, 0), np.float32), weight, uv, weight > 0)
+        basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, weight > 0)
         grid = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, size)]), -1).reshape(-1, 2).astype(np.float32)
         shape = MorphableModel(
             name=str(faces["model"]),
             mean=mean.reshape(3, -1).T.copy(),
-            basis=np.zeros((size * size, 3, 0), np.float32),
-            coefficient_std=np.zeros(0, np.float32),
-            identity_count=0,
+            basis=np.zeros((size * size, 3, 1), np.float32),
+            coefficient_std=np.zeros(1, np.float32),
+            identity_count=1,
             triangles=grid_triangles(weight > 0),
             uv=grid,
             landmark_uv=uv,
