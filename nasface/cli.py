@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 import jsonargparse
 import yaml
@@ -73,7 +73,7 @@ def make_parser() -> ArgumentParser:
         own = ArgumentParser(description=command.help, exit_on_error=False)
         for option in command.options:
             if option.positional:
-                own.add_argument(option.name, type=option.type, help=option.help, **_several(option.type))
+                own.add_argument(option.name, help=option.help, **_place(option.type))
             else:
                 own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
         if command.experiment:
@@ -87,8 +87,9 @@ def make_parser() -> ArgumentParser:
     return parser
 
 
-def _several(kind: Any) -> dict[str, str]:
-    return {"nargs": "+"} if get_origin(kind) is list else {}
+def _place(kind: Any) -> dict[str, Any]:
+    """The type of a setting that is given by its place; a list takes all that follow."""
+    return {"type": get_args(kind)[0], "nargs": "+"} if get_origin(kind) is list else {"type": kind}
 
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.

@@ -31,10 +31,13 @@ from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.registry import create_network
 from nasface.report.drawing import draw_architecture
+from nasface.report.environment import environment
 from nasface.report.faces import results_figure
 from nasface.report.progress import TrainingProgress, progress_for
 from nasface.report.search_log import SearchLog, SearchProgress
 from nasface.report.tables import NMERow
+from nasface.report.test_faces import FILE as TEST_FACES
+from nasface.report.test_faces import evaluate_faces, save_test_faces
 from nasface.report.wandb import finish, make_logger
 from nasface.runs import Run
 from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
@@ -200,6 +203,7 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool) -> 
             "work_saved": round(evaluator.saved, 4),
             "penalty": result.penalty,
         },
+        environment=environment(),
     )
     return result
 
@@ -296,6 +300,7 @@ def retrain(
     finish(logger)
     network.to("cpu", memory_format=torch.contiguous_format)
     results_figure(task, workspace.faces.test, run.path("faces.png"))
+    save_test_faces(run.path(TEST_FACES), evaluate_faces(task, workspace.faces.test))
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
@@ -310,7 +315,10 @@ def retrain(
     )
     save_weights(run.path("network.pt"), network, trained_record(context))
     run.update_summary(
-        costs={"retrain_s": round(seconds, 1)}, result=_plain(asdict(row)), architecture=architecture.digest
+        costs={"retrain_s": round(seconds, 1)},
+        result=_plain(asdict(row)),
+        architecture=architecture.digest,
+        environment=environment(),
     )
     return Retrained(network, row, cost, seconds)
 

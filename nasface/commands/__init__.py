@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasface.commands import compare, draw, export, list_networks, predict, retrain, search, space
+from nasface.commands import compare, draw, export, list_networks, predict, report, retrain, search, space
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -12,6 +12,7 @@ COMMANDS: dict[str, Command] = {
     "list": list_networks.COMMAND,
     "predict": predict.COMMAND,
     "export": export.COMMAND,
+    "report": report.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
 }
