@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,20 +112,27 @@ def need(module: str) -> Any:
         raise UserError(f"the package {module} is not installed: pip install 'nasface[export]'") from None
 
 
-def onnx_session(path: str | Path, threads: int = 0) -> Any:
-    """An onnxruntime session on the CPU; 0 threads leaves their number to it."""
+def onnx_session(content: str | Path | bytes, threads: int = 0) -> Any:
+    """An onnxruntime session of a file or its content, on the CPU; 0 threads leaves their number to it."""
     runtime = need("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = content if isinstance(content, bytes) else str(content)
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes:
+    """A network as the content of an ONNX file: input `image` of any batch size, outputs `names`.
+
+    Args:
+        image: (B, 3, S, S) with B > 1, an example.
+
+    Raises:
+        UserError: a package is missing.
+    """
     need("onnxscript")
     onnx = need("onnx")
     batch = torch.export.Dim("batch", min=1)
-    with torch.no_grad():
-        names = list(output_names(network(image)))
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -132,13 +140,19 @@ def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str,
             (image,),
             dynamo=True,
             input_names=["image"],
-            output_names=names,
-            dynamic_shapes={"image": {0: batch}},
+            output_names=list(names),
+            dynamic_shapes=({0: batch},),
             verbose=False,
         )
     proto = program.model_proto
     onnx.checker.check_model(proto)
-    path.write_bytes(proto.SerializeToString())
+    return proto.SerializeToString()
+
+
+def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+    with torch.no_grad():
+        names = output_names(network(image))
+    path.write_bytes(onnx_bytes(network, image, names))
     session = onnx_session(path)
     return lambda images: session.run(None, {"image": images.numpy()})
 

@@ -14,7 +14,7 @@ from html import escape
 import numpy as np
 
 _WIDTH, _HEIGHT = 400, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 2")
 _MOST_POINTS = 400
 COLOURS = len(_DASHES)
@@ -31,6 +31,7 @@ class Series:
         points: drawn as points instead of a line.
         step: y holds until the next x.
         labels: of the points, shown beside them.
+        style: number of its colour and dashes; its place among the series where None.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Series:
     points: bool = False
     step: bool = False
     labels: Sequence[str] = ()
+    style: int | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ class _Scale:
     def ticks(self) -> list[float]:
         if self.log:
             powers = range(math.ceil(self.low), math.floor(self.high) + 1)
+            if len(powers) < 2:
+                values = [
+                    f * 10.0**k for k in range(math.floor(self.low), math.ceil(self.high)) for f in (1, 2, 3, 5, 7)
+                ]
+                return [value for value in values if self.low <= math.log10(value) <= self.high]
             return [10.0**power for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
         step = _nice_step((self.high - self.low) / 5)
         first = math.ceil(self.low / step - 1e-9)
@@ -103,7 +110,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, descripti
         for name in "xy"
     )
     rows = -(-len(series) // 2) if len(series) > 1 else 0
-    height = _HEIGHT + 16 * rows
+    height = _HEIGHT + 18 * rows
     across, up = _Scale(xs, x, _LEFT, _WIDTH - _RIGHT), _Scale(ys, y, _HEIGHT - _BOTTOM, _TOP)
     parts = [*_frame(across, up, x, y)]
     clip = f"clip{zlib.crc32(f'{title} {description}'.encode()):08x}"
@@ -111,7 +118,8 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, descripti
         f'<rect x="{_LEFT}" y="{_TOP - 4}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM + 8}"/>'
     )
     parts.append(f'<clipPath id="{clip}">{box}</clipPath><g clip-path="url(#{clip})">')
-    for number, one in enumerate(series):
+    for place, one in enumerate(series):
+        number = place if one.style is None else one.style
         places = across(np.asarray(one.x, dtype=float)), up(np.asarray(one.y, dtype=float))
         parts.append(_points(*places, number) if one.points else _line(*places, number, one.step))
     parts.append("</g>")
@@ -156,7 +164,7 @@ def bar_chart(groups: Sequence[str], series: Sequence[tuple[str, Sequence[float 
                 parts.append(f'<text {place} text-anchor="middle">{values[s, g]:.2f}</text>')
     if rows:
         parts += _legend([Series(name, [], []) for name, _ in series], bars=True)
-    return svg(_WIDTH, _HEIGHT + 16 * rows, "".join(parts), title, description)
+    return svg(_WIDTH, _HEIGHT + 18 * rows, "".join(parts), title, description)
 
 
 def svg(width: float, height: float, content: str, title: str, description: str) -> str:
@@ -182,7 +190,7 @@ def _frame(across: _Scale | None, up: _Scale, x: Axis, y: Axis) -> list[str]:
     middle = (_LEFT + right) / 2
     parts.append(f'<text class="label" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
     height = (_TOP + base) / 2
-    place = f'transform="translate(11 {height}) rotate(-90)"'
+    place = f'transform="translate(13 {height}) rotate(-90)"'
     parts.append(f'<text class="label" {place} text-anchor="middle">{escape(y.label)}</text>')
     return parts
 
@@ -190,7 +198,9 @@ def _frame(across: _Scale | None, up: _Scale, x: Axis, y: Axis) -> list[str]:
 def _number(value: float, scale: _Scale) -> str:
     if scale.log:
         power = round(math.log10(value))
-        return f'10<tspan dy="-4" font-size="8">{power}</tspan>' if not -2 <= power <= 3 else f"{value:g}"
+        if not math.isclose(value, 10.0**power):
+            return f"{value:g}"
+        return f'10<tspan dy="-4" font-size="9">{power}</tspan>' if not -2 <= power <= 3 else f"{value:g}"
     return f"{round(value, 10):g}".replace("-", "−")
 
 
@@ -220,15 +230,16 @@ def _points(x: np.ndarray, y: np.ndarray, number: int) -> str:
 
 def _legend(series: Sequence[Series], bars: bool = False) -> list[str]:
     parts = []
-    for number, one in enumerate(series):
-        left, top = _LEFT + number % 2 * (_WIDTH - _LEFT) / 2, _HEIGHT + 6 + 16 * (number // 2)
+    for place, one in enumerate(series):
+        left, top = _LEFT + place % 2 * (_WIDTH - _LEFT) / 2, _HEIGHT + 8 + 18 * (place // 2)
+        number = place if one.style is None else one.style
         if bars:
             mark = f'<rect class="bar s{number % COLOURS}" x="{left}" y="{top - 5}" width="20" height="9"/>'
         elif one.points:
             mark = f'<g class="points s{number % COLOURS}"><circle cx="{left + 10}" cy="{top}" r="3"/></g>'
         else:
             mark = f'<path class="line s{number % COLOURS}"{_dash(number)} d="M{left:.1f} {top}H{left + 22:.1f}"/>'
-        name = one.name if len(one.name) <= 22 else f"{one.name[:21]}…"
+        name = one.name if len(one.name) <= 21 else f"{one.name[:20]}…"
         parts.append(f'{mark}<text x="{left + 28:.1f}" y="{top + 4}">{escape(name)}</text>')
     return parts
 

@@ -33,6 +33,10 @@ _CED_SHARE = 98  # percent of the faces that the CED curves' axis holds
 _NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "space", "search", "supernet")
 
 
+Chart = tuple[str, Markup, str]
+"""Title, drawing, and what it says in words."""
+
+
 @dataclass(frozen=True)
 class Network:
     """Trainings of one network that differ in nothing but the seed: one row of the comparison."""
@@ -119,7 +123,7 @@ def _search_view(run: SearchRun) -> dict[str, Any]:
     }
 
 
-def _search_charts(run: SearchRun) -> list[tuple[Markup, str]]:
+def _search_charts(run: SearchRun) -> list[Chart]:
     entries = run.evaluations
     if not entries:
         return []
@@ -135,7 +139,7 @@ def _search_charts(run: SearchRun) -> list[tuple[Markup, str]]:
     series.append(Series("evaluated", number[complete], penalty[complete], points=True))
     if not complete.all():
         series.append(Series("stopped early (bound)", number[~complete], penalty[~complete], points=True))
-    charts = [_chart(line_chart(series, evaluations, nme, "Incumbent of the search", words), words)]
+    charts = [_chart("Incumbent", line_chart(series, evaluations, nme, "Incumbent of the search", words), words)]
     for key, axis, title in (
         ("temperature", Axis("temperature", log=True), "Temperature"),
         ("acceptance", Axis("accepted share of the candidates", least=0.0, most=1.0), "Acceptance"),
@@ -144,9 +148,9 @@ def _search_charts(run: SearchRun) -> list[tuple[Markup, str]]:
         known = np.isfinite(values) & ((values > 0) | (not axis.log))
         if known.any():
             first, last = values[known][[0, -1]]
-            words = f"{title}: {first:.3g} at first, {last:.3g} at the end."
+            words = f"{title}: {first:.4g} at first, {last:.4g} at the end."
             drawn = line_chart([Series(title, number[known], values[known])], evaluations, axis, title, words)
-            charts.append(_chart(drawn, words))
+            charts.append(_chart(title, drawn, words))
     return charts
 
 
@@ -215,7 +219,7 @@ def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> di
     }
 
 
-def _result_charts(networks: Sequence[Network]) -> list[tuple[Markup, str]]:
+def _result_charts(networks: Sequence[Network]) -> list[Chart]:
     best = networks[0]
     nme = Axis("NME, %")
     bins = [(network.name, [_mean(values) for values in network.bins()]) for network in networks]
@@ -224,29 +228,44 @@ def _result_charts(networks: Sequence[Network]) -> list[tuple[Markup, str]]:
         for name, value in zip(YAW_BINS, bins[0][1], strict=True)
         if value is not None
     )
-    charts = [_chart(bar_chart(YAW_BINS, bins, nme, "NME by yaw", words), f"NME by |yaw| in degrees. {words}.")]
-    known = [(network.name, *network.faces()) for network in networks if len(network.faces()[0])]
+    charts = [
+        _chart("NME by yaw", bar_chart(YAW_BINS, bins, nme, "NME by yaw", words), f"NME by |yaw| in degrees. {words}.")
+    ]
+    known = [(i, network.name, *network.faces()) for i, network in enumerate(networks)]
+    known = [entry for entry in known if len(entry[2])]
     if known:
         angle = Axis("yaw, degrees", least=-90, most=90)
-        curves = [Series(name, *curve_over_yaw(errors, yaw)) for name, errors, yaw in known]
+        curves = [Series(name, *curve_over_yaw(errors, yaw), style=i) for i, name, errors, yaw in known]
         words = f"Mean NME of the test faces about each yaw (a window of {_YAW_WIDTH:g} degrees' deviation)."
-        charts.append(_chart(line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words), words))
-        name, errors, _ = known[0]
+        charts.append(
+            _chart("NME over yaw", line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words), words)
+        )
+        _, name, errors, _ = known[0]
         middle, most = np.percentile(errors, (50, 90))
         words = f"Share of faces below an error. {name}: half below {middle:.2f} %, nine tenths below {most:.2f} %."
-        limit = max(float(np.percentile(errors, _CED_SHARE)) for _, errors, _ in known)
-        curves = [Series(name, *ced(errors)) for name, errors, _ in known]
+        limit = max(float(np.percentile(errors, _CED_SHARE)) for _, _, errors, _ in known)
+        curves = [Series(name, *ced(errors), style=i) for i, name, errors, _ in known]
         share = Axis("share of the faces", least=0, most=1)
-        charts.append(_chart(line_chart(curves, Axis("NME, %", least=0, most=limit), share, "CED", words), words))
+        drawn = line_chart(curves, Axis("NME, %", least=0, most=limit), share, "Cumulative errors (CED)", words)
+        charts.append(_chart("Cumulative errors (CED)", drawn, words))
     costly = [network for network in networks if network.mean("macs") and network.mean("mean")]
     if len(costly) > 1:
         points = [
-            Series(n.name, [n.mean("macs") / 1e6], [n.mean("mean")], points=True, labels=[n.name]) for n in costly
+            Series(
+                n.name, [n.mean("macs") / 1e6], [n.mean("mean")], points=True, labels=[n.name], style=networks.index(n)
+            )
+            for n in costly
         ]
         front = ", ".join(network.name for network in _front(costly))
         words = f"No other network is both cheaper and more exact than: {front}."
         axis = Axis("multiply-adds, millions", log=True)
-        charts.append(_chart(line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words), words))
+        charts.append(
+            _chart(
+                "Error against cost",
+                line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words),
+                words,
+            )
+        )
     return charts
 
 
@@ -288,7 +307,7 @@ def _differences(runs: Sequence[RetrainRun]) -> list[str]:
     return found
 
 
-def _rank_correlation(searches: Sequence[SearchRun], runs: Sequence[RetrainRun]) -> dict[str, Any] | None:
+def _rank_correlation(searches: Sequence[SearchRun], runs: Sequence[RetrainRun]) -> Chart | None:
     """Kendall's tau between the scores with the supernet's weights and those after retraining, of networks that have
     both."""
     from scipy.stats import kendalltau
@@ -311,7 +330,7 @@ def _rank_correlation(searches: Sequence[SearchRun], runs: Sequence[RetrainRun])
         "Rank correlation",
         words,
     )
-    return {"svg": Markup(drawn), "words": words}
+    return _chart("Rank correlation", drawn, words)
 
 
 # Faces ---------------------------------------------------------------------------------------------------------------
@@ -363,8 +382,8 @@ def _data_url(picture: np.ndarray) -> str:
 # Small parts ---------------------------------------------------------------------------------------------------------
 
 
-def _chart(drawn: str, words: str) -> tuple[Markup, str]:
-    return Markup(drawn), words
+def _chart(title: str, drawn: str, words: str) -> Chart:
+    return title, Markup(drawn), words.replace(" %", "\u00a0%")
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
