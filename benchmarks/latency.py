@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,7 +34,7 @@ OPTIONS = (
     Option("networks", str, "", "fixed networks, separated by commas; all of `nasface list` where empty"),
     Option("scale", PositiveFloat, 1.0, "multiplier of the fixed networks' widths"),
     Option("repeats", PositiveInt, 20, "images a network, runtime and number of threads"),
-    Option("output", str, "runs/benchmarks/latency.json", "where the figures go"),
+    Option("json", str, "runs/benchmarks/latency.json", "where the figures go"),
 )
 
 
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     ]
     print(text_table(["", "parameters", "MACs", *names], body))
     print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
-    write_json(Path(own["output"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
+    write_json(Path(own["json"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
 
 
 def _networks(own: dict, sizes: MultipathConfig) -> dict[str, Callable[[], nn.Module]]:
@@ -95,10 +96,10 @@ def measure(network: nn.Module, size: int, threads: Sequence[int], repeats: int)
         raise
     except Exception:  # the exporter has many exceptions for what it cannot follow
         content = None
+    feed = {"image": image.numpy()}
     for count in threads:
         session = None if content is None else onnx_session(content, count)
-        feed = {"image": image.numpy()}
-        times.append(None if session is None else least_time(lambda s=session: s.run(None, feed), repeats))
+        times.append(None if session is None else least_time(partial(session.run, None, feed), repeats))
     return {"parameters": cost.parameters, "macs": cost.macs, "milliseconds": times}
 
 
