@@ -65,7 +65,7 @@ class _Scale:
     def __init__(self, values: np.ndarray, axis: Axis, start: float, end: float) -> None:
         self.log, self.start, self.end = axis.log, start, end
         values = values[np.isfinite(values) & ((values > 0) | (not axis.log))]
-        low = axis.least if axis.least is not None else (values.min() if len(values) else 0.0)
+        low = axis.least if axis.least is not None else (values.min() if len(values) else 0.1)
         high = axis.most if axis.most is not None else (values.max() if len(values) else 1.0)
         low, high = (math.log10(low), math.log10(high)) if self.log else (float(low), float(high))
         if high - low < 1e-9 * max(1.0, abs(high)):
