@@ -61,7 +61,7 @@ COMMAND = Command(
     "Align the faces of an image, a folder of images, or a video.",
     (
         Option("input", str, None, "image, folder of images and videos, or video", positional=True),
-        Option("weights", str, "network.pt", "network.pt of a retraining, or the checkpoint that --arch names"),
+        Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
         Option("output", str, "predictions", "folder for what is written"),
         Option(
             "arch", str | None, None, "mobilenet_x05 or mobilenet_x1, where the weights are 3DDFA_V2's published ones"
