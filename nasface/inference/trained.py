@@ -37,7 +37,7 @@ def trained_record(context: TaskContext) -> dict[str, Any]:
     uv, model, experiment = context.uv, context.model, context.experiment
     return {
         "model": model.name,
-        "folder": "" if model.name == load_embedded_head().name else experiment.data.ddfa_assets,
+        "folder": "" if model.name == load_embedded_head().name else experiment.data.bfm or experiment.data.ddfa_assets,
         "mean": uv.mean.detach().cpu().reshape(3, uv.map_size, uv.map_size),
         "weight": uv.weight.detach().cpu(),
         "landmark_uv": torch.from_numpy(np.array(model.landmark_uv, dtype=np.float32)),
@@ -97,12 +97,18 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
 
 
 def load_model(name: str) -> MorphableModel:
-    """`embedded`, or the folder of 3DDFA's model."""
+    """`embedded`; the folder of 3DDFA's or 3DDFA_V2's model; the file BFM.mat."""
     if name == EMBEDDED:
         return load_embedded_head()
-    from nasface.faces.ddfa_model import load_ddfa_model
+    from nasface.faces.bfm import load_bfm
+    from nasface.faces.bfm_noneck import MODEL_FILE, load_bfm_noneck
+    from nasface.faces.ddfa_model import PAF_FILE, load_ddfa_model
 
-    return load_ddfa_model(name)
+    path = Path(name)
+    if path.is_file():
+        return load_bfm(path)
+    only_noneck = (path / MODEL_FILE).is_file() and not (path / PAF_FILE).is_file()
+    return load_bfm_noneck(path) if only_noneck else load_ddfa_model(path)
 
 
 def _model(faces: dict[str, Any] | None, model: str | None, path: str | Path) -> MorphableModel:
@@ -115,7 +121,7 @@ def _model(faces: dict[str, Any] | None, model: str | None, path: str | Path) ->
         )
     if not faces["folder"]:
         return load_embedded_head()
-    if not Path(faces["folder"]).is_dir():
+    if not Path(faces["folder"]).exists():
         raise UserError(
             f"{path} was trained on the morphable model {faces['model']} in {faces['folder']}, which is not there:"
             " give its folder by --model"
