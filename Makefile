@@ -1,6 +1,7 @@
 # Every target makes its own environment first, so each works as the first command on a fresh machine.
 #
 #   make search  [SPACE=multipath] [EXPERIMENT=default] [RESUME=1] [ARGS="--seed 1 ..."]
+#   make report   RUN="runs/..."   [ARGS="--output report.html"]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ ARCH    ?= best.json
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search retrain test lint format check bench random clean
+.PHONY: help env search retrain test lint format check bench random report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +33,9 @@ search: $(READY) ## train the supernet, search it, write best.json
 
 retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
 	$(NASFACE) retrain $(experiment) --arch $(ARCH) $(settings)
+
+report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" compares them)
+	$(NASFACE) report $(RUN) $(ARGS)
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import jsonargparse
 import yaml
@@ -79,7 +79,10 @@ def make_parser() -> ArgumentParser:
             groups[parent] = group.add_subcommands(required=True, dest="command")
         own = ArgumentParser(description=command.help, exit_on_error=False)
         for option in command.options:
-            own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
+            if option.positional:
+                own.add_argument(option.name, help=option.help, **_place(option.type))
+            else:
+                own.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
         if command.experiment:
             own.add_argument(
                 "--config",
@@ -95,6 +98,11 @@ def _command_of(arguments: Sequence[str]) -> str:
     """The command that a command line names, of one word or two; the first word where it names none."""
     two = " ".join(arguments[:2])
     return two if two in commands.COMMANDS else arguments[0]
+
+
+def _place(kind: Any) -> dict[str, Any]:
+    """The type of a setting that is given by its place; a list takes all that follow."""
+    return {"type": get_args(kind)[0], "nargs": "+"} if get_origin(kind) is list else {"type": kind}
 
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
@@ -135,7 +143,7 @@ def _plain(message: str, command: str) -> str:
 def _settings_of(name: str) -> list[str]:
     """Dotted names of all settings of a command."""
     command = commands.COMMANDS[name]
-    names = [option.name for option in command.options]
+    names = [option.name for option in command.options if not option.positional]
     return names + ["experiment", "config", *_leaves(Experiment())] if command.experiment else names
 
 

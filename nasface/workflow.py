@@ -24,16 +24,20 @@ from nasface.data.sources import Faces, load_faces
 from nasface.errors import UserError
 from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
+from nasface.inference.trained import trained_record
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
 from nasface.nets.fixed import FixedNetwork, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.registry import create_network
 from nasface.report.drawing import draw_architecture
+from nasface.report.environment import environment
 from nasface.report.faces import results_figure
 from nasface.report.progress import TrainingProgress, progress_for
 from nasface.report.search_log import SearchLog, SearchProgress
 from nasface.report.tables import NMERow
+from nasface.report.test_faces import FILE as TEST_FACES
+from nasface.report.test_faces import evaluate_faces, save_test_faces
 from nasface.report.wandb import finish, make_logger
 from nasface.runs import Run
 from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
@@ -199,6 +203,7 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool) -> 
             "work_saved": round(evaluator.saved, 4),
             "penalty": result.penalty,
         },
+        environment=environment(),
     )
     return result
 
@@ -270,7 +275,8 @@ def retrain(
     config = experiment.retrain
     pl.seed_everything(experiment.seed, verbose=False)
     network = build_network(architecture, experiment.network, supernet)
-    task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
+    context = TaskContext(workspace.uv, workspace.faces.model, experiment)
+    task = make_task(network, context)
     task.learn_statistics(workspace.faces.train)
     if all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
@@ -294,6 +300,7 @@ def retrain(
     finish(logger)
     network.to("cpu", memory_format=torch.contiguous_format)
     results_figure(task, workspace.faces.test, run.path("faces.png"))
+    save_test_faces(run.path(TEST_FACES), evaluate_faces(task, workspace.faces.test))
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
@@ -306,9 +313,12 @@ def retrain(
         dense=metrics.get("test/nme_dense"),
         train_s=round(seconds, 1),
     )
-    save_weights(run.path("network.pt"), network)
+    save_weights(run.path("network.pt"), network, trained_record(context))
     run.update_summary(
-        costs={"retrain_s": round(seconds, 1)}, result=_plain(asdict(row)), architecture=architecture.digest
+        costs={"retrain_s": round(seconds, 1)},
+        result=_plain(asdict(row)),
+        architecture=architecture.digest,
+        environment=environment(),
     )
     return Retrained(network, row, cost, seconds)
 

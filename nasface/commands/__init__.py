@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from nasface.commands import compare, data_build, data_preview, draw, list_networks, retrain, search, space
+from nasface.commands import (
+    compare,
+    data_build,
+    data_preview,
+    draw,
+    export,
+    list_networks,
+    predict,
+    report,
+    retrain,
+    search,
+    space,
+)
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
@@ -10,6 +22,9 @@ COMMANDS: dict[str, Command] = {
     "retrain": retrain.COMMAND,
     "compare": compare.COMMAND,
     "list": list_networks.COMMAND,
+    "predict": predict.COMMAND,
+    "export": export.COMMAND,
+    "report": report.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
     "data build": data_build.COMMAND,

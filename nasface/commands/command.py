@@ -17,6 +17,8 @@ class Option:
     type: Any
     default: Any
     help: str
+    positional: bool = False
+    """Given by its place, without a name before it; several where the type is a list."""
 
 
 @dataclass(frozen=True)

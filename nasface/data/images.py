@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
 from nasface.errors import UserError
@@ -23,18 +23,21 @@ Progress = Callable[[int, int], None]
 _IN_MEMORY = 1 << 30  # bytes of decoded images beyond which they go to a file while a set is built
 
 
-def decode_image(path: str | Path) -> np.ndarray:
+def decode_image(path: str | Path, upright: bool = False) -> np.ndarray:
     """An image file as (H, W, 3) uint8 RGB, in the orientation in which its pixels are stored.
 
     A photograph that ends early is an error here, where OpenCV would return it with a grey remainder; an EXIF rotation
     is ignored, since annotations refer to the stored pixels.
+
+    Args:
+        upright: apply the EXIF rotation after all, as viewers do.
 
     Raises:
         UserError: the file is absent, truncated, or no image.
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
+            return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
     except FileNotFoundError:
         raise UserError(f"image {path} does not exist: restore it or take it off the list") from None
     except UnidentifiedImageError:

@@ -101,7 +101,7 @@ class Stem(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.layers(torch.cat((image, self.coordinates.expand(len(image), -1, -1, -1)), 1))
+        return self.layers(torch.cat((image, self.coordinates.expand(image.shape[0], -1, -1, -1)), 1))
 
 
 class UVHead(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -34,14 +35,26 @@ UNREADABLE = (
 )
 
 
-def save_weights(path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork) -> None:
+def save_weights(
+    path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork, faces: dict[str, Any] | None = None
+) -> None:
     """Write the weights of a supernet, a derived network or a fixed network, atomically.
+
+    Args:
+        faces: what the output means, of `nasface.inference.trained.trained_record`; such a file can predict.
 
     Raises:
         UserError: the file cannot be written.
     """
+    write_record(path, weights_record(network, faces))
+
+
+def weights_record(
+    network: Supernet | MultipathNetwork | FixedNetwork, faces: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `save_weights` writes."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_record(path, {**_description(network), "state": state})
+    return {**_description(network), "state": state, **({"faces": faces} if faces else {})}
 
 
 def _description(network: Supernet | MultipathNetwork | FixedNetwork) -> dict[str, Any]:
@@ -113,7 +126,11 @@ def load_network(path: str | Path) -> MultipathNetwork | FixedNetwork:
     Raises:
         UserError: the file is absent, broken, or of another kind.
     """
-    record = read_weights(path, "network")
+    return network_of(read_weights(path, "network"), path)
+
+
+def network_of(record: dict[str, Any], path: str | Path) -> MultipathNetwork | FixedNetwork:
+    """The network of a record that was read from `path`; see `load_network`."""
     try:
         network = _described(record)
     except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
@@ -134,7 +151,9 @@ def _described(record: dict[str, Any]) -> MultipathNetwork | FixedNetwork:
 def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
     """The record that `save_weights` wrote; nothing but tensors and plain values is ever unpickled."""
     try:
-        record = torch.load(path, map_location="cpu", weights_only=True)
+        with Path(path).open("rb") as stream:
+            safe = stream.read(9)[8:] == b"{"  # the length of a safetensors header, then the header
+        record = _read_safetensors(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: train a {kind} first") from None
     except UNREADABLE as error:
@@ -146,6 +165,26 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
     if record["kind"] != kind:
         raise UserError(f"{path} holds a {record['kind']}, not a {kind}")
     return record
+
+
+def _read_safetensors(path: str | Path) -> dict[str, Any]:
+    """The same record from a file of `nasface export --format safetensors`."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise UserError(f"{path} needs the package safetensors: pip install 'nasface[export]'") from None
+    try:
+        with safe_open(str(path), framework="pt") as content:
+            record = json.loads((content.metadata() or {}).get("nasface", "null"))
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+    if not isinstance(record, dict) or not isinstance(record.get("faces"), dict):
+        raise ValueError("no description of a network")
+    faces = {
+        name: tensors.pop(f"faces.{name}") for name in ("mean", "weight", "landmark_uv") if f"faces.{name}" in tensors
+    }
+    return {**record, "state": tensors, "faces": {**record["faces"], **faces} or None}
 
 
 def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:

@@ -167,7 +167,18 @@ def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = Non
     triangles = grid_triangles(np.ones(dense.shape[1:], dtype=bool) if inside is None else inside)
     if len(triangles) == 0 or not np.isfinite(vertices).all():
         return canvas
-    index, weights, _ = rasterize(vertices, triangles, _PIXELS)
+    return draw_surface(canvas, vertices, triangles, opacity)
+
+
+def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, opacity: float) -> np.ndarray:
+    """A surface drawn over a picture (H, W, 3) uint8, coloured by depth, with light and shade.
+
+    Args:
+        vertices: (V, 3) finite, pixels of the picture.
+        triangles: (T, 3), at least one.
+        opacity: 0..1.
+    """
+    index, weights, _ = rasterize(vertices, triangles, canvas.shape[:2])
     seen = index >= 0
     corners = triangles[index[seen]]
     normals = (_normals(vertices, triangles)[corners] * weights[seen][..., None]).sum(1)

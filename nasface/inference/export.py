@@ -1,0 +1,186 @@
+"""Trained networks for other programs: ONNX, TorchScript, safetensors, each compared with PyTorch when it is made.
+
+ONNX and TorchScript files take images (B, 3, S, S) float32, RGB, (value - 127.5) / 128, for any B, and give landmarks
+(B, 68, 3) and, where the network has it, the UV position map (B, 3, M, M), in crop pixels. A safetensors file holds
+the weights, and in its metadata what `nasface.load` needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning.core.module import _jit_is_scripting
+from torch import Tensor, nn
+
+from nasface.errors import UserError
+from nasface.files import atomic_write
+from nasface.inference.trained import TrainedTask, load_task
+from nasface.nets.weights import weights_record
+
+FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
+TOLERANCE = 1e-4
+"""Greatest difference from PyTorch in crop pixels, in units of the crop's side or 1 pixel, whichever is more."""
+_BATCHES = (1, 3)  # an export that has one batch size built in fails the second
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How an exported network compares with PyTorch on one batch.
+
+    Attributes:
+        output: name.
+        batch: images.
+        difference: greatest absolute difference in crop pixels (of weights: in their own unit).
+    """
+
+    output: str
+    batch: int
+    difference: float
+
+
+class ExportedNetwork(nn.Module):
+    """A task as a plain function of images, which exporters can follow."""
+
+    def __init__(self, trained: TrainedTask) -> None:
+        super().__init__()
+        self.task = trained.task
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        found = self.task(image)
+        return (found.landmarks,) if found.dense is None else (found.landmarks, found.dense)
+
+
+def export_network(
+    weights: str | Path, path: str | Path, kind: str, model: str | None = None
+) -> tuple[TrainedTask, list[Parity]]:
+    """Write a trained network in another format and compare the file with PyTorch.
+
+    Args:
+        weights: network.pt of a retraining.
+        path: file to write; it appears once its parity is shown.
+        kind: one of `FORMATS`.
+        model: as `load_task`.
+
+    Raises:
+        UserError: a package is missing, a file cannot be read or written, or the parity is worse than `TOLERANCE`.
+    """
+    write = {"onnx": _write_onnx, "torchscript": _write_torchscript, "safetensors": _write_safetensors}[kind]
+    trained = load_task(weights, model)
+    network = ExportedNetwork(trained).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, trained.input_size, trained.input_size)
+    batches = [torch.rand(count, *shape, generator=generator) * 2 - 1 for count in _BATCHES]
+    with torch.inference_mode():
+        wanted = [network(batch) for batch in batches]
+    with atomic_write(path) as temporary:
+        run = write(network, batches[-1], temporary, trained.record)
+        parity = [
+            Parity(name, len(batch), float((mine - torch.as_tensor(np.array(other))).abs().max()))
+            for batch, values in zip(batches, wanted, strict=True)
+            for name, mine, other in zip(output_names(values), values, run(batch), strict=True)
+        ]
+        worst = max(entry.difference for entry in parity)
+        if not worst <= TOLERANCE * max(1.0, trained.input_size):
+            raise UserError(f"the exported network differs from PyTorch by {worst:.2g} pixels: use another --format")
+    return trained, parity
+
+
+def output_names(values: tuple[Tensor, ...]) -> tuple[str, ...]:
+    """Names of a network's outputs."""
+    return ("landmarks", "dense")[: len(values)]
+
+
+def need(module: str) -> Any:
+    """A package of the extra `export`.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(f"the package {module} is not installed: pip install 'nasface[export]'") from None
+
+
+def onnx_session(content: str | Path | bytes, threads: int = 0) -> Any:
+    """An onnxruntime session of a file or its content, on the CPU; 0 threads leaves their number to it."""
+    runtime = need("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    model = content if isinstance(content, bytes) else str(content)
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes:
+    """A network as the content of an ONNX file: input `image` of any batch size, outputs `names`.
+
+    Args:
+        image: (B, 3, S, S) with B > 1, an example.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    need("onnxscript")
+    onnx = need("onnx")
+    batch = torch.export.Dim("batch", min=1)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (image,),
+            dynamo=True,
+            input_names=["image"],
+            output_names=list(names),
+            dynamic_shapes=({0: batch},),
+            verbose=False,
+        )
+    proto = program.model_proto
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()
+
+
+def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+    with torch.no_grad():
+        names = output_names(network(image))
+    path.write_bytes(onnx_bytes(network, image, names))
+    session = onnx_session(path)
+    return lambda images: session.run(None, {"image": images.numpy()})
+
+
+def _write_torchscript(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+    # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
+    with warnings.catch_warnings(), torch.no_grad(), _jit_is_scripting():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.trace(network, (image,), check_trace=False), str(path))
+        found = torch.jit.load(str(path))
+    return lambda images: [value.detach() for value in found(images)]
+
+
+def _write_safetensors(network: nn.Module, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
+    library = need("safetensors.torch")
+    record = weights_record(network.task.network, faces)
+    state, (tensors, plain) = record.pop("state"), _split(record.pop("faces"))
+    tensors = state | {f"faces.{name}": value for name, value in tensors.items()}
+    library.save_file(tensors, str(path), metadata={"nasface": json.dumps({**record, "faces": plain})})
+    again = ExportedNetwork(load_task(path)).eval()
+
+    def run(images: Tensor) -> list[Tensor]:
+        with torch.no_grad():
+            return list(again(images))
+
+    return run
+
+
+def _split(values: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors = {name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)}
+    return tensors, {name: value for name, value in values.items() if name not in tensors}

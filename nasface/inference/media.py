@@ -1,0 +1,159 @@
+"""What `nasface predict` reads and writes: photographs, folders of them, videos."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from nasface.data.images import decode_image
+from nasface.errors import UserError
+from nasface.files import atomic_write
+from nasface.inference.aligner import Box, Face, FaceAligner
+from nasface.inference.five_points import aligned_crop
+from nasface.inference.mesh import write_obj
+from nasface.inference.overlay import draw_faces
+from nasface.inference.smoothing import Smoother
+from nasface.report.progress import stage_bar
+
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is written beside the JSON.
+
+    Attributes:
+        overlay: the faces drawn over image or video.
+        obj: a mesh of each face, for images.
+        aligned: side of crops normalised by five points; 0 writes none.
+        dense: the dense shape in the JSON, too.
+        smooth: share of the earlier frame in a video's shapes, 0..1.
+    """
+
+    overlay: bool = True
+    obj: bool = True
+    aligned: int = 0
+    dense: bool = False
+    smooth: float = 0.0
+
+
+def find_inputs(path: str | Path) -> list[Path]:
+    """The file itself, or a folder's images and videos in the order of their names.
+
+    Raises:
+        UserError: absent, or of a kind that is not read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGES + VIDEOS)
+        if not found:
+            raise UserError(f"{path} holds no image ({', '.join(IMAGES)}) and no video ({', '.join(VIDEOS)})")
+        return found
+    if not path.exists():
+        raise UserError(f"{path} does not exist: give an image, a folder of images, or a video")
+    return [path]
+
+
+def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Sequence[Box] | None) -> int:
+    """Write what is wanted of one photograph into `folder`; the number of its faces."""
+    image = decode_image(path, upright=True)
+    faces = aligner.predict(image, boxes)
+    record = {"image": path.name, "width": image.shape[1], "height": image.shape[0]}
+    _write_json(folder / f"{path.name}.json", record | {"faces": [face.as_dict(wanted.dense) for face in faces]})
+    if wanted.overlay:
+        _write_png(folder / f"{path.name}.overlay.png", draw_faces(image, faces, aligner.inside))
+    for number, face in enumerate(faces):
+        if wanted.obj and face.dense is not None:
+            write_obj(folder / f"{path.name}-{number}.obj", face.dense, aligner.inside, image)
+        if wanted.aligned:
+            crop = aligned_crop(image, face.landmarks, wanted.aligned)
+            _write_png(folder / f"{path.name}-{number}.aligned.png", crop)
+    return len(faces)
+
+
+def predict_video(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Sequence[Box] | None) -> int:
+    """Write the faces of every frame, and the video with them drawn on it; the number of faces over all frames."""
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise UserError(f"{path} does not open as a video: convert it to an MP4 that plays")
+    total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
+    smoother, frames, count = Smoother(aligner, wanted.smooth), [], 0
+    bar = stage_bar(f"aligning {path.name}", total or None)
+    with atomic_write(folder / f"{path.name}.json") as record_file:
+        with _video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write:
+            for number, image in enumerate(_frames(capture)):
+                faces = smoother(aligner.predict(image, boxes))
+                count += len(faces)
+                frames.append({"frame": number, "faces": [face.as_dict(wanted.dense) for face in faces]})
+                write(draw_faces(image, faces, aligner.inside) if wanted.overlay else image)
+                _write_aligned(folder, path, number, image, faces, wanted.aligned)
+                bar.update()
+        if not frames:
+            raise UserError(f"{path} holds no frame that decodes: convert it to an MP4 that plays")
+        record = {"video": path.name, "frames_per_second": rate, "smooth": wanted.smooth, "frames": frames}
+        record_file.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    capture.release()
+    bar.close()
+    return count
+
+
+def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        whole, frame = capture.read()
+        if not whole:
+            return
+        yield np.ascontiguousarray(frame[..., ::-1])
+
+
+def _write_aligned(folder: Path, path: Path, frame: int, image: np.ndarray, faces: list[Face], size: int) -> None:
+    for number, face in enumerate(faces if size else ()):
+        name = f"{path.name}-{frame:06d}-{number}.aligned.png"
+        _write_png(folder / name, aligned_crop(image, face.landmarks, size))
+
+
+class _video_writer:
+    """Writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the size."""
+
+    def __init__(self, path: Path, rate: float, wanted: bool) -> None:
+        self.path, self.rate, self.wanted = path, rate, wanted
+        self.partial, self.writer = path.with_name(f".{path.stem}.part.mp4"), None
+
+    def __enter__(self) -> Any:
+        return self._write
+
+    def _write(self, frame: np.ndarray) -> None:
+        if not self.wanted:
+            return
+        if self.writer is None:
+            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            code, size = cv2.VideoWriter_fourcc(*"mp4v"), frame.shape[1::-1]
+            self.writer = cv2.VideoWriter(str(self.partial), code, self.rate, size)
+            if not self.writer.isOpened():
+                raise UserError(f"cannot write {self.path}: OpenCV has no MP4 writer here; set --overlay false")
+        self.writer.write(np.ascontiguousarray(frame[..., ::-1]))
+
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        if self.writer is not None:
+            self.writer.release()
+            if kind is None:
+                self.partial.replace(self.path)
+        self.partial.unlink(missing_ok=True)
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(values, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _write_png(path: Path, image: np.ndarray) -> None:
+    with atomic_write(path) as temporary:
+        Image.fromarray(image).save(temporary, format="png")

@@ -1,0 +1,82 @@
+"""Faces drawn over their photograph: the dense shape, the 68 landmarks, the head's axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from nasface.faces.camera import euler_to_matrix
+from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
+from nasface.inference.aligner import Face
+from nasface.report.faces import PREDICTED, draw_surface, grid_triangles
+
+_SHIFT = 4  # binary digits of a drawn point's fraction
+_NOSE_TIP = 30
+_AXES = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_AXIS_COLOURS = ((226, 61, 61), (46, 176, 80), (64, 124, 245))
+"""Red to the image's right on a frontal face, green up, blue out of the face."""
+
+
+def draw_faces(
+    image: np.ndarray, faces: Sequence[Face], inside: np.ndarray | None = None, opacity: float = 0.4
+) -> np.ndarray:
+    """A copy of the photograph (H, W, 3) uint8 with its faces drawn on it.
+
+    Args:
+        inside: (M, M) bool, the cells of the faces' maps that are skin; None draws all.
+        opacity: of the dense shape, 0..1.
+    """
+    canvas = np.array(image)
+    for face in faces:
+        if face.dense is not None and opacity > 0:
+            triangles = grid_triangles(np.ones(face.dense.shape[1:], dtype=bool) if inside is None else inside)
+            _draw_dense(canvas, face.dense, triangles, opacity)
+    for face in faces:
+        _draw_points(canvas, face)
+        _draw_axes(canvas, face)
+    return canvas
+
+
+def _draw_dense(canvas: np.ndarray, dense: np.ndarray, triangles: np.ndarray, opacity: float) -> None:
+    """Draws in the part of the canvas that the shape covers."""
+    if not np.isfinite(dense).all():
+        return
+    height, width = canvas.shape[:2]
+    points = dense.reshape(3, -1)[:, np.unique(triangles)]
+    left, top = np.maximum(np.floor(points[:2].min(1)).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(points[:2].max(1)).astype(int) + 1, [width, height])
+    if left >= right or top >= bottom:
+        return
+    vertices = dense.reshape(3, -1).T - [left, top, 0]
+    part = canvas[top:bottom, left:right]
+    part[:] = draw_surface(part, vertices, triangles, opacity)
+
+
+def _draw_points(canvas: np.ndarray, face: Face) -> None:
+    colour = tuple(int(PREDICTED[i : i + 2], 16) for i in (1, 3, 5))
+    side = max(face.box[2:])
+    line, radius = max(1, round(side / 220)), max(1.0, side / 130)
+    points = np.clip(face.landmarks[:, :2], -1e5, 1e5)
+    fixed = np.round(points * 2**_SHIFT).astype(np.int32)
+    for name, indices in GROUPS.items():
+        outline = fixed[list(indices)].reshape(1, -1, 2)
+        cv2.polylines(canvas, outline, name in CLOSED_GROUPS, colour, line, cv2.LINE_AA, _SHIFT)
+    for point in fixed:
+        size = round(radius * 2**_SHIFT)
+        cv2.circle(canvas, point.tolist(), size, (255, 255, 255), -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(canvas, point.tolist(), size, colour, line, cv2.LINE_AA, _SHIFT)
+
+
+def _draw_axes(canvas: np.ndarray, face: Face) -> None:
+    rotation = euler_to_matrix(face.angles)
+    start = face.landmarks[_NOSE_TIP, :2].astype(float)
+    side = max(face.box[2:])
+    order = np.argsort([(rotation @ axis)[2] for axis in _AXES])  # the one that comes nearest is drawn last
+    for k in order:
+        along = (rotation @ _AXES[k])[:2] * [1, -1] * 0.4 * side
+        if np.hypot(*along) < 0.02 * side:
+            continue
+        ends = [tuple(int(v) for v in np.round(np.clip(p, -1e5, 1e5) * 2**_SHIFT)) for p in (start, start + along)]
+        cv2.line(canvas, *ends, _AXIS_COLOURS[k], max(2, round(side / 90)), cv2.LINE_AA, _SHIFT)

@@ -1,0 +1,161 @@
+"""What a trained network's output means, written beside its weights: its task is rebuilt without the training data.
+
+A record has the mean shape and the landmarks of the morphable model on the network's UV grid. That is all that a
+network of UV maps needs; other targets need the model itself, which the record names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.faces.morphable import MorphableModel, load_embedded_head
+from nasface.faces.uv import UVBasis, sample_map, uv_basis
+from nasface.nets.fixed import UV_MAP
+from nasface.nets.weights import network_of, read_weights
+from nasface.report.faces import grid_triangles
+from nasface.tasks.face_task import FaceTask, TaskContext
+from nasface.tasks.targets import make_task, target_of
+from nasface.tasks.uv import UVTarget
+
+EMBEDDED = "embedded"
+"""What `--model` calls the head that ships with the package."""
+
+
+def trained_record(context: TaskContext) -> dict[str, Any]:
+    """What `save_weights` keeps beside a network's weights: plain values and tensors.
+
+    Args:
+        context: of the network's training.
+    """
+    uv, model, experiment = context.uv, context.model, context.experiment
+    return {
+        "model": model.name,
+        "folder": "" if model.name == load_embedded_head().name else experiment.data.bfm or experiment.data.ddfa_assets,
+        "mean": uv.mean.detach().cpu().reshape(3, uv.map_size, uv.map_size),
+        "weight": uv.weight.detach().cpu(),
+        "landmark_uv": torch.from_numpy(np.array(model.landmark_uv, dtype=np.float32)),
+        "experiment": asdict(experiment),
+    }
+
+
+@dataclass(frozen=True)
+class TrainedTask:
+    """A network's task, and the shape that it knows.
+
+    Attributes:
+        task: in evaluation mode; gives a `FacePrediction` of normalised images.
+        input_size: side S of its images.
+        mean_landmarks: (68, 3) of the mean face, model coordinates.
+        inside: (M, M) bool, the cells of its map that are skin.
+        record: what a weights file says of its faces.
+    """
+
+    task: FaceTask
+    input_size: int
+    mean_landmarks: np.ndarray
+    inside: np.ndarray
+    record: dict[str, Any]
+
+
+def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
+    """The task of a network that `nasface retrain` wrote.
+
+    Args:
+        path: network.pt.
+        model: `embedded`, or a folder of 3DDFA's files: the morphable model, where the file does not say it or its
+            folder has moved.
+
+    Raises:
+        UserError: the file is absent, broken or of another kind, or does not say its model and `model` does not either.
+    """
+    record = read_weights(path, "network")
+    network = network_of(record, path)
+    faces = record.get("faces")
+    experiment = _settings(Experiment(), faces["experiment"]) if faces else Experiment()
+    size = network.spec.input_size if hasattr(network, "spec") else network.config.input_size
+    cells = network.spec.map_size if hasattr(network, "spec") else network.config.map_size
+    if faces and model is None and target_of(network) == UV_MAP:
+        basis, shape = _chart(faces, path)
+    else:
+        shape = _model(faces, model, path)
+        basis = uv_basis(shape, cells)
+    context = TaskContext(UVTarget(basis, size), shape, experiment)
+    return TrainedTask(
+        make_task(network, context).eval(),
+        size,
+        sample_map(basis.mean, basis.landmark_uv),
+        basis.weight > 0,
+        faces if faces and model is None else trained_record(context),
+    )
+
+
+def load_model(name: str) -> MorphableModel:
+    """`embedded`; the folder of 3DDFA's or 3DDFA_V2's model; the file BFM.mat."""
+    if name == EMBEDDED:
+        return load_embedded_head()
+    from nasface.faces.bfm import load_bfm
+    from nasface.faces.bfm_noneck import MODEL_FILE, load_bfm_noneck
+    from nasface.faces.ddfa_model import PAF_FILE, load_ddfa_model
+
+    path = Path(name)
+    if path.is_file():
+        return load_bfm(path)
+    only_noneck = (path / MODEL_FILE).is_file() and not (path / PAF_FILE).is_file()
+    return load_bfm_noneck(path) if only_noneck else load_ddfa_model(path)
+
+
+def _model(faces: dict[str, Any] | None, model: str | None, path: str | Path) -> MorphableModel:
+    if model is not None:
+        return load_model(model)
+    if faces is None:
+        raise UserError(
+            f"{path} does not say which morphable model its maps are of (an older file): give --model {EMBEDDED}, or"
+            " --model with the folder of 3DDFA's files"
+        )
+    if not faces["folder"]:
+        return load_embedded_head()
+    if not Path(faces["folder"]).exists():
+        raise UserError(
+            f"{path} was trained on the morphable model {faces['model']} in {faces['folder']}, which is not there:"
+            " give its folder by --model"
+        )
+    return load_model(faces["folder"])
+
+
+def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableModel]:
+    """The record's grid as a morphable model with one mode that does nothing."""
+    try:
+        mean, weight, uv = (faces[key].numpy() for key in ("mean", "weight", "landmark_uv"))
+        size = mean.shape[-1]
+        basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, weight > 0)
+        grid = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, size)]), -1).reshape(-1, 2).astype(np.float32)
+        shape = MorphableModel(
+            name=str(faces["model"]),
+            mean=mean.reshape(3, -1).T.copy(),
+            basis=np.zeros((size * size, 3, 1), np.float32),
+            coefficient_std=np.zeros(1, np.float32),
+            identity_count=1,
+            triangles=grid_triangles(weight > 0),
+            uv=grid,
+            landmark_uv=uv,
+        )
+    except (KeyError, AttributeError, ValueError, TypeError) as error:
+        raise UserError(f"{path} has a damaged record of its faces ({error}): train again or restore it") from None
+    return basis, shape
+
+
+def _settings(default: Any, values: Any) -> Any:
+    """`default` with those of `values` that it knows: a file may be older or newer than the program."""
+    changed = {}
+    for field in fields(default):
+        if isinstance(values, dict) and field.name in values:
+            own, value = getattr(default, field.name), values[field.name]
+            changed[field.name] = _settings(own, value) if is_dataclass(own) else value
+    return replace(default, **changed)

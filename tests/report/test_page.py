@@ -1,0 +1,221 @@
+"""The report: charts, the records it reads, the page as HTML."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from nasface.config import Experiment
+from nasface.errors import UserError
+from nasface.report.architecture_svg import architecture_svg, layer_counts
+from nasface.report.charts import Axis, Series, bar_chart, line_chart
+from nasface.report.page import ced, curve_over_yaw, render_report, write_report
+from nasface.report.run_records import read_run
+from nasface.report.test_faces import FILE, best_median_worst, evaluate_faces, load_test_faces, save_test_faces
+from nasface.runs import open_run
+from nasface.space.presets import load_preset
+from nasface.tasks.targets import make_task
+from tests.inference.world import toy_network
+from tests.toy import toy_context, toy_faces
+
+X, Y = Axis("x"), Axis("y")
+
+
+# Charts --------------------------------------------------------------------------------------------------------------
+
+
+def path_of(svg: str) -> str:
+    return next(e.get("d") for e in ElementTree.fromstring(svg).iter("path") if "line" in e.get("class", ""))
+
+
+def test_a_line_is_where_its_values_say() -> None:
+    svg = line_chart([Series("a", [0, 10], [0, 5])], Axis("x", least=0, most=10), Axis("y", least=0, most=5), "t", "d")
+    assert path_of(svg) == "M52.0 208.0L386.0 14.0"
+
+
+def test_steps_gaps_and_escapes() -> None:
+    svg = line_chart([Series("a", [0, 1, 2, 3], [1, np.nan, 2, 3])], X, Y, "<t>", "a & b")
+    assert path_of(svg).count("M") == 2
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img" and root.find("title").text == "<t>" and root.find("desc").text == "a & b"
+    assert "H" in path_of(line_chart([Series("a", [0, 1], [1, 2], step=True)], X, Y, "t", "d"))
+
+
+@pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [np.nan], [1e-12, 1e3], [0.0, -1.0, 5.0]])
+@pytest.mark.parametrize("log", [False, True])
+def test_any_values_make_a_chart(values: list[float], log: bool) -> None:
+    svg = line_chart([Series("a", range(len(values)), values, points=True)], X, Axis("y", log=log), "t", "d")
+    ElementTree.fromstring(svg)
+    assert 'cy="nan"' not in svg and "inf" not in svg
+
+
+def test_bars() -> None:
+    svg = bar_chart(["a", "b"], [("one", [1.0, None]), ("two", [2.0, 4.0])], Y, "t", "d")
+    bars = [e for e in ElementTree.fromstring(svg).iter("rect") if e.get("class", "").startswith("bar")]
+    heights = [float(bar.get("height")) for bar in bars][:3]
+    assert heights == pytest.approx([43.3, 86.6, 173.2], abs=0.2)  # 194 px for 1.12 * 4, in the order of groups
+
+
+def test_layers_are_counted_by_direction() -> None:
+    architecture = load_preset("hourglass")
+    rows = layer_counts(architecture)
+    connections = architecture.canonical.connections()
+    assert sum(row.total for row in rows) == len(connections) == sum(sum(row.directions) for row in rows)
+    assert sum(row.directions[0] for row in rows) > 0 and sum(row.directions[2] for row in rows) > 0
+    root = ElementTree.fromstring(architecture_svg(architecture))
+    lines = [e for e in root.iter("line")]
+    assert len(lines) == len(connections)
+    # A connection that is called downward leads down the page, to coarser scales.
+    for line in lines:
+        fall = float(line.get("y2")) - float(line.get("y1"))
+        assert {"down": fall > 0, "up": fall < 0, "full": fall == 0}[line.get("class").split()[1]]
+
+
+def test_curves() -> None:
+    share = ced(np.array([3.0, 1.0, 2.0, 4.0]))
+    assert share[0].tolist() == [0, 1, 2, 3, 4] and share[1].tolist() == [0, 0.25, 0.5, 0.75, 1]
+    yaw = np.linspace(-90, 90, 2001)
+    angles, curve = curve_over_yaw(np.abs(yaw), yaw)
+    middle = np.abs(np.abs(angles) - 45) < 20
+    np.testing.assert_allclose(curve[middle], np.abs(angles[middle]), atol=0.3)
+    assert np.isnan(curve_over_yaw(np.ones(9), np.zeros(9))[1][0])
+
+
+# Records and the page ------------------------------------------------------------------------------------------------
+
+
+def a_search(folder: Path) -> Path:
+    run = open_run("search", Experiment(runs=str(folder)), "multipath", False, "search")
+    architecture = load_preset("hourglass")
+    run.update_summary(finished=True, costs={"search_s": 63.0}, search={"evaluations": 3, "work_saved": 0.5})
+    architecture.save(run.path("best.json"), {}, {"penalty": 9.5, "parameters": 3.4e6, "macs": 5e7})
+    trials = [
+        {"penalty": p, "complete": c, "digest": d, "status": {"temperature": t, "acceptance": 0.5}}
+        for p, c, d, t in ((11.0, True, "a", 1024.0), (9.5, True, "b", 870.0), (12.0, False, "c", 740.0))
+    ]
+    lines = [{"op_code": 0, "study_name": "search"}, *({"op_code": 4, "user_attrs": trial} for trial in trials)]
+    journal = run.path("search", "journal.log")
+    journal.parent.mkdir()
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"op_code": 4, "user_at')
+    return run.folder
+
+
+def a_retraining(folder: Path, name: str, seed: int = 0, mean: float = 5.0, **result: Any) -> Path:
+    experiment = Experiment(runs=str(folder), seed=seed)
+    run = open_run("retrain", experiment, name, False, f"{name}-{seed}".replace("<", ""))
+    row = {"name": name, "bins": [4.0, None, mean], "mean": mean, "all": 4.5, "parameters": 1e6, "macs": 5e7,
+           "latency_ms": 12.0, **result}  # fmt: skip
+    run.update_summary(finished=True, costs={"retrain_s": 90.0}, result=row, architecture=name)
+    task = make_task(toy_network(), toy_context())
+    save_test_faces(run.path(FILE), evaluate_faces(task, toy_faces(12), each=2))
+    return run.folder
+
+
+class Page(HTMLParser):
+    """Counts elements, and checks that they close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "line", "circle", "rect", "path", "link"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_page_of_a_search_and_retrainings(tmp_path: Path) -> None:
+    folders = [a_search(tmp_path), a_retraining(tmp_path, "prnet"), a_retraining(tmp_path, "prnet", 1, 6.0),
+               a_retraining(tmp_path, "<i>odd</i>", macs=9e7)]  # fmt: skip
+    write_report([read_run(folder) for folder in folders], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    tags = [tag for tag, _ in page.elements]
+    # Nothing is fetched: no scripts, no style sheets, pictures inside.
+    assert not {"script", "link", "iframe"} & set(tags) and "http" not in text
+    pictures = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert len(pictures) == 18
+    assert all(p["src"].startswith("data:image/jpeg") and "NME" in p["alt"] for p in pictures)
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    assert len(ids) == len(set(ids)) and {link[1:] for link in links} <= set(ids)
+    assert "5.50 ± 0.71" in text and "<i>odd" not in text and "&lt;i&gt;odd" in text
+    assert "11.00\xa0% at the start to 9.50\xa0% at evaluation 2 of 3" in text
+    assert "viewport" in text and "prefers-color-scheme: dark" in text and 'lang="en"' in text
+
+
+def test_runs_of_different_protocols_are_called_so(tmp_path: Path) -> None:
+    runs = [read_run(a_retraining(tmp_path, name)) for name in ("prnet", "hrnet")]
+    assert "Not one protocol" not in render_report(runs)
+    other = asdict(Experiment())
+    other["retrain"]["steps"] = 7
+    assert "retrain.steps: 2000 / 7" in render_report([runs[0], replace(runs[1], settings=other)])
+
+
+def test_a_run_without_errors_of_faces(tmp_path: Path) -> None:
+    folder = a_retraining(tmp_path, "prnet")
+    (folder / FILE).unlink()
+    assert "were not recorded by this run" in render_report([read_run(folder)])
+
+
+def test_rank_correlation(tmp_path: Path) -> None:
+    search = read_run(a_search(tmp_path))
+    entries = [{"penalty": p, "complete": True, "digest": d} for p, d in ((11, "a"), (9, "b"), (10, "c"))]
+    runs = [read_run(a_retraining(tmp_path, d, mean=m)) for d, m in (("a", 6.0), ("b", 4.0), ("c", 5.0))]
+    page = render_report([replace(search, evaluations=entries), *runs])
+    assert "tau is 1.00 over 3 networks" in page.replace("&#39;", "'")
+
+
+def test_folders_that_are_no_runs(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no run"):
+        read_run(tmp_path)
+    run = open_run("retrain", Experiment(runs=str(tmp_path)), "x", False, "unfinished")
+    with pytest.raises(UserError, match="has no result yet"):
+        read_run(run.folder)
+    folder = a_search(tmp_path)
+    journal = folder / "search" / "journal.log"
+    journal.write_text("{}\nrubbish\n")
+    with pytest.raises(UserError, match=r"line 2 of .* is damaged"):
+        read_run(folder)
+    with pytest.raises(UserError, match="at least one run"):
+        render_report([])
+
+
+# The faces -----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_are_those_of_the_evaluation_and_survive_the_file(tmp_path: Path) -> None:
+    task, faces = make_task(toy_network(), toy_context()), toy_faces(11)
+    found = evaluate_faces(task, faces, each=2, batch=4)
+    assert len(found.nme) == 11 and np.array_equal(found.yaw, faces.yaw)
+    assert found.nme[found.example[0]] == found.nme.min() and found.nme[found.example[-1]] == found.nme.max()
+    distance = np.linalg.norm((found.predicted - found.true)[..., :2], axis=-1).mean(1)
+    expected = 100 * distance / np.sqrt(faces.box[found.example].prod(1))
+    np.testing.assert_allclose(found.nme[found.example], expected, rtol=1e-4)
+    save_test_faces(tmp_path / FILE, found)
+    again = load_test_faces(tmp_path / FILE)
+    assert all(np.array_equal(value, getattr(again, key)) for key, value in vars(found).items())
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:500])
+    with pytest.raises(UserError, match="is damaged"):
+        load_test_faces(tmp_path / FILE)
+
+
+def test_best_median_worst() -> None:
+    assert best_median_worst(np.arange(9.0)[::-1], 2).tolist() == [8, 7, 5, 4, 1, 0]
+    assert best_median_worst(np.arange(2.0), 3).tolist() == [0, 0, 1]
