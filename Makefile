@@ -1,8 +1,10 @@
 # Every target makes its own environment first, so each works as the first command on a fresh machine.
 #
 #   make search  [SPACE=multipath] [EXPERIMENT=default] [RESUME=1] [ARGS="--seed 1 ..."]
-#   make report   RUN="runs/..."   [ARGS="--output report.html"]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
+#   make compare [EXPERIMENT=compare_cpu] [RESUME=1]
+#   make report  RUN="runs/..."    [ARGS="--output report.html"]
+#   make dashboard [RUN=<run id>]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
@@ -14,7 +16,7 @@ ARCH    ?= best.json
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search retrain test lint format check bench random report clean
+.PHONY: help env search dashboard retrain test lint format check bench random compare report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -31,8 +33,14 @@ $(READY): pyproject.toml constraints.txt
 search: $(READY) ## train the supernet, search it, write best.json
 	$(NASFACE) search $(experiment) $(settings)
 
+dashboard: $(READY) ## open optuna-dashboard on the newest search (needs .venv/bin/pip install optuna-dashboard)
+	$(NASFACE) dashboard $(if $(RUN),--run $(RUN)) $(ARGS)
+
 retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
 	$(NASFACE) retrain $(experiment) --arch $(ARCH) $(settings)
+
+compare: $(READY) ## train several networks alike, print one table
+	$(NASFACE) compare $(experiment) $(settings)
 
 report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" compares them)
 	$(NASFACE) report $(RUN) $(ARGS)

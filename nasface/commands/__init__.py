@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nasface.commands import (
     compare,
+    dashboard,
     data_build,
     data_preview,
     draw,
@@ -13,12 +14,14 @@ from nasface.commands import (
     report,
     retrain,
     search,
+    search_worker,
     space,
 )
 from nasface.commands.command import Command
 
 COMMANDS: dict[str, Command] = {
     "search": search.COMMAND,
+    "search-worker": search_worker.COMMAND,
     "retrain": retrain.COMMAND,
     "compare": compare.COMMAND,
     "list": list_networks.COMMAND,
@@ -27,6 +30,7 @@ COMMANDS: dict[str, Command] = {
     "report": report.COMMAND,
     "draw": draw.COMMAND,
     "space": space.COMMAND,
+    "dashboard": dashboard.COMMAND,
     "data build": data_build.COMMAND,
     "data preview": data_preview.COMMAND,
 }

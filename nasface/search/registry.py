@@ -13,8 +13,14 @@ import inspect
 from typing import Any, TypeVar
 
 from nasface.errors import UserError
-from nasface.search.random import RandomSearch
+from nasface.search.evolution import RegularizedEvolution
+from nasface.search.local import LocalSearch
+from nasface.search.nni import NNI_STRATEGIES
+from nasface.search.nsga2 import NSGA2
+from nasface.search.optuna import OPTUNA_STRATEGIES
+from nasface.search.random import RandomSample, RandomSearch
 from nasface.search.samos import SAMOS
+from nasface.search.spos import SPOSEvolution
 from nasface.search.strategy import Strategy
 from nasface.space.space import MultipathSpace
 
@@ -51,19 +57,28 @@ def get_strategy(name: str) -> type[Strategy]:
     return _STRATEGIES[name]
 
 
+def strategy_settings(name: str) -> list[str]:
+    """Names of a strategy's settings.
+
+    Raises:
+        UserError: the strategy is unknown.
+    """
+    return [parameter for parameter in inspect.signature(get_strategy(name)).parameters if parameter != "space"]
+
+
 def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy:
     """A fresh strategy, `get_strategy(name)(space, **settings)`.
 
     Raises:
         UserError: the name or a setting is unknown, or a setting is out of its range.
     """
-    strategy = get_strategy(name)
-    known = [parameter for parameter in inspect.signature(strategy).parameters if parameter != "space"]
+    strategy, known = get_strategy(name), strategy_settings(name)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise UserError(f"strategy {name!r} has no setting {unknown[0]!r}; its settings are: {', '.join(known)}")
     return strategy(space, **settings)
 
 
-register(SAMOS)
-register(RandomSearch)
+_OWN = (SAMOS, RandomSearch, RandomSample, RegularizedEvolution, SPOSEvolution, LocalSearch, NSGA2)
+for _strategy in (*_OWN, *OPTUNA_STRATEGIES, *NNI_STRATEGIES):
+    register(_strategy)
