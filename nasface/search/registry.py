@@ -13,8 +13,11 @@ import inspect
 from typing import Any, TypeVar
 
 from nasface.errors import UserError
-from nasface.search.random import RandomSearch
+from nasface.search.evolution import RegularizedEvolution
+from nasface.search.local import LocalSearch
+from nasface.search.random import RandomSample, RandomSearch
 from nasface.search.samos import SAMOS
+from nasface.search.spos import SPOSEvolution
 from nasface.search.strategy import Strategy
 from nasface.space.space import MultipathSpace
 
@@ -65,5 +68,5 @@ def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy
     return strategy(space, **settings)
 
 
-register(SAMOS)
-register(RandomSearch)
+for _strategy in (SAMOS, RandomSearch, RandomSample, RegularizedEvolution, SPOSEvolution, LocalSearch):
+    register(_strategy)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,6 +16,28 @@ import numpy as np
 from nasface.errors import UserError
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
+
+# A draw finds a new member with probability (n - k) / n after k of n; this many times the expected draws fail with
+# probability below exp(-50).
+_PATIENCE = 50
+# Uniform draws before a member within the constraints is looked for by going downhill, and the steps of such a walk.
+_DRAWS, _WALKS, _WALK = 1000, 20, 400
+_NEIGHBOURS = 200
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """An upper limit on what a member costs, cheap enough to be checked before any evaluation.
+
+    Attributes:
+        name: such as `macs`.
+        limit: greatest value that is allowed, in the measure's unit.
+        measure: a member's value.
+    """
+
+    name: str
+    limit: float
+    measure: Callable[[Architecture], float]
 
 
 @dataclass(frozen=True)
@@ -42,6 +64,7 @@ class Outcome:
         complete: False when the evaluation stopped early.
         details: anything that JSON can hold. Names that the reports know: "nme" (the three yaw bins' NME in percent),
             "nme_all" (over all images) and "saved" (share of the plain evaluations' work not done so far, 0..1).
+            "costs" maps what the member costs (macs, ...) to numbers: the further objectives of a search for several.
     """
 
     penalty: float
@@ -52,32 +75,40 @@ class Outcome:
 class Strategy(ABC):
     """Base of all strategies: strict bookkeeping around two small methods, `_propose` and `_learn`.
 
-    The caller alternates `ask` and `tell`. Until its outcome is told, `ask` repeats the open proposal, so that a state
-    saved between the two loses nothing. Given the same space, settings (seed included) and outcomes, a strategy
-    proposes the same members: this is what a resume by replay rests on. All randomness comes from `_rng`.
+    One worker alternates `ask` and `tell`: until its outcome is told, `ask` repeats the open proposal, so that a state
+    saved between the two loses nothing. Several workers take further members by `ask_another` and tell in any order.
+    Given the same space, settings (seed included) and the same sequence of asks and outcomes, a strategy proposes the
+    same members: this is what a resume by replay rests on. All randomness comes from `_rng`.
+
+    Args:
+        space: the space of the members.
+        seed: of everything random, >= 0.
+        constraints: limits that every proposed member keeps.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, space: MultipathSpace, seed: int) -> None:
+    def __init__(self, space: MultipathSpace, seed: int, constraints: Sequence[Constraint] = ()) -> None:
         if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
             raise UserError(f"seed must be a whole number >= 0, not {seed!r}")
         self.space = space
         self.seed = seed
+        self.constraints = tuple(constraints)
         self._rng = np.random.Generator(np.random.PCG64(seed))
-        self._open: Proposal | None = None
+        self._open: list[Proposal] = []
         self._best: tuple[Architecture, float] | None = None
         # digest -> (penalty, complete): exact penalties, and lower bounds of the members whose evaluation stopped
         # early.
         self._known: dict[str, tuple[float, bool]] = {}
+        # digest -> the constraint that a drawn member broke.
+        self._rejected: dict[str, str] = {}
         self._told = 0
 
     # What a strategy defines -----------------------------------------------------------------------------------------
 
-    @property
     @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """Every setting, seed included, as JSON can hold it: what a resumed study is checked against."""
+    def _settings(self) -> dict[str, Any]:
+        """Every setting but the base's, as JSON can hold it."""
 
     @property
     @abstractmethod
@@ -86,11 +117,12 @@ class Strategy(ABC):
 
     @abstractmethod
     def _propose(self) -> Proposal | None:
-        """The next member to evaluate, or None at the end. Must never loop without bound."""
+        """The next member to evaluate, none of the open ones; None at the end, or as long as the next one depends on
+        the outcomes of open ones. Must never loop without bound."""
 
     @abstractmethod
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Take in the outcome of the open proposal; `best` and `_known` are up to date already."""
+        """Take in the outcome of a proposal; `best`, `_known` and `_open` are up to date already."""
 
     def _state(self) -> dict[str, Any]:
         """What a subclass has to remember beyond the base's fields, as JSON can hold it."""
@@ -103,11 +135,19 @@ class Strategy(ABC):
     def status(self) -> dict[str, float]:
         """Finite numbers worth logging; a name is absent as long as it has no value."""
         status = {"evaluations": float(self._told)}
+        if self.constraints:
+            status["rejected"] = float(len(self._rejected))
         if self._best is not None:
             status["incumbent"] = self._best[1]
         return status
 
     # What the caller uses --------------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting, seed and limits included, as JSON can hold it: what a resumed study is checked against."""
+        limits = {constraint.name: constraint.limit for constraint in self.constraints}
+        return {"seed": self.seed, **self._settings(), **({"constraints": limits} if limits else {})}
 
     @property
     def best(self) -> tuple[Architecture, float] | None:
@@ -119,25 +159,43 @@ class Strategy(ABC):
         """Outcomes told so far, stopped ones included."""
         return self._told
 
+    @property
+    def open(self) -> tuple[Proposal, ...]:
+        """What was asked and not told yet, oldest first."""
+        return tuple(self._open)
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many members each constraint has kept from being evaluated."""
+        names = list(self._rejected.values())
+        return {constraint.name: names.count(constraint.name) for constraint in self.constraints}
+
     def ask(self) -> Proposal | None:
-        """The member to evaluate next; None when the budget or the space is exhausted."""
-        if self._open is None:
-            self._open = self._propose()
-        return self._open
+        """The member to evaluate next, the same one until it is told; None when the budget or the space is
+        exhausted."""
+        return self._open[0] if self._open else self.ask_another()
+
+    def ask_another(self) -> Proposal | None:
+        """A member to evaluate beside the open ones. None: with open proposals, wait until one of them is told;
+        without, the budget or the space is exhausted."""
+        proposal = self._propose()
+        if proposal is not None:
+            self._open.append(proposal)
+        return proposal
 
     def tell(self, proposal: Proposal, outcome: Outcome) -> None:
-        """Give the outcome of the open proposal.
+        """Give the outcome of an open proposal.
 
         Raises:
             ValueError: nothing was asked, another member was asked, the penalty is not finite, or a stopped evaluation
                 did not reach its `reject_above`.
         """
-        if self._open is None:
+        if not self._open:
             raise ValueError("tell without ask: there is no open proposal")
-        if proposal != self._open:
+        if proposal not in self._open:
+            asked = ", ".join(f"{one.architecture.digest} (reject_above {one.reject_above})" for one in self._open)
             raise ValueError(
-                f"told {proposal.architecture.digest} (reject_above {proposal.reject_above}), but asked for "
-                f"{self._open.architecture.digest} (reject_above {self._open.reject_above})"
+                f"told {proposal.architecture.digest} (reject_above {proposal.reject_above}), but asked for {asked}"
             )
         digest, penalty = proposal.architecture.digest, float(outcome.penalty)
         if not math.isfinite(penalty):
@@ -148,7 +206,7 @@ class Strategy(ABC):
         if outcome.complete and (self._best is None or penalty < self._best[1]):
             self._best = (proposal.architecture, penalty)
         self._told += 1
-        self._open = None
+        self._open.remove(proposal)
         self._learn(proposal, outcome)
 
     def state_dict(self) -> dict[str, Any]:
@@ -157,14 +215,13 @@ class Strategy(ABC):
             "strategy": self.name,
             "settings": self.settings,
             "rng": self._rng.bit_generator.state,
-            "open": None
-            if self._open is None
-            else {
-                "codes": _codes(self._open.architecture),
-                "reject_above": None if math.isinf(self._open.reject_above) else self._open.reject_above,
-            },
+            "open": [
+                {"codes": _codes(one.architecture), "reject_above": finite_or_none(one.reject_above)}
+                for one in self._open
+            ],
             "best": None if self._best is None else {"codes": _codes(self._best[0]), "penalty": self._best[1]},
             "known": {digest: list(entry) for digest, entry in self._known.items()},
+            "rejected": dict(self._rejected),
             "told": self._told,
             "own": self._state(),
         }
@@ -179,22 +236,112 @@ class Strategy(ABC):
             if state.get(key) != mine:
                 raise UserError(f"the search state is of {key} {state.get(key)!r}, not {mine!r}: use its own settings")
         self._rng.bit_generator.state = state["rng"]
-        opened, best = state["open"], state["best"]
-        self._open = None
-        if opened is not None:
-            bound = opened["reject_above"]
-            self._open = Proposal(self._architecture(opened["codes"]), math.inf if bound is None else float(bound))
+        best = state["best"]
+        self._open = [
+            Proposal(self._architecture(one["codes"]), number_or_inf(one["reject_above"])) for one in state["open"]
+        ]
         self._best = None if best is None else (self._architecture(best["codes"]), float(best["penalty"]))
         self._known = {digest: (float(penalty), bool(done)) for digest, (penalty, done) in state["known"].items()}
+        self._rejected = {str(digest): str(name) for digest, name in state["rejected"].items()}
         self._told = int(state["told"])
         self._load_state(state["own"])
 
-    def _architecture(self, codes: list[int]) -> Architecture:
+    # What strategies draw from ---------------------------------------------------------------------------------------
+
+    def _admits(self, architecture: Architecture) -> bool:
+        """Whether a member keeps all limits; one that does not is counted."""
+        digest = architecture.digest
+        if digest in self._known:
+            return True
+        if digest not in self._rejected:
+            broken = next((one for one in self.constraints if not one.measure(architecture) <= one.limit), None)
+            if broken is None:
+                return True
+            self._rejected[digest] = broken.name
+        return False
+
+    def _is_open(self, digest: str) -> bool:
+        return any(one.architecture.digest == digest for one in self._open)
+
+    def _is_new(self, architecture: Architecture) -> bool:
+        """Whether a member may be proposed: never evaluated, not open, within the limits."""
+        digest = architecture.digest
+        return digest not in self._known and not self._is_open(digest) and self._admits(architecture)
+
+    def _draw(self) -> Architecture | None:
+        """A new member, uniform over the space's; None when there is none left.
+
+        Where limits are so tight that uniform draws meet none, members come from random walks that only go towards the
+        limits, and are no longer uniform.
+
+        Raises:
+            UserError: no member within the limits was found at all.
+        """
+        total = self.space.count_members()
+        left = total - len(self._known) - len(self._rejected) - sum(
+            one.architecture.digest not in self._known for one in self._open
+        )
+        tries = _PATIENCE * -(-total // left) if left > 0 else 0
+        for _ in range(min(tries, _DRAWS) if self.constraints else tries):
+            architecture = self.space.random_architecture(self._rng)
+            if self._is_new(architecture):
+                return architecture
+        if not self.constraints:
+            return None
+        found = self._walk_to_limits() if left > 0 else None
+        if found is None and not self._known and not self._open:
+            limits = " and ".join(f"{one.name} <= {one.limit:g}" for one in self.constraints)
+            raise UserError(f"no member of {self.space.title} with {limits} was found: raise the limit")
+        return found
+
+    def _walk_to_limits(self) -> Architecture | None:
+        for _ in range(_WALKS):
+            current = self.space.random_architecture(self._rng)
+            excess = self._excess(current)
+            for _ in range(_WALK):
+                neighbour = self.space.random_neighbour(current, self._rng)
+                if (next_excess := self._excess(neighbour)) <= excess:
+                    current, excess = neighbour, next_excess
+                if self._is_new(neighbour):
+                    return neighbour
+        return None
+
+    def _excess(self, architecture: Architecture) -> float:
+        """By how much a member breaks the limits, 0 within them."""
+        return sum(max(0.0, one.measure(architecture) / one.limit - 1) for one in self.constraints)
+
+    def _draw_neighbour(self, architecture: Architecture, moves: int = 1) -> Architecture | None:
+        """A random neighbour within the limits, known ones included; None where none was met."""
+        for _ in range(_NEIGHBOURS if self.constraints else 1):
+            neighbour = self.space.random_neighbour(architecture, self._rng, moves)
+            if self._admits(neighbour):
+                return neighbour
+        return None
+
+    def _draw_new_neighbour(self, architecture: Architecture, moves: int = 1) -> Architecture | None:
+        """A new member a few random moves away; as many more moves away as it takes, at last anywhere."""
+        for more in range(_PATIENCE):
+            neighbour = self.space.random_neighbour(architecture, self._rng, moves + more // 10)
+            if self._is_new(neighbour):
+                return neighbour
+        return self._draw()
+
+    def _architecture(self, codes: Sequence[int]) -> Architecture:
         return Architecture(self.space, tuple(codes))
 
 
 def _codes(architecture: Architecture) -> list[int]:
     return [int(code) for code in architecture.codes]
+
+
+def finite_or_none(value: float) -> float | None:
+    """A threshold as JSON can hold it."""
+    return None if math.isinf(value) else value
+
+
+def number_or_inf(value: float | None) -> float:
+    """Inverse of `finite_or_none`."""
+    return math.inf if value is None else float(value)
 
 
 def require_count(name: str, value: object) -> int:

@@ -117,6 +117,10 @@ def test_defaults_are_the_paper_s() -> None:
         "temperature": 1024.0,
         "factor": 0.85,
         "initial": None,
+        "chains": 1,
+        "acceptance": 0.0,
+        "restart_after": 0,
+        "moves": 1,
     }
     first = strategy.ask()
     assert first is not None

@@ -1,0 +1,79 @@
+"""Local search: go to a better neighbour until there is none, then start again somewhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasface.search.budget import BudgetedStrategy
+from nasface.search.strategy import Constraint, Outcome, Proposal
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+
+
+class LocalSearch(BudgetedStrategy):
+    """White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021, with the first
+    improvement instead of the best: a member of a multi-path space has hundreds of neighbours.
+
+    The neighbours of the current member are tried in a random order; the first one that is better becomes the current
+    one. When none is better, the search starts again from a uniformly random new member. Only a better penalty
+    matters, so an evaluation may stop at the current one's.
+
+    Args:
+        space: the space; neighbours are its `neighbours`.
+        seed: of everything random, >= 0.
+        evaluations: how many members to evaluate; fewer if the space has fewer.
+        constraints: limits that members keep.
+
+    Raises:
+        UserError: a setting is out of its range.
+    """
+
+    name = "local"
+
+    def __init__(
+        self, space: MultipathSpace, seed: int = 0, evaluations: int = 200, constraints: Sequence[Constraint] = ()
+    ) -> None:
+        super().__init__(space, seed, evaluations, constraints)
+        self._current: tuple[Architecture, float] | None = None
+        # Not yet tried neighbours of the current member, the next one last; ranks in the space's fixed order.
+        self._untried: list[int] = []
+        self._neighbours: list[Architecture] = []
+
+    def status(self) -> dict[str, float]:
+        status = super().status()
+        return status if self._current is None else status | {"current": self._current[1]}
+
+    def _next(self) -> Proposal | None:
+        while self._current is not None and self._untried:
+            neighbour = self._neighbours[self._untried.pop()]
+            if self._is_new(neighbour):
+                return Proposal(neighbour, self._current[1])
+        if self._open:
+            return None  # one of them may be better: the current member is no local minimum yet
+        self._current = None
+        return self._propose_exact(self._draw())
+
+    def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
+        penalty = float(outcome.penalty)
+        if not outcome.complete or (self._current is not None and not penalty < self._current[1]):
+            return
+        self._current = (proposal.architecture, penalty)
+        self._neighbours = list(self.space.neighbours(proposal.architecture))
+        self._untried = self._rng.permutation(len(self._neighbours)).tolist()
+
+    def _state(self) -> dict[str, Any]:
+        current = self._current
+        return super()._state() | {
+            "current": None if current is None else [[int(code) for code in current[0].codes], current[1]],
+            "untried": list(self._untried),
+        }
+
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        super()._load_state(state)
+        self._current, self._neighbours = None, []
+        if state["current"] is not None:
+            codes, penalty = state["current"]
+            self._current = (self._architecture(codes), float(penalty))
+            self._neighbours = list(self.space.neighbours(self._current[0]))
+        self._untried = [int(rank) for rank in state["untried"]]
