@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 from nasface.errors import UserError
 from nasface.search.evolution import RegularizedEvolution
 from nasface.search.local import LocalSearch
+from nasface.search.nni import NNI_STRATEGIES
+from nasface.search.nsga2 import NSGA2
+from nasface.search.optuna import OPTUNA_STRATEGIES
 from nasface.search.random import RandomSample, RandomSearch
 from nasface.search.samos import SAMOS
 from nasface.search.spos import SPOSEvolution
@@ -68,5 +71,6 @@ def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy
     return strategy(space, **settings)
 
 
-for _strategy in (SAMOS, RandomSearch, RandomSample, RegularizedEvolution, SPOSEvolution, LocalSearch):
+_OWN = (SAMOS, RandomSearch, RandomSample, RegularizedEvolution, SPOSEvolution, LocalSearch, NSGA2)
+for _strategy in (*_OWN, *OPTUNA_STRATEGIES, *NNI_STRATEGIES):
     register(_strategy)

@@ -310,9 +310,7 @@ class SAMOS(Strategy):
                     "current": None
                     if chain.current is None
                     else {"codes": [int(code) for code in chain.current[0].codes], "penalty": chain.current[1]},
-                    "candidate": None
-                    if chain.candidate is None
-                    else [int(code) for code in chain.candidate.codes],
+                    "candidate": None if chain.candidate is None else [int(code) for code in chain.candidate.codes],
                     "asked": chain.asked,
                     "threshold": finite_or_none(chain.threshold),
                     "lowest": finite_or_none(chain.lowest),

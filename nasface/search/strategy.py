@@ -278,8 +278,11 @@ class Strategy(ABC):
             UserError: no member within the limits was found at all.
         """
         total = self.space.count_members()
-        left = total - len(self._known) - len(self._rejected) - sum(
-            one.architecture.digest not in self._known for one in self._open
+        left = (
+            total
+            - len(self._known)
+            - len(self._rejected)
+            - sum(one.architecture.digest not in self._known for one in self._open)
         )
         tries = _PATIENCE * -(-total // left) if left > 0 else 0
         for _ in range(min(tries, _DRAWS) if self.constraints else tries):

@@ -1,0 +1,136 @@
+"""Samplers of other packages over the coded space, where a member is a list of numbers."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasface.errors import UserError
+from nasface.search.budget import BudgetedStrategy
+from nasface.search.coding import project
+from nasface.search.objectives import objective_values, require_objectives
+from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+
+# Suggestions in a row that stand for no new member, after which one is drawn at random.
+_SUGGESTIONS = 100
+
+
+class BlackBoxSearch(BudgetedStrategy):
+    """A sampler that suggests an operation for every connection, not knowing which codes are members.
+
+    A suggestion stands for the nearest member (`nasface.search.coding`). One that is known already is answered from
+    memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after a hundred of
+    these in a row, and at the start, members are drawn uniformly and made known to the sampler. The state of a sampler
+    of another package is its history: a restored strategy asks and tells it all again.
+
+    Args:
+        space: the space.
+        seed: of everything random, >= 0.
+        evaluations: how many members to evaluate; fewer if the space has fewer.
+        startup: members drawn uniformly before the sampler is asked.
+        objectives: what is minimised: `penalty` alone, or with names of the evaluations' costs.
+        constraints: limits that members keep.
+
+    Raises:
+        UserError: a setting is out of its range, or the sampler's package is not installed.
+    """
+
+    def __init__(
+        self,
+        space: MultipathSpace,
+        seed: int = 0,
+        evaluations: int = 200,
+        startup: int = 10,
+        objectives: Sequence[str] = ("penalty",),
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        super().__init__(space, seed, evaluations, constraints)
+        if isinstance(startup, bool) or not isinstance(startup, int) or startup < 0:
+            raise UserError(f"startup must be a whole number >= 0, not {startup!r}")
+        self.startup = startup
+        self.objectives = require_objectives(objectives)
+        self._begin()
+
+    # What a sampler defines ------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _make_sampler(self) -> None:
+        """A fresh sampler, seeded by `seed`."""
+
+    @abstractmethod
+    def _suggest(self) -> tuple[Any, list[int]] | None:
+        """(handle, codes) of the sampler's next suggestion; None when it has no more."""
+
+    @abstractmethod
+    def _impose(self, codes: Sequence[int]) -> Any:
+        """The handle of a member that the sampler did not suggest."""
+
+    @abstractmethod
+    def _report(self, handle: Any, values: Sequence[float]) -> None:
+        """Give the sampler the objectives' values of a suggestion, lower is better."""
+
+    # The loop --------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._handles: dict[str, Any] = {}
+        self._values: dict[str, list[float]] = {}
+        self._history: list[list[Any]] = []
+        self._make_sampler()
+
+    def _settings(self) -> dict[str, Any]:
+        return super()._settings() | {"startup": self.startup, "objectives": list(self.objectives)}
+
+    def _propose(self) -> Proposal | None:
+        self._history.append(["ask"])
+        return super()._propose()
+
+    def _next(self) -> Proposal | None:
+        if self._told + len(self._open) >= self.startup:
+            for _ in range(_SUGGESTIONS):
+                suggestion = self._suggest()
+                if suggestion is None:
+                    break
+                handle, codes = suggestion
+                member = project(self.space, codes)
+                if self._is_new(member):
+                    return self._hold(member, handle)
+                self._answer(handle, member)
+        member = self._draw()
+        return self._propose_exact(None) if member is None else self._hold(member, self._impose(member.codes))
+
+    def _hold(self, member: Architecture, handle: Any) -> Proposal | None:
+        self._handles[member.digest] = handle
+        return self._propose_exact(member)
+
+    def _answer(self, handle: Any, member: Architecture) -> None:
+        """Answer a suggestion that is not evaluated. What an open member will score is unknown: as the worst."""
+        worst = [max(column) for column in zip(*self._values.values(), strict=True)] or [1.0] * len(self.objectives)
+        excess = self._excess(member)
+        self._report(handle, self._values.get(member.digest, [value * (1 + excess) for value in worst]))
+
+    def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
+        digest = proposal.architecture.digest
+        values = objective_values(self.objectives, outcome)
+        costs = {name: value for name, value in zip(self.objectives, values, strict=True) if name != "penalty"}
+        self._history.append(["tell", digest, float(outcome.penalty), costs])
+        self._values[digest] = values
+        self._report(self._handles.pop(digest), values)
+
+    def _state(self) -> dict[str, Any]:
+        return super()._state() | {"history": [list(event) for event in self._history]}
+
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        Strategy.__init__(self, self.space, self.seed, self.constraints)
+        self._exhausted = False
+        self._begin()
+        for kind, *rest in state["history"]:
+            if kind == "ask":
+                self.ask_another()
+                continue
+            digest, penalty, costs = rest
+            proposal = next(one for one in self._open if one.architecture.digest == digest)
+            self.tell(proposal, Outcome(float(penalty), details={"costs": costs}))
+        super()._load_state(state)
