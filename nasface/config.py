@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from nasface.data.augment import AugmentConfig
 from nasface.data.sources import DataConfig
@@ -56,21 +56,46 @@ class SearchConfig:
     """The search on the trained supernet.
 
     Attributes:
-        strategy: `samos` (simulated annealing, the paper's) or `random`.
+        strategy: `samos` (simulated annealing, the paper's), `random`, `random-sample` (one draw), `evolution`
+            (regularized), `spos` (its evolution), `local`, `nsga2` (several objectives), a sampler of Optuna such as
+            `optuna/tpe`, or a tuner of NNI such as `nni/tpe`.
         iterations: candidates that the search looks at.
         temperature: SAMOS's first temperature.
         factor: by which the temperature falls after every iteration.
+        acceptance: share of worse candidates that SAMOS's first temperature shall accept; it is then calibrated on the
+            first 20 candidates. 0 takes `temperature`.
+        chains: SAMOS's walks side by side; so many workers can be busy.
+        restart_after: candidates without a better one after which a walk of SAMOS starts again; 0 for never.
+        moves: random moves from a member to SAMOS's candidate.
+        population: members of a generation of `evolution`, `spos` and `nsga2`; 0 for the strategy's own number.
+        penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
+        objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
+            thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
+        max_macs: greatest number of multiply-adds of a candidate; 0 for any.
+        max_parameters: greatest number of parameters; 0 for any.
+        max_memory: greatest peak of its activations for one image, in bytes; 0 for any.
         calibration: training faces on which a candidate's batch norm is calibrated.
         chunk: validation faces that are run together.
         reuse: keep what a candidate shares with the last accepted one.
         early_rejection: stop an evaluation whose rejection is certain.
-        storage: Optuna storage URL; a journal file in the run's folder where empty.
+        storage: Optuna storage URL (a database's, or grpc://host:port of a storage proxy), or a journal file; a
+            journal file in the run's folder where empty.
     """
 
     strategy: str = "samos"
     iterations: PositiveInt = 200
     temperature: PositiveFloat = 1024.0
     factor: float = 0.85
+    acceptance: float = 0.0
+    chains: PositiveInt = 1
+    restart_after: NonNegativeInt = 0
+    moves: PositiveInt = 1
+    population: NonNegativeInt = 0
+    penalty: Literal["mean", "0-30", "30-60", "60-90"] = "mean"
+    objectives: list[str] = field(default_factory=lambda: ["penalty"])
+    max_macs: NonNegativeFloat = 0.0
+    max_parameters: NonNegativeFloat = 0.0
+    max_memory: NonNegativeFloat = 0.0
     calibration: PositiveInt = 128
     chunk: PositiveInt = 25
     reuse: bool = True

@@ -15,14 +15,14 @@ from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
 
 # Suggestions in a row that stand for no new member, after which one is drawn at random.
-_SUGGESTIONS = 100
+_SUGGESTIONS = 30
 
 
 class BlackBoxSearch(BudgetedStrategy):
     """A sampler that suggests an operation for every connection, not knowing which codes are members.
 
     A suggestion stands for the nearest member (`nasface.search.coding`). One that is known already is answered from
-    memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after a hundred of
+    memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after thirty of
     these in a row, and at the start, members are drawn uniformly and made known to the sampler. The state of a sampler
     of another package is its history: a restored strategy asks and tells it all again.
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nasface.errors import UserError
 from nasface.metrics.aflw2000 import binned_nme, yaw_bin
 from nasface.nets.blocks import node_sum
 from nasface.nets.cost import connection_macs, head_macs
@@ -24,6 +25,8 @@ from nasface.nets.multipath import Supernet, incoming
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.architecture import Architecture
 from nasface.tasks.uv import UVTarget
+
+BINS = ("0-30", "30-60", "60-90")
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class SupernetEvaluator:
         early_rejection: stop at `reject_above`.
         seed: of the member that judges which faces are hard.
         device: where it computes.
+        penalty: `mean` of the yaw bins, or the one bin that counts: `0-30`, `30-60` or `60-90`.
     """
 
     def __init__(
@@ -109,7 +113,9 @@ class SupernetEvaluator:
         early_rejection: bool = True,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        penalty: str = "mean",
     ) -> None:
+        self._bins = range(len(BINS)) if penalty == "mean" else (BINS.index(penalty),)
         self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
         calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
         for module in self.supernet.modules():
@@ -154,7 +160,9 @@ class SupernetEvaluator:
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
         bins = yaw_bin(self._faces.yaw.numpy())
-        present = [index for index in range(3) if (bins == index).any()]
+        present = [index for index in self._bins if (bins == index).any()]
+        if not present:
+            raise UserError("no validation face lies in the yaw bin that search.penalty names: choose another one")
         weights = np.zeros(len(bins))
         for index in present:
             weights[bins == index] = 1 / (len(present) * (bins == index).sum())

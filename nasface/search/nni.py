@@ -29,7 +29,7 @@ class _Tuner:
     seeded: bool = False
 
 
-# Not among them: gp (its optimizer calls fail with SciPy >= 1.11), metis (it draws random numbers in threads), and those
+# Not among them: gp (its optimizer calls fail with SciPy 1.17), metis (it draws random numbers in threads), and those
 # that need packages of their own (anneal: hyperopt, smac, dngo) or train over a trial's life (pbt, ppo).
 _TUNERS = {
     "tpe": _Tuner("tpe_tuner", "TpeTuner", seeded=True),

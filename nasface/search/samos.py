@@ -196,7 +196,7 @@ class SAMOS(Strategy):
         return status
 
     def _propose(self) -> Proposal | None:
-        """The next chain's candidate that has to be evaluated. Chains take turns; those whose candidate is open wait."""
+        """The next candidate that has to be evaluated. Chains take turns; those whose candidate is open wait."""
         idle = 0
         while idle < self.chains:
             chain = self._chains[self._next_chain]

@@ -7,24 +7,21 @@ one evaluation that was running.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from nasface.errors import UserError
+from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.space.architecture import Architecture
 
@@ -136,7 +133,7 @@ def run_study(
     """
     if strategy.evaluations or strategy.best is not None:
         raise ValueError("run_study needs a fresh strategy: a resume replays the record")
-    metadata = _metadata(strategy, context or {})
+    metadata = study_metadata(strategy, context or {})
     evaluations: list[Evaluation] = []
 
     def done(evaluation: Evaluation) -> None:
@@ -146,14 +143,14 @@ def run_study(
         if progress is not None:
             progress(*strategy.progress)
 
-    with _open_storage(storage) as store:
-        with _storage_errors(storage):
+    with open_storage(storage) as store:
+        with storage_errors(storage):
             study = _open_study(store, storage, name, metadata, resume)
         for trial in _finished(study):
             done(_replay(strategy, trial, len(evaluations), name))
         while (proposal := strategy.ask()) is not None:
             evaluation = _evaluate(strategy, evaluate, proposal, len(evaluations))
-            with _storage_errors(storage):
+            with storage_errors(storage):
                 _record(study, evaluation)
             done(evaluation)
     if progress is not None:
@@ -171,14 +168,23 @@ def _evaluate(strategy: Strategy, evaluate: Evaluate, proposal: Proposal, number
     start = time.perf_counter()
     outcome = evaluate(proposal)
     seconds = time.perf_counter() - start
+    outcome = checked_outcome(proposal, outcome)
+    strategy.tell(proposal, outcome)
+    return Evaluation(number, proposal, outcome, seconds, strategy.status(), replayed=False)
+
+
+def checked_outcome(proposal: Proposal, outcome: Outcome) -> Outcome:
+    """An outcome as it will be read back from the record.
+
+    Raises:
+        UserError: the penalty is not a finite number.
+    """
     if not math.isfinite(outcome.penalty):
         raise UserError(
             f"the penalty of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged supernet "
             "or a broken validation sample; once it is mended, go on with --resume"
         )
-    outcome = Outcome(float(outcome.penalty), bool(outcome.complete), _plain(outcome.details))
-    strategy.tell(proposal, outcome)
-    return Evaluation(number, proposal, outcome, seconds, strategy.status(), replayed=False)
+    return Outcome(float(outcome.penalty), bool(outcome.complete), plain_json(outcome.details))
 
 
 def _record(study: optuna.Study, evaluation: Evaluation) -> None:
@@ -225,10 +231,10 @@ def _replay(strategy: Strategy, trial: FrozenTrial, number: int, name: str) -> E
 # The study -----------------------------------------------------------------------------------------------------------
 
 
-def _metadata(strategy: Strategy, context: Mapping[str, Any]) -> dict[str, Any]:
+def study_metadata(strategy: Strategy, context: Mapping[str, Any]) -> dict[str, Any]:
     """What the outcomes depend on; a space is its shape and density range, not its name."""
     space = strategy.space
-    return _plain(
+    return plain_json(
         {
             "strategy": strategy.name,
             "settings": strategy.settings,
@@ -238,7 +244,7 @@ def _metadata(strategy: Strategy, context: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _plain(content: Mapping[str, Any]) -> dict[str, Any]:
+def plain_json(content: Mapping[str, Any]) -> dict[str, Any]:
     """As it will be read back from JSON: tuples and arrays are lists, numpy's numbers are Python's."""
     return json.loads(json.dumps(dict(content), default=lambda value: value.tolist()))
 
@@ -252,19 +258,26 @@ def _open_study(
         study = optuna.load_study(study_name=name, storage=store, **idle)
     except KeyError:
         study = optuna.create_study(study_name=name, storage=store, direction="minimize", **idle)
+    if study.user_attrs.get("shared"):
+        raise UserError(f"study {name!r} is of several workers: go on with --workers, or take another run id")
     if _finished(study):
         if not resume:
             raise UserError(
                 f"study {name!r} in {storage} holds evaluations already: go on with --resume, or take another run id"
             )
-        _check_metadata(name, study.user_attrs, metadata)
+        check_metadata(name, study.user_attrs, metadata)
     else:
         for key, value in metadata.items():
             study.set_user_attr(key, value)
     return study
 
 
-def _check_metadata(name: str, recorded: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+def check_metadata(name: str, recorded: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Compare what a study's outcomes depended on with what they would now.
+
+    Raises:
+        UserError: they differ; the first difference is named.
+    """
     for key, value in metadata.items():
         before = recorded.get(key)
         if before == value:
@@ -280,87 +293,3 @@ def _check_metadata(name: str, recorded: Mapping[str, Any], metadata: Mapping[st
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     trials = study.get_trials(deepcopy=False, states=_FINISHED)
     return sorted(trials, key=lambda trial: trial.number)
-
-
-# The storage ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _open_storage(storage: str | Path) -> Iterator[BaseStorage]:
-    """Open a journal file (exclusively) or a database.
-
-    Raises:
-        UserError: it cannot be opened, is damaged, or another search is writing to it.
-    """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines per trial would break the progress bar
-    if isinstance(storage, str) and "://" in storage:
-        try:
-            store = RDBStorage(storage)
-        except Exception as error:  # many drivers, many exceptions
-            raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
-        try:
-            yield store
-        finally:
-            store.remove_session()
-            store.engine.dispose()
-        return
-    # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
-    path = Path(storage).expanduser().absolute()
-    with _exclusive(path):
-        # No other search is alive here, so a lock that is still there was left by a kill.
-        Path(f"{path}.lock").unlink(missing_ok=True)
-        _mend_journal(path)
-        try:
-            store = JournalStorage(JournalFileBackend(str(path)))
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
-            raise UserError(
-                f"{path} is not a journal of searches ({error!r}): restore it, or take another run id"
-            ) from None
-        yield store
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold the journal for this process; the kernel lets go of it however the process ends."""
-    with _storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"another search is writing to {path}: wait for it, or take another run id") from None
-        except OSError:
-            pass  # a file system without locks
-        yield
-
-
-def _mend_journal(path: Path) -> None:
-    """Cut off a last line that a kill left incomplete; it was never part of the record.
-
-    Raises:
-        UserError: any other line is damaged.
-    """
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:whole].splitlines(), start=1):
-        try:
-            json.loads(line)
-        except ValueError:
-            raise UserError(f"line {number} of {path} is damaged: restore the file, or take another run id") from None
-    if whole < len(content):
-        os.truncate(path, whole)
-
-
-@contextmanager
-def _storage_errors(storage: str | Path) -> Iterator[None]:
-    """Turn a failing disk or database into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"cannot write the search's record {storage}: {error.strerror or error}; "
-            "free space or choose another place, then --resume"
-        ) from None
-    except optuna.exceptions.StorageInternalError as error:
-        raise UserError(f"the search's record {storage} failed: {error}; mend the database, then --resume") from None

@@ -1,0 +1,158 @@
+"""Where searches are recorded: a journal file, a database, or a proxy of one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from nasface.errors import UserError
+
+
+@contextmanager
+def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStorage]:
+    """Open a journal file, a database or a proxy of one.
+
+    Args:
+        storage: path of a journal file (made where absent), a database URL such as sqlite:///search.db or
+            postgresql://user@host/name, or grpc://host:port, where Optuna's gRPC storage proxy serves one.
+        shared: other workers of the same study may write to a journal file at the same time; else it is this
+            process's alone. Databases do not tell.
+
+    Raises:
+        UserError: it cannot be opened, is damaged, or another search is writing to it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines per trial would break the progress bar
+    if isinstance(storage, str) and storage.startswith("grpc://"):
+        with _proxy(storage) as proxy:
+            yield proxy
+        return
+    if isinstance(storage, str) and "://" in storage:
+        try:
+            store = RDBStorage(storage)
+        except Exception as error:  # many drivers, many exceptions
+            raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
+        try:
+            yield store
+        finally:
+            store.remove_session()
+            store.engine.dispose()
+        return
+    # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
+    path = Path(storage).expanduser().absolute()
+    with _held(path, shared) as alone:
+        if alone:
+            # No other search is alive here, so a lock that is still there was left by a kill.
+            Path(f"{path}.lock").unlink(missing_ok=True)
+            _mend_journal(path)
+            alone()
+        try:
+            store = JournalStorage(JournalFileBackend(str(path)))
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
+            raise UserError(
+                f"{path} is not a journal of searches ({error!r}): restore it, or take another run id"
+            ) from None
+        yield store
+
+
+@contextmanager
+def _proxy(url: str) -> Iterator[BaseStorage]:
+    """Optuna's gRPC storage proxy at grpc://host:port."""
+    if find_spec("grpc") is None:
+        raise UserError(f"{url} needs the package grpcio: pip install 'nasface[grpc]'")
+    place = urlsplit(url)
+    try:
+        host, port = place.hostname or "localhost", place.port or 13000
+    except ValueError:
+        raise UserError(f"{url} is not grpc://host:port") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "experimental"
+        proxy = optuna.storages.GrpcStorageProxy(host=host, port=port)
+    try:
+        proxy.wait_server_ready(timeout=10)
+    except Exception:  # the proxy's own exceptions are grpc's
+        raise UserError(f"no storage proxy answers at {url}: start it, or correct host and port") from None
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+@contextmanager
+def _held(path: Path, shared: bool) -> Iterator[Callable[[], None] | None]:
+    """Hold the journal for this process, or for this and other workers; the kernel lets go of it however it ends.
+
+    Yields a function when no other process holds it, to be called once the journal is in order: from then on others
+    may join a shared one. None: others are at work.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("ab")
+    with stream:
+        try:
+            alone = _flock(stream, fcntl.LOCK_EX)
+            if not alone and not (shared and _flock(stream, fcntl.LOCK_SH, wait=True)):
+                raise UserError(f"another search is writing to {path}: wait for it, or take another run id")
+        except OSError:
+            alone = not shared  # a file system without locks
+        yield (lambda: _share(stream) if shared else None) if alone else None
+
+
+def _flock(stream: IO[bytes], kind: int, wait: bool = False) -> bool:
+    """Take a lock; False where another process holds the other kind (for more than five seconds)."""
+    for attempt in range(100 if wait else 1):
+        if attempt:
+            time.sleep(0.05)
+        try:
+            fcntl.flock(stream, kind | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            continue
+    return False
+
+
+def _share(stream: IO[bytes]) -> None:
+    fcntl.flock(stream, fcntl.LOCK_SH)
+
+
+def _mend_journal(path: Path) -> None:
+    """Cut off a last line that a kill left incomplete; it was never part of the record.
+
+    Raises:
+        UserError: any other line is damaged.
+    """
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    for number, line in enumerate(content[:whole].splitlines(), start=1):
+        try:
+            json.loads(line)
+        except ValueError:
+            raise UserError(f"line {number} of {path} is damaged: restore the file, or take another run id") from None
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+@contextmanager
+def storage_errors(storage: str | Path) -> Iterator[None]:
+    """Turn a failing disk or database into one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write the search's record {storage}: {error.strerror or error}; "
+            "free space or choose another place, then --resume"
+        ) from None
+    except optuna.exceptions.StorageInternalError as error:
+        raise UserError(f"the search's record {storage} failed: {error}; mend the database, then --resume") from None
