@@ -1,6 +1,7 @@
 # Every target makes its own environment first, so each works as the first command on a fresh machine.
 #
 #   make search  [SPACE=multipath] [EXPERIMENT=default] [RESUME=1] [ARGS="--seed 1 ..."]
+#   make dashboard [RUN=<run id>]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
@@ -13,7 +14,7 @@ ARCH    ?= best.json
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search retrain test lint format check bench random clean
+.PHONY: help env search dashboard retrain test lint format check bench random clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,9 @@ $(READY): pyproject.toml constraints.txt
 
 search: $(READY) ## train the supernet, search it, write best.json
 	$(NASFACE) search $(experiment) $(settings)
+
+dashboard: $(READY) ## open optuna-dashboard on the newest search (needs .venv/bin/pip install optuna-dashboard)
+	$(NASFACE) dashboard $(if $(RUN),--run $(RUN)) $(ARGS)
 
 retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
 	$(NASFACE) retrain $(experiment) --arch $(ARCH) $(settings)

@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 import nasface
-from nasface.config import Experiment
+from nasface.config import Experiment, SearchConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
@@ -31,15 +31,21 @@ from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.registry import create_network
 from nasface.report.drawing import draw_architecture
 from nasface.report.faces import results_figure
+from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.report.progress import TrainingProgress, progress_for
 from nasface.report.search_log import SearchLog, SearchProgress
 from nasface.report.tables import NMERow
 from nasface.report.wandb import finish, make_logger
 from nasface.runs import Run
+from nasface.search.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
 from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
-from nasface.search.registry import make_strategy
+from nasface.search.ledger import search_counts
+from nasface.search.local_workers import LocalWorkers
+from nasface.search.objectives import require_objectives
+from nasface.search.registry import make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
 from nasface.search.study import StudyResult, run_study
+from nasface.search.workers import create_shared_study, run_shared
 from nasface.space.architecture import Architecture
 from nasface.space.sampling import MNUS, PathSampler, UniformPaths
 from nasface.space.space import MultipathSpace
@@ -92,7 +98,7 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
     experiment, space = workspace.experiment, workspace.space
     path = run.path("supernet", "supernet.pt")
     if path.exists():
-        return _loaded_supernet(path, space, experiment)
+        return load_trained_supernet(path, space, experiment)
     pl.seed_everything(experiment.seed, verbose=False)
     network = Supernet(space, experiment.network)
     network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
@@ -121,10 +127,11 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
     release_memory()
     run.update_summary(costs={"supernet_s": round(seconds, 1)})
     # From the file, as a resumed run has it: the memory layout, hence the order of sums, shall be the same.
-    return _loaded_supernet(path, space, experiment)
+    return load_trained_supernet(path, space, experiment)
 
 
-def _loaded_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:
+def load_trained_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:
+    """The supernet of a run, in the memory layout that a search uses."""
     return load_supernet(path, space, experiment.network).to(memory_format=torch.channels_last)
 
 
@@ -153,71 +160,128 @@ def make_evaluator(workspace: Workspace, supernet: Supernet) -> SupernetEvaluato
         reuse=config.reuse,
         early_rejection=config.early_rejection,
         seed=experiment.seed,
-        device=_device(experiment),
+        device=search_device(experiment),
+        penalty=config.penalty,
     )
 
 
-def _device(experiment: Experiment) -> str:
+def search_device(experiment: Experiment) -> str:
     """Where a search computes: Lightning's accelerator, as far as there is one."""
     return "cuda" if experiment.device.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
 
 
 def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strategy:
-    """The strategy that the experiment names, with those of the search's settings that it knows."""
+    """The strategy that the experiment names, with those of the search's settings that it knows.
+
+    Raises:
+        UserError: the strategy or an objective is unknown, or a setting is of another strategy.
+    """
     config = experiment.search
-    own: dict[str, dict[str, Any]] = {
-        "samos": {"iterations": config.iterations, "temperature": config.temperature, "factor": config.factor},
-        "random": {"evaluations": config.iterations + 1},
-    }
-    return make_strategy(config.strategy, space, seed=experiment.seed, **own.get(config.strategy, {}))
+    costs = MemberCosts(space, experiment.network)
+    for name in require_objectives(config.objectives)[1:]:
+        costs.measure(name)
+    limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
+    own = {name: getattr(config, name) for name in ("acceptance", "chains", "restart_after", "moves", "population")}
+    own = {name: value for name, value in own.items() if value != getattr(SearchConfig(), name)}
+    known = strategy_settings(config.strategy)
+    for name in own:
+        if name not in known:
+            raise UserError(f"search.{name} is no setting of the strategy {config.strategy!r}: leave it out")
+    settings = {
+        "iterations": config.iterations,
+        "evaluations": config.iterations + 1,
+        "temperature": config.temperature,
+        "factor": config.factor,
+        "objectives": tuple(config.objectives),
+        "constraints": make_constraints(costs, limits),
+    } | own
+    settings = {name: value for name, value in settings.items() if name in known}
+    return make_strategy(config.strategy, space, seed=experiment.seed, **settings)
 
 
-def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool) -> StudyResult:
-    """Search the space on a trained supernet; every evaluation is recorded before the next begins."""
+def make_scorer(workspace: Workspace, evaluator: SupernetEvaluator) -> CostedEvaluator:
+    """The evaluator of a search, whose outcomes also hold what a member costs."""
+    costs = MemberCosts(workspace.space, workspace.experiment.network)
+    return CostedEvaluator(evaluator, costs, workspace.experiment.search.objectives)
+
+
+def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
+    """What a search's outcomes depend on beside its strategy."""
+    return {"supernet": state_digest(supernet), "penalty": experiment.search.penalty}
+
+
+def search_storage(experiment: Experiment, run: Run) -> str | Path:
+    """Where a run's search is recorded."""
+    return experiment.search.storage or run.path("search", "journal.log").absolute()
+
+
+def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool, workers: int = 1) -> StudyResult:
+    """Search the space on a trained supernet; every evaluation is recorded before the next begins.
+
+    With one worker it is this process; with several, or 0, the study is shared: so many processes are started here,
+    and others may join (`nasface search-worker`).
+    """
     experiment = workspace.experiment
     strategy = make_search_strategy(experiment, workspace.space)
     logger = make_logger(experiment, run.folder, "search")
-    evaluator = make_evaluator(workspace, supernet)
+    storage, context = search_storage(experiment, run), search_context(experiment, supernet)
     with SearchProgress("searching", strategy.progress[1]) as bar:
-        result = run_study(
-            strategy,
-            evaluator,
-            experiment.search.storage or run.path("search", "journal.log"),
-            run.id,
-            resume=resume,
-            callbacks=[SearchLog(logger), bar.on_evaluation] if logger else [bar.on_evaluation],
-            progress=bar.on_progress,
-            context={"supernet": state_digest(supernet)},
-        )
+        callbacks = [SearchLog(logger), bar.on_evaluation] if logger else [bar.on_evaluation]
+        if workers == 1:
+            scorer = make_scorer(workspace, make_evaluator(workspace, supernet))
+            settings = {"resume": resume, "context": context, "callbacks": callbacks, "progress": bar.on_progress}
+            result = run_study(strategy, scorer, storage, run.id, **settings)
+        else:
+            about = {"experiment": asdict(experiment), "supernet": str(run.path("supernet", "supernet.pt").absolute())}
+            create_shared_study(strategy, storage, run.id, resume=resume, context=context, about=about)
+            with LocalWorkers(workers, storage, run.id, run.path("search"), experiment.device.threads) as crew:
+                result = run_shared(
+                    strategy,
+                    None,
+                    storage,
+                    run.id,
+                    context=context,
+                    callbacks=callbacks,
+                    progress=bar.on_progress,
+                    look=crew.look,
+                )
     finish(logger)
     calibration = sum(evaluation.outcome.details.get("calibration_s", 0.0) for evaluation in result.evaluations)
+    saved = {one.outcome.details.get("worker"): one.outcome.details.get("saved", 0.0) for one in result.evaluations}
     run.update_summary(
         costs={"calibration_s": round(calibration, 1), "search_s": round(result.seconds - calibration, 1)},
         search={
-            "evaluations": len(result.evaluations),
-            "stopped_early": result.rejected,
-            "work_saved": round(evaluator.saved, 4),
+            **search_counts(strategy, result),
+            "work_saved": round(sum(saved.values()) / len(saved), 4),
             "penalty": result.penalty,
         },
     )
     return result
 
 
+def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Path]:
+    """Write the Pareto front of a search for several objectives: best_<k>.json of its members by rising penalty, and a
+    figure; nothing for one objective."""
+    experiment, objectives = workspace.experiment, workspace.experiment.search.objectives
+    if len(objectives) < 2:
+        return []
+    paths = []
+    for number, (evaluation, values) in enumerate(pareto_front(result.evaluations, objectives), start=1):
+        details = evaluation.outcome.details
+        scores = {"nme": details["nme"], "nme_all": details["nme_all"], **details["costs"]}
+        scores |= dict(zip(objectives, values, strict=True))
+        path = run.path(f"best_{number}.json")
+        evaluation.architecture.save(path, _provenance(experiment, run), scores)
+        evaluation.architecture.save(Path(experiment.output).with_name(path.name), _provenance(experiment, run), scores)
+        paths.append(path)
+    pareto_figure(result.evaluations, objectives, run.path("pareto.png"))
+    return paths
+
+
 def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     """Write best.json (in the run and where the experiment wants it) and the drawing."""
     experiment, best = workspace.experiment, result.best
-    summary = run.read_summary()
-    provenance = {
-        "nasface": nasface.__version__,
-        "experiment": experiment.name,
-        "run": str(run.folder),
-        "seed": experiment.seed,
-        "sampler": experiment.supernet.sampler,
-        "strategy": experiment.search.strategy,
-        "network": asdict(experiment.network),
-        "costs": summary.get("costs", {}),
-        "search": summary.get("search", {}),
-    }
+    provenance = _provenance(experiment, run)
     details = result.best_evaluation.outcome.details
     network = MultipathNetwork(best, experiment.network)
     scores = {
@@ -233,6 +297,21 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     draw_architecture(best, run.path("architecture.svg"))
     best.save(experiment.output, provenance, scores)
     return Path(experiment.output)
+
+
+def _provenance(experiment: Experiment, run: Run) -> dict[str, Any]:
+    summary = run.read_summary()
+    return {
+        "nasface": nasface.__version__,
+        "experiment": experiment.name,
+        "run": str(run.folder),
+        "seed": experiment.seed,
+        "sampler": experiment.supernet.sampler,
+        "strategy": experiment.search.strategy,
+        "network": asdict(experiment.network),
+        "costs": summary.get("costs", {}),
+        "search": summary.get("search", {}),
+    }
 
 
 # Retraining ----------------------------------------------------------------------------------------------------------

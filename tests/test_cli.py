@@ -74,7 +74,7 @@ def test_help_of_the_command_itself(nasface: Command) -> None:
         ("search --resume", "--resume needs a value"),
         ("search --space marble", "unknown space 'marble': choose one of multipath, multipath_small"),
         ("search --experiment marble", "unknown experiment 'marble': give one of aflw, default, paper, smoke"),
-        ("search --search.strategy marble", "unknown strategy 'marble'; known are: random, samos"),
+        ("search --search.strategy marble", "unknown strategy 'marble'; known are: evolution, local, nni/evolution"),
         ("search --supernet.sampler marble", "unknown path sampler 'marble'; known are: mnus, uniform"),
         ("search --network.widths [8,8]", "network.widths has 2 numbers but space 'multipath' has 4 scales"),
         ("search --device.accelerator abacus", "the device settings do not fit this machine"),

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.commands.command import RESUME, RUN, Command
+from jsonargparse.typing import NonNegativeInt
+
+from nasface.commands.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
 from nasface.runs import Run, open_run
 from nasface.space.architecture import load_record
 from nasface.space.space import load_space
 
 
-def search(experiment: Experiment, run: str | None, resume: bool) -> None:
+def search(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
     """Train the supernet, search it, write best.json."""
     from nasface import workflow
+    from nasface.search.ledger import environment
     from nasface.tasks.training import make_trainer
 
     space = load_space(experiment.space)
     # Whatever is wrong with the settings shall come out now, not after the training.
     experiment.network.check(space)
     workflow.make_sampler(experiment, space)
-    workflow.make_search_strategy(experiment, space)
+    strategy = workflow.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("search", experiment, space.name, resume, run)
+    folder.update_summary(
+        environment=environment(workflow.search_device(experiment)), seeds={"experiment": experiment.seed}
+    )
     print(f"run      {folder.folder}")
     print(
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
@@ -31,10 +37,18 @@ def search(experiment: Experiment, run: str | None, resume: bool) -> None:
     with workflow.timed(folder, "data_s"):
         workspace = workflow.prepare(experiment, space)
     supernet = workflow.train_supernet(workspace, folder)
-    result = workflow.search(workspace, supernet, folder, resume)
+    if workers != 1:
+        storage = workflow.search_storage(experiment, folder)
+        print(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {folder.id}")
+        if strategy.name == "samos" and workers > experiment.search.chains:
+            print(f"         samos walks {experiment.search.chains} chain(s), so others wait: see --search.chains")
+    result = workflow.search(workspace, supernet, folder, resume, workers)
     best = workflow.write_best(workspace, folder, result)
+    front = workflow.write_front(workspace, folder, result)
     folder.update_summary(finished=True)
     _print_search(folder, best)
+    if front:
+        print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
 
 
 def _print_search(folder: Run, best: Path) -> None:
@@ -48,6 +62,10 @@ def _print_search(folder: Run, best: Path) -> None:
         f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
         f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
     )
+    print(
+        f"         {found['unique']} members, {found['duplicate']} of them twice, {found['looked_up']} looked up"
+        + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
+    )
     print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
     print(f"drawing  {folder.path('architecture.png')}")
     print(f"next     make retrain ARCH={best}")
@@ -58,4 +76,11 @@ def _power(number: int) -> str:
     return text if len(text) < 7 else f"{text[0]}.{text[1]}e{len(text) - 1}"
 
 
-COMMAND = Command(search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME))
+WORKERS = Option(
+    "workers",
+    NonNegativeInt,
+    1,
+    "processes that search: 1 is this one alone, the same result every time; with more, or with 0 here and others"
+    " elsewhere, `nasface search-worker` may join from any machine",
+)
+COMMAND = Command(search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS))

@@ -32,9 +32,7 @@ def pareto_front(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -
     return sorted(((members[place], values[place]) for place in best), key=lambda point: point[1])
 
 
-def pareto_figure(
-    evaluations: Sequence[Evaluation], objectives: Sequence[str], path: str | Path | None = None
-) -> Any:
+def pareto_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], path: str | Path | None = None) -> Any:
     """One panel for each objective beside the penalty: all complete evaluations, and the front's with their numbers.
 
     Args:

@@ -87,9 +87,7 @@ class MemberCosts:
         return cpu_latency(network, self.config.input_size, repeats=20, threads=threads)
 
 
-def connection_parameters(
-    space: MultipathSpace, config: MultipathConfig
-) -> dict[tuple[int, int, int], dict[int, int]]:
+def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
     """Parameters of every connection by operation code."""
     widths, finest = config.scale_widths(space), space.scales - 1
     table = {}

@@ -57,14 +57,22 @@ def get_strategy(name: str) -> type[Strategy]:
     return _STRATEGIES[name]
 
 
+def strategy_settings(name: str) -> list[str]:
+    """Names of a strategy's settings.
+
+    Raises:
+        UserError: the strategy is unknown.
+    """
+    return [parameter for parameter in inspect.signature(get_strategy(name)).parameters if parameter != "space"]
+
+
 def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy:
     """A fresh strategy, `get_strategy(name)(space, **settings)`.
 
     Raises:
         UserError: the name or a setting is unknown, or a setting is out of its range.
     """
-    strategy = get_strategy(name)
-    known = [parameter for parameter in inspect.signature(strategy).parameters if parameter != "space"]
+    strategy, known = get_strategy(name), strategy_settings(name)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise UserError(f"strategy {name!r} has no setting {unknown[0]!r}; its settings are: {', '.join(known)}")
