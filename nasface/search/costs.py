@@ -6,16 +6,18 @@ import os
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nasface.errors import UserError
 from nasface.nets.cost import connection_macs, cpu_latency, head_macs, stem_macs
-from nasface.nets.multipath import HPM_BLOCK, IDENTITY, MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathConfig, MultipathNetwork, Stem, UVHead
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.architecture import Architecture
@@ -44,7 +46,7 @@ class MemberCosts:
         self._macs = connection_macs(space, config)
         self._parameters = connection_parameters(space, config)
         self._fixed_macs = stem_macs(config, width) + head_macs(config, width)
-        self._fixed_parameters = stem_parameters(config, width) + head_parameters(config, width)
+        self._fixed_parameters = fixed_parameters(config, width)
 
     def measure(self, name: str) -> Measure:
         """The function of that name.
@@ -69,10 +71,9 @@ class MemberCosts:
         )
 
     def memory(self, architecture: Architecture) -> float:
-        with torch.device("meta"):
+        with FakeTensorMode():  # tensors with sizes and lifetimes, but no content
             network = MultipathNetwork(architecture, self.config).eval()
-            image = torch.zeros(1, 3, self.config.input_size, self.config.input_size)
-        return peak_activations(network, image)
+            return peak_activations(network, torch.zeros(1, 3, self.config.input_size, self.config.input_size))
 
     def latency(self, architecture: Architecture) -> float:
         return self._latency(architecture, threads=1)
@@ -88,8 +89,15 @@ class MemberCosts:
 
 
 def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
-    """Parameters of every connection by operation code."""
+    """Parameters of every connection by operation code; one connection of each pair of scales is built, without
+    memory, to count them."""
     widths, finest = config.scale_widths(space), space.scales - 1
+
+    @cache
+    def count(start: int, end: int, with_hpm: bool) -> int:
+        with torch.device("meta"):
+            return count_parameters(Connection(widths[start], widths[end], end - start, with_hpm))
+
     table = {}
     for gap in range(space.layers):
         sources, targets = space.gap_shape(gap)
@@ -97,40 +105,27 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
             for target in range(targets):
                 start = source if gap > 0 else finest
                 end = target if gap < space.layers - 1 else finest
-                factor = 2 ** abs(end - start)
-                resample = 0 if start == end else factor**2 * widths[start] * widths[end]
-                hpm = hpm_parameters(widths[start])
-                table[gap, source, target] = {IDENTITY: resample, HPM_BLOCK: resample + hpm}
+                table[gap, source, target] = {
+                    IDENTITY: count(start, end, False),
+                    HPM_BLOCK: count(start, end, True),
+                }
     return table
 
 
-def hpm_parameters(width: int) -> int:
-    """Parameters of an HPM block: three batch norms and 3x3 convolutions without biases."""
-    half, quarter = width // 2, width // 4
-    return 2 * (width + half + quarter) + 9 * (width * half + half * quarter + quarter * quarter)
+def fixed_parameters(config: MultipathConfig, width: int) -> int:
+    """Parameters of stem and head, which all members share."""
+    with torch.device("meta"):
+        return count_parameters(Stem(config, width)) + count_parameters(UVHead(config, width))
 
 
-def stem_parameters(config: MultipathConfig, width: int) -> int:
-    """Parameters of the stem."""
-    total, inputs = 0, 5
-    for outputs in config.stem_widths(width):
-        total += 9 * inputs * outputs + 2 * outputs
-        inputs = outputs
-    return total
-
-
-def head_parameters(config: MultipathConfig, width: int) -> int:
-    """Parameters of the head, the bias of every cell included."""
-    finest = config.input_size // config.stem_stride
-    outputs = 3 * (config.map_size // finest) ** 2
-    head = config.head_width
-    return 2 * width + 9 * width * head + head * finest**2 + 2 * head + head * outputs + outputs
+def count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def peak_activations(network: nn.Module, image: Tensor) -> int:
     """The most bytes of tensors, the image included, that are alive at once in a forward pass without gradients.
 
-    Counted as the pass runs, also on the meta device, where nothing is computed. A tensor lives as long as Python
+    Counted as the pass runs, also with fake tensors, where nothing is computed. A tensor lives as long as Python
     refers to it; parameters and buffers are not counted, nor is what a convolution's kernel needs inside.
     """
     with _LiveBytes(image) as live, torch.no_grad():
@@ -145,7 +140,6 @@ class _LiveBytes(TorchDispatchMode):
         super().__init__()
         self.bytes = self.peak = image.untyped_storage().nbytes()
         self._users: Counter[int] = Counter()
-        self._image = image.untyped_storage()._cdata
 
     def __torch_dispatch__(
         self, function: Any, types: Iterable[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
