@@ -26,8 +26,6 @@ def search_worker(
 
     if not storage:
         raise UserError("--storage is missing: give the URL or the journal file that the search was started with")
-    # Whoever ends this process politely gets its member given back at once.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     name, about = read_about(storage, study)
     experiment = _with_device(_experiment(about.get("experiment"), name), threads, accelerator)
     space = load_space(experiment.space)
@@ -38,7 +36,12 @@ def search_worker(
     print(f"worker   {worker} of study {name}", flush=True)
     scorer = workflow.make_scorer(workspace, workflow.make_evaluator(workspace, network))
     context = workflow.search_context(experiment, network)
-    result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
+    # Whoever ends this process politely gets its member given back at once.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
     print(f"search   {len(result.evaluations)} evaluations, {own} of them here")
 
@@ -70,9 +73,7 @@ COMMAND = Command(
         Option(
             "storage", str | None, None, "Optuna storage URL or journal file of the search, as `nasface search` prints"
         ),
-        Option(
-            "study", str | None, None, "name of the study: the search's run id; not needed for the only one"
-        ),
+        Option("study", str | None, None, "name of the study: the search's run id; not needed for the only one"),
         Option("supernet", str | None, None, "the search's supernet.pt, where it lies elsewhere on this machine"),
         Option("threads", NonNegativeInt, 0, "CPU threads; 0 for the experiment's"),
         Option("accelerator", str | None, None, "cpu, gpu or auto, where it shall not be the experiment's"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from nasface.errors import UserError
 from nasface.search.budget import BudgetedStrategy
@@ -14,15 +14,12 @@ from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
 
-# Suggestions in a row that stand for no new member, after which one is drawn at random.
-_SUGGESTIONS = 30
-
 
 class BlackBoxSearch(BudgetedStrategy):
     """A sampler that suggests an operation for every connection, not knowing which codes are members.
 
     A suggestion stands for the nearest member (`nasface.search.coding`). One that is known already is answered from
-    memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after thirty of
+    memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after some of
     these in a row, and at the start, members are drawn uniformly and made known to the sampler. The state of a sampler
     of another package is its history: a restored strategy asks and tells it all again.
 
@@ -53,6 +50,9 @@ class BlackBoxSearch(BudgetedStrategy):
         self.startup = startup
         self.objectives = require_objectives(objectives)
         self._begin()
+
+    # Suggestions in a row that stand for no new member, after which one is drawn at random.
+    suggestions: ClassVar[int] = 30
 
     # What a sampler defines ------------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class BlackBoxSearch(BudgetedStrategy):
 
     def _next(self) -> Proposal | None:
         if self._told + len(self._open) >= self.startup:
-            for _ in range(_SUGGESTIONS):
+            for _ in range(self.suggestions):
                 suggestion = self._suggest()
                 if suggestion is None:
                     break

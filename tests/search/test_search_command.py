@@ -1,0 +1,120 @@
+"""`nasface search` with several workers, limits and objectives, as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nasface.space.architecture import load_record
+from tests.tiny import Command
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def nasface(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))  # for the workers
+    return Command(tmp_path, cache, capsys)
+
+
+def summary_of(nasface: Command, run: str) -> dict[str, object]:
+    return json.loads((nasface.folder / "runs" / run / "summary.json").read_text())
+
+
+def test_two_workers_with_a_limit(nasface: Command) -> None:
+    limits = ("--search.max_parameters", "2.8e4", "--search.strategy", "random", "--search.iterations", "9")
+    result = nasface.tiny("search", *limits, "--workers", "2", "--run", "two")
+    assert result.code == 0, result.errors
+    summary = summary_of(nasface, "two")
+    assert (summary["search"]["evaluations"], summary["search"]["unique"], summary["search"]["duplicate"]) == (
+        10,
+        10,
+        0,
+    )
+    assert summary["search"]["rejected"]["parameters"] > 0 and 1 <= len(summary["search"]["workers"]) <= 2
+    assert {"versions", "git", "device"} <= summary["environment"].keys() and summary["seeds"] == {"experiment": 0}
+    found = load_record(nasface.folder / "best.json")
+    assert found.scores["parameters"] <= 2.8e4
+    assert "above max_parameters never evaluated" in result.output
+    assert "nasface search-worker --storage" in result.output
+    # Random search draws the same members for any number of workers, so its winner is the same; one process finds it.
+    alone = nasface.tiny("search", *limits, "--run", "alone", "--output", "alone.json")
+    assert alone.code == 0, alone.errors
+    assert load_record(nasface.folder / "alone.json").architecture.codes == found.architecture.codes
+    check_complaints(nasface)
+
+
+def check_complaints(nasface: Command) -> None:
+    journal = str(nasface.folder / "runs" / "two" / "search" / "journal.log")
+    result = nasface("search-worker", "--storage", journal)  # finished: it finds nothing to do
+    assert result.code == 0 and "10 evaluations, 0 of them here" in result.output
+    alone = str(nasface.folder / "runs" / "alone" / "search" / "journal.log")
+    for arguments, message in (
+        (("search-worker",), "--storage is missing"),
+        (("search-worker", "--storage", alone), "holds no studies of several workers"),
+        (
+            ("search-worker", "--storage", journal, "--study", "x"),
+            "holds no study 'x' of several workers; it holds: two",
+        ),
+        (("search-worker", "--storage", "grpc://localhost:x"), "is not grpc://host:port"),
+    ):
+        result = nasface(*arguments)
+        assert result.code == 2 and message in result.line
+
+
+def test_a_front(nasface: Command) -> None:
+    settings = ("--search.strategy", "nsga2", "--search.population", "4", "--search.objectives", "[penalty,macs]")
+    result = nasface.tiny("search", *settings, "--search.iterations", "11", "--run", "front")
+    assert result.code == 0, result.errors
+    run = nasface.folder / "runs" / "front"
+    records = [load_record(path) for path in sorted(run.glob("best_*.json"))]
+    points = [(record.scores["penalty"], record.scores["macs"]) for record in records]
+    assert points == sorted(points) and [macs for _, macs in points] == sorted((m for _, m in points), reverse=True)
+    assert points[0][0] == load_record(run / "best.json").scores["penalty"]
+    assert (run / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert f"front    {len(points)} members" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--search.objectives [macs]", "objectives must begin with penalty"),
+        ("--search.objectives [penalty,weight]", "unknown cost 'weight'; known are: macs, parameters"),
+        ("--search.strategy random --search.chains 2", "search.chains is no setting of the strategy 'random'"),
+        ("--search.strategy nni/marble", "unknown strategy 'nni/marble'"),
+        ("--search.strategy optuna/cmaes --search.objectives [penalty,macs]", "optuna/cmaes minimises one objective"),
+        ("--search.max_macs -1", "search.max_macs: must be a number, not negative"),
+        ("--search.penalty 30", "search.penalty: must be one of 'mean', '0-30', '30-60', '60-90'"),
+        ("--workers -1", "must be a whole number, not negative"),
+    ],
+)
+def test_wrong_settings_are_one_line(nasface: Command, arguments: str, message: str) -> None:
+    result = nasface("search", *arguments.split())
+    assert result.code == 2 and message in result.line
+    assert list(nasface.folder.iterdir()) == []
+
+
+def test_dashboard(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = nasface("dashboard")
+    assert result.code == 2 and "runs holds no search" in result.line
+    result = nasface("dashboard", "--storage", "absent.log")
+    assert result.code == 2 and "absent.log does not exist" in result.line
+    pytest.importorskip("optuna_dashboard")
+    import optuna_dashboard
+
+    served: list[object] = []
+    monkeypatch.setattr(optuna_dashboard, "run_server", lambda storage, **where: served.append((storage, where)))
+    result = nasface("dashboard", "--storage", "sqlite:///s.db", "--port", "9000")
+    assert result.code == 0 and "http://localhost:9000" in result.output
+    assert served == [("sqlite:///s.db", {"host": "localhost", "port": 9000})]
+    monkeypatch.setattr("nasface.commands.dashboard.find_spec", lambda name: None)
+    result = nasface("dashboard")
+    assert result.code == 2 and "pip install 'nasface[dashboard]'" in result.line
