@@ -158,7 +158,7 @@ def test_the_spatial_transformer_moves_image_and_heatmaps() -> None:
     assert (found - image).abs().max() < 0.03
 
 
-# One stack and three halvings: at 32 pixels a fourth would leave one cell, whose statistics over 16 images are no measure.
+# One stack and three halvings: at 32 pixels a fourth would leave one cell, too few for statistics over 16 images.
 SHORT = {
     "unet": SDULayout("unet", 1, halvings=3),
     "inception": SDULayout("hourglass", 1, "inception", 3),
