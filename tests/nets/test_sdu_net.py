@@ -158,7 +158,7 @@ def test_the_spatial_transformer_moves_image_and_heatmaps() -> None:
     assert (found - image).abs().max() < 0.03
 
 
-# One stack and three halvings: at 32 pixels a fourth would leave one cell, too few for statistics over 16 images.
+# Three halvings: at 32 pixels a fourth would leave one cell, whose statistics over 16 images are no measure.
 SHORT = {
     "unet": SDULayout("unet", 1, halvings=3),
     "inception": SDULayout("hourglass", 1, "inception", 3),
@@ -205,7 +205,7 @@ def test_export(kind: str) -> None:
         ("sdu-hourglass-resnet-1", 60, 0.02),
         ("sdu-hourglass-inception-2", 40, 0.02),
         ("sdu-unet-cab-2", 40, 0.02),
-        ("sdu-sat2-cab-2-down3", 30, 0.02),
+        ("sdu-sat2-cab-2-down3", 40, 0.02),
         ("sdu-stn", 40, 0.02),
         ("sdu-dual", 40, 0.01),
     ],
@@ -213,4 +213,4 @@ def test_export(kind: str) -> None:
 def test_eight_faces_are_learned_by_heart(name: str, steps: int, lr: float) -> None:
     first, last, error = overfit(name, 1 / 16, steps, lr)
     assert last < 0.25 * first
-    assert error < 1.5, "pixels, of cells of two"
+    assert error < 2, "pixels, a cell; untrained it is more than ten"
