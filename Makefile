@@ -2,7 +2,7 @@
 #
 #   make search  [SPACE=multipath] [EXPERIMENT=default] [RESUME=1] [ARGS="--seed 1 ..."]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
-#   make compare [EXPERIMENT=compare_cpu] [RESUME=1]
+#   make compare [EXPERIMENT=default] [RESUME=1] [ARGS="--compare.networks [...]"]
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]
 #   make dashboard [RUN=<run id>]
 
