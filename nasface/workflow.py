@@ -259,7 +259,6 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool, wor
             "work_saved": round(sum(saved.values()) / len(saved), 4),
             "penalty": result.penalty,
         },
-        environment=environment(),
     )
     return result
 

@@ -63,9 +63,7 @@ COMMAND = Command(
         Option("input", str, None, "image, folder of images and videos, or video", positional=True),
         Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
         Option("output", str, "predictions", "folder for what is written"),
-        Option(
-            "arch", str | None, None, "mobilenet_x05 or mobilenet_x1, where the weights are 3DDFA_V2's published ones"
-        ),
+        Option("arch", str | None, None, "mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones"),
         Option(
             "model",
             str | None,

@@ -16,7 +16,7 @@ from nasface.space.space import load_space
 def search(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
     """Train the supernet, search it, write best.json."""
     from nasface import workflow
-    from nasface.search.ledger import environment
+    from nasface.report.environment import environment
     from nasface.tasks.training import make_trainer
 
     space = load_space(experiment.space)
@@ -26,9 +26,8 @@ def search(experiment: Experiment, run: str | None, resume: bool, workers: int) 
     strategy = workflow.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("search", experiment, space.name, resume, run)
-    folder.update_summary(
-        environment=environment(workflow.search_device(experiment)), seeds={"experiment": experiment.seed}
-    )
+    device = {"device": workflow.search_device(experiment)}
+    folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
     print(
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"

@@ -164,7 +164,7 @@ def load_aligner(
 
     Args:
         path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
-        arch: `mobilenet_x05` or `mobilenet_x1`: `path` is 3DDFA_V2's published checkpoint.
+        arch: `mobilenet_x05` or `mobilenet`: `path` is 3DDFA_V2's published checkpoint.
         model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; needed with `arch`.
         detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
             where it has none, whole images are faces.

@@ -22,7 +22,7 @@ from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
 from nasface.nets.mobilenet import load_published, normalise_crop
 
-WIDTHS = {"mobilenet_x1": 1.0, "mobilenet_x05": 0.5}
+WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
 
 
 def load_published_mobilenet(
@@ -32,7 +32,7 @@ def load_published_mobilenet(
 
     Args:
         path: mb1_120x120.pth or mb05_120x120.pth.
-        arch: `mobilenet_x1` or `mobilenet_x05`.
+        arch: `mobilenet` or `mobilenet_x05`.
         model: folder of 3DDFA's files.
         detector: see `FaceAligner`.
 
