@@ -120,11 +120,11 @@ class RetrainConfig:
         augmentation: of the training faces.
     """
 
-    steps: PositiveInt = 2000
+    steps: PositiveInt = 1800
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
-    evaluate_every: PositiveInt = 500
+    evaluate_every: PositiveInt = 600
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
