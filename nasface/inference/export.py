@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import logging
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -132,6 +133,7 @@ def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes
     """
     need("onnxscript")
     onnx = need("onnx")
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not there
     batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
