@@ -45,8 +45,8 @@ compare: $(READY) ## train several networks alike, print one table
 report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" compares them)
 	$(NASFACE) report $(RUN) $(ARGS)
 
-test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## run the tests, one process a core (four at most)
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 lint: $(READY) ## check style
 	$(BIN)/ruff check .
