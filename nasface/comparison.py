@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shlex
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import jsonargparse
 
 from nasface.commands.architectures import fixed_network, is_fixed, resolve_architecture
 from nasface.config import Experiment
@@ -15,6 +23,9 @@ from nasface.runs import Run
 from nasface.space.architecture import Architecture
 from nasface.workflow import Workspace, retrain
 
+_OWN = ("retrain", "volume", "heatmap", "parameters")
+"""Sections of the settings that a row may change; faces, sizes and device are common to all."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -23,24 +34,37 @@ class Entry:
     Attributes:
         name: of its row.
         architecture: the network.
-        experiment: the comparison's settings, with the sizes that the network was searched at.
+        experiment: the comparison's settings, with the sizes that the network was searched at and the row's own
+            settings.
+        own: those that the row changes, as they were written.
     """
 
     name: str
     architecture: Architecture | NetworkSpec
     experiment: Experiment
+    own: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells its trainings from those of other rows; good for a file's name."""
+        if not self.own:
+            return self.architecture.digest
+        return f"{self.architecture.digest}-{hashlib.sha256(json.dumps(sorted(self.own)).encode()).hexdigest()[:8]}"
 
 
 def read_entries(experiment: Experiment) -> list[Entry]:
-    """The networks that an experiment compares.
+    """The networks that an experiment compares; the searched one only where a search has written it.
 
     Raises:
-        UserError: an unknown network, one twice, a scale that is no number, or other input or map sizes.
+        UserError: an unknown network or setting, one twice, a scale that is no number, or other input or map sizes.
     """
-    entries = [_read_entry(experiment, text) for text in experiment.compare.networks]
+    absent = absent_search(experiment)
+    entries = [_read_entry(experiment, text) for text in experiment.compare.networks if text != absent]
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names) or not names:
         raise UserError("compare.networks must name at least one network, and none twice")
+    if len({entry.digest for entry in entries}) != len(entries):
+        raise UserError("compare.networks must name no network twice with the same settings")
     for entry in entries:
         for size in ("input_size", "map_size"):
             own, common = getattr(entry.experiment.network, size), getattr(experiment.network, size)
@@ -49,36 +73,138 @@ def read_entries(experiment: Experiment) -> list[Entry]:
     return entries
 
 
+def absent_search(experiment: Experiment) -> str | None:
+    """The file of the searched network, where it is among those to compare and is not written yet."""
+    file = experiment.output
+    return file if file in experiment.compare.networks and not Path(file).exists() else None
+
+
 def _read_entry(experiment: Experiment, text: str) -> Entry:
-    arch, _, scale = text.partition("@")
+    definition, _, label = text.partition(" as ")
+    try:
+        network, *own = shlex.split(definition)
+    except ValueError:
+        raise UserError(f"compare.networks: {text!r} names no network: write it as hourglass2@0.25") from None
+    experiment = _with_settings(experiment, own) if own else experiment
+    arch, _, scale = network.partition("@")
     try:
         factor = float(scale or 1)
     except ValueError:
         raise UserError(f"compare.networks: the scale of {text!r} is no number: write it as hourglass2@0.25") from None
     if is_fixed(arch):
-        return Entry(text, fixed_network(experiment, arch, factor, "scratch"), experiment)
+        architecture = fixed_network(experiment, arch, factor, "scratch")
+        return Entry(label.strip() or text, architecture, experiment, tuple(own))
     if scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
     experiment, architecture, name = resolve_architecture(experiment, arch)
     experiment.network.check(architecture.space)
-    return Entry(name, architecture, experiment)
+    return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own))
 
 
-def compare(workspace: Workspace, entries: Sequence[Entry], run: Run) -> list[list[NMERow]]:
-    """Train and test every network with every seed; what is done already is kept. One list of rows per network, one row
-    per seed."""
-    seeds = workspace.experiment.compare.seeds
-    return [[_row(workspace, entry, seed, run) for seed in seeds] for entry in entries]
+def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experiment:
+    """The experiment with `section.name=value` of a row.
+
+    Raises:
+        UserError: one is no such setting, or not of its type.
+    """
+    settings = asdict(experiment)
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        *sections, last = name.split(".")
+        place = settings
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if (
+            not equals
+            or sections[:1] not in [[own] for own in _OWN]
+            or not isinstance(place, dict)
+            or last not in place
+        ):
+            raise UserError(
+                f"compare.networks: {assignment!r} is no setting of a row: give {'.*, '.join(_OWN)}.* as name=value"
+            )
+        place[last] = value
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Experiment)
+    try:
+        return Experiment(**vars(parser.instantiate(parser.parse_object(settings))))
+    except jsonargparse.ArgumentError as error:
+        raise UserError(f"compare.networks: {' '.join(assignments)}: {error}") from None
 
 
-def _row(workspace: Workspace, entry: Entry, seed: int, run: Run) -> NMERow:
-    own = Run(run.path("networks", f"{entry.architecture.digest}-seed{seed}"))
-    result = own.read_summary().get("result")
-    if result is None:
-        seeded = replace(entry.experiment, seed=seed)
-        own.path().mkdir(parents=True, exist_ok=True)
-        row = retrain(replace(workspace, experiment=seeded), entry.architecture, own, label=entry.name).row
-        result = asdict(row)
+@dataclass(frozen=True)
+class Training:
+    """One row's training with one seed, and the run's folder that keeps it."""
+
+    entry: Entry
+    seed: int
+    folder: Path
+
+    def result(self) -> NMERow | None:
+        """What came out, or None where it is not finished."""
+        result = Run(self.folder).read_summary().get("result")
+        if result is None:
+            return None
+        return NMERow(**{**result, "name": self.entry.name, "bins": tuple(result["bins"])})
+
+    def train(self, workspace: Workspace) -> NMERow:
+        """Train and test it, or go on where it was."""
+        seeded = replace(self.entry.experiment, seed=self.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = replace(workspace, experiment=seeded)
+        row = retrain(own, self.entry.architecture, Run(self.folder), label=self.entry.name).row
         # Its checkpoint is only for a training that was cut short.
-        shutil.rmtree(own.path("retrain"), ignore_errors=True)
-    return NMERow(**{**result, "name": entry.name, "bins": tuple(result["bins"])})
+        shutil.rmtree(self.folder / "retrain", ignore_errors=True)
+        return row
+
+
+def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: int = 1) -> list[list[NMERow]]:
+    """Train and test every network with every seed; what is done already is kept. One list of rows per network, one row
+    per seed.
+
+    A training that a UserError ends (numbers that are not finite) lets the others go on; its network has fewer rows, or
+    is left out.
+
+    Args:
+        workspace: the common faces and targets.
+        entries: the networks.
+        run: keeps the trainings.
+        workers: trainings side by side, each in a process of its own. With the same number of threads
+            (`device.threads`) the rows are the same, whatever the number of workers.
+
+    Raises:
+        UserError: no training has ended well, or a worker was killed.
+    """
+    seeds = workspace.experiment.compare.seeds
+    trainings = [
+        [Training(entry, seed, run.path("networks", f"{entry.digest}-seed{seed}")) for seed in seeds]
+        for entry in entries
+    ]
+    waiting = [one for seeds in trainings for one in seeds if one.result() is None]
+    total = len(entries) * len(seeds)
+    for number, (training, error) in enumerate(_train_all(workspace, waiting, run, workers), total - len(waiting) + 1):
+        row = training.result()
+        said = str(error) if error else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
+        print(f"{number}/{total}  {training.entry.name}, seed {training.seed}: {said}", file=sys.stderr, flush=True)
+    rows = [[row for one in seeds if (row := one.result()) is not None] for seeds in trainings]
+    if not any(rows):
+        raise UserError("none of the trainings ended well: see what each said above")
+    return [seeds for seeds in rows if seeds]
+
+
+def _train_all(
+    workspace: Workspace, waiting: Sequence[Training], run: Run, workers: int
+) -> Iterator[tuple[Training, UserError | None]]:
+    """Every training as it ends, and what ended it where that was an error."""
+    if workers > 1:
+        from nasface.training_workers import train_side_by_side
+
+        yield from train_side_by_side(workspace.experiment, waiting, run.folder, workers)
+        return
+    for training in waiting:
+        try:
+            training.train(workspace)
+        except UserError as error:
+            yield training, error
+        else:
+            yield training, None

@@ -134,8 +134,10 @@ class CompareConfig:
     """Networks that are compared under one protocol.
 
     Attributes:
-        networks: what `retrain --arch` takes, each with `@SCALE` behind it where its widths shall be multiplied:
-            `hourglass2@0.25`.
+        networks: what `retrain --arch` takes, each with `@SCALE` behind it where its widths shall be multiplied, then
+            settings of its own (of retrain, volume, heatmap, parameters), then its name in the table where that shall
+            be another: `hourglass2@0.25`, `mobilenet@0.5 parameters.objective=vdc as Baseline VDC`. The searched
+            network (the experiment's `output`) is left out where no search has written it yet.
         seeds: of the trainings; several give a mean and a deviation.
     """
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from nasface.comparison import read_entries
+from nasface.config import CompareConfig, Experiment
+from nasface.space.space import load_space
 from tests.tiny import Command
 
 TWO = ["--compare.networks", '["random","hourglass1@0.0625"]']
@@ -23,6 +29,14 @@ def nasface(
     return Command(tmp_path, tmp_path_factory.getbasetemp() / "compare-cache", capsys)
 
 
+def rows_of(nasface: Command, run: str) -> list[dict[str, Any]]:
+    return json.loads((nasface.folder / "runs" / run / "comparison.json").read_text())
+
+
+def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name not in ("latency_ms", "train_s")} for row in rows]
+
+
 def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> None:
     arguments = ["--experiment", "smoke", *TWO, "--compare.seeds", "[0,1]", "--run", "first"]
     result = nasface.tiny("compare", *arguments)
@@ -30,7 +44,7 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
     lines = [line.split()[0] for line in result.output.splitlines() if "±" in line]
     assert lines == ["random", "hourglass1@0.0625"]
     folder = nasface.folder / "runs" / "first"
-    rows = json.loads((folder / "comparison.json").read_text())
+    rows = rows_of(nasface, "first")
     assert [row["name"] for row in rows] == ["random (seed 0)"] * 2 + ["hourglass1@0.0625"] * 2
     assert all(row["dense"] > 0 and row["train_s"] > 0 and row["parameters"] > 0 for row in rows)
     assert (folder / "comparison.md").read_text().startswith("| ")
@@ -42,6 +56,9 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
     again = nasface.tiny("compare", *arguments, "--resume", "true")
     assert again.code == 0 and again.output.splitlines()[3:] == result.output.splitlines()[3:]
     assert {path: path.stat().st_mtime_ns for path in weights} == weights
+    both = nasface.tiny("compare", *arguments[:-2], "--run", "both", "--workers", "2")
+    assert both.code == 0, both.errors
+    assert without_times(rows_of(nasface, "both")) == without_times(rows), "two workers have other rows than one"
 
 
 @pytest.mark.parametrize(
@@ -53,9 +70,47 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
         ('["hourglass1@wide"]', "the scale of 'hourglass1@wide' is no number"),
         ('["random@0.5"]', "random takes no scale"),
         ('["absent.json"]', "absent.json"),
+        ('["hourglass1@0.0625 volume.sigma"]', "'volume.sigma' is no setting of a row"),
+        ('["hourglass1@0.0625 data.seed=1"]', "'data.seed=1' is no setting of a row"),
+        ('["hourglass1@0.0625 retrain.pace=1"]', "'retrain.pace=1' is no setting of a row"),
+        ('["hourglass1@0.0625 retrain=1"]', "'retrain=1' is no setting of a row"),
+        ('["hourglass1@0.0625 retrain.loss=worst"]', "retrain.loss=worst"),
+        ('["hourglass1@0.0625 as one","hourglass1@0.0625 as two"]', "no network twice"),
+        ('["hourglass1@0.0625 as one","hourglass1@0.125 as one"]', "none twice"),
+        ('["best.json"]', "at least one network"),
     ],
 )
 def test_wrong_networks_are_named(nasface: Command, networks: str, message: str) -> None:
     result = nasface.tiny("compare", "--experiment", "smoke", "--compare.networks", networks)
     assert result.code == 2 and message in result.line
     assert not (nasface.folder / "runs").exists()
+
+
+def test_rows_have_settings_and_names_of_their_own() -> None:
+    networks = ["hourglass1@0.0625", "hourglass1@0.0625 retrain.loss=l1 retrain.optimizer.lr=1e-4 as by L1"]
+    experiment = replace(Experiment(), compare=CompareConfig(networks=networks))
+    plain, own = read_entries(experiment)
+    assert (plain.name, own.name) == (networks[0], "by L1")
+    assert plain.experiment == experiment and plain.digest == plain.architecture.digest
+    assert own.experiment.retrain.loss == "l1" and own.experiment.retrain.optimizer.lr == 1e-4
+    retrain = replace(own.experiment.retrain, loss="distance", optimizer=experiment.retrain.optimizer)
+    assert replace(own.experiment, retrain=retrain) == experiment
+    assert own.architecture == plain.architecture and own.digest != plain.digest
+
+
+def test_the_searched_network_is_left_out_until_it_is_there(tmp_path: Path) -> None:
+    output, networks = tmp_path / "best.json", ["hourglass1@0.0625"]
+    experiment = replace(Experiment(), output=str(output), compare=CompareConfig(networks=[str(output), *networks]))
+    assert [entry.name for entry in read_entries(experiment)] == networks
+    space = load_space(experiment.space)
+    space.random_architecture(np.random.default_rng(0)).save(output, {"strategy": "random"}, {})
+    assert [entry.name for entry in read_entries(experiment)] == ["searched", *networks]
+
+
+def test_a_training_that_fails_lets_the_others_go_on(nasface: Command) -> None:
+    networks = '["hourglass1@0.0625 retrain.optimizer.lr=1e30 as broken","hourglass1@0.0625"]'
+    result = nasface.tiny("compare", "--experiment", "smoke", "--compare.networks", networks, "--run", "one")
+    assert result.code == 2 and "1 trainings are not in the table" in result.errors[-1]
+    assert any(line.startswith("1/2  broken, seed 0: ") and "NME" not in line for line in result.errors)
+    assert [row["name"] for row in rows_of(nasface, "one")] == ["hourglass1@0.0625"]
+    assert json.loads((nasface.folder / "runs" / "one" / "summary.json").read_text())["finished"] is False

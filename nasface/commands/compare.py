@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from nasface.commands.command import RESUME, RUN, Command
+from jsonargparse.typing import PositiveInt
+
+from nasface.commands.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
+from nasface.errors import UserError
 from nasface.runs import open_run
 
 
-def compare(experiment: Experiment, run: str | None, resume: bool) -> None:
+def compare(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
     """Train several networks alike and print one table."""
     from nasface import workflow
+    from nasface.comparison import absent_search, read_entries
     from nasface.comparison import compare as train_all
-    from nasface.comparison import read_entries
     from nasface.report.tables import yaw_table
     from nasface.tasks.training import make_trainer
 
     entries = read_entries(experiment)
+    if absent := absent_search(experiment):
+        print(f"left out {absent}: nasface search has not written it yet")
     make_trainer(experiment.device, logger=False)
     folder = open_run("compare", experiment, experiment.name, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):
         workspace = workflow.prepare(experiment, None)
-    rows = train_all(workspace, entries, folder)
+    rows = train_all(workspace, entries, folder, workers)
     table = folder.path("comparison.md")
     workflow.write_json(folder.path("comparison.json"), [asdict(row) for seeds in rows for row in seeds])
     workflow.write_text(table, yaw_table(rows, more=True, markdown=True) + "\n")
-    folder.update_summary(finished=True)
+    missing = len(entries) * len(experiment.compare.seeds) - sum(map(len, rows))
+    folder.update_summary(finished=not missing)
     faces = workspace.faces.test
     print(
         f"\nNME (%) by yaw on {faces.name} ({len(faces)} faces), {experiment.retrain.steps} steps of"
@@ -35,10 +41,21 @@ def compare(experiment: Experiment, run: str | None, resume: bool) -> None:
     )
     print(yaw_table(rows, more=True))
     print(f"\ntable    {table}")
+    if missing:
+        raise UserError(f"{missing} trainings are not in the table: see what they said above, then use --resume true")
 
 
 COMMAND = Command(
     compare,
     "Train the networks of compare.networks under one protocol, print one table.",
-    (RUN, RESUME),
+    (
+        RUN,
+        RESUME,
+        Option(
+            "workers",
+            PositiveInt,
+            1,
+            "trainings side by side, each in a process of its own; the table is the same with the same device.threads",
+        ),
+    ),
 )
