@@ -107,6 +107,24 @@ class SearchConfig:
 
 
 @dataclass(frozen=True)
+class FinalistsConfig:
+    """Short trainings that decide among the best members of a search; not part of the MONAS paper, and off by default.
+
+    Attributes:
+        count: members on the shortlist; 0 takes the member with the lowest penalty, as the paper does.
+        steps: optimizer steps of each training, which is otherwise as the retraining.
+        distance: connections in which the members of the shortlist differ from each other, as far as the search has
+            met such members.
+        workers: trainings side by side, each with one thread; 0 for one a core.
+    """
+
+    count: NonNegativeInt = 0
+    steps: PositiveInt = 150
+    distance: NonNegativeInt = 24
+    workers: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
 class RetrainConfig:
     """Training of one network from scratch.
 
@@ -174,6 +192,7 @@ class Experiment:
         network: sizes.
         supernet: supernet training.
         search: search.
+        finalists: short trainings after it.
         retrain: training of one network.
         compare: which networks `nasface compare` trains.
         volume: of networks that regress volumes.
@@ -192,6 +211,7 @@ class Experiment:
     network: MultipathConfig = field(default_factory=MultipathConfig)
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
+    finalists: FinalistsConfig = field(default_factory=FinalistsConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 
 import nasface
 from nasface.config import Experiment, SearchConfig
@@ -53,7 +54,7 @@ from nasface.search.workers import create_shared_study, run_shared
 from nasface.space.architecture import Architecture
 from nasface.space.sampling import MNUS, PathSampler, UniformPaths
 from nasface.space.space import MultipathSpace
-from nasface.tasks.face_task import TaskContext
+from nasface.tasks.face_task import FaceTask, TaskContext
 from nasface.tasks.supernet import SupernetTask
 from nasface.tasks.targets import make_task
 from nasface.tasks.training import fit, make_trainer, release_memory
@@ -340,21 +341,20 @@ def build_network(
     return supernet.child(architecture) if supernet is not None else MultipathNetwork(architecture, config)
 
 
-def retrain(
+def _train(
     workspace: Workspace,
     architecture: Architecture | NetworkSpec,
     run: Run,
-    supernet: Supernet | None = None,
-    label: str = "searched",
-) -> Retrained:
-    """Train a derived network from scratch (or from `supernet`'s weights), or a fixed network, and evaluate it on the
-    test faces."""
+    supernet: Supernet | None,
+    label: str,
+    validate: bool = True,
+) -> tuple[FaceTask, FaceDataModule, Logger | None, float]:
+    """Train a network by the retraining's settings: its task, its data, the open logger and the seconds."""
     experiment = workspace.experiment
     config = experiment.retrain
     pl.seed_everything(experiment.seed, verbose=False)
     network = build_network(architecture, experiment.network, supernet)
-    context = TaskContext(workspace.uv, workspace.faces.model, experiment)
-    task = make_task(network, context)
+    task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
     if all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
@@ -370,9 +370,33 @@ def retrain(
         experiment.device,
         [TrainingProgress(f"training {label}", config.steps)],
         logger,
-        validate=True,
+        validate=validate,
         identity=f"network {architecture.digest} {json.dumps(asdict(experiment.network))}",
     )
+    return task, data, logger, seconds
+
+
+def validate_training(workspace: Workspace, architecture: Architecture, run: Run) -> float:
+    """Train a member from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
+    test faces are not looked at."""
+    task, data, _, _ = _train(workspace, architecture, run, None, "finalist", validate=False)
+    trainer = make_trainer(workspace.experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
+    (metrics,) = trainer.validate(task, datamodule=data, verbose=False)
+    return metrics["val/nme"]
+
+
+def retrain(
+    workspace: Workspace,
+    architecture: Architecture | NetworkSpec,
+    run: Run,
+    supernet: Supernet | None = None,
+    label: str = "searched",
+) -> Retrained:
+    """Train a derived network from scratch (or from `supernet`'s weights), or a fixed network, and evaluate it on the
+    test faces."""
+    experiment = workspace.experiment
+    task, data, logger, seconds = _train(workspace, architecture, run, supernet, label)
+    network = task.network
     trainer = make_trainer(experiment.device, logger=logger or False, devices=1, num_nodes=1, strategy="auto")
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     finish(logger)
@@ -391,6 +415,7 @@ def retrain(
         dense=metrics.get("test/nme_dense"),
         train_s=round(seconds, 1),
     )
+    context = TaskContext(workspace.uv, workspace.faces.model, experiment)
     save_weights(run.path("network.pt"), network, trained_record(context))
     run.update_summary(
         costs={"retrain_s": round(seconds, 1)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt
@@ -15,7 +16,7 @@ from nasface.space.space import load_space
 
 def search(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
     """Train the supernet, search it, write best.json."""
-    from nasface import workflow
+    from nasface import finalists, workflow
     from nasface.report.environment import environment
     from nasface.tasks.training import make_trainer
 
@@ -42,6 +43,7 @@ def search(experiment: Experiment, run: str | None, resume: bool, workers: int) 
         if strategy.name == "samos" and workers > experiment.search.chains:
             print(f"         samos walks {experiment.search.chains} chain(s), so others wait: see --search.chains")
     result = workflow.search(workspace, supernet, folder, resume, workers)
+    result = finalists.decide(workspace, folder, result)
     best = workflow.write_best(workspace, folder, result)
     front = workflow.write_front(workspace, folder, result)
     folder.update_summary(finished=True)
@@ -65,6 +67,13 @@ def _print_search(folder: Run, best: Path) -> None:
         f"         {found['unique']} members, {found['duplicate']} of them twice, {found['looked_up']} looked up"
         + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
     )
+    if shortlist := summary.get("finalists"):
+        members = sorted(shortlist["members"], key=lambda one: one["penalty"])
+        errors = [math.inf if one["nme"] is None else one["nme"] for one in members]
+        print(
+            f"finals   {len(members)} members trained for {shortlist['steps']} steps: {min(errors):.2f} to"
+            f" {max(errors):.2f} % on validation faces; number {errors.index(min(errors)) + 1} by penalty is the best"
+        )
     print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
     print(f"drawing  {folder.path('architecture.png')}")
     print(f"next     make retrain ARCH={best}")

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nasface.cores import available_cores
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
 from nasface.errors import UserError
 
@@ -72,7 +73,7 @@ def fill_images(out: np.ndarray, make: Callable[[int], np.ndarray], progress: Pr
     def work(index: int) -> None:
         out[index] = make(index)
 
-    workers = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    workers = min(8, available_cores())
     with ThreadPoolExecutor(workers) as pool:
         # Windows of bounded length: 630,000 pending futures would take more memory than the images of a small set, and
         # a bad file should end the work soon.

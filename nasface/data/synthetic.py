@@ -8,7 +8,6 @@ detector's would be. Test and validation follow AFLW2000-3D's yaw bins.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,6 +17,7 @@ from typing import Literal
 import numpy as np
 from numba import njit
 
+from nasface.cores import available_cores
 from nasface.data.building import build_face_set
 from nasface.data.face_set import FaceSet
 from nasface.data.painter import paint
@@ -91,8 +91,7 @@ def build_synthetic(
     check_settings(split, count, image_size, seed, domain)
     folder = Path(cache_dir) / synthetic_name(split, count, image_size, seed, domain)
     make = partial(_entries, seed, split, image_size, domain)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return build_face_set(folder, make, count, workers or cores or 1, progress)
+    return build_face_set(folder, make, count, workers or available_cores(), progress)
 
 
 def synthetic_name(split: Split, count: int, image_size: int, seed: int, domain: Domain = "studio") -> str:

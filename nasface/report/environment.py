@@ -3,11 +3,12 @@ user."""
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from nasface.cores import available_cores
 
 PACKAGES = ("nasface", "torch", "pytorch-lightning", "numpy", "optuna", "opencv-python", "nni", "cmaes")
 
@@ -22,8 +23,7 @@ def environment() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found |= {"cpu": _cpu_name(), "cores": str(cores), "torch threads": str(torch.get_num_threads())}
+    found |= {"cpu": _cpu_name(), "cores": str(available_cores()), "torch threads": str(torch.get_num_threads())}
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     if revision := git_revision():
