@@ -1,9 +1,9 @@
 """Short trainings that decide among the best members of a search.
 
 Not part of the MONAS paper, which takes the member with the lowest penalty on the supernet, and off unless
-`finalists.count` asks for it. Members differ widely in how fast they learn on their own weights, of which shared weights
-show only a part. The shortlist comes from the search, so that the supernet decides what is worth a training; the
-validation faces decide among its members.
+`finalists.count` asks for it. Members differ widely in how fast they learn on their own weights, of which shared
+weights show only a part. The shortlist comes from the search, so that the supernet decides what is worth a training;
+the validation faces decide among its members.
 """
 
 from __future__ import annotations
