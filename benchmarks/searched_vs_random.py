@@ -12,16 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
 import shutil
 import statistics
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +36,7 @@ from nasface.report.tables import NMERow, text_table, yaw_table
 from nasface.runs import Run
 from nasface.space.architecture import Architecture, load_record
 from nasface.space.space import MultipathSpace, load_space
+from nasface.training_workers import train_side_by_side
 from nasface.workflow import Workspace, prepare, retrain, write_json
 
 DRAWS = 5000
@@ -204,6 +198,26 @@ class Job:
             raise UserError(f"{self.result} is damaged ({error}): delete it to train again") from None
         return record
 
+    def train(self, workspace: Workspace) -> None:
+        """Train and test the network, and record its result."""
+        experiment = workspace.experiment
+        seeded = replace(experiment, seed=self.seed, log=replace(experiment.log, wandb="off"))
+        run = Run(self.folder / self.key)
+        trained = retrain(
+            replace(workspace, experiment=seeded), self.architecture, run, label=f"{self.label}, seed {self.seed}"
+        )
+        record = {
+            "label": self.label,
+            "digest": self.architecture.digest,
+            "code": list(self.architecture.digits),
+            "seed": self.seed,
+            "seconds": round(trained.seconds, 1),
+            "threads": torch.get_num_threads(),
+            "row": asdict(trained.row),
+        }
+        write_json(self.result, record)
+        shutil.rmtree(run.folder, ignore_errors=True)  # its checkpoints, which only an unfinished training needs
+
 
 def make_jobs(
     experiment: Experiment, networks: Sequence[tuple[str, Architecture]], seeds: Sequence[int], folder: Path
@@ -229,100 +243,31 @@ def _settings_hash(experiment: Experiment) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def train(workspace: Workspace, job: Job) -> dict[str, Any]:
-    """Train and test one network; its result is written before this returns."""
-    experiment = workspace.experiment
-    seeded = replace(experiment, seed=job.seed, log=replace(experiment.log, wandb="off"))
-    run = Run(job.folder / job.key)
-    trained = retrain(
-        replace(workspace, experiment=seeded), job.architecture, run, label=f"{job.label}, seed {job.seed}"
-    )
-    record = {
-        "label": job.label,
-        "digest": job.architecture.digest,
-        "code": list(job.architecture.digits),
-        "seed": job.seed,
-        "seconds": round(trained.seconds, 1),
-        "threads": torch.get_num_threads(),
-        "row": asdict(trained.row),
-    }
-    write_json(job.result, record)
-    shutil.rmtree(run.folder, ignore_errors=True)  # its checkpoints, which only an unfinished training needs
-    return record
-
-
 def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job], workers: int) -> None:
-    """Train what is not on record yet."""
+    """Train what is not on record yet.
+
+    Raises:
+        UserError: a training's numbers became infinite, or a worker was killed. What the others have done is kept.
+    """
     waiting = [job for job in jobs if job.load() is None]
     print(f"{len(jobs)} trainings of {experiment.retrain.steps} steps, {len(jobs) - len(waiting)} of them on record")
     if not waiting:
         return
+    workspace = prepare(experiment, space)  # with several workers too: the faces are made once, not by each
     if workers == 1:
-        workspace = prepare(experiment, space)
         for job in waiting:
-            train(workspace, job)
+            job.train(workspace)
         return
-    prepare(experiment, space)  # the faces are made once, not by every worker
-    with _one_thread_each(), stage_bar("trainings", len(waiting)) as bar:
-        # A fresh process each: torch must not be forked after it has started threads.
-        context = multiprocessing.get_context("spawn")
-        log = waiting[0].folder
-        with ProcessPoolExecutor(workers, context, _start_worker, (experiment, space, log)) as pool:
-            futures = {pool.submit(_train_in_worker, job): job for job in waiting}
-            try:
-                for future in as_completed(futures):
-                    record = future.result()
-                    bar.update(1)
-                    bar.write(
-                        f"{record['label']}, seed {record['seed']}: {record['row']['mean']:.3f} %"
-                        f" in {record['seconds']:.0f} s"
-                    )
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                # Checkpoints hold what the others have done, so nobody waits for them (Lightning would catch a
-                # SIGTERM, and the worker would begin its next training).
-                for process in multiprocessing.active_children():
-                    process.kill()
-                raise
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Processes that start inside are single-threaded from their first import on."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-_workspace: Workspace | None = None
-
-
-def _start_worker(experiment: Experiment, space: MultipathSpace, log_folder: Path) -> None:
-    global _workspace
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    log_folder.mkdir(parents=True, exist_ok=True)
-    # Several bars on one terminal cannot be read; each worker's goes to its file.
-    sys.stdout = sys.stderr = (log_folder / f"worker-{os.getpid()}.log").open("a", buffering=1, encoding="utf-8")
-    _workspace = prepare(replace(experiment, device=replace(experiment.device, threads=1)), space)
-
-
-def _end_with_parent() -> None:
-    """A killed benchmark must not leave its workers training."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
-
-
-def _train_in_worker(job: Job) -> dict[str, Any]:
-    return train(_workspace, job)
+    folder = waiting[0].folder
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = replace(experiment, device=replace(experiment.device, threads=1))
+    with stage_bar("trainings", len(waiting)) as bar:
+        for job, error in train_side_by_side(settings, waiting, folder, workers):
+            if error is not None:
+                raise error
+            bar.update(1)
+            record = job.load()
+            bar.write(f"{job.label}, seed {job.seed}: {record['row']['mean']:.3f} % in {record['seconds']:.0f} s")
 
 
 # Report ---------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Trainings of a comparison side by side, each in a process of its own on this machine."""
+"""Trainings side by side, each in a process of its own on this machine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,27 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from nasface.config import Experiment
 from nasface.errors import UserError
 from nasface.workflow import Workspace, prepare
 
-if TYPE_CHECKING:
-    from nasface.comparison import Training
+
+class Training(Protocol):
+    """What a worker is given: picklable, and it keeps its own result."""
+
+    def train(self, workspace: Workspace) -> object: ...
+
+
+AnyTraining = TypeVar("AnyTraining", bound=Training)
 
 _workspace: Workspace | None = None  # of this worker
 
 
 def train_side_by_side(
-    experiment: Experiment, waiting: Sequence[Training], folder: Path, workers: int
-) -> Iterator[tuple[Training, UserError | None]]:
+    experiment: Experiment, waiting: Sequence[AnyTraining], folder: Path, workers: int
+) -> Iterator[tuple[AnyTraining, UserError | None]]:
     """Every training as it ends, and the UserError that ended it, if any.
 
     Args:
@@ -44,7 +50,7 @@ def train_side_by_side(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _begin, (experiment, folder))
     try:
-        futures: dict[Future[None], Training] = {pool.submit(_train, training): training for training in waiting}
+        futures: dict[Future[None], AnyTraining] = {pool.submit(_train, training): training for training in waiting}
         for future in as_completed(futures):
             error = future.exception()
             if error is not None and not isinstance(error, UserError):
