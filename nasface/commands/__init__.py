@@ -6,6 +6,7 @@ from nasface.commands import (
     compare,
     dashboard,
     data_build,
+    data_prepare,
     data_preview,
     draw,
     export,
@@ -32,7 +33,8 @@ COMMANDS: dict[str, Command] = {
     "space": space.COMMAND,
     "dashboard": dashboard.COMMAND,
     "data build": data_build.COMMAND,
+    "data prepare": data_prepare.COMMAND,
     "data preview": data_preview.COMMAND,
 }
-GROUPS = {"data": "Build and look at data sets."}
+GROUPS = {"data": "Build, prepare and look at data sets."}
 """The first words of commands of two words."""

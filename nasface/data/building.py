@@ -8,23 +8,18 @@ are, the folder gets its description and takes its name in one step.
 from __future__ import annotations
 
 import fcntl
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from nasface.data.face_set import FaceSet, load_face_set, write_meta
+from nasface.data.processes import in_processes
 from nasface.errors import UserError
 
 CHUNK = 32
@@ -32,7 +27,7 @@ CHUNK = 32
 _DONE = "done.npy"
 
 Make = Callable[[int], Mapping[str, Any]]
-"""Of a face's index: its entry of every array. It must be picklable where more than one process works."""
+"""Of a face's index: its entry of every array."""
 
 
 def build_face_set(
@@ -70,7 +65,7 @@ def _build(folder: Path, make: Make, count: int, workers: int, progress: Callabl
         finished = count - sum(len(_faces_of(chunk, count)) for chunk in missing)
         if finished and progress is not None:
             progress(finished, count)
-        for chunk in _made(partial(_fill, part, make, count), missing, workers):
+        for chunk in in_processes(partial(_fill, part, make, count), missing, workers):
             finished += len(_faces_of(chunk, count))
             if progress is not None:
                 progress(finished, count)
@@ -136,39 +131,3 @@ def _fill(part: Path, make: Make, count: int, chunk: int) -> int:
             arrays[key][index] = value
     done[chunk] = 1
     return chunk
-
-
-def _made(fill: Callable[[int], int], chunks: list[int], workers: int) -> Iterator[int]:
-    """Fill chunks in any order and yield each when it is done."""
-    workers = min(workers, len(chunks))
-    threads = cv2.getNumThreads()
-    if workers <= 1:
-        cv2.setNumThreads(1)  # pictures this small only lose by being split
-        try:
-            yield from map(fill, chunks)
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    # Forked as a DataLoader's workers are: they start at once, with everything imported.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    context = multiprocessing.get_context(method)
-    pool = ProcessPoolExecutor(workers, context, _start, (os.getpid(),))
-    try:
-        for future in as_completed([pool.submit(fill, chunk) for chunk in chunks]):
-            yield future.result()
-    finally:
-        # After an error or Ctrl-C the chunks still queued are not worth waiting for.
-        pool.shutdown(cancel_futures=True)
-
-
-def _start(parent: int) -> None:
-    """Begin a worker: one thread, and no life beyond its parent's, which may be killed."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

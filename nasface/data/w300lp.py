@@ -130,7 +130,7 @@ def load_w300lp(
         read,
         image_size,
         [*images, *mats, *points],
-        settings=(landmarks, _digest(model, keypoints)),
+        settings=(landmarks, model_digest(model, keypoints)),
         margin=margin,
         cache_dir=cache_dir,
         progress=progress,
@@ -281,6 +281,7 @@ def _shuffled(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 
-def _digest(model: MorphableModel, keypoints: KeypointModel) -> str:
+def model_digest(model: MorphableModel, keypoints: KeypointModel) -> str:
+    """16 hex digits that change with the model."""
     parts = (model.mean, model.basis[:: max(1, len(model.basis) // 64)], keypoints.mean, keypoints.basis)
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]

@@ -7,7 +7,8 @@ package. One struct `model`:
     shapeMU (159645, 1)  shapePC (159645, 199)  shapeEV (199, 1)    mean, identity modes, their deviations
     expMU (159645, 1)    expPC (159645, 29)     expEV (29, 1)       the same of the expressions
     tri (3, 105840)      kpt_ind (1, 68)                            counted from 1
-    texMU, texPC, texEV, tri_mouth                                  not used
+    tri_mouth (3, 114)                                              triangles that close the mouth; may be absent
+    texMU, texPC, texEV                                             not used
 
 `BFM_UV.mat` (configs of cleardusk/3DDFA_V2, also in face3d's Data): `UV` (53215, 2) in [0, 1], v upwards. Vertices are
 interleaved x, y, z in micrometres; x right, y up, z toward the camera. 300W-LP's and AFLW2000-3D's `Shape_Para` and
@@ -16,6 +17,7 @@ interleaved x, y, z in micrometres; x right, y up, z toward the camera. 300W-LP'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,17 @@ UV_FILE = "BFM_UV.mat"
 UV_PUBLISHED = "https://github.com/cleardusk/3DDFA_V2 (configs)"
 
 
+@dataclass(frozen=True)
+class BaselMesh:
+    """What face3d's position maps need beyond the model: its whole surface and layout, the neck too."""
+
+    model: MorphableModel
+    triangles: np.ndarray
+    """(T, 3) int64: the model's and those that close the mouth."""
+    uv: np.ndarray
+    """(V, 2) float64 in [0, 1], v downwards."""
+
+
 def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableModel:
     """The whole model: 53,215 vertices, 199 identity and 29 expression modes.
 
@@ -45,6 +58,11 @@ def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableMo
     Raises:
         UserError: a file is absent, damaged, or does not fit the other; the message names it.
     """
+    return load_bfm_mesh(path, uv_path).model
+
+
+def load_bfm_mesh(path: str | Path, uv_path: str | Path | None = None) -> BaselMesh:
+    """`load_bfm` with the closed mouth and the neck's layout; arguments and errors as there."""
     path = Path(path)
     model = _struct(path)
     mean = sum(_column(model, key, path) for key in ("shapeMU", "expMU"))
@@ -54,14 +72,15 @@ def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableMo
         mat_numbers(model, key, part.shape[1], path, PUBLISHED)
         for key, part in zip(("shapeEV", "expEV"), modes, strict=True)
     ]
-    triangles = _indices(model, "tri", path, len(vertices)).reshape(3, -1).T
+    triangles = _triangles(model, "tri", path, len(vertices))
+    mouth = _triangles(model, "tri_mouth", path, len(vertices)) if "tri_mouth" in model else triangles[:0]
     landmarks = _indices(model, "kpt_ind", path, len(vertices)).ravel()
     if len(landmarks) != NUM_LANDMARKS:
         raise UserError(
             f"{path}: kpt_ind holds {len(landmarks)} landmarks, not {NUM_LANDMARKS}: take it from {PUBLISHED}"
         )
     uv = load_uv(uv_path or path.with_name(UV_FILE), len(vertices))
-    return basel_model(
+    whole = basel_model(
         f"bfm {path.name}",
         vertices,
         np.concatenate(modes, axis=1),
@@ -70,6 +89,7 @@ def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableMo
         landmarks,
         uv,
     )
+    return BaselMesh(whole, np.concatenate([triangles, mouth]), uv)
 
 
 def basel_model(
@@ -144,10 +164,20 @@ def _modes(model: dict[str, Any], key: str, path: Path, rows: int) -> np.ndarray
     return values.astype(np.float32)
 
 
-def _indices(model: dict[str, Any], key: str, path: Path, vertices: int) -> np.ndarray:
-    """Vertex indices from 0 of a variable that counts from 1."""
+def _triangles(model: dict[str, Any], key: str, path: Path, vertices: int) -> np.ndarray:
+    return _indices(model, key, path, vertices, multiple=3).reshape(3, -1).T
+
+
+def _indices(model: dict[str, Any], key: str, path: Path, vertices: int, multiple: int = 1) -> np.ndarray:
+    """Vertex indices from 0, a multiple of that many, of a variable that counts from 1."""
     size = np.size(model.get(key))
     values = mat_numbers(model, key, size, path, PUBLISHED)
-    if size % 3 * (key == "tri") or size == 0 or values.min() < 1 or values.max() > vertices or (values % 1).any():
+    if (
+        size % 3 * key.startswith("tri")
+        or size == 0
+        or values.min() < 1
+        or values.max() > vertices
+        or (values % 1).any()
+    ):
         raise UserError(f"{path}: {key} does not index {vertices} vertices from 1: make it as in {PUBLISHED}")
     return values.astype(np.int64) - 1
