@@ -181,7 +181,7 @@ def test_the_command(root: Path, bfm: Path, tmp_path: Path, capsys: pytest.Captu
 
 @pytest.fixture(scope="module")
 def real_bfm(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """BFM.mat as far as it is published: the real mean, triangles and layout, everywhere the nearest landmark's modes."""
+    """BFM.mat as far as it is published: mean, triangles and layout are real, modes those of the nearest landmark."""
     folder, source = tmp_path_factory.mktemp("real"), shared_data / "3ddfa"
     landmarks = np.load(source / "keypoints_sim.npy")[::3] // 3
     means = [np.load(source / f"{name}.npy").reshape(-1, 1) for name in ("u_shp", "u_exp")]
