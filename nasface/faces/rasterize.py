@@ -34,24 +34,22 @@ def rasterize(
     """
     height, width = (size, size) if isinstance(size, int) else size
     index = np.full((height, width), -1, dtype=np.int32)
-    weights = np.zeros((height, width, 3), dtype=np.float32)
     depth = np.full((height, width), -np.inf, dtype=np.float32)
-    fill_buffers(
-        np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32), cull, index, weights, depth
-    )
-    return index, weights, depth
+    vertices, triangles = np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32)
+    fill_buffers(vertices, triangles, cull, index, depth)
+    return index, _weights(vertices, triangles, index), depth
 
 
 @njit(cache=True, nogil=True)
 def fill_buffers(
-    vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, weights: np.ndarray, depth: np.ndarray
+    vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, depth: np.ndarray
 ) -> None:
     """The kernel of `rasterize`: draws into buffers of its shapes and dtypes, which the caller has cleared or drawn
-    into before. Weights of shape (0, 0, 3) are not kept."""
+    into before."""
+    # Unsigned indices spare the test for negative ones, which costs a third of the time here.
     height, width = index.shape
-    keep = weights.shape[0] > 0
     for t in range(triangles.shape[0]):
-        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        a, b, c = np.uint32(triangles[t, 0]), np.uint32(triangles[t, 1]), np.uint32(triangles[t, 2])
         ax, ay, az = vertices[a, 0], vertices[a, 1], vertices[a, 2]
         bx, by, bz = vertices[b, 0], vertices[b, 1], vertices[b, 2]
         cx, cy, cz = vertices[c, 0], vertices[c, 1], vertices[c, 2]
@@ -67,12 +65,14 @@ def fill_buffers(
             continue  # no pixel's centre in it, as with most triangles of a fine mesh
         inverse = 1.0 / area
         across_a, across_b = (by - cy) * inverse, (cy - ay) * inverse
-        for row in range(first_row, last_row + 1):
-            start_a = (bx * (cy - row) - cx * (by - row)) * inverse
-            start_b = (cx * (ay - row) - ax * (cy - row)) * inverse
-            for column in range(first_column, last_column + 1):
-                wa = start_a + column * across_a
-                wb = start_b + column * across_b
+        for r in range(first_row, last_row + 1):
+            row, y = np.uint64(r), float(r)
+            start_a = (bx * (cy - y) - cx * (by - y)) * inverse
+            start_b = (cx * (ay - y) - ax * (cy - y)) * inverse
+            for k in range(first_column, last_column + 1):
+                column, x = np.uint64(k), float(k)
+                wa = start_a + x * across_a
+                wb = start_b + x * across_b
                 wc = 1.0 - wa - wb
                 if wa < -_EDGE or wb < -_EDGE or wc < -_EDGE:
                     continue
@@ -80,10 +80,29 @@ def fill_buffers(
                 if z > depth[row, column]:
                     depth[row, column] = z
                     index[row, column] = t
-                    if keep:
-                        weights[row, column, 0] = wa
-                        weights[row, column, 1] = wb
-                        weights[row, column, 2] = wc
+
+
+@njit(cache=True, nogil=True)
+def _weights(vertices: np.ndarray, triangles: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Barycentric weights (H, W, 3) float32 of the triangles that `fill_buffers` left in the pixels; to write them
+    there, over and over where surfaces overlap, takes longer."""
+    height, width = index.shape
+    weights = np.zeros((height, width, 3), dtype=np.float32)
+    for row in range(height):
+        for column in range(width):
+            t = index[row, column]
+            if t < 0:
+                continue
+            a, b, c = np.uint32(triangles[t, 0]), np.uint32(triangles[t, 1]), np.uint32(triangles[t, 2])
+            ax, ay, bx, by = vertices[a, 0], vertices[a, 1], vertices[b, 0], vertices[b, 1]
+            cx, cy = vertices[c, 0], vertices[c, 1]
+            inverse = 1.0 / ((bx - ax) * (cy - ay) - (cx - ax) * (by - ay))
+            wa = (bx * (cy - row) - cx * (by - row)) * inverse + column * ((by - cy) * inverse)
+            wb = (cx * (ay - row) - ax * (cy - row)) * inverse + column * ((cy - ay) * inverse)
+            weights[row, column, 0] = wa
+            weights[row, column, 1] = wb
+            weights[row, column, 2] = 1.0 - wa - wb
+    return weights
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,7 @@ def depth_buffer(vertices: np.ndarray, triangles: np.ndarray, side: int = 192) -
     index = np.full((side, side), -1, dtype=np.int32)
     depth = np.full((side, side), -np.inf, dtype=np.float32)
     triangles = np.asarray(triangles, dtype=np.int32)
-    fill_buffers(cells, triangles, False, index, np.empty((0, 0, 3), np.float32), depth)
+    fill_buffers(cells, triangles, False, index, depth)
     return DepthBuffer(depth, low.astype(np.float64), step)
 
 

@@ -99,7 +99,7 @@ def lit(vertices: np.ndarray, triangles: np.ndarray, lamp: np.ndarray, bias: flo
     seen[:, :2] = (seen[:, :2] - low) * scale + 1
     index = np.full((_GRID, _GRID), -1, np.int32)
     depth = np.full((_GRID, _GRID), -np.inf, np.float32)
-    fill_buffers(seen.astype(np.float64), triangles, False, index, np.empty((0, 0, 3), np.float32), depth)
+    fill_buffers(seen.astype(np.float64), triangles, False, index, depth)
     return _share(seen, depth, np.float32(bias), radius)
 
 
