@@ -205,7 +205,7 @@ def _draw(
     """The head and what it wears, (side, side, 4) linear and premultiplied."""
     pixels = view.pixels(solid.vertices)
     index, weights, depth = rasterize(pixels, solid.triangles, side)
-    shown = None if hair is None else hair.triangles[hair.cover[hair.triangles].max(axis=1) > -0.1]
+    shown = None if hair is None else hair.triangles[_of_corners(np.maximum, hair.cover, hair.triangles) > -0.1]
     sun = _sunlit(solid, hair, shown, light, view)
     image = np.zeros((side, side, 4), np.float32)
     shine = (light.harmonics, light.ambient, light.lamp, light.colour)
@@ -264,12 +264,17 @@ def _draw(
     return image
 
 
+def _of_corners(reduce: np.ufunc, values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """(T,) the greatest or least of the values (V,) at each triangle's corners."""
+    return reduce(reduce(values[triangles[:, 0]], values[triangles[:, 1]]), values[triangles[:, 2]])
+
+
 def _sunlit(solid: _Solid, hair: Hair | None, shown: np.ndarray | None, light: Light, view: _View) -> np.ndarray:
     """(N + M,) the share of the lamp that each vertex of solid and hair sees."""
     points, triangles = solid.vertices, solid.triangles
     if hair is not None and shown is not None:
         points = np.concatenate([points, hair.vertices])
-        casting = shown[hair.cover[shown].min(axis=1) > 0.0]
+        casting = shown[_of_corners(np.minimum, hair.cover, shown) > 0.0]
         triangles = np.concatenate([triangles, casting + len(solid.vertices)])
     return lit(view.turned(points), triangles, light.lamp, 0.035, light.size)
 

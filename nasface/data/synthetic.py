@@ -251,7 +251,8 @@ def _add_modes(mean: np.ndarray, modes: np.ndarray, coefficients: np.ndarray) ->
     total = mean.copy()
     for k in range(len(coefficients)):
         if coefficients[k] != 0.0:
-            total += coefficients[k] * modes[k]
+            for i in range(len(total)):
+                total[i] += coefficients[k] * modes[k, i]
     return total
 
 

@@ -27,12 +27,16 @@ def euler_to_matrix(angles: np.ndarray) -> np.ndarray:
     radians = np.deg2rad(np.asarray(angles, dtype=np.float64))
     cos, sin = np.cos(radians), np.sin(radians)
     (cx, cy, cz), (sx, sy, sz) = (np.moveaxis(a, -1, 0) for a in (cos, sin))
-    rows = [
-        [cy * cz, cy * sz, -sy],
-        [sx * sy * cz - cx * sz, sx * sy * sz + cx * cz, sx * cy],
-        [cx * sy * cz + sx * sz, cx * sy * sz - sx * cz, cx * cy],
-    ]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    rows = (
+        (cy * cz, cy * sz, -sy),
+        (sx * sy * cz - cx * sz, sx * sy * sz + cx * cz, sx * cy),
+        (cx * sy * cz + sx * sz, cx * sy * sz - sx * cz, cx * cy),
+    )
+    matrix = np.empty((*np.shape(cx), 3, 3))
+    for i, row in enumerate(rows):
+        for j, entry in enumerate(row):
+            matrix[..., i, j] = entry
+    return matrix
 
 
 def matrix_to_euler(rotation: np.ndarray) -> np.ndarray:

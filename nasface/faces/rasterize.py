@@ -41,9 +41,7 @@ def rasterize(
 
 
 @njit(cache=True, nogil=True)
-def fill_buffers(
-    vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, depth: np.ndarray
-) -> None:
+def fill_buffers(vertices: np.ndarray, triangles: np.ndarray, cull: bool, index: np.ndarray, depth: np.ndarray) -> None:
     """The kernel of `rasterize`: draws into buffers of its shapes and dtypes, which the caller has cleared or drawn
     into before."""
     # Unsigned indices spare the test for negative ones, which costs a third of the time here.
@@ -129,9 +127,16 @@ class DepthBuffer:
         return _seen(cells.astype(np.float64), points[:, 2].astype(np.float64) + tolerance, self.depth)
 
 
+def extent(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest x and y, (2,) each, of points (V, >= 2)."""
+    # Column by column: NumPy reduces long arrays of short rows slowly.
+    x, y = points[:, 0], points[:, 1]
+    return np.array([x.min(), y.min()]), np.array([x.max(), y.max()])
+
+
 def depth_buffer(vertices: np.ndarray, triangles: np.ndarray, side: int = 192) -> DepthBuffer:
     """The z-buffer of a mesh (V, 3) in crop pixels, `side` cells along its longer extent."""
-    low, high = vertices[:, :2].min(axis=0), vertices[:, :2].max(axis=0)
+    low, high = extent(vertices)
     step = max(float((high - low).max()), 1e-9) / (side - 1)
     cells = np.array(vertices, dtype=np.float64)
     cells[:, :2] = (cells[:, :2] - low) / step

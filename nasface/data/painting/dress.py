@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from nasface.data.painting.light import cross
 from nasface.faces.landmarks import GROUPS
 
 _SECTION = 5  # corners of a glasses frame's cross-section
@@ -52,10 +54,8 @@ def draw_garment(rng: np.random.Generator, rotation: np.ndarray) -> Garment:
     Args:
         rotation: (3, 3) of the head, model to camera axes (y up).
     """
-    rings, columns = 9, 28
+    t, angle, triangles, place = _cloth()
     collar = rng.uniform(-1.12, -0.95)
-    t = np.linspace(0, 1, rings)[:, None]
-    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     wide = 0.68 + (1.05 + rng.uniform(-0.1, 0.2)) * np.clip(t / 0.55, 0, 1) ** 0.8 + 0.12 * t
     deep = 0.64 + 0.28 * np.clip(t / 0.6, 0, 1)
     fall = 0.14 * t + 0.32 * np.clip(t / 0.55, 0, 1) ** 2.5 + 1.6 * np.clip((t - 0.55) / 0.45, 0, 1)
@@ -66,12 +66,21 @@ def draw_garment(rng: np.random.Generator, rotation: np.ndarray) -> Garment:
     # The body looks half the way that the head does and stays nearly upright.
     body = _upright(rotation, rng.uniform(0.3, 0.8))
     points = points @ (rotation.T @ body).T + [0, collar, -0.88]
+    return Garment(points.astype(np.float32), triangles, place)
+
+
+@lru_cache(maxsize=1)
+def _cloth() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rings of a garment: how far down (9, 1) and around (1, 28), the triangles, and the place of each corner."""
+    rings, columns = 9, 28
+    t = np.linspace(0, 1, rings)[:, None]
+    angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
     cell = np.arange(rings * columns).reshape(rings, columns)
     right = np.roll(cell, -1, axis=1)
     a, b, c, d = cell[:-1].ravel(), right[:-1].ravel(), cell[1:].ravel(), right[1:].ravel()
     triangles = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
     place = np.stack(np.broadcast_arrays(angle / (2 * np.pi), 1.2 * t), axis=-1).reshape(-1, 2)
-    return Garment(points.astype(np.float32), triangles.astype(np.int32), place.astype(np.float32))
+    return t, angle, triangles.astype(np.int32), place.astype(np.float32)
 
 
 def _upright(rotation: np.ndarray, share: float) -> np.ndarray:
@@ -138,9 +147,9 @@ def _tube(line: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
     ahead = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0) if closed else np.gradient(line, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-9
     up = np.where(np.abs(ahead[:, 2:]) > 0.8, [[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]])
-    first = np.cross(ahead, up)
+    first = cross(ahead, up)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(ahead, first)
+    second = cross(ahead, first)
     turn = 2 * np.pi * np.arange(_SECTION) / _SECTION
     ring = first[:, None] * np.cos(turn)[:, None] + second[:, None] * np.sin(turn)[:, None]
     points = (line[:, None] + radius * ring).reshape(-1, 3)
