@@ -23,8 +23,9 @@ import torch
 from benchmarks.common import parse, run_benchmark
 from nasface.commands.command import Option
 from nasface.config import Experiment
+from nasface.cores import available_cores
 from nasface.data.module import FaceDataModule, prepare_batch
-from nasface.data.processes import core_count, in_processes
+from nasface.data.processes import in_processes
 from nasface.data.synthetic import build_synthetic, draw_face
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
@@ -145,11 +146,11 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     experiment, count = parsed.experiment, max(parsed.own["faces"], 1)
     cv2.setNumThreads(1)
-    rates = [drawing_rate(size, count, core_count()) for size in SIZES]
+    rates = [drawing_rate(size, count, available_cores()) for size in SIZES]
     print(f"faces a second over {count} faces, with UV map and visibility\n")
     print(
         text_table(
-            ["", "drawn", "with map", "by the clock", f"{core_count()} processes", "aim", "CPU ms a face"],
+            ["", "drawn", "with map", "by the clock", f"{available_cores()} processes", "aim", "CPU ms a face"],
             [_row(rate) for rate in rates],
         )
     )

@@ -8,7 +8,6 @@ they do not change the time.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from torch import nn
 from benchmarks.common import parse, run_benchmark
 from nasface.commands.architectures import member
 from nasface.commands.command import Option
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.inference.export import onnx_bytes, onnx_session
 from nasface.nets.cost import measure_cost
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, print, write."""
     settings = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own, sizes = settings.own, settings.experiment.network
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     rows, reasons = [], []
     for name, make in _networks(own, sizes).items():
         try:
