@@ -16,7 +16,7 @@ ARCH    ?= best.json
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain test lint format check bench random compare report clean
+.PHONY: help env search dashboard retrain test lint format check bench faces protocols random compare report clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,14 @@ bench: $(READY) ## what the search costs and saves, time of a step (needs a fini
 	$(BIN)/python -m benchmarks.search_cost
 	$(BIN)/python -m benchmarks.step_time
 	$(BIN)/python -m benchmarks.paper_smoke
+
+faces: $(READY) ## the synthetic faces: a contact sheet, speed, and what an independent predictor makes of them
+	$(NASFACE) data preview
+	$(BIN)/python -m benchmarks.data $(experiment)
+	$(BIN)/python -m benchmarks.realism
+
+protocols: $(READY) ## every protocol of AFLW2000-3D on a published network (AFLW2000=folder ASSETS=3DDFA's files)
+	$(BIN)/python -m benchmarks.protocols --aflw2000 $(AFLW2000) --assets $(ASSETS) $(ARGS)
 
 random: $(READY) ## the network of ARCH against random members of the space, all trained alike
 	$(BIN)/python -m benchmarks.searched_vs_random --arch $(ARCH) --workers 2 $(ARGS)

@@ -36,6 +36,7 @@ from nasface.data.ddfa_crops import (
     to_photograph_exactly,
 )
 from nasface.data.images import decode_image, fill_images
+from nasface.data.npy import read_npy
 from nasface.errors import UserError
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import (
@@ -60,6 +61,7 @@ PUBLISHED = "3DDFA's benchmark, boxes clipped"
 WHOLE = "3DDFA's benchmark, boxes not clipped"
 CED_THRESHOLD = 8.0
 """Percent, of the figure and its areas."""
+_MEND = "it belongs to the whole set, one row an image"
 
 
 @dataclass(frozen=True)
@@ -226,27 +228,12 @@ def with_files(truth: Truth, crops: Crops, assets: Path, yaw: Path | None, reann
         return rows
     found = to_photograph(predict(assets, crops.benchmark).landmarks, crops.whole) - [1, 1, 0]
     if yaw is not None:
-        rows.append(Row(f"bins: {yaw.name}", nme_2d(found, truth.landmarks), read_rows(yaw, (len(found),))))
+        rows.append(Row(f"bins: {yaw.name}", nme_2d(found, truth.landmarks), read_npy(yaw, (len(found),), _MEND)))
     if reannotated is not None:
-        other = read_rows(reannotated, (len(found), 2, 68)).swapaxes(1, 2)
+        other = read_npy(reannotated, (len(found), 2, 68), _MEND).swapaxes(1, 2)
         rows.append(Row("truth: re-annotated, 0-based as it is", nme_2d(found, other), truth.yaw))
         rows.append(Row("truth: re-annotated, taken as 1-based", nme_2d(found, other - 1.0), truth.yaw))
     return rows
-
-
-def read_rows(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in a .npy file, one row an image.
-
-    Raises:
-        UserError: it does not read, or has another shape.
-    """
-    try:
-        values = np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npy of numbers ({error})") from None
-    if values.shape != shape or not np.isfinite(values).all():
-        raise UserError(f"{path} is not {' x '.join(map(str, shape))} finite numbers: it belongs to the whole set")
-    return values
 
 
 def costs(rows: Sequence[Row]) -> str:

@@ -26,6 +26,7 @@ from nasface.data.images import (
     image_buffer,
     resize_image,
 )
+from nasface.data.npy import read_npy
 from nasface.errors import UserError
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.ddfa_model import CROP_SIZE
@@ -33,6 +34,7 @@ from nasface.faces.landmarks import bounding_box
 
 POINTS = 21
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
+_MEND = f"take all files of one release, published at {DATASET_URL}"
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
@@ -69,8 +71,9 @@ def load_aflw(
 
     def build() -> FaceSet:
         count = len(names)
-        points = _rows(files["pts21"], (count, 2, POINTS)).transpose(0, 2, 1)
-        yaw, roi = _rows(files["crop_yaws"], (count,)), _rows(files["crop_roi_box"], (count, 4))
+        points = read_npy(files["pts21"], (count, 2, POINTS), _MEND).transpose(0, 2, 1)
+        yaw = read_npy(files["crop_yaws"], (count,), _MEND)
+        roi = read_npy(files["crop_roi_box"], (count, 4), _MEND)
         if not (roi[:, 2:] > roi[:, :2]).all():
             raise UserError(f"{files['crop_roi_box']} holds boxes without extent: restore it from {DATASET_URL}")
         visible = (points != -1).all(axis=-1)
@@ -78,7 +81,8 @@ def load_aflw(
             raise UserError(f"{files['pts21']} holds faces without visible points: restore it from {DATASET_URL}")
         landmarks = _in_crop(np.where(visible[..., None], points, np.nan), roi, image_size)
         if fitted:
-            box = bounding_box(_in_crop(_rows(fitted, (count, 2, 68)).transpose(0, 2, 1), roi, image_size))
+            points_68 = read_npy(fitted, (count, 2, 68), _MEND).transpose(0, 2, 1)
+            box = bounding_box(_in_crop(points_68, roi, image_size))
         else:
             box = np.nanmax(landmarks[..., :2], axis=1) - np.nanmin(landmarks[..., :2], axis=1)
         with image_buffer(count, image_size, cache_dir) as crops:
@@ -105,8 +109,8 @@ def load_fitted(folder: str | Path, image_size: int) -> np.ndarray:
         UserError: a file is absent or damaged.
     """
     folder = Path(folder)
-    roi = _rows(_find(folder, "test.configs", "AFLW_GT_crop_roi_box.npy"), (-1, 4))
-    points = _rows(_find(folder, "test.configs", "AFLW_GT_pts68.npy"), (len(roi), 2, 68))
+    roi = read_npy(_find(folder, "test.configs", "AFLW_GT_crop_roi_box.npy"), (None, 4), _MEND)
+    points = read_npy(_find(folder, "test.configs", "AFLW_GT_pts68.npy"), (len(roi), 2, 68), _MEND)
     return _in_crop(points.transpose(0, 2, 1), roi, image_size)
 
 
@@ -127,14 +131,3 @@ def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
         if path.is_dir() if is_folder else path.is_file():
             return path
     raise UserError(f"{folder} has no {name} (nor {home}/{name}): AFLW in 3DDFA's layout is published at {DATASET_URL}")
-
-
-def _rows(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """The numbers of a .npy file, which must have the shape; a first axis of -1 stands for any length."""
-    try:
-        values = np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        raise UserError(f"{path} is not a readable .npy of numbers ({error}): restore it from {DATASET_URL}") from None
-    if values.shape != (len(values) if shape[0] < 0 else shape[0], *shape[1:]) or not np.isfinite(values).all():
-        raise UserError(f"{path} is {values.shape}, not finite numbers of shape {shape}: take all files of one release")
-    return values

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from nasface.data.face_set import FaceSet
 from nasface.data.images import (
@@ -24,6 +23,8 @@ from nasface.data.images import (
     image_buffer,
     resize_image,
 )
+from nasface.data.mat import read_mat
+from nasface.data.npy import read_npy
 from nasface.errors import UserError
 from nasface.faces.camera import points_from_300wlp, resize_similarity, transform_points
 from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
@@ -33,6 +34,7 @@ CROP_MARGIN = 2.0**0.5
 """Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
 
 _SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
+_MEND = "it belongs to the whole set, one row an image"
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
@@ -113,7 +115,7 @@ def load_aflw2000(
                 name="aflw2000",
                 images=crops,
                 landmarks=landmarks,
-                yaw=(yaw if yaw_file is None else _read_rows(Path(yaw_file), len(images), 1)).astype(np.float32),
+                yaw=(yaw if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)).astype(np.float32),
                 box=bounding_box(landmarks),
             )
             if max_angle is None:
@@ -152,11 +154,7 @@ def read_annotation(path: str | Path) -> Annotation:
     Raises:
         UserError: it does not read, lacks one of them, or they are not finite numbers of the right shape.
     """
-    try:
-        content = loadmat(path)
-    except Exception as error:  # scipy raises nearly anything over a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not a readable mat file ({reason}): restore it from {DATASET_URL}") from None
+    content = read_mat(path, DATASET_URL)
     points = _numbers(content, "pt3d_68", (3, NUM_LANDMARKS), path).T
     pose = _numbers(content, "Pose_Para", (1, 7), path)
     landmarks = points_from_300wlp(points)
@@ -204,19 +202,7 @@ def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
 
         points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])
     else:
-        points = np.swapaxes(_read_rows(path, len(fitted), 3), 1, 2)
+        points = np.swapaxes(read_npy(path, (len(fitted), None, NUM_LANDMARKS), _MEND), 1, 2)
     if points.shape[1] != NUM_LANDMARKS or points.shape[2] not in (2, 3):
         raise UserError(f"{path} holds rows of shape {points.shape[:0:-1]}: expected (2 or 3, {NUM_LANDMARKS})")
     return np.concatenate([points[..., :2].astype(np.float32), fitted[..., 2:]], axis=-1)
-
-
-def _read_rows(path: Path, count: int, dimensions: int) -> np.ndarray:
-    try:
-        values = np.load(path, allow_pickle=False).astype(np.float64)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npy of numbers ({error})") from None
-    if values.ndim != dimensions or len(values) != count:
-        raise UserError(f"{path} has shape {values.shape} for {count} images: it belongs to the whole set")
-    if not np.isfinite(values).all():
-        raise UserError(f"{path} holds values that are not finite: restore it from its source")
-    return values

@@ -44,9 +44,8 @@ def normalise(images: Tensor) -> Tensor:
 def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Augment normalised images and their poses.
 
-    A pure function of its arguments. The similarity moves image and pose alike; the mirror is left to the caller's
-    labels, which only it knows
-    how to re-index.
+    A pure function of its arguments. The similarity moves image and pose alike; the mirror moves the image only: the
+    caller re-indexes its labels.
 
     Args:
         images: (B, 3, S, S), normalised.

@@ -28,8 +28,8 @@ class SeededBatches(Sampler[Batch]):
     run sees.
 
     The faces are one endless stream of shuffled passes over the set, cut into batches; micro-batch m of the stream
-    goes to rank m % world, so
-    that a process which accumulates over `world` micro-batches sees in one step what `world` processes see together.
+    goes to rank m % world, so that a process which accumulates over `world` micro-batches sees in one step what `world`
+    processes see together.
 
     Args:
         count: faces in the set.
@@ -104,11 +104,10 @@ class _InOrder(Sampler[Batch]):
 class FaceDataModule(pl.LightningDataModule):
     """Training, validation and test faces.
 
-    Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop
-        pixels, yaw (B,) degrees, index (B,) of the face in its set and,
-    where the set has a morphable model, pose (B, 3, 4), coefficients (B, K) and flipped (B,) bool. Landmarks of
-    training batches are the
-    un-augmented ones: targets are made from pose and coefficients.
+    Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop pixels,
+    yaw (B,) degrees, index (B,) of the face in its set, flipped (B,) bool and, where the set has a morphable model,
+    pose (B, 3, 4) and coefficients (B, K). Landmarks of training batches are the un-augmented ones: targets are made
+    from pose and coefficients.
 
     Args:
         train, val, test: the sets; all of the same image size.

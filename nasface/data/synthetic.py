@@ -4,6 +4,10 @@ Face `index` of a split is a pure function of (seed, split, index). Ground truth
 coefficients give the vertices, the landmarks and the UV position map. The crop is the evaluation's: a square around
 the landmarks' box, its side about 1.45 times the longer one (3DDFA's benchmarkCrop.m takes sqrt(2)), jittered as a
 detector's would be. Test and validation follow AFLW2000-3D's yaw bins.
+
+The camera is scaled orthographic, as 300W-LP's `Pose_Para` with its "focal length" f, which is a scale: a pose of 3 x 4
+numbers is then the whole truth. Scale varies from face to face; the distortion of a near camera is not drawn, since no
+such pose could describe it, and labels are exact here.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-_EDGE = (
-    1e-9  # Pixel centres on an edge that two triangles share belong to both; this much rounding must not open a crack.
-)
+# Pixel centres on an edge that two triangles share belong to both; this much rounding must not open a crack.
+_EDGE = 1e-9
 
 
 def rasterize(
@@ -185,8 +184,7 @@ def vertex_visibility(
         triangles: (T, 3), counter-clockwise seen from outside with y up.
         indices: (M,) the vertices asked about; all of them by default.
         tolerance: what lies less than this many pixels in front does not hide, and if it is not 0, the vertex's own
-            triangles may face
-            away: landmarks in folds, as on an eyelid's inner edge, are visible when the fold is.
+            triangles may face away: landmarks in folds, as on an eyelid's inner edge, are visible when the fold is.
 
     Returns:
         (M,) bool.

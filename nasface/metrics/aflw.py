@@ -9,27 +9,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nasface.faces.target_points import AFLW_21
 from nasface.metrics.nme import LANDMARKS, box_size, normalised_mean, point_errors
 
 AFLW_POINTS = 21
-
-FROM_68: tuple[tuple[int, ...], ...] = (
-    *((17,), (19,), (21,)),  # the left brow in the image: outer end, middle, inner end
-    *((22,), (24,), (26,)),  # the right brow: inner end, middle, outer end
-    *((36,), (36, 37, 38, 39, 40, 41), (39,)),  # the left eye: outer corner, centre, inner corner
-    *((42,), (42, 43, 44, 45, 46, 47), (45,)),  # the right eye: inner corner, centre, outer corner
-    *((2,), (31,), (30,), (35,), (14,)),  # ear lobe, nose, tip, nose, ear lobe
-    *((48,), (60, 61, 62, 63, 64, 65, 66, 67), (54,)),  # mouth: corner, centre, corner
-    (8,),  # chin
-)
-"""Which of the 68 landmarks (0-based) are averaged to each of the 21 points."""
 
 COUNTS = (11596, 5457, 4027)
 """Faces in the yaw bins of 3DDFA's list, AFLW_GT_crop_yaws.npy."""
 
 
 def points_21(landmarks: ArrayLike) -> np.ndarray:
-    """The 21 points (..., 21, C) float64 of 68 landmarks (..., 68, C), by `FROM_68`.
+    """The 21 points (..., 21, C) float64 of 68 landmarks (..., 68, C), by `AFLW_21`.
 
     Raises:
         ValueError: not 68 landmarks.
@@ -37,7 +27,7 @@ def points_21(landmarks: ArrayLike) -> np.ndarray:
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim < 2 or points.shape[-2] != LANDMARKS:
         raise ValueError(f"expected (..., {LANDMARKS}, 2 or 3) landmarks, got {points.shape}")
-    return np.stack([points[..., list(indices), :].mean(axis=-2) for indices in FROM_68], axis=-2)
+    return np.stack([points[..., list(indices), :].mean(axis=-2) for indices in AFLW_21], axis=-2)
 
 
 def annotated(points: ArrayLike) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import normalised_mean, point_errors
+from nasface.metrics.nme import mean_over_box, point_errors
 
 LFPA_POINTS = 34
 LFPA_FACES = 1299
@@ -34,7 +34,4 @@ def nme_34(prediction: ArrayLike, target: ArrayLike, visible: ArrayLike, box: Ar
     errors = point_errors(prediction, target)
     if errors.ndim != 2 or errors.shape[1] != LFPA_POINTS:
         raise ValueError(f"expected (N, {LFPA_POINTS}, 2) points, got errors of shape {errors.shape}")
-    sides = np.asarray(box, dtype=np.float64)
-    if sides.shape != (len(errors), 2):
-        raise ValueError(f"expected boxes of shape ({len(errors)}, 2), got {sides.shape}")
-    return normalised_mean(errors, np.sqrt(np.clip(sides, 0.0, None).prod(axis=1)), visible)
+    return mean_over_box(errors, box, visible)

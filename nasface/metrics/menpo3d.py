@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import box_size, nme_68, normalised_mean, point_errors
+from nasface.metrics.nme import box_sides, box_size, nme_68, normalised_mean, point_errors
 
 VIDEOS = 55
 
@@ -25,9 +25,7 @@ def frame_nme(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
     Returns:
         (T,) float64, percent.
     """
-    wanted = np.asarray(target, dtype=np.float64)
-    xy = wanted[..., :2]
-    return nme_68(prediction, wanted, xy.max(axis=-2) - xy.min(axis=-2))
+    return nme_68(prediction, target, box_sides(target))
 
 
 def stability(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:

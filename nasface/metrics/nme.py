@@ -112,6 +112,20 @@ def normalised_mean(errors: ArrayLike, length: ArrayLike, valid: ArrayLike | Non
     return 100.0 * mean / lengths
 
 
+def mean_over_box(errors: np.ndarray, box: ArrayLike, valid: ArrayLike | None = None) -> np.ndarray:
+    """`normalised_mean` of errors (N, M) over sqrt(w * h) of boxes (N, 2) of width and height.
+
+    Raises:
+        ValueError: shapes that do not fit, or a box without area.
+    """
+    sides = np.asarray(box, dtype=np.float64)
+    if sides.shape != (len(errors), 2):
+        raise ValueError(f"expected boxes of shape ({len(errors)}, 2), got {sides.shape}")
+    if not (sides > 0).all():
+        raise ValueError("a box without area cannot normalise an error")
+    return normalised_mean(errors, np.sqrt(sides.prod(axis=1)), valid)
+
+
 def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarray:
     """Per-image NME over the 68 landmarks: 100 * mean_j ||prediction_j - target_j||_xy / sqrt(w * h).
 
@@ -132,9 +146,4 @@ def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarr
     errors = point_errors(prediction, target)
     if errors.ndim != 2 or errors.shape[1] != LANDMARKS:
         raise ValueError(f"expected (N, {LANDMARKS}, 2 or 3) landmarks, got errors of shape {errors.shape}")
-    sides = np.asarray(box, dtype=np.float64)
-    if sides.shape != (len(errors), 2):
-        raise ValueError(f"expected boxes of shape ({len(errors)}, 2), got {sides.shape}")
-    if not (sides > 0).all():
-        raise ValueError("a box without area cannot normalise an error")
-    return normalised_mean(errors, np.sqrt(sides.prod(axis=1)))
+    return mean_over_box(errors, box)

@@ -1,17 +1,17 @@
 """The similarity (scale, rotation, shift) that takes one set of points nearest to another, in closed form.
 
-S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, eq. 40-42.
-The rotation is scipy's (`Rotation.align_vectors`, Kabsch's solution, never a reflection).
+S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, eq. 40-42;
+computed by `nasface.faces.procrustes`. Never a reflection.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
+
+from nasface.faces.procrustes import similarity_between
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,7 @@ def fit_similarity(source: ArrayLike, target: ArrayLike, *, scale: bool = True) 
         raise ValueError(f"points of shapes {first.shape} and {second.shape} determine no similarity")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("points that are not finite determine no similarity")
-    centre, goal = first.mean(axis=0), second.mean(axis=0)
-    first, second = first - centre, second - goal
-    extent = (first**2).sum()
-    if not extent > 0:
-        raise ValueError("points that are all the same determine no similarity")
-    with warnings.catch_warnings():
-        # Points on a line leave a turn about it open; every choice has the same error.
-        warnings.filterwarnings("ignore", message="Optimal rotation is not uniquely")
-        rotation = Rotation.align_vectors(second, first)[0].as_matrix()
-    ratio = float((second * (first @ rotation.T)).sum() / extent) if scale else 1.0
-    return Similarity(ratio, rotation, goal - ratio * rotation @ centre)
+    ratio, rotation, shift = similarity_between(first, second)
+    if not scale:
+        ratio, shift = 1.0, second.mean(axis=0) - rotation @ first.mean(axis=0)
+    return Similarity(ratio, rotation, shift)

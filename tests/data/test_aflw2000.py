@@ -120,7 +120,7 @@ def test_other_annotations_and_yaws(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(faces.landmarks[:, 1:], plain.landmarks[:, 1:], atol=1e-3)
     assert (np.abs(faces.landmarks[:, 0] - plain.landmarks[:, 0])[:, :2] > 1).all()
     np.save(tmp_path / "points.npy", moved[:3])
-    with pytest.raises(UserError, match="points.npy has shape"):
+    with pytest.raises(UserError, match="points.npy is .3, 2, 68., not finite numbers of shape 4 x any x 68"):
         load_aflw2000(folder, 64, landmarks_file=tmp_path / "points.npy")
     with pytest.raises(UserError, match="absent.npy does not exist"):
         load_aflw2000(folder, 64, yaw_file=tmp_path / "absent.npy")

@@ -20,8 +20,10 @@ from tests.tiny import REPOSITORY
 COUNT = 3 * CHUNK + 5
 
 
-def make(index: int, pause: float = 0.0, log: Path | None = None) -> dict[str, np.ndarray]:
-    time.sleep(pause)
+def make(index: int, gate: Path | None = None, log: Path | None = None) -> dict[str, np.ndarray]:
+    """A face; of those behind the first chunks, none before the file `gate` is there."""
+    while gate is not None and index >= 2 * CHUNK and not gate.exists():
+        time.sleep(0.01)
     if log is not None:
         with log.open("a") as stream:
             stream.write(f"{index}\n")
@@ -71,7 +73,7 @@ def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
 def test_a_killed_build_goes_on(tmp_path: Path) -> None:
     command = (
         "from pathlib import Path; from functools import partial; from tests.data.test_building import *;"
-        f"build_face_set(Path({str(tmp_path)!r}) / 'set', partial(make, pause=0.02), COUNT, workers=2)"
+        f"build_face_set(Path({str(tmp_path)!r}) / 'set', partial(make, gate=Path('never')), COUNT, workers=2)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen([sys.executable, "-c", command], env=environment, cwd=tmp_path)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.metrics.aflw import COUNTS, FROM_68, annotated, nme_21, points_21
+from nasface.faces.target_points import AFLW_21
+from nasface.metrics.aflw import COUNTS, annotated, nme_21, points_21
 
 # 1-based, as benchmark_aflw.py lists it.
 TABLE = (
@@ -15,7 +16,7 @@ TABLE = (
 
 
 def test_the_table_is_the_benchmarks() -> None:
-    assert [[index + 1 for index in indices] for indices in FROM_68] == TABLE
+    assert [[index + 1 for index in indices] for indices in AFLW_21] == TABLE
     assert sum(COUNTS) == 21_080
 
 
