@@ -12,6 +12,7 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from nasface.errors import UserError
+from nasface.report.metrics_file import follow_metrics
 
 if TYPE_CHECKING:
     from nasface.config import Experiment
@@ -61,6 +62,7 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         raise UserError(
             f"W&B does not start ({reason}): run `wandb login`, or set --log.wandb offline or off"
         ) from None
+    follow_metrics(logger, folder)
     return logger
 
 
@@ -68,7 +70,7 @@ def _mode(setting: str) -> str:
     """online, offline or disabled."""
     mode = os.environ.get("WANDB_MODE") or setting
     if mode == "auto":
-        return "online" if _has_account() else "offline"
+        return "online" if has_account() else "offline"
     mode = _MODES.get(mode, mode)
     if mode not in _MODES.values():
         raise UserError(f"WANDB_MODE is {mode!r}: set it to online, offline or disabled, or unset it")
@@ -81,7 +83,8 @@ def finish(logger: WandbLogger | None) -> None:
         logger.experiment.finish()
 
 
-def _has_account() -> bool:
+def has_account() -> bool:
+    """Whether there is a key of W&B: WANDB_API_KEY, or one of `wandb login`."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
