@@ -60,10 +60,10 @@ def _online(where: str) -> bool:
     if where != "auto":
         return where == "wandb"
     if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
-        return False
-    from nasface.report.wandb import has_account
+        return False  # without W&B's slow import
+    from nasface.report.wandb import goes_online
 
-    return has_account()
+    return goes_online()
 
 
 def _check_command(content: Any) -> None:

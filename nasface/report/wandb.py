@@ -66,11 +66,16 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
     return logger
 
 
+def goes_online() -> bool:
+    """Whether W&B is used with an account: one is there, and WANDB_MODE does not say otherwise."""
+    return _mode("auto") == "online"
+
+
 def _mode(setting: str) -> str:
     """online, offline or disabled."""
     mode = os.environ.get("WANDB_MODE") or setting
     if mode == "auto":
-        return "online" if has_account() else "offline"
+        return "online" if _has_account() else "offline"
     mode = _MODES.get(mode, mode)
     if mode not in _MODES.values():
         raise UserError(f"WANDB_MODE is {mode!r}: set it to online, offline or disabled, or unset it")
@@ -83,8 +88,7 @@ def finish(logger: WandbLogger | None) -> None:
         logger.experiment.finish()
 
 
-def has_account() -> bool:
-    """Whether there is a key of W&B: WANDB_API_KEY, or one of `wandb login`."""
+def _has_account() -> bool:
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:

@@ -64,9 +64,8 @@ def _make(sweep: SweepFile, project: str) -> str:
     found = _AGENT.search(said)
     if done.returncode or found is None:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        raise UserError(
-            f"W&B refuses the sweep ({lines[-1] if lines else 'it says nothing'}): mend it, or run here by WANDB_MODE=offline"
-        )
+        reason = lines[-1] if lines else "it says nothing"
+        raise UserError(f"W&B refuses the sweep ({reason}): mend it, or run it here with --where here")
     return found[1].strip("'\"")
 
 

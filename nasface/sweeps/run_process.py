@@ -21,19 +21,20 @@ _GRACE = 10.0  # seconds between asking a process to end and ending it
 
 
 class RunProcess:
-    """A run's command, with W&B offline, its words in `folder`/output.log and its figures in `folder`/metrics.jsonl.
+    """A run's command, its words in `folder`/output.log and its figures in `folder`/metrics.jsonl.
 
     Args:
         words: of the command.
         folder: of the run's records; earlier figures in it are dropped.
         metric: what is followed.
         threads: CPU threads that it shall use, where the environment does not say.
+        offline: W&B writes offline files; else as the environment says.
 
     Raises:
         UserError: the command cannot be started.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path, metric: str | None, threads: int) -> None:
+    def __init__(self, words: Sequence[str], folder: Path, metric: str | None, threads: int, *, offline: bool = True) -> None:
         self.folder, self.metric = folder, metric
         self.values: list[float] = []
         """The metric, as often as it was logged."""
@@ -50,7 +51,7 @@ class RunProcess:
             try:
                 self._process = subprocess.Popen(
                     words,
-                    env=_environment(self._metrics, threads),
+                    env=_environment(self._metrics, threads, offline),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -107,12 +108,12 @@ class RunProcess:
                 self.values.append(logged[self.metric])
 
 
-def _environment(metrics: Path, threads: int) -> dict[str, str]:
+def _environment(metrics: Path, threads: int, offline: bool) -> dict[str, str]:
     # The commands of this environment, also where nobody has activated it.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     counts = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    own = {"PATH": path, METRICS_FILE: str(metrics), "WANDB_MODE": "offline", "PYTHONUNBUFFERED": "1"}
-    return {**counts, **os.environ, **own}
+    own = {"PATH": path, METRICS_FILE: str(metrics), "PYTHONUNBUFFERED": "1"}
+    return {**counts, **os.environ, **own, **({"WANDB_MODE": "offline"} if offline else {})}
 
 
 def _die_with_parent() -> None:

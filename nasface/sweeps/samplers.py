@@ -75,6 +75,6 @@ def draw(trial: optuna.Trial, parameters: tuple[Parameter, ...]) -> dict[str, An
 
 def example_values(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
     """Values that a run could have, the same every time."""
-    sampler = optuna.samplers.RandomSampler(seed=0)
-    study = optuna.create_study(sampler=sampler)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
     return draw(study.ask(), parameters)
