@@ -22,7 +22,7 @@ def sweep(
     from nasface.sweeps.sweep_folder import open_sweep_folder
 
     content = load_sweep(file)
-    _check_command(content)
+    check_command(content)
     online = _online(where)
     about = {"seed": seed} if not online else {}
     folder = open_sweep_folder(content, Path(runs), run, resume, **about)
@@ -66,7 +66,7 @@ def _online(where: str) -> bool:
     return goes_online()
 
 
-def _check_command(content: Any) -> None:
+def check_command(content: Any) -> None:
     """Refuse a wrong setting before any run is started."""
     from nasface.cli import check_arguments
     from nasface.sweeps.command_line import command_line, nasface_arguments

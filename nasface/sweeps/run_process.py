@@ -34,7 +34,9 @@ class RunProcess:
         UserError: the command cannot be started.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path, metric: str | None, threads: int, *, offline: bool = True) -> None:
+    def __init__(
+        self, words: Sequence[str], folder: Path, metric: str | None, threads: int, *, offline: bool = True
+    ) -> None:
         self.folder, self.metric = folder, metric
         self.values: list[float] = []
         """The metric, as often as it was logged."""
