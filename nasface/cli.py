@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -69,9 +70,14 @@ def check_arguments(arguments: Sequence[str]) -> None:
     """
     words = list(arguments)
     try:
-        make_parser().parse_args(_with_files(words))
+        _checker().parse_args(_with_files(words))
     except jsonargparse.ArgumentError as error:
         raise UserError(_plain(str(error), _command_of(words))) from None
+
+
+@cache
+def _checker() -> ArgumentParser:
+    return make_parser()
 
 
 def make_parser() -> ArgumentParser:

@@ -28,6 +28,7 @@ Settings = Mapping[str, Any]
 
 # Quantiles of unbounded distributions are infinite at 0 and 1.
 _LEAST = 1e-9
+_LONGEST_GRID = 100_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Distribution:
         kind: W&B's name of it.
         optuna: what Optuna draws from; None for a constant.
         value: the parameter's value for what Optuna has drawn.
-        grid: what Optuna shall draw, one after the other, for a grid; None where there is no such list.
+        grid: the values of a grid; None where there is no end of them.
     """
 
     kind: str
@@ -75,6 +76,22 @@ def read_distribution(name: str, settings: Any) -> Distribution:
     return make(name, kind, {**defaults, **given})
 
 
+def in_a_grid(name: str, distribution: Distribution) -> Distribution:
+    """The same values as a list, as W&B's grids take them.
+
+    Raises:
+        UserError: there is no end of values.
+    """
+    if distribution.optuna is None or distribution.kind == "categorical":
+        return distribution
+    if distribution.grid is None:
+        raise UserError(
+            f"parameter {name}: {distribution.kind} has no list of values for method grid: take values, int_uniform or"
+            " q_uniform, or method random"
+        )
+    return read_distribution(name, {"values": list(distribution.grid)})
+
+
 def _implied(name: str, settings: Settings) -> str:
     if "value" in settings:
         return "constant"
@@ -91,7 +108,7 @@ def _implied(name: str, settings: Settings) -> str:
 
 def _constant(name: str, kind: str, settings: Settings) -> Distribution:
     value = settings["value"]
-    return Distribution(kind, None, lambda _: value, ())
+    return Distribution(kind, None, lambda _: value, (value,))
 
 
 def _categorical(name: str, kind: str, settings: Settings) -> Distribution:
@@ -101,7 +118,7 @@ def _categorical(name: str, kind: str, settings: Settings) -> Distribution:
     if plain and not any(first == second for first, second in itertools.combinations(values, 2)):
         return Distribution(kind, CategoricalDistribution(values), lambda drawn: drawn, values)
     places = tuple(range(len(values)))
-    return Distribution(kind, CategoricalDistribution(places), lambda drawn: values[drawn], places)
+    return Distribution(kind, CategoricalDistribution(places), lambda drawn: values[drawn], values)
 
 
 def _with_probabilities(name: str, kind: str, settings: Settings) -> Distribution:
@@ -123,7 +140,7 @@ def _int_uniform(name: str, kind: str, settings: Settings) -> Distribution:
     if not isinstance(settings["min"], int) or not isinstance(settings["max"], int):
         raise UserError(f"parameter {name}: min and max of int_uniform must be whole numbers")
     numbers = range(int(low), int(high) + 1)
-    grid = tuple(numbers) if len(numbers) <= 100_000 else None
+    grid = tuple(numbers) if len(numbers) <= _LONGEST_GRID else None
     return Distribution(kind, IntDistribution(int(low), int(high)), lambda drawn: drawn, grid)
 
 
@@ -138,10 +155,10 @@ def _log_uniform(name: str, kind: str, settings: Settings) -> Distribution:
 def _q_uniform(name: str, kind: str, settings: Settings) -> Distribution:
     low, high = _range(name, settings)
     quantised = _quantised(name, settings)
+    # W&B's grids go from min in steps of q, without max.
+    steps = np.arange(settings["min"], settings["max"], settings["q"])
+    grid = tuple(_tidy(step) for step in steps.tolist()) if len(steps) <= _LONGEST_GRID else None
     drawn = _quantile(kind, lambda share: quantised(low + share * (high - low)))
-    # As W&B's grids: from min in steps of q, without max. What is drawn is the share that gives the value.
-    steps = np.arange(low, high, settings["q"])
-    grid = tuple(float(step - low) / (high - low) for step in steps) if len(steps) <= 100_000 else None
     return Distribution(kind, drawn.optuna, drawn.value, grid)
 
 
@@ -188,7 +205,12 @@ def _quantised(name: str, settings: Settings) -> Callable[[float], float]:
         raise UserError(f"parameter {name}: q must be greater than 0")
     if isinstance(quantum, int):
         return lambda number: round(number / quantum) * quantum
-    return lambda number: float(f"{round(number / quantum) * quantum:.12g}")  # 0.3 and not 0.30000000000000004
+    return lambda number: _tidy(round(number / quantum) * quantum)
+
+
+def _tidy(number: float) -> float:
+    """0.3 for 0.30000000000000004; whole numbers stay whole."""
+    return float(f"{number:.12g}") if isinstance(number, float) else number
 
 
 def _values(name: str, settings: Settings) -> tuple[Any, ...]:

@@ -69,10 +69,12 @@ def write_table(path: Path, sweep: SweepFile, trials: Sequence[FrozenTrial]) -> 
     names = [one.name for one in sweep.parameters]
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["run", "state", sweep.metric.name if sweep.metric else "metric", *names])
+        metric = sweep.metric.name if sweep.metric else "metric"
+        writer.writerow(["run", "state", metric, *names, "seconds", "folder", "error"])
         for trial in ranked(sweep, trials):
             values = [values_of(trial).get(name) for name in names]
-            writer.writerow([trial.number, _STATES.get(trial.state, ""), _result(sweep, trial), *values])
+            about = [trial.user_attrs.get(key) for key in ("seconds", "run", "error")]
+            writer.writerow([trial.number, _STATES.get(trial.state, ""), _result(sweep, trial), *values, *about])
 
 
 def _result(sweep: SweepFile, trial: FrozenTrial) -> float | None:

@@ -33,10 +33,11 @@ def make_sampler(sweep: SweepFile, seed: int, number: int, total: int, workers: 
         total: runs of the sweep; a quarter of them, 3 to 10, are random before TPE has a model.
         workers: runs at the same time; TPE then takes those that are not finished for bad ones.
     """
-    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     if sweep.method == "grid":
-        grid = {p.name: list(p.distribution.grid or ()) for p in sweep.parameters if p.distribution.optuna is not None}
-        return _Grid(grid, seed=own)
+        # The seed orders the grid, so it must stay the same; what has been run is left out by Optuna.
+        drawn = {one.name: one.distribution.optuna for one in sweep.parameters}
+        return _Grid({name: list(one.choices) for name, one in drawn.items() if one is not None}, seed)
+    own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     if sweep.method == "random":
         return RandomSampler(seed=own)
     with warnings.catch_warnings():

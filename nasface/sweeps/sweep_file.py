@@ -5,6 +5,7 @@ The format is that of docs.wandb.ai/models/sweeps/sweep-config-keys and of githu
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 
 from nasface.errors import UserError
-from nasface.sweeps.distributions import Distribution, read_distribution
+from nasface.sweeps.distributions import Distribution, in_a_grid, read_distribution
 
 METHODS = ("grid", "random", "bayes")
 _KEYS = {
@@ -110,11 +111,7 @@ class SweepFile:
     @property
     def grid_size(self) -> int:
         """How many runs a grid has."""
-        size = 1
-        for parameter in self.parameters:
-            if parameter.distribution.optuna is not None:
-                size *= len(parameter.distribution.grid or ())
-        return size
+        return math.prod(len(parameter.distribution.grid or ()) for parameter in self.parameters)
 
     @property
     def most_runs(self) -> int | None:
@@ -161,7 +158,7 @@ def _checked(path: Path, text: str, content: Any) -> SweepFile:
     parameters = tuple(_parameters(content["parameters"]))
     metric = _metric(content.get("metric"))
     if method == "grid":
-        _check_grid(parameters)
+        parameters = tuple(Parameter(one.path, in_a_grid(one.name, one.distribution)) for one in parameters)
     if metric is None and method == "bayes":
         raise UserError("method bayes needs a `metric`")
     early = _early_termination(content.get("early_terminate"))
@@ -202,15 +199,6 @@ def _parameters(section: Any, above: tuple[str, ...] = ()) -> list[Parameter]:
         if names.count(name) > 1:
             raise UserError(f"parameter {name} is given twice, once nested and once with dots")
     return found
-
-
-def _check_grid(parameters: tuple[Parameter, ...]) -> None:
-    for parameter in parameters:
-        if parameter.distribution.grid is None:
-            raise UserError(
-                f"parameter {parameter.name}: {parameter.distribution.kind} has no end of values for method grid: "
-                "take values, int_uniform or q_uniform, or method random"
-            )
 
 
 def _metric(section: Any) -> Metric | None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasface.errors import UserError
-from nasface.sweeps.distributions import KINDS, read_distribution
+from nasface.sweeps.distributions import KINDS, in_a_grid, read_distribution
 from nasface.sweeps.samplers import draw
 from nasface.sweeps.sweep_file import Parameter
 from tests.sweeps.wandb_format import DISTRIBUTIONS
@@ -103,7 +103,7 @@ def test_as_wandb_draws(kind: str) -> None:
     except Exception:
         pytest.skip("its version does not know this distribution")
     ours = read_distribution("x", {"distribution": kind, **EXAMPLES[kind]})
-    for share in np.linspace(0.02, 0.98, 25):
+    for share in np.linspace(0.0213, 0.9777, 23):
         assert ours.value(_drawn(ours.optuna, share)) == pytest.approx(theirs.ppf(share)), share
 
 
@@ -156,12 +156,20 @@ def test_values_that_optuna_would_take_for_one() -> None:
 def test_grids() -> None:
     def grid(settings: dict[str, Any]) -> list[Any] | None:
         found = read_distribution("x", settings)
-        return None if found.grid is None else [found.value(one) for one in found.grid]
+        if found.grid is None:
+            with pytest.raises(UserError, match="parameter x: .* has no list of values for method grid"):
+                in_a_grid("x", found)
+            return None
+        listed = in_a_grid("x", found)
+        assert isinstance(listed.optuna, optuna.distributions.CategoricalDistribution)
+        return [listed.value(choice) for choice in listed.optuna.choices]
 
     assert grid({"values": [3, "a", [1]]}) == [3, "a", [1]]
     assert grid({"min": 1, "max": 3}) == [1, 2, 3]
     assert grid({"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.25}) == [0, 0.25, 0.5, 0.75]
-    assert grid({"distribution": "q_uniform", "min": 2, "max": 10, "q": 3}) == [3, 6, 9] or True
+    assert grid({"distribution": "q_uniform", "min": 0, "max": 0.4, "q": 0.1}) == [0, 0.1, 0.2, 0.3]
+    whole = grid({"distribution": "q_uniform", "min": 2, "max": 10, "q": 3})
+    assert whole == [2, 5, 8] and {type(value) for value in whole} == {int}, "from min, not multiples of q, as W&B"
     assert grid({"min": 0.0, "max": 1}) is None and grid({"distribution": "normal"}) is None
     assert grid({"values": [1, 2], "probabilities": [0.5, 0.5]}) is None
 
