@@ -43,7 +43,8 @@ def write_sweep(folder: Path, **keys: Any) -> Path:
         **keys,
     }
     path = folder / "toy.yaml"
-    path.write_text(yaml.safe_dump({key: value for key, value in content.items() if value is not None}))
+    kept = {key: value for key, value in content.items() if value is not None}
+    path.write_text(yaml.safe_dump(kept, sort_keys=False))
     return path
 
 

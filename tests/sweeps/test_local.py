@@ -17,13 +17,14 @@ import pytest
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from nasface.commands.sweep import COMMAND
 from nasface.errors import UserError
 from nasface.report.progress import close_bars
 from nasface.sweeps.local import run_local_sweep, values_of
 from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, write_best, write_table
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
-from tests.sweeps.files import toy_sweep, write_sweep
+from tests.sweeps.files import toy_sweep
 from tests.tiny import REPOSITORY
 
 
@@ -93,6 +94,7 @@ def test_runs_that_fall_behind_are_stopped(tmp_path: Path) -> None:
         method="grid",
         parameters={"x": {"values": [1, 2, 3, 4, 5, 6]}, "steps": {"value": 8}, "pause": {"value": 0.03}},
         early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2, "strict": True},
+        run_cap=None,
     )
     trials = run(sweep)
     stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
@@ -157,14 +159,15 @@ def test_what_is_written(tmp_path: Path) -> None:
 # Kill and resume -----------------------------------------------------------------------------------------------------
 
 
-def start(path: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`nasface sweep` in a process of its own, without what it needs of torch."""
+SETTINGS = {"file": "toy.yaml", "workers": 2, "count": None, "seed": 0, "where": "here", "runs": "runs", "run": "s"}
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """`nasface sweep` in a process of its own."""
     code = "from nasface.commands.sweep import COMMAND; import sys, json; COMMAND.run(**json.loads(sys.argv[1]))"
-    settings = {"file": str(path), "workers": 2, "count": None, "seed": 0, "where": "here", "runs": "runs"}
-    settings |= {"run": "s", "resume": "resume" in arguments}
     return subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(settings)],
-        cwd=path.parent,
+        [sys.executable, "-c", code, json.dumps(SETTINGS | {"resume": False})],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -180,12 +183,13 @@ def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str]) -> Non
         time.sleep(0.01)
 
 
-def test_a_killed_sweep_ends_as_the_uninterrupted_one(tmp_path: Path) -> None:
-    path = write_sweep(
-        tmp_path, run_cap=8, parameters={"x": {"min": 0.0, "max": 1.0}, "steps": {"value": 3}, "pause": {"value": 0.1}}
-    )
+def test_a_killed_sweep_ends_as_the_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {"x": {"min": 0.0, "max": 1.0}, "steps": {"value": 3}, "pause": {"value": 0.1}}
+    sweep = toy_sweep(tmp_path, run_cap=8, parameters=parameters)
     records = tmp_path / "runs" / "s" / "trials"
-    killed = start(path)
+    killed = start(tmp_path)
     wait_for(lambda: (records / "0004" / "metrics.jsonl").exists(), killed)
     children = _children(killed.pid)
     killed.send_signal(signal.SIGKILL)
@@ -193,13 +197,14 @@ def test_a_killed_sweep_ends_as_the_uninterrupted_one(tmp_path: Path) -> None:
     killed.communicate()
     wait_for_end(children)
 
-    refused = start(path)
-    assert "exists: go on with it by --resume true" in refused.communicate(timeout=120)[1]
-    resumed = start(path, "resume")
-    output, errors = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, errors
-    assert "8/8" in errors and output.count("done") == 8 and "best.yaml" in output
-    sweep = toy_sweep(tmp_path, **yaml.safe_load(path.read_text()))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="exists: go on with it by --resume true"):
+        COMMAND.run(**SETTINGS, resume=False)
+    capsys.readouterr()
+    COMMAND.run(**SETTINGS, resume=True)
+    said = capsys.readouterr()
+    assert "8/8" in said.err and said.out.count("done") == 8
+    assert "best     runs/s/best.yaml: loss " in said.out
     assert numbers(run(sweep)) == numbers(run(sweep, "whole"))
     assert SweepFolder(tmp_path / "runs" / "s").status()["finished"] is True
 
