@@ -5,6 +5,7 @@
 #   make compare [EXPERIMENT=default] [RESUME=1] [ARGS="--compare.networks [...]"]
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]
 #   make dashboard [RUN=<run id>]
+#   make sweep   SWEEP=experiments/sweeps/quick.yaml [WORKERS=2] [RESUME=1] [ARGS="--count 4 ..."]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
@@ -12,11 +13,12 @@ BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 NASFACE := $(BIN)/nasface
 ARCH    ?= best.json
+SWEEP   ?= experiments/sweeps/quick.yaml
 
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain test lint format check bench faces protocols random compare report clean
+.PHONY: help env search dashboard retrain test lint format check bench faces protocols random compare report clean sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -32,6 +34,9 @@ $(READY): pyproject.toml constraints.txt
 
 search: $(READY) ## train the supernet, search it, write best.json
 	$(NASFACE) search $(experiment) $(settings)
+
+sweep: $(READY) ## run the W&B sweep file SWEEP, with W&B's agents or without an account here
+	$(NASFACE) sweep $(SWEEP) $(if $(WORKERS),--workers $(WORKERS)) $(if $(RESUME),--resume true) $(ARGS)
 
 dashboard: $(READY) ## open optuna-dashboard on the newest search (needs .venv/bin/pip install optuna-dashboard)
 	$(NASFACE) dashboard $(if $(RUN),--run $(RUN)) $(ARGS)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -59,6 +60,24 @@ def _run(arguments: list[str]) -> None:
         names = [field.name for field in fields(Experiment)]
         values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
     command.run(**values)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Refuse a command line that `main` would refuse, without running it.
+
+    Raises:
+        UserError: it is refused.
+    """
+    words = list(arguments)
+    try:
+        _checker().parse_args(_with_files(words))
+    except jsonargparse.ArgumentError as error:
+        raise UserError(_plain(str(error), _command_of(words))) from None
+
+
+@cache
+def _checker() -> ArgumentParser:
+    return make_parser()
 
 
 def make_parser() -> ArgumentParser:
@@ -169,7 +188,8 @@ def _check_sections(content: dict[str, Any], default: Any, path: Path, prefix: s
 
 
 def _with_files(arguments: list[str]) -> list[str]:
-    """Replace `--experiment NAME` by its file; `retrain` without one takes the experiment of its architecture.
+    """Replace `--experiment NAME` by its file, and Python's None, as W&B's agents write it, by YAML's null; `retrain`
+    without an experiment takes that of its architecture.
 
     Raises:
         UserError: a file of settings is absent or is not a mapping in YAML.
@@ -182,7 +202,7 @@ def _with_files(arguments: list[str]) -> list[str]:
             name = value if equals else next(waiting, "")
             result += ["--config", str(experiment_file(name))]
         else:
-            result.append(argument)
+            result.append(f"{flag}=null" if flag.startswith("--") and value == "None" else argument)
     if result[0] == "retrain" and _values(result, "--config") == [] and not {"-h", "--help"} & set(result):
         result[1:1] = _experiment_of_architecture(result)
     for path in _values(result, "--config"):

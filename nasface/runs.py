@@ -76,15 +76,25 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
     folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}")
     if folder.exists() and run_id:
         raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
-    number = 1
-    while folder.exists():
-        number += 1
-        folder = folder.with_name(f"{folder.name.split('+')[0]}+{number}")
-    run = Run(folder)
+    run = Run(_claim(folder))
     with atomic_write(run.path(_SETTINGS)) as temporary:
         temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
     run.update_summary(command=command, label=label, finished=False)
     return run
+
+
+def _claim(folder: Path) -> Path:
+    """Make a folder that no other process has made, with +2, +3, ... behind its name where that is taken."""
+    number, chosen = 1, folder
+    while True:
+        try:
+            chosen.mkdir(parents=True)
+            return chosen
+        except FileExistsError:
+            number += 1
+            chosen = folder.with_name(f"{folder.name}+{number}")
+        except OSError as error:
+            raise UserError(f"cannot make {chosen}: {error.strerror or error}; choose another --runs") from None
 
 
 def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:

@@ -17,6 +17,7 @@ from nasface.commands import (
     search,
     search_worker,
     space,
+    sweep,
 )
 from nasface.commands.command import Command
 
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "search-worker": search_worker.COMMAND,
     "retrain": retrain.COMMAND,
     "compare": compare.COMMAND,
+    "sweep": sweep.COMMAND,
     "list": list_networks.COMMAND,
     "predict": predict.COMMAND,
     "export": export.COMMAND,

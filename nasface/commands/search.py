@@ -10,11 +10,12 @@ from jsonargparse.typing import NonNegativeInt
 from nasface.commands.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
 from nasface.runs import Run, open_run
+from nasface.search.supernets import take_supernet
 from nasface.space.architecture import load_record
 from nasface.space.space import load_space
 
 
-def search(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
+def search(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
     """Train the supernet, search it, write best.json."""
     from nasface import finalists, workflow
     from nasface.report.environment import environment
@@ -36,6 +37,8 @@ def search(experiment: Experiment, run: str | None, resume: bool, workers: int) 
     )
     with workflow.timed(folder, "data_s"):
         workspace = workflow.prepare(experiment, space)
+    if reuse_supernet and (origin := take_supernet(experiment, folder)):
+        print(f"supernet {origin}")
     supernet = workflow.train_supernet(workspace, folder)
     if workers != 1:
         storage = workflow.search_storage(experiment, folder)
@@ -91,4 +94,10 @@ WORKERS = Option(
     "processes that search: 1 is this one alone, the same result every time; with more, or with 0 here and others"
     " elsewhere, `nasface search-worker` may join from any machine",
 )
-COMMAND = Command(search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS))
+REUSE = Option(
+    "reuse_supernet",
+    bool,
+    False,
+    "take the supernet of an earlier run with the same faces, space, sizes, training and seed, where there is one",
+)
+COMMAND = Command(search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS, REUSE))

@@ -12,6 +12,7 @@ import wandb
 from pytorch_lightning.loggers import WandbLogger
 
 from nasface.errors import UserError
+from nasface.report.metrics_file import follow_metrics
 
 if TYPE_CHECKING:
     from nasface.config import Experiment
@@ -61,7 +62,13 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         raise UserError(
             f"W&B does not start ({reason}): run `wandb login`, or set --log.wandb offline or off"
         ) from None
+    follow_metrics(logger, folder)
     return logger
+
+
+def goes_online() -> bool:
+    """Whether W&B is used with an account: one is there, and WANDB_MODE does not say otherwise."""
+    return _mode("auto") == "online"
 
 
 def _mode(setting: str) -> str:

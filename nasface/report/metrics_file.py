@@ -1,0 +1,46 @@
+"""The figures that a command logs, as lines of JSON that another process can follow while the command runs.
+
+A sweep reads its metric there: W&B's offline files hold the same figures, but nothing can be read of them before a run
+ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
+
+METRICS_FILE = "NASFACE_METRICS"
+"""Environment variable: the file to append to."""
+
+
+def follow_metrics(logger: Logger, folder: Path) -> None:
+    """Have `logger` append what it logs to the file that NASFACE_METRICS names; nothing where that is not set.
+
+    The first line is {"run": "<folder>"}, each further one {"step": <step>, "metrics": {<name>: <value>, ...}}.
+
+    Args:
+        logger: any Lightning logger.
+        folder: of the run.
+    """
+    path = os.environ.get(METRICS_FILE)
+    if not path:
+        return
+    _append(Path(path), {"run": str(folder)})
+    inner: Callable[..., None] = logger.log_metrics
+
+    def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
+        _append(Path(path), {"step": step, "metrics": {name: float(value) for name, value in metrics.items()}})
+        inner(metrics, step)
+
+    logger.log_metrics = log_metrics  # type: ignore[method-assign]
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")

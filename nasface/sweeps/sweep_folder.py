@@ -1,0 +1,87 @@
+"""A sweep's folder: runs/<time>-sweep-<name> with its file, its study and the records of its runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nasface.errors import UserError
+from nasface.files import atomic_write
+from nasface.sweeps.sweep_file import SweepFile
+
+_FILE, _STATUS = "sweep.yaml", "sweep.json"
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """Where a sweep keeps its records."""
+
+    folder: Path
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts)
+
+    def run(self, number: int) -> Path:
+        """The folder of a run's records."""
+        return self.path("trials", f"{number:04d}")
+
+    def status(self) -> dict[str, Any]:
+        """What the sweep has said of itself: `finished`, `seed`, with W&B `sweep`, its path there."""
+        try:
+            status = json.loads(self.path(_STATUS).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.path(_STATUS)} cannot be read ({error}): start a new sweep") from None
+        return status if isinstance(status, dict) else {}
+
+    def update(self, **values: Any) -> None:
+        """Add to what the sweep says of itself."""
+        status = self.status() if self.path(_STATUS).exists() else {}
+        with atomic_write(self.path(_STATUS)) as temporary:
+            temporary.write_text(json.dumps(status | values, indent=2) + "\n", encoding="utf-8")
+
+
+def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: bool, **about: Any) -> SweepFolder:
+    """A new sweep's folder, or with `resume` that of `run_id` or the newest unfinished one of the same file.
+
+    Raises:
+        UserError: nothing to resume, the file was changed since, or a new sweep's id is taken.
+    """
+    if resume:
+        return _resumed(sweep, runs, run_id)
+    folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}")
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run") from None
+    except OSError as error:
+        raise UserError(f"cannot make {folder}: {error.strerror or error}; choose another --runs") from None
+    found = SweepFolder(folder)
+    with atomic_write(found.path(_FILE)) as temporary:
+        temporary.write_text(sweep.text, encoding="utf-8")
+    found.update(finished=False, **about)
+    return found
+
+
+def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
+    if run_id:
+        found = SweepFolder(runs / run_id)
+        if not found.path(_FILE).is_file():
+            raise UserError(f"there is no sweep {found.folder} to resume: start it without --resume")
+        if not _same(sweep, found):
+            raise UserError(f"{sweep.path} is not the file of {found.folder}: resume with {found.path(_FILE)}")
+        return found
+    candidates = sorted(runs.glob(f"*/{_STATUS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for found in (SweepFolder(path.parent) for path in candidates):
+        if not found.status().get("finished") and _same(sweep, found):
+            return found
+    raise UserError(f"{runs} holds no unfinished sweep of {sweep.path}: start it without --resume")
+
+
+def _same(sweep: SweepFile, found: SweepFolder) -> bool:
+    try:
+        return found.path(_FILE).read_text(encoding="utf-8") == sweep.text
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,251 @@
+"""Sweeps on this machine, with processes of a toy program: what is run, resumed, stopped, failed and written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from nasface.commands.sweep import COMMAND
+from nasface.errors import UserError
+from nasface.report.progress import close_bars
+from nasface.sweeps.local import run_local_sweep, values_of
+from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, write_best, write_table
+from nasface.sweeps.sweep_file import SweepFile
+from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
+from tests.sweeps.files import toy_sweep
+from tests.tiny import REPOSITORY
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nasface.sweeps.local._PAUSE", 0.01)
+
+
+def folder_of(sweep: SweepFile, name: str = "s") -> SweepFolder:
+    folder = sweep.path.parent / "runs"
+    return open_sweep_folder(sweep, folder, name, resume=(folder / name).exists())
+
+
+def run(sweep: SweepFile, name: str = "s", **settings: Any) -> list[FrozenTrial]:
+    return run_local_sweep(sweep, folder_of(sweep, name), **settings)[0]
+
+
+def numbers(trials: list[FrozenTrial]) -> list[tuple[Any, ...]]:
+    return [(trial.number, trial.state, trial.values, values_of(trial)) for trial in trials]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_grid_has_each_point_once(tmp_path: Path, workers: int) -> None:
+    parameters = {"x": {"values": [0.5, 0.25]}, "steps": {"min": 1, "max": 3}, "y": {"value": "k"}}
+    sweep = toy_sweep(tmp_path, method="grid", parameters=parameters, run_cap=None)
+    trials, finished = run_local_sweep(sweep, folder_of(sweep), workers=workers)
+    points = sorted((values_of(trial)["x"], values_of(trial)["steps"]) for trial in trials)
+    assert finished and points == [(x, steps) for x in (0.25, 0.5) for steps in (1, 2, 3)]
+    for trial in trials:
+        x, steps = values_of(trial)["x"], values_of(trial)["steps"]
+        assert trial.state == TrialState.COMPLETE and trial.values == [x + 1 / steps]
+        assert trial.intermediate_values == {step: x + 1 / step for step in range(1, steps + 1)}
+    best = best_of(sweep, trials)
+    assert best is not None and values_of(best) == {"x": 0.25, "steps": 3, "y": "k"}
+
+
+@pytest.mark.parametrize("method", ["random", "bayes"])
+def test_a_sweep_in_parts_is_that_in_one(tmp_path: Path, method: str) -> None:
+    sweep = toy_sweep(tmp_path, method=method, run_cap=7)
+    whole = run(sweep, "whole")
+    parts, finished = run_local_sweep(sweep, folder_of(sweep, "parts"), count=3)
+    assert len(parts) == 3 and not finished
+    assert len(run(sweep, "parts", count=1)) == 4
+    parts, finished = run_local_sweep(sweep, folder_of(sweep, "parts"))
+    assert finished and numbers(parts) == numbers(whole)
+    assert len({values_of(trial)["x"] for trial in whole}) == 7
+    assert numbers(run(sweep, "other", seed=1)) != numbers(whole)
+
+
+def test_the_greatest_where_that_is_the_goal(tmp_path: Path) -> None:
+    sweep = toy_sweep(tmp_path, metric={"name": "loss", "goal": "maximize"})
+    trials = run(sweep)
+    best = best_of(sweep, trials)
+    assert best is not None and best.values == [max(trial.values[0] for trial in trials)]
+    assert ranked(sweep, trials)[0] is best
+
+
+def test_no_run_after_the_target(tmp_path: Path) -> None:
+    sweep = toy_sweep(tmp_path, metric={"name": "loss", "target": 99}, run_cap=5)
+    trials, finished = run_local_sweep(sweep, folder_of(sweep))
+    assert len(trials) == 1 and finished
+
+
+def test_runs_that_fall_behind_are_stopped(tmp_path: Path) -> None:
+    sweep = toy_sweep(
+        tmp_path,
+        method="grid",
+        parameters={"x": {"values": [1, 2, 3, 4, 5, 6]}, "steps": {"value": 8}, "pause": {"value": 0.03}},
+        early_terminate={"type": "hyperband", "min_iter": 2, "eta": 2, "strict": True},
+        run_cap=None,
+    )
+    trials = run(sweep)
+    stopped = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    complete = [values_of(trial)["x"] for trial in trials if trial.state == TrialState.COMPLETE]
+    assert 1 in complete and stopped and len(complete) + len(stopped) == 6
+    assert all(len(trial.intermediate_values) < 8 for trial in stopped), "they were only told so"
+    assert best_of(sweep, trials) is ranked(sweep, trials)[0]
+    assert "stopped" in sweep_table(sweep, trials)
+
+
+def test_failures_are_recorded_and_do_not_end_a_sweep(tmp_path: Path) -> None:
+    parameters = {"x": {"values": [1, 2]}, "fail": {"values": ["", "yes"]}}
+    sweep = toy_sweep(tmp_path, method="grid", parameters=parameters, run_cap=None)
+    trials = run(sweep, workers=4)
+    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
+    assert len(trials) == 4 and {values_of(trial)["fail"] for trial in failed} == {"yes"}
+    assert all(trial.user_attrs["error"] == "exit code 3: toy: it failed" for trial in failed)
+    assert [trial.state for trial in ranked(sweep, trials)][2:] == [TrialState.FAIL] * 2
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"parameters": {"x": {"value": 1}, "fail": {"value": 1}}}, "first 3 run(s) failed, the last with exit code 3"),
+        ({"parameters": {"x": {"value": 1}, "name": {"value": "l"}}}, "it never logged loss; it logged l"),
+        ({"parameters": {"x": {"value": float("nan")}}}, "loss is nan"),
+        ({"command": ["/no/such/program"]}, "cannot start '/no/such/program'"),
+        ({"run_cap": None}, "give run_cap in the file, or --count"),
+    ],
+)
+def test_hopeless_sweeps_end(tmp_path: Path, keys: dict[str, Any], words: str) -> None:
+    sweep = toy_sweep(tmp_path, **keys)
+    with pytest.raises(UserError) as error:
+        run(sweep)
+    close_bars()
+    assert words in str(error.value)
+    assert len(list((tmp_path / "runs" / "s" / "trials").glob("*"))) <= 3
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    parameters = {"x": {"values": [0.5, 0.25]}, "a.b": {"value": 1}, "a": {"parameters": {"c": {"value": None}}}}
+    sweep = toy_sweep(tmp_path, method="grid", parameters=parameters)
+    trials = run(sweep)
+    table = sweep_table(sweep, trials).splitlines()
+    assert table[0].split() == ["run", "state", "loss", "x", "time"] and table[2].split()[1:4] == [
+        "done",
+        "1.25",
+        "0.25",
+    ]
+    write_table(tmp_path / "t.csv", sweep, trials)
+    with (tmp_path / "t.csv").open() as stream:
+        header, first, _ = csv.reader(stream)
+    assert header == ["run", "state", "loss", "x", "a.b", "a.c", "seconds", "folder", "error"]
+    assert first[1:6] == ["done", "1.25", "0.25", "1", ""]
+    best = best_of(sweep, trials)
+    assert best is not None
+    write_best(tmp_path / "best.yaml", sweep, best)
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == {"x": 0.25, "a": {"b": 1, "c": None}}
+    assert next_command(best, Path("best.yaml")) == "use best.yaml"
+
+
+# Kill and resume -----------------------------------------------------------------------------------------------------
+
+
+SETTINGS = {"file": "toy.yaml", "workers": 2, "count": None, "seed": 0, "where": "here", "runs": "runs", "run": "s"}
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    """`nasface sweep` in a process of its own."""
+    code = "from nasface.commands.sweep import COMMAND; import sys, json; COMMAND.run(**json.loads(sys.argv[1]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(SETTINGS | {"resume": False})],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    limit = time.monotonic() + 120
+    while not reached():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def test_a_killed_sweep_ends_as_the_uninterrupted_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = {"x": {"min": 0.0, "max": 1.0}, "steps": {"value": 3}, "pause": {"value": 0.1}}
+    sweep = toy_sweep(tmp_path, run_cap=8, parameters=parameters)
+    records = tmp_path / "runs" / "s" / "trials"
+    killed = start(tmp_path)
+    wait_for(lambda: (records / "0004" / "metrics.jsonl").exists(), killed)
+    children = _children(killed.pid)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL and children
+    killed.communicate()
+    wait_for_end(children)
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="exists: go on with it by --resume true"):
+        COMMAND.run(**SETTINGS, resume=False)
+    capsys.readouterr()
+    COMMAND.run(**SETTINGS, resume=True)
+    said = capsys.readouterr()
+    assert "8/8" in said.err and said.out.count("done") == 8
+    assert "best     runs/s/best.yaml: loss " in said.out
+    assert numbers(run(sweep)) == numbers(run(sweep, "whole"))
+    assert SweepFolder(tmp_path / "runs" / "s").status()["finished"] is True
+
+
+def _children(parent: int) -> list[int]:
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(number) for number in listed.read_text().split()]
+
+
+def wait_for_end(processes: list[int]) -> None:
+    """Runs end with the sweep that has started them, however that ended."""
+    limit = time.monotonic() + 60
+    while any(_alive(process) for process in processes):
+        assert time.monotonic() < limit, "a run outlives its sweep"
+        time.sleep(0.01)
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+# Folders -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_resume_takes(tmp_path: Path) -> None:
+    runs, sweep = tmp_path / "runs", toy_sweep(tmp_path)
+    with pytest.raises(UserError, match="holds no unfinished sweep"):
+        open_sweep_folder(sweep, runs, None, resume=True)
+    first = open_sweep_folder(sweep, runs, None, resume=False, seed=3)
+    assert open_sweep_folder(sweep, runs, None, resume=True) == first and first.status()["seed"] == 3
+    other = toy_sweep(tmp_path, run_cap=9)
+    with pytest.raises(UserError, match="holds no unfinished sweep"):
+        open_sweep_folder(other, runs, None, resume=True)
+    with pytest.raises(UserError, match="is not the file of"):
+        open_sweep_folder(other, runs, first.folder.name, resume=True)
+    with pytest.raises(UserError, match="there is no sweep"):
+        open_sweep_folder(sweep, runs, "absent", resume=True)
+    first.update(finished=True)
+    with pytest.raises(UserError, match="holds no unfinished sweep"):
+        open_sweep_folder(sweep, runs, None, resume=True)
+    assert open_sweep_folder(sweep, runs, first.folder.name, resume=True) == first
