@@ -25,7 +25,8 @@ def test_table_equals_torchs_counter(layers: int, scales: int, size: int, stride
 
 
 @pytest.mark.parametrize(
-    "name", ["prnet", "hrnet", "dhm", "dhm_2drnn", "dhm_3dcnn", "rhg", "jvcr-64", "sdu-stn", "sdu-dual", "mobilenet_x05"]
+    "name",
+    ["prnet", "hrnet", "dhm", "dhm_2drnn", "dhm_3dcnn", "rhg", "jvcr-64", "sdu-stn", "sdu-dual", "mobilenet_x05"],
 )
 def test_counting_equals_torchs_counter(name: str) -> None:
     torch.manual_seed(0)

@@ -165,7 +165,9 @@ def test_runs_of_different_protocols_are_called_so(tmp_path: Path) -> None:
     assert "Not one protocol" not in render_report(runs)
     other = asdict(Experiment())
     other["retrain"]["steps"] = 7
-    assert f"retrain.steps: {Experiment().retrain.steps} / 7" in render_report([runs[0], replace(runs[1], settings=other)])
+    assert f"retrain.steps: {Experiment().retrain.steps} / 7" in render_report(
+        [runs[0], replace(runs[1], settings=other)]
+    )
 
 
 def test_a_run_without_errors_of_faces(tmp_path: Path) -> None:
