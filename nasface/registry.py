@@ -20,7 +20,7 @@ from functools import cache
 import torch
 
 from nasface.errors import UserError
-from nasface.nets.cost import count_macs
+from nasface.nets.cost import NoValues, count_macs
 from nasface.nets.fixed import FixedNetwork, NetworkSpec
 
 Factory = Callable[[NetworkSpec], FixedNetwork]
@@ -107,6 +107,6 @@ def network_cost(spec: NetworkSpec) -> tuple[int, int]:
     Raises:
         UserError: as `create_network`.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), NoValues():
         network = create_network(**asdict(spec)).eval()
     return sum(parameter.numel() for parameter in network.parameters()), count_macs(network, spec.input_size)

@@ -48,10 +48,10 @@ def list_networks(experiment: Experiment, scale: float) -> None:
 
 def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
     """Parameters and multiply-adds for one image of a preset."""
-    from nasface.nets.cost import architecture_macs
+    from nasface.nets.cost import NoValues, architecture_macs
 
     architecture = member(arch)
-    with torch.device("meta"):
+    with torch.device("meta"), NoValues():
         network = MultipathNetwork(architecture, sizes)
     return sum(parameter.numel() for parameter in network.parameters()), architecture_macs(architecture, sizes)
 

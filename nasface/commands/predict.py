@@ -43,6 +43,10 @@ def predict(
             "no face detector is installed, so each image is taken for one face: pip install 'nasface[detect]',"
             " or give --detector FILE.onnx or --box"
         )
+    depth, shape = aligner.outputs()
+    if not (depth and shape):
+        lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
+        print(f"this network finds {lacks}")
     wanted = Wanted(overlay, obj, int(aligned), dense, float(smooth))
     count = 0
     bar = stage_bar("aligning", len(sources)) if len(sources) > 1 else None

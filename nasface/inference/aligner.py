@@ -127,6 +127,11 @@ class FaceAligner:
             for i in range(len(detections))
         ]
 
+    def outputs(self) -> tuple[bool, bool]:
+        """Whether the network finds depth, and whether it finds a dense shape; a black crop shows it."""
+        landmarks, dense = self.regress(np.zeros((1, self.input_size, self.input_size, 3), np.uint8))
+        return not np.isnan(landmarks[..., 2]).all(), dense is not None
+
     def moved(self, face: Face, landmarks: np.ndarray, dense: np.ndarray | None) -> Face:
         """`face` with other points, its angles made anew."""
         return replace(face, landmarks=landmarks, dense=dense, angles=head_angles(self.mean_landmarks, landmarks))

@@ -1,8 +1,8 @@
 """Trained networks for other programs: ONNX, TorchScript, safetensors, each compared with PyTorch when it is made.
 
 ONNX and TorchScript files take images (B, 3, S, S) float32, RGB, (value - 127.5) / 128, for any B, and give landmarks
-(B, 68, 3) and, where the network has it, the UV position map (B, 3, M, M), in crop pixels. A safetensors file holds
-the weights, and in its metadata what `nasface.load` needs.
+(B, 68, 3), or (B, 68, 2) of a network without depth, and, where the network has it, the UV position map (B, 3, M, M),
+in crop pixels. A safetensors file holds the weights, and in its metadata what `nasface.load` needs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from nasface.errors import UserError
 from nasface.files import atomic_write
 from nasface.inference.trained import TrainedTask, load_task
-from nasface.nets.weights import weights_record
+from nasface.nets.weights import first_line, weights_record
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
 TOLERANCE = 1e-4
@@ -50,15 +50,23 @@ class Parity:
 
 
 class ExportedNetwork(nn.Module):
-    """A task as a plain function of images, which exporters can follow."""
+    """A task as a plain function of images, which exporters can follow.
+
+    Args:
+        trained: the task.
+    """
 
     def __init__(self, trained: TrainedTask) -> None:
         super().__init__()
-        self.task = trained.task
+        self.task = trained.task.eval().requires_grad_(False)
+        with torch.inference_mode():
+            depth = self.task(torch.zeros(1, 3, trained.input_size, trained.input_size)).landmarks[..., 2]
+        self.coordinates = 2 if depth.isnan().all() else 3
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         found = self.task(image)
-        return (found.landmarks,) if found.dense is None else (found.landmarks, found.dense)
+        landmarks = found.landmarks[..., : self.coordinates]
+        return (landmarks,) if found.dense is None else (landmarks, found.dense)
 
 
 def export_network(
@@ -77,19 +85,24 @@ def export_network(
     """
     write = {"onnx": _write_onnx, "torchscript": _write_torchscript, "safetensors": _write_safetensors}[kind]
     trained = load_task(weights, model)
-    network = ExportedNetwork(trained).eval().requires_grad_(False)
+    network = ExportedNetwork(trained).eval()
     generator = torch.Generator().manual_seed(0)
     shape = (3, trained.input_size, trained.input_size)
     batches = [torch.rand(count, *shape, generator=generator) * 2 - 1 for count in _BATCHES]
     with torch.inference_mode():
         wanted = [network(batch) for batch in batches]
     with atomic_write(path) as temporary:
-        run = write(network, batches[-1], temporary, trained.record)
-        parity = [
-            Parity(name, len(batch), float((mine - torch.as_tensor(np.array(other))).abs().max()))
-            for batch, values in zip(batches, wanted, strict=True)
-            for name, mine, other in zip(output_names(values), values, run(batch), strict=True)
-        ]
+        try:
+            run = write(network, batches[-1], temporary, trained.record)
+            parity = [
+                Parity(name, len(batch), float((mine - torch.as_tensor(np.array(other))).abs().max()))
+                for batch, values in zip(batches, wanted, strict=True)
+                for name, mine, other in zip(output_names(values), values, run(batch), strict=True)
+            ]
+        except (UserError, MemoryError):
+            raise
+        except Exception as error:  # exporters and runtimes have many for what they cannot follow
+            raise UserError(f"{kind} does not take this network ({first_line(error)}): use another --format") from None
         worst = max(entry.difference for entry in parity)
         if not worst <= TOLERANCE * max(1.0, trained.input_size):
             raise UserError(f"the exported network differs from PyTorch by {worst:.2g} pixels: use another --format")

@@ -74,8 +74,7 @@ def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
         if wanted.obj and face.dense is not None:
             write_obj(folder / f"{path.name}-{number}.obj", face.dense, aligner.inside, image)
         if wanted.aligned:
-            crop = aligned_crop(image, face.landmarks, wanted.aligned)
-            _write_png(folder / f"{path.name}-{number}.aligned.png", crop)
+            _write_aligned(folder / f"{path.name}-{number}.aligned.png", image, face, wanted.aligned)
     return len(faces)
 
 
@@ -95,7 +94,9 @@ def predict_video(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
                 count += len(faces)
                 frames.append({"frame": number, "faces": [face.as_dict(wanted.dense) for face in faces]})
                 write(draw_faces(image, faces, aligner.inside) if wanted.overlay else image)
-                _write_aligned(folder, path, number, image, faces, wanted.aligned)
+                for place, face in enumerate(faces if wanted.aligned else ()):
+                    name = f"{path.name}-{number:06d}-{place}.aligned.png"
+                    _write_aligned(folder / name, image, face, wanted.aligned)
                 bar.update()
         if not frames:
             raise UserError(f"{path} holds no frame that decodes: convert it to an MP4 that plays")
@@ -114,10 +115,12 @@ def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(frame[..., ::-1])
 
 
-def _write_aligned(folder: Path, path: Path, frame: int, image: np.ndarray, faces: list[Face], size: int) -> None:
-    for number, face in enumerate(faces if size else ()):
-        name = f"{path.name}-{frame:06d}-{number}.aligned.png"
-        _write_png(folder / name, aligned_crop(image, face.landmarks, size))
+def _write_aligned(path: Path, image: np.ndarray, face: Face, size: int) -> None:
+    try:
+        crop = aligned_crop(image, face.landmarks, size)
+    except ValueError as error:
+        raise UserError(f"{path} cannot be made ({error}): the network needs more training") from None
+    _write_png(path, crop)
 
 
 class _video_writer:

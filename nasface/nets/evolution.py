@@ -109,7 +109,7 @@ class Evolution(VectorNetwork):
     def evolve(self, image: Tensor) -> list[Tensor]:
         """The vector (B, P) before and after each of the T steps: T + 1 of them."""
         state: Any = None
-        vectors = [image.new_zeros(len(image), self.vector.size)]
+        vectors = [image.new_zeros(image.shape[0], self.vector.size)]
         for _ in range(self.steps):
             seen = torch.cat((image, self.heat_maps(vectors[-1]).to(image.dtype)), 1)
             said, state = self.cell(self.extract(seen), state)

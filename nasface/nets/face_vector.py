@@ -172,7 +172,7 @@ class AngleVector(ModelVector):
         raw = self.raw(whitened)
         linear = raw[:, 0, None, None] * rotation(raw[:, 1:4])
         linear = torch.cat((linear[:, :1], -linear[:, 1:2], linear[:, 2:]), 1)
-        shift = torch.cat((raw[:, 4:6], self.depth.expand(len(raw), 1)), 1)
+        shift = torch.cat((raw[:, 4:6], self.depth.expand(raw.shape[0], 1)), 1)
         return torch.cat((linear, shift[:, :, None]), 2), raw[:, 6:]
 
     def landmarks(self, whitened: Tensor) -> Tensor:

@@ -135,7 +135,7 @@ def network_of(record: dict[str, Any], path: str | Path) -> MultipathNetwork | F
         network = _described(record)
     except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
         raise UserError(
-            f"{path} does not describe a network ({_first_line(error)}): train again or restore it"
+            f"{path} does not describe a network ({first_line(error)}): train again or restore it"
         ) from None
     _load_state(network, record["state"], path)
     return network
@@ -158,7 +158,7 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
         raise UserError(f"{path} does not exist: train a {kind} first") from None
     except UNREADABLE as error:
         raise UserError(
-            f"{path} is not a readable weights file ({_first_line(error)}): train again or restore it"
+            f"{path} is not a readable weights file ({first_line(error)}): train again or restore it"
         ) from None
     if not isinstance(record, dict) or record.get("kind") not in _KINDS:
         raise UserError(f"{path} is not a weights file of nasface: train again or restore it")
@@ -192,9 +192,10 @@ def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: 
         network.load_state_dict(state)
     except (RuntimeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} does not fit its own description ({_first_line(error)}): train again or restore it"
+            f"{path} does not fit its own description ({first_line(error)}): train again or restore it"
         ) from None
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

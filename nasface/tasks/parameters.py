@@ -189,7 +189,7 @@ class ParametersTask(FaceTask):
 
     def _maps(self, face: Face) -> Tensor:
         """UV maps (B, 3, M, M) in crop pixels of faces that are not mirrored."""
-        as_they_are = torch.zeros(len(face.pose), dtype=torch.bool, device=face.pose.device)
+        as_they_are = torch.zeros_like(face.pose[:, 0, 0], dtype=torch.bool)
         return self.uv.maps(face.coefficients, face.pose, as_they_are)
 
     def _landmark_cost(self, found: Tensor, batch: dict[str, Tensor]) -> Tensor:

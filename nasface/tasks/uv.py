@@ -37,8 +37,8 @@ class UVTarget(nn.Module):
         """Position maps (B, 3, M, M) of coefficients (B, K) under pose (B, 3, 4), mirrored where flipped (B,)."""
         # Raw coefficients of the Basel model reach 1e6: never in half precision.
         with torch.autocast(pose.device.type, enabled=False):
-            shape = (coefficients @ self.modes).view(len(coefficients), 3, -1) + self.mean
-            maps = (pose[:, :, :3] @ shape + pose[:, :, 3:]).view(len(coefficients), 3, self.map_size, self.map_size)
+            shape = (coefficients @ self.modes).unflatten(1, (3, -1)) + self.mean
+            maps = (pose[:, :, :3] @ shape + pose[:, :, 3:]).unflatten(2, (self.map_size, self.map_size))
         mirrored = maps.flip(-1)
         mirrored = torch.cat((self.image_size - 1 - mirrored[:, :1], mirrored[:, 1:]), 1)
         return torch.where(flipped[:, None, None, None], mirrored, maps)

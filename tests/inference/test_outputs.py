@@ -135,6 +135,14 @@ def test_image_and_video_end_to_end(tmp_path: Path) -> None:
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
+def test_five_points_in_one_place_make_no_crop(tmp_path: Path) -> None:
+    Image.fromarray(coordinate_image()).save(tmp_path / "photo.png")
+    aligner = KnowingAligner()
+    aligner.regress = lambda crops: (np.ones((len(crops), 68, 3), np.float32), None)
+    with pytest.raises(UserError, match="aligned.png cannot be made .* needs more training"):
+        predict_image(aligner, tmp_path / "photo.png", tmp_path / "out", Wanted(aligned=112), None)
+
+
 def test_bad_inputs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         find_inputs(tmp_path / "absent.jpg")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nasface.nets.cost import architecture_macs, count_macs, cpu_latency
+from nasface.nets.fixed import NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.registry import create_network, network_cost
 from nasface.space.space import MultipathSpace
 
 
@@ -18,6 +22,20 @@ def test_table_equals_torchs_counter(layers: int, scales: int, size: int, stride
     for _ in range(3):
         architecture = space.random_architecture(rng)
         assert architecture_macs(architecture, config) == count_macs(MultipathNetwork(architecture, config), size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["prnet", "hrnet", "dhm", "dhm_2drnn", "dhm_3dcnn", "rhg", "jvcr-64", "sdu-stn", "sdu-dual", "mobilenet_x05"],
+)
+def test_counting_equals_torchs_counter(name: str) -> None:
+    torch.manual_seed(0)
+    network = create_network(name, 32, 16, 0.05).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 3, 32, 32))
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert network_cost(NetworkSpec(name, 32, 16, 0.05)) == (parameters, counter.get_total_flops() // 2)
+    assert count_macs(network, 32) == counter.get_total_flops() // 2
 
 
 def test_latency_is_a_positive_time() -> None:

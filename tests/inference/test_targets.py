@@ -1,0 +1,106 @@
+"""Prediction and export with a network of every kind that is registered."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import nasface
+from nasface.config import Experiment
+from nasface.faces.morphable import load_embedded_head
+from nasface.faces.uv import uv_basis
+from nasface.inference import export
+from nasface.inference.trained import trained_record
+from nasface.nets.fixed import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
+from nasface.nets.heatmap_network import HeatmapNetwork
+from nasface.nets.weights import save_weights
+from nasface.registry import create_network, get_candidate
+from nasface.tasks.face_task import TaskContext
+from nasface.tasks.targets import make_task
+from nasface.tasks.uv import UVTarget
+from tests.tiny import Command
+from tests.toy import toy_faces
+
+SIZE = 32
+# Name: whether it finds depth and a dense shape.
+KINDS = {
+    "hourglass1": (True, True),
+    "sdu-hourglass-resnet-1": (False, False),
+    "jvcr-64": (True, False),
+    "mobilenet_x05": (True, True),
+    "dhm": (True, True),
+    "rhg": (True, True),
+    "dhm_landmarks": (True, False),
+}
+
+
+@pytest.fixture(scope="module")
+def context() -> TaskContext:
+    head, experiment = load_embedded_head(), Experiment()
+    sizes = replace(experiment.network, input_size=SIZE, map_size=16)
+    return TaskContext(UVTarget(uv_basis(head, 16), SIZE), head, replace(experiment, network=sizes))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, context: TaskContext) -> Path:
+    """network.pt in a folder of the network's name, as a retraining leaves it."""
+    torch.manual_seed(0)
+    network = create_network(request.param, SIZE, 16, 0.05)
+    task = make_task(network, context)  # fits a last layer to the morphable model
+    faces = toy_faces(12)
+    if get_candidate(request.param).target == PARAMETERS:
+        coefficients = np.random.default_rng(1).normal(size=(12, len(context.uv.modes))).astype(np.float32)
+        task.learn_statistics(replace(faces, coefficients=coefficients))
+    if isinstance(network, HeatmapNetwork):
+        for stack in network.stacks:  # the tops of an untrained network's flat maps are chance
+            stack.head.weight.data *= 300
+    path = tmp_path_factory.mktemp("weights") / request.param / "network.pt"
+    path.parent.mkdir()
+    save_weights(path, network.eval(), trained_record(context))
+    return path
+
+
+def test_every_target_is_here() -> None:
+    assert {get_candidate(name).target for name in KINDS} == {UV_MAP, HEATMAPS, VOLUMES, PARAMETERS}
+
+
+def test_predict(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    depth, shape = KINDS[trained.parent.name]
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "photo.png")
+    arguments = f"{tmp_path / 'photo.png'} --weights {trained} --output {tmp_path / 'out'} --box image --aligned 112"
+    result = Command(tmp_path, tmp_path, capsys)("predict", *arguments.split())
+    assert result.code == 0, result.errors
+    assert ("neither depth nor a dense shape" in result.output) == (not depth)
+    assert ("no mesh is written" in result.output) == (depth and not shape)
+    (face,) = json.loads((tmp_path / "out" / "photo.png.json").read_text())["faces"]
+    assert np.shape(face["landmarks"]) == (68, 3 if depth else 2) and np.isfinite(face["landmarks"]).all()
+    assert np.isfinite([face["pitch"], face["yaw"], face["roll"]]).all()
+    assert (tmp_path / "out" / "photo.png-0.obj").exists() == shape
+    assert Image.open(tmp_path / "out" / "photo.png.overlay.png").size == (50, 40)
+    assert Image.open(tmp_path / "out" / "photo.png-0.aligned.png").size == (112, 112)
+
+
+@pytest.mark.parametrize("kind", export.FORMATS)
+def test_export(trained: Path, tmp_path: Path, kind: str) -> None:
+    for package in {"onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}.get(kind, ()):
+        pytest.importorskip(package)
+    depth, shape = KINDS[trained.parent.name]
+    _, parity = export.export_network(trained, tmp_path / "exported", kind)
+    outputs = ("landmarks", "dense") if shape else ("landmarks",)
+    assert {(entry.output, entry.batch) for entry in parity} == {(name, batch) for name in outputs for batch in (1, 3)}
+    assert max(entry.difference for entry in parity) < 1e-4 * SIZE
+    if kind == "torchscript":
+        found = torch.jit.load(str(tmp_path / "exported"))(torch.zeros(5, 3, SIZE, SIZE))
+        assert found[0].shape == (5, 68, 3 if depth else 2) and found[0].isfinite().all()
+    if kind == "safetensors":
+        photo = np.zeros((SIZE, SIZE, 3), np.uint8)
+        ours, theirs = (
+            nasface.load(path).predict(photo, [(4, 4, 20, 20)])[0] for path in (trained, tmp_path / "exported")
+        )
+        np.testing.assert_array_equal(ours.landmarks, theirs.landmarks)
