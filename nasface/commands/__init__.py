@@ -16,6 +16,7 @@ from nasface.commands import (
     search,
     search_worker,
     space,
+    wandb_workspace,
 )
 from nasface.commands.command import Command
 
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "dashboard": dashboard.COMMAND,
     "data build": data_build.COMMAND,
     "data preview": data_preview.COMMAND,
+    "wandb workspace": wandb_workspace.COMMAND,
 }
-GROUPS = {"data": "Build and look at data sets."}
+GROUPS = {"data": "Build and look at data sets.", "wandb": "Weights & Biases."}
 """The first words of commands of two words."""
