@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
-from PIL import Image
+from matplotlib import cbook
 
 from nasface import cli, registry
 from nasface.errors import UserError
@@ -53,7 +52,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(registry, "_CANDIDATES", dict(registry._CANDIDATES))
     monkeypatch.setattr(strategies, "_STRATEGIES", dict(strategies._STRATEGIES))
     toy_weights(tmp_path / "network.pt")
-    Image.fromarray(np.full((90, 80, 3), 128, np.uint8)).save(tmp_path / "photo.jpg")
+    with cbook.get_sample_data("grace_hopper.jpg") as photo:  # ships with matplotlib
+        (tmp_path / "photo.jpg").write_bytes(photo.read())
     yield
 
 
