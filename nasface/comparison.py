@@ -18,6 +18,7 @@ from nasface.commands.architectures import fixed_network, is_fixed, resolve_arch
 from nasface.config import Experiment
 from nasface.errors import UserError
 from nasface.nets.fixed import NetworkSpec
+from nasface.report.artifacts import parents_of
 from nasface.report.tables import NMERow
 from nasface.runs import Run
 from nasface.space.architecture import Architecture
@@ -37,12 +38,14 @@ class Entry:
         experiment: the comparison's settings, with the sizes that the network was searched at and the row's own
             settings.
         own: those that the row changes, as they were written.
+        arch: what `--arch` would name the network by.
     """
 
     name: str
     architecture: Architecture | NetworkSpec
     experiment: Experiment
     own: tuple[str, ...] = ()
+    arch: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -93,12 +96,12 @@ def _read_entry(experiment: Experiment, text: str) -> Entry:
         raise UserError(f"compare.networks: the scale of {text!r} is no number: write it as hourglass2@0.25") from None
     if is_fixed(arch):
         architecture = fixed_network(experiment, arch, factor, "scratch")
-        return Entry(label.strip() or text, architecture, experiment, tuple(own))
+        return Entry(label.strip() or text, architecture, experiment, tuple(own), arch)
     if scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
     experiment, architecture, name = resolve_architecture(experiment, arch)
     experiment.network.check(architecture.space)
-    return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own))
+    return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own), arch)
 
 
 def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experiment:
@@ -152,7 +155,8 @@ class Training:
         seeded = replace(self.entry.experiment, seed=self.seed)
         self.folder.mkdir(parents=True, exist_ok=True)
         own = replace(workspace, experiment=seeded)
-        row = retrain(own, self.entry.architecture, Run(self.folder), label=self.entry.name).row
+        entry, parents = self.entry, parents_of(self.entry.arch)
+        row = retrain(own, entry.architecture, Run(self.folder), label=entry.name, parents=parents).row
         # Its checkpoint is only for a training that was cut short.
         shutil.rmtree(self.folder / "retrain", ignore_errors=True)
         return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +18,18 @@ from nasface.files import atomic_write
 _SETTINGS, _STATUS = "experiment.yaml", "summary.json"
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log", "device")
+# The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
+_JOINED = "NASFACE_RUN"
+
+
+def is_first_process() -> bool:
+    """Whether this is the first process of a training, or the only one; torchrun, Lightning and SLURM number them."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run's folder: runs/<id>."""
+    """A run's folder: runs/<id>. In a training of several processes the first one writes it."""
 
     folder: Path
 
@@ -47,6 +55,8 @@ class Run:
 
     def update_summary(self, **values: Any) -> None:
         """Add values to summary.json; mappings such as `costs` are merged."""
+        if not is_first_process():
+            return
         summary = self.read_summary()
         for key, value in values.items():
             summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
@@ -68,11 +78,27 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
         run_id: use this id.
 
     Raises:
-        UserError: nothing to resume, settings that differ from the run's, or a new run's id that is taken.
+        UserError: nothing to resume, settings that differ from the run's, a new run's id that is taken, or one of
+            several processes that does not know the id.
     """
     runs = Path(experiment.runs)
-    if resume:
-        return _resumed(runs, command, experiment, label, run_id)
+    if not is_first_process():
+        return _joined(runs, run_id)
+    run = (
+        _resumed(runs, command, experiment, label, run_id) if resume else _new(runs, command, experiment, label, run_id)
+    )
+    os.environ[_JOINED] = run.id
+    return run
+
+
+def _joined(runs: Path, run_id: str | None) -> Run:
+    run_id = run_id or os.environ.get(_JOINED)
+    if not run_id:
+        raise UserError("several processes train one network, but which run is it? give --run NAME")
+    return Run(runs / run_id)
+
+
+def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
     folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}")
     if folder.exists() and run_id:
         raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import WandbLogger
 
 import nasface
 from nasface.config import Experiment, SearchConfig
@@ -31,17 +31,19 @@ from nasface.nets.fixed import FixedNetwork, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.registry import create_network
+from nasface.report.artifacts import NETWORK, SUPERNET, RunFile, log_file, use_file
 from nasface.report.drawing import draw_architecture
 from nasface.report.environment import environment
 from nasface.report.faces import results_figure
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.report.progress import TrainingProgress, progress_for
+from nasface.report.retrain_log import log_results
 from nasface.report.search_log import SearchLog, SearchProgress
 from nasface.report.tables import NMERow
 from nasface.report.test_faces import FILE as TEST_FACES
 from nasface.report.test_faces import evaluate_faces, save_test_faces
 from nasface.report.wandb import finish, make_logger
-from nasface.runs import Run
+from nasface.runs import Run, is_first_process
 from nasface.search.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
 from nasface.search.evaluator import EvaluationFaces, SupernetEvaluator
 from nasface.search.ledger import search_counts
@@ -126,8 +128,10 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
         validate=False,
         identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",
     )
-    finish(logger)
+    leave_to_first_process()
     save_weights(path, network)
+    log_file(logger, RunFile(path, SUPERNET, run.id), steps=config.steps, sampler=config.sampler)
+    finish(logger)
     del task, data, network
     release_memory()
     run.update_summary(costs={"supernet_s": round(seconds, 1)})
@@ -220,7 +224,14 @@ def search_storage(experiment: Experiment, run: Run) -> str | Path:
     return experiment.search.storage or run.path("search", "journal.log").absolute()
 
 
-def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool, workers: int = 1) -> StudyResult:
+def search(
+    workspace: Workspace,
+    supernet: Supernet,
+    run: Run,
+    resume: bool,
+    workers: int = 1,
+    logger: WandbLogger | None = None,
+) -> StudyResult:
     """Search the space on a trained supernet; every evaluation is recorded before the next begins.
 
     With one worker it is this process; with several, or 0, the study is shared: so many processes are started here,
@@ -228,7 +239,7 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool, wor
     """
     experiment = workspace.experiment
     strategy = make_search_strategy(experiment, workspace.space)
-    logger = make_logger(experiment, run.folder, "search")
+    use_file(logger, RunFile(run.path("supernet", "supernet.pt"), SUPERNET, run.id))
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
     with SearchProgress("searching", strategy.progress[1]) as bar:
         callbacks = [SearchLog(logger), bar.on_evaluation] if logger else [bar.on_evaluation]
@@ -250,7 +261,6 @@ def search(workspace: Workspace, supernet: Supernet, run: Run, resume: bool, wor
                     progress=bar.on_progress,
                     look=crew.look,
                 )
-    finish(logger)
     calibration = sum(evaluation.outcome.details.get("calibration_s", 0.0) for evaluation in result.evaluations)
     saved = {one.outcome.details.get("worker"): one.outcome.details.get("saved", 0.0) for one in result.evaluations}
     run.update_summary(
@@ -348,7 +358,8 @@ def _train(
     supernet: Supernet | None,
     label: str,
     validate: bool = True,
-) -> tuple[FaceTask, FaceDataModule, Logger | None, float]:
+    parents: tuple[RunFile, ...] = (),
+) -> tuple[FaceTask, FaceDataModule, WandbLogger | None, float]:
     """Train a network by the retraining's settings: its task, its data, the open logger and the seconds."""
     experiment = workspace.experiment
     config = experiment.retrain
@@ -361,6 +372,8 @@ def _train(
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
     data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, augmentation)
     logger = make_logger(experiment, run.folder, "retrain")
+    for parent in parents:
+        use_file(logger, parent)
     seconds = fit(
         task,
         data,
@@ -373,6 +386,7 @@ def _train(
         validate=validate,
         identity=f"network {architecture.digest} {json.dumps(asdict(experiment.network))}",
     )
+    leave_to_first_process()
     return task, data, logger, seconds
 
 
@@ -391,18 +405,19 @@ def retrain(
     run: Run,
     supernet: Supernet | None = None,
     label: str = "searched",
+    parents: tuple[RunFile, ...] = (),
 ) -> Retrained:
     """Train a derived network from scratch (or from `supernet`'s weights), or a fixed network, and evaluate it on the
-    test faces."""
+    test faces. `parents` are the files that it goes back to, for W&B's lineage."""
     experiment = workspace.experiment
-    task, data, logger, seconds = _train(workspace, architecture, run, supernet, label)
+    task, data, logger, seconds = _train(workspace, architecture, run, supernet, label, parents=parents)
     network = task.network
     trainer = make_trainer(experiment.device, logger=logger or False, devices=1, num_nodes=1, strategy="auto")
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
-    finish(logger)
     network.to("cpu", memory_format=torch.contiguous_format)
     results_figure(task, workspace.faces.test, run.path("faces.png"))
-    save_test_faces(run.path(TEST_FACES), evaluate_faces(task, workspace.faces.test))
+    test_faces = evaluate_faces(task, workspace.faces.test)
+    save_test_faces(run.path(TEST_FACES), test_faces)
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
@@ -423,6 +438,10 @@ def retrain(
         architecture=architecture.digest,
         environment=environment(),
     )
+    if logger is not None:
+        log_results(logger, row, test_faces, run.path("faces.png"), architecture)
+        log_file(logger, RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
+        finish(logger)
     return Retrained(network, row, cost, seconds)
 
 
@@ -439,6 +458,12 @@ def _images(faces: FaceSet) -> torch.Tensor:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+
+
+def leave_to_first_process() -> None:
+    """End all processes of a training but the first: what follows is done once."""
+    if not is_first_process():
+        raise SystemExit(0)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import yaml
 
 from nasface.config import Experiment, LogConfig, SearchConfig
 from nasface.errors import UserError
-from nasface.runs import open_run, settings_file
+from nasface.runs import is_first_process, open_run, settings_file
 from nasface.tasks.training import DeviceConfig
 
 
@@ -94,3 +94,41 @@ def test_damaged_settings_are_named(experiment: Experiment, content: str) -> Non
     run.path("experiment.yaml").write_text(content, encoding="latin1")
     with pytest.raises(UserError, match="experiment.yaml cannot be read"):
         open_run("search", experiment, "m", True, "mine")
+
+
+# Several processes of one training -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["RANK", "LOCAL_RANK", "SLURM_PROCID"])
+def test_the_other_processes_of_a_training_write_nothing(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    run = open_run("retrain", experiment, "a", resume=False, run_id="mine")
+    before = {path: path.read_bytes() for path in run.folder.iterdir()}
+    monkeypatch.setenv(number, "1")
+    for resume in (False, True):
+        other = open_run("retrain", replace(experiment, seed=1), "a", resume, run_id="mine")
+        assert other == run
+        other.update_summary(finished=True)
+    assert {path: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_processes_that_lightning_starts_know_the_run(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They begin with the environment of the first one, in which `open_run` leaves the run's id."""
+    monkeypatch.setenv("NASFACE_RUN", "")
+    run = open_run("retrain", experiment, "a", resume=False, run_id=None)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert open_run("retrain", experiment, "a", resume=False, run_id=None) == run
+    monkeypatch.setenv("NASFACE_RUN", "")
+    with pytest.raises(UserError, match="which run is it. give --run NAME"):
+        open_run("retrain", experiment, "a", resume=False, run_id=None)
+
+
+def test_the_first_process_is_the_only_one_or_has_number_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_first_process()
+    monkeypatch.setenv("RANK", "0")
+    assert is_first_process()
+    monkeypatch.setenv("RANK", "3")
+    assert not is_first_process()

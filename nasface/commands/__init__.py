@@ -18,6 +18,7 @@ from nasface.commands import (
     search_worker,
     space,
     sweep,
+    wandb_workspace,
 )
 from nasface.commands.command import Command
 
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "data build": data_build.COMMAND,
     "data prepare": data_prepare.COMMAND,
     "data preview": data_preview.COMMAND,
+    "wandb workspace": wandb_workspace.COMMAND,
 }
-GROUPS = {"data": "Build, prepare and look at data sets."}
+GROUPS = {"data": "Build, prepare and look at data sets.", "wandb": "Weights & Biases."}
 """The first words of commands of two words."""

@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 from nasface.commands.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
 from nasface.errors import UserError
-from nasface.runs import open_run
+from nasface.runs import is_first_process, open_run
 
 
 def compare(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
@@ -18,8 +18,11 @@ def compare(experiment: Experiment, run: str | None, resume: bool, workers: int)
     from nasface.comparison import absent_search, read_entries
     from nasface.comparison import compare as train_all
     from nasface.report.tables import yaw_table
+    from nasface.report.wandb import sync_line
     from nasface.tasks.training import make_trainer
 
+    if not is_first_process():
+        raise UserError("compare trains each network in one process: give --workers for several side by side")
     entries = read_entries(experiment)
     if absent := absent_search(experiment):
         print(f"left out {absent}: nasface search has not written it yet")
@@ -41,6 +44,8 @@ def compare(experiment: Experiment, run: str | None, resume: bool, workers: int)
     )
     print(yaw_table(rows, more=True))
     print(f"\ntable    {table}")
+    if line := sync_line(folder.folder):
+        print(line)
     if missing:
         raise UserError(f"{missing} trainings are not in the table: see what they said above, then use --resume true")
 

@@ -20,11 +20,14 @@ def retrain(
     """Train one network from scratch, evaluate it, print the field's table."""
     from nasface import workflow
     from nasface.nets.weights import load_supernet
+    from nasface.report.artifacts import parents_of
     from nasface.report.tables import yaw_table
+    from nasface.report.wandb import sync_line
     from nasface.tasks.training import make_trainer
 
     architecture: Architecture | NetworkSpec
     supernet = space = None
+    weights: Path | None = None
     if is_fixed(arch):
         architecture, name = fixed_network(experiment, arch, scale, init), arch
     else:
@@ -33,14 +36,15 @@ def retrain(
         if scale != 1:
             raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
         if init != "scratch":
-            supernet = load_supernet(_supernet_file(init, arch), space, experiment.network)
+            weights = _supernet_file(init, arch)
+            supernet = load_supernet(weights, space, experiment.network)
         experiment.network.check(space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("retrain", experiment, architecture.digest, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):
         workspace = workflow.prepare(experiment, space)
-    trained = workflow.retrain(workspace, architecture, folder, supernet, label or name)
+    trained = workflow.retrain(workspace, architecture, folder, supernet, label or name, parents_of(arch, weights))
     folder.update_summary(finished=True)
     print(
         f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"
@@ -48,6 +52,8 @@ def retrain(
     )
     print(yaw_table([trained.row]))
     print(f"\nweights  {folder.path('network.pt')}")
+    if line := sync_line(folder.folder):
+        print(line)
 
 
 def _supernet_file(init: str, arch: str) -> Path:

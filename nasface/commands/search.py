@@ -19,6 +19,8 @@ def search(experiment: Experiment, run: str | None, resume: bool, workers: int, 
     """Train the supernet, search it, write best.json."""
     from nasface import finalists, workflow
     from nasface.report.environment import environment
+    from nasface.report.search_log import log_search
+    from nasface.report.wandb import finish, make_logger, sync_line
     from nasface.tasks.training import make_trainer
 
     space = load_space(experiment.space)
@@ -40,19 +42,26 @@ def search(experiment: Experiment, run: str | None, resume: bool, workers: int, 
     if reuse_supernet and (origin := take_supernet(experiment, folder)):
         print(f"supernet {origin}")
     supernet = workflow.train_supernet(workspace, folder)
+    workflow.leave_to_first_process()
     if workers != 1:
         storage = workflow.search_storage(experiment, folder)
         print(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {folder.id}")
         if strategy.name == "samos" and workers > experiment.search.chains:
             print(f"         samos walks {experiment.search.chains} chain(s), so others wait: see --search.chains")
-    result = workflow.search(workspace, supernet, folder, resume, workers)
+    logger = make_logger(experiment, folder.folder, "search")
+    result = workflow.search(workspace, supernet, folder, resume, workers, logger)
     result = finalists.decide(workspace, folder, result)
     best = workflow.write_best(workspace, folder, result)
     front = workflow.write_front(workspace, folder, result)
+    if logger is not None:
+        log_search(logger, folder, result, experiment.search.objectives)
+        finish(logger)
     folder.update_summary(finished=True)
     _print_search(folder, best)
     if front:
         print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
+    if line := sync_line(folder.folder):
+        print(line)
 
 
 def _print_search(folder: Run, best: Path) -> None:

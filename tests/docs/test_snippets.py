@@ -1,0 +1,144 @@
+"""Every snippet of README.md and docs/: Python runs, YAML is read, commands are known with all their settings."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+from matplotlib import cbook
+
+from nasface import cli, registry
+from nasface.errors import UserError
+from nasface.search import registry as strategies
+from nasface.space.space import load_space
+from tests.inference.world import toy_weights
+from tests.tiny import REPOSITORY
+
+DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+COMMAND = re.compile(r"^(?:python|make|nasface|torchrun|srun|sbatch)\b")
+CHEAP = ("nasface space", "nasface list", "nasface draw", "nasface wandb workspace --dry_run true")
+every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+
+
+def blocks(document: Path) -> list[tuple[str, str]]:
+    """Language and text of every fenced block."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(document: Path) -> list[str]:
+    """Every command line of a document: in blocks and, where nothing is left out, within the text."""
+    text = document.read_text(encoding="utf-8")
+    fenced = [text for language, text in blocks(document) if language in ("", "sh", "bash")]
+    lines = [line for block in fenced for line in re.sub(r"\\\n\s*", "", block).splitlines()]
+    lines += [span for span in re.findall(r"`([^`\n]+)`", text) if " " in span and "..." not in span]
+    return [re.sub(r"\s+#.*$", "", line).strip() for line in lines if COMMAND.match(line)]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder with what a reader has by then; what a snippet registers is forgotten again."""
+    monkeypatch.chdir(tmp_path)
+    registry.network_names()
+    monkeypatch.setattr(registry, "_CANDIDATES", dict(registry._CANDIDATES))
+    monkeypatch.setattr(strategies, "_STRATEGIES", dict(strategies._STRATEGIES))
+    toy_weights(tmp_path / "network.pt")
+    with cbook.get_sample_data("grace_hopper.jpg") as photo:  # ships with matplotlib
+        (tmp_path / "photo.jpg").write_bytes(photo.read())
+    yield
+
+
+@every_document
+def test_python(document: Path) -> None:
+    """All blocks of a document one after the other; what a line prints is what its comment says."""
+    names: dict[str, Any] = {"__name__": "snippet"}
+    for language, text in blocks(document):
+        if language != "python":
+            continue
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, f"{document.name}, {text.splitlines()[0]}", "exec"), names)
+        expected = re.findall(r"^print\(.*\)  # (.+)$", text, re.MULTILINE)
+        assert expected == printed.getvalue().splitlines()
+
+
+@every_document
+def test_yaml(document: Path) -> None:
+    for language, text in blocks(document):
+        if language == "yaml":
+            Path("mine.yaml").write_text(text)
+            if "layers" in yaml.safe_load(text):
+                assert load_space("mine.yaml").count_members() > 0
+            else:
+                parser().parse_args(["search", "--config", "mine.yaml"])
+
+
+@every_document
+def test_commands(document: Path) -> None:
+    found = [arguments for line in commands(document) for arguments in nasface_calls(line)]
+    if document.stem != "data":
+        assert found, "no command was found: does the pattern still fit?"
+    for arguments in found:
+        parse(arguments)
+
+
+@every_document
+def test_cheap_commands_run(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the folder that the Python blocks leave."""
+    test_yaml(document)
+    test_python(document)
+    for line in commands(document):
+        if line.startswith(CHEAP):
+            cli.main(shlex.split(line)[1:])
+            assert capsys.readouterr().out.strip(), line
+
+
+def test_a_wrong_command_is_found() -> None:
+    """The checks can fail."""
+    for line in ("nasface searhc", "nasface search --supernet.stepz 3", "make search ARGS='--sed 3'", "make serch"):
+        with pytest.raises((AssertionError, UserError, ArgumentError)):
+            for arguments in nasface_calls(line):
+                parse(arguments)
+
+
+def nasface_calls(line: str) -> list[list[str]]:
+    """The arguments of every `nasface` that a command line starts.
+
+    `make` says itself what it would do; `python -m nasface` and a file that calls `nasface.cli.main` are other names of
+    `nasface`; torchrun, srun and sbatch start what follows.
+    """
+    words = shlex.split(line)
+    if words[0] == "make":
+        plan = subprocess.run([*words, "--dry-run"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        assert plan.returncode == 0, f"{line}: {plan.stderr}"
+        return [shlex.split(call)[1:] for call in plan.stdout.splitlines() if re.match(r"\S*bin/nasface ", call)]
+    if "--wrap" in words:
+        return nasface_calls(words[words.index("--wrap") + 1])
+    if words[0] == "python" and words[1].endswith(".py"):
+        return [words[2:]]
+    if words[:2] == ["python", "-m"] and words[2] != "nasface":
+        assert REPOSITORY.joinpath(*words[2].split(".")).with_suffix(".py").is_file(), line
+        return []
+    assert "nasface" in words, line
+    return [words[words.index("nasface") + 1 :]]
+
+
+@functools.cache
+def parser() -> ArgumentParser:
+    return cli.make_parser()
+
+
+def parse(arguments: list[str]) -> None:
+    """As the command itself reads its arguments, without running it."""
+    try:
+        parser().parse_args(cli._with_files(arguments))
+    except SystemExit as end:
+        assert end.code == 0 and "--help" in arguments
