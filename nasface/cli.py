@@ -25,15 +25,22 @@ from nasface.report.progress import close_bars
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; what a user can mend ends in one line and exit code 2."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _run(list(sys.argv[1:] if arguments is None else arguments))
+        _run(arguments)
     except UserError as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail("interrupted; the same command with --resume true goes on from here", 130)
+        _fail(_interrupted(arguments), 130)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    command = commands.COMMANDS.get(_command_of(arguments)) if arguments else None
+    resumes = command is not None and any(option.name == "resume" for option in command.options)
+    return "interrupted" + ("; the same command with --resume true goes on from here" if resumes else "")
 
 
 def _fail(message: str, code: int) -> None:

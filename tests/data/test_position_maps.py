@@ -11,6 +11,7 @@ import pytest
 from scipy.io import loadmat, savemat
 from scipy.spatial import cKDTree
 
+from nasface.data import position_maps
 from nasface.data.images import decode_image
 from nasface.data.position_maps import MAP_SIZE, uv_cells, write_position_maps
 from nasface.errors import UserError
@@ -165,7 +166,13 @@ def test_what_is_wrong_is_named(
         write_position_maps(root, bfm, tmp_path / "out", workers=workers)
 
 
-def test_the_command(root: Path, bfm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_command(
+    root: Path, bfm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = Command(tmp_path, tmp_path, capsys)
     out = tmp_path / "maps"
     arguments = ("data", "prepare", "300w-lp", "--root", str(root), "--output", str(out), "--workers", "1")
@@ -177,6 +184,9 @@ def test_the_command(root: Path, bfm: Path, tmp_path: Path, capsys: pytest.Captu
     assert "BFM.mat does not exist" in command(*arguments, "--bfm", str(tmp_path / "BFM.mat")).line
     assert "from 0 to below 1" in command(*arguments, "--bfm", str(bfm), "--jitter", "1").line
     assert command("data", "prepare", "lfw").code == 2
+    monkeypatch.setattr(position_maps, "load_bfm_mesh", _interrupt)
+    result = command(*arguments, "--bfm", str(bfm))
+    assert (result.code, result.line) == (130, "nasface: interrupted")  # no --resume is spoken of: there is none
 
 
 @pytest.fixture(scope="module")
