@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 from matplotlib import cbook
 
 from nasface import cli, registry
 from nasface.errors import UserError
 from nasface.search import registry as strategies
 from nasface.space.space import load_space
+from nasface.sweeps.sweep_file import load_sweep
 from tests.inference.world import toy_weights
 from tests.tiny import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 COMMAND = re.compile(r"^(?:python|make|nasface|torchrun|srun|sbatch)\b")
-CHEAP = ("nasface space", "nasface list", "nasface draw", "nasface wandb workspace --dry_run true")
+CHEAP = ("nasface space", "nasface draw", "nasface wandb workspace --dry_run true")
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 
 
@@ -45,7 +43,7 @@ def commands(document: Path) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with what a reader has by then; what a snippet registers is forgotten again."""
     monkeypatch.chdir(tmp_path)
     registry.network_names()
@@ -54,59 +52,62 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     toy_weights(tmp_path / "network.pt")
     with cbook.get_sample_data("grace_hopper.jpg") as photo:  # ships with matplotlib
         (tmp_path / "photo.jpg").write_bytes(photo.read())
-    yield
+    sweep = tmp_path / "runs" / "<sweep>"
+    sweep.mkdir(parents=True)
+    (sweep / "best.yaml").write_text("name: best\n")
 
 
 @every_document
-def test_python(document: Path) -> None:
-    """All blocks of a document one after the other; what a line prints is what its comment says."""
+def test_snippets_run(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Blocks of YAML are read, those of Python run one after the other, then the cheap commands run in their folder."""
+    read_yaml([text for language, text in blocks(document) if language == "yaml"])
+    run_python(document)
+    for line in commands(document):
+        if line.startswith(CHEAP):
+            capsys.readouterr()
+            cli.main(shlex.split(line)[1:])
+            assert capsys.readouterr().out.strip(), line
+
+
+@every_document
+def test_commands(document: Path) -> None:
+    found = [arguments for line in commands(document) for arguments in nasface_calls(line)]
+    if "sh" in dict(blocks(document)):
+        assert found, "no command was found: does the pattern still fit?"
+    for arguments in found:
+        parse(arguments)
+
+
+def test_a_wrong_command_is_found() -> None:
+    """The checks can fail."""
+    for line in ("nasface searhc", "nasface search --supernet.stepz 3", "make search ARGS='--sed 3'", "make serch"):
+        with pytest.raises((AssertionError, UserError)):
+            for arguments in nasface_calls(line):
+                parse(arguments)
+
+
+def read_yaml(texts: list[str]) -> None:
+    for text in texts:
+        Path("mine.yaml").write_text(text)
+        content = yaml.safe_load(text)
+        if "layers" in content:
+            assert load_space("mine.yaml").count_members() > 0
+        elif "method" in content:
+            assert load_sweep("mine.yaml").most_runs
+        else:
+            cli.check_arguments(["search", "--config", "mine.yaml"])
+
+
+def run_python(document: Path) -> None:
+    """All blocks of a document in one namespace; what a line prints is what its comment says."""
     names: dict[str, Any] = {"__name__": "snippet"}
     for language, text in blocks(document):
         if language != "python":
             continue
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(text, f"{document.name}, {text.splitlines()[0]}", "exec"), names)
-        expected = re.findall(r"^print\(.*\)  # (.+)$", text, re.MULTILINE)
+        expected = re.findall(r"^ *print\(.*\)  # (.+)$", text, re.MULTILINE)
         assert expected == printed.getvalue().splitlines()
-
-
-@every_document
-def test_yaml(document: Path) -> None:
-    for language, text in blocks(document):
-        if language == "yaml":
-            Path("mine.yaml").write_text(text)
-            if "layers" in yaml.safe_load(text):
-                assert load_space("mine.yaml").count_members() > 0
-            else:
-                parser().parse_args(["search", "--config", "mine.yaml"])
-
-
-@every_document
-def test_commands(document: Path) -> None:
-    found = [arguments for line in commands(document) for arguments in nasface_calls(line)]
-    if document.stem != "data":
-        assert found, "no command was found: does the pattern still fit?"
-    for arguments in found:
-        parse(arguments)
-
-
-@every_document
-def test_cheap_commands_run(document: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In the folder that the Python blocks leave."""
-    test_yaml(document)
-    test_python(document)
-    for line in commands(document):
-        if line.startswith(CHEAP):
-            cli.main(shlex.split(line)[1:])
-            assert capsys.readouterr().out.strip(), line
-
-
-def test_a_wrong_command_is_found() -> None:
-    """The checks can fail."""
-    for line in ("nasface searhc", "nasface search --supernet.stepz 3", "make search ARGS='--sed 3'", "make serch"):
-        with pytest.raises((AssertionError, UserError, ArgumentError)):
-            for arguments in nasface_calls(line):
-                parse(arguments)
 
 
 def nasface_calls(line: str) -> list[list[str]]:
@@ -131,14 +132,9 @@ def nasface_calls(line: str) -> list[list[str]]:
     return [words[words.index("nasface") + 1 :]]
 
 
-@functools.cache
-def parser() -> ArgumentParser:
-    return cli.make_parser()
-
-
 def parse(arguments: list[str]) -> None:
     """As the command itself reads its arguments, without running it."""
     try:
-        parser().parse_args(cli._with_files(arguments))
+        cli.check_arguments(arguments)
     except SystemExit as end:
         assert end.code == 0 and "--help" in arguments
