@@ -68,6 +68,10 @@ class RunProcess:
         return self.folder / "output.log"
 
     @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    @property
     def seconds(self) -> float:
         return time.monotonic() - self.started
 
