@@ -16,7 +16,6 @@ from nasface.report.test_faces import TestFaces, load_test_faces
 from nasface.runs import Run, settings_file
 from nasface.space.architecture import Record, load_record
 
-
 RANKING = "ranking.json"
 
 
