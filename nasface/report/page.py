@@ -23,7 +23,7 @@ from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_counts
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
 from nasface.report.faces import PREDICTED, TRUE, shaded
-from nasface.report.run_records import RetrainRun, SearchRun
+from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import NOTHING, milliseconds, quantity, spread
 from nasface.report.test_faces import TestFaces
 
@@ -59,7 +59,7 @@ class Network:
         return tuple(np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
 
 
-def write_report(runs: Sequence[SearchRun | RetrainRun], path: str | Path) -> None:
+def write_report(runs: Sequence[AnyRun], path: str | Path) -> None:
     """Write the page.
 
     Raises:
@@ -70,7 +70,7 @@ def write_report(runs: Sequence[SearchRun | RetrainRun], path: str | Path) -> No
         temporary.write_text(page, encoding="utf-8")
 
 
-def render_report(runs: Sequence[SearchRun | RetrainRun]) -> str:
+def render_report(runs: Sequence[AnyRun]) -> str:
     """The page's HTML.
 
     Raises:
@@ -89,10 +89,10 @@ def render_report(runs: Sequence[SearchRun | RetrainRun]) -> str:
         title=runs[0].id if len(runs) == 1 else f"{len(runs)} runs",
         searches=[_search_view(run) for run in searches],
         results=_results_view(networks, retrained) if networks else None,
-        ranks=_rank_correlation(searches, retrained),
+        ranks=_rank_charts(runs),
         faces=[_faces_view(run) for run in retrained],
-        environments=[(run.id, run.summary.get("environment") or {}) for run in runs],
-        settings=[(run.id, _flat(run.settings)) for run in runs],
+        environments=[(run.id, run.summary.get("environment") or {}) for run in [*searches, *retrained]],
+        settings=[(run.id, _flat(run.settings)) for run in [*searches, *retrained]],
     )
 
 
@@ -151,7 +151,29 @@ def _search_charts(run: SearchRun) -> list[Chart]:
             words = f"{title}: {first:.4g} at first, {last:.4g} at the end."
             drawn = line_chart([Series(title, number[known], values[known])], evaluations, axis, title, words)
             charts.append(_chart(title, drawn, words))
-    return charts
+    return [*charts, *_cost_chart(entries)]
+
+
+def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """Error against multiply-adds of all members that were evaluated whole, and their Pareto front."""
+    costs = [((entry.get("details") or {}).get("costs") or {}).get("macs") for entry in entries]
+    known = {
+        (float(macs) / 1e6, float(entry["penalty"]))
+        for entry, macs in zip(entries, costs, strict=True)
+        if macs and entry.get("complete")
+    }
+    if len(known) < 2:
+        return []
+    front: list[tuple[float, float]] = []
+    for macs, penalty in sorted(known):
+        if not front or penalty < front[-1][1]:
+            front.append((macs, penalty))
+    words = f"{len(front)} of {len(known)} members are on the front: no other is both cheaper and more exact. Its ends:"
+    words += f" {front[0][1]:.2f} % at {front[0][0]:.3g} M, {front[-1][1]:.2f} % at {front[-1][0]:.3g} M multiply-adds."
+    series = [Series("evaluated", *zip(*sorted(known), strict=True), points=True, style=1)]
+    series.append(Series("Pareto front", *zip(*front, strict=True), step=True, style=0))
+    drawn = line_chart(series, Axis("multiply-adds, millions"), Axis("NME, %"), "Pareto front of the search", words)
+    return [_chart("Pareto front", drawn, words)]
 
 
 def _architecture_view(architecture: Any) -> dict[str, Any]:
@@ -307,10 +329,18 @@ def _differences(runs: Sequence[RetrainRun]) -> list[str]:
     return found
 
 
-def _rank_correlation(searches: Sequence[SearchRun], runs: Sequence[RetrainRun]) -> Chart | None:
-    """Kendall's tau between the scores with the supernet's weights and those after retraining, of networks that have
-    both."""
-    from scipy.stats import kendalltau
+def _rank_charts(runs: Sequence[AnyRun]) -> list[Chart]:
+    """Scores with a supernet's weights against those after trainings of the members' own: of the rankings on record,
+    and of the networks that a search of the report evaluated and a run of it retrained."""
+    searches = [run for run in runs if isinstance(run, SearchRun)]
+    rankings = [run for run in runs if isinstance(run, RankingRun)]
+    rankings += [run.ranking for run in searches if run.ranking is not None]
+    found = _retrained_ranking(searches, [run for run in runs if isinstance(run, RetrainRun)])
+    return [_rank_chart(ranking) for ranking in [*rankings, *([] if found is None else [found])]]
+
+
+def _retrained_ranking(searches: Sequence[SearchRun], runs: Sequence[RetrainRun]) -> RankingRun | None:
+    from scipy.stats import kendalltau, spearmanr
 
     scores = {e["digest"]: float(e["penalty"]) for s in searches for e in s.evaluations if e.get("complete")}
     groups: dict[str, list[float]] = {}
@@ -321,12 +351,17 @@ def _rank_correlation(searches: Sequence[SearchRun], runs: Sequence[RetrainRun])
         return None
     before = [scores[digest] for digest in groups]
     after = [sum(values) / len(values) for values in groups.values()]
-    tau = float(kendalltau(before, after).statistic)
-    words = f"Kendall's tau is {tau:.2f} over {len(groups)} networks."
+    tau, rho = (float(correlate(before, after).statistic) for correlate in (kendalltau, spearmanr))
+    return RankingRun("searched and retrained", before, after, tau, rho)
+
+
+def _rank_chart(ranking: RankingRun) -> Chart:
+    words = f"Kendall's tau is {ranking.kendall:.2f} over {len(ranking.alone)} networks, Spearman's rho"
+    words += f" {ranking.spearman:.2f} ({ranking.id})."
     drawn = line_chart(
-        [Series("networks", before, after, points=True)],
+        [Series("networks", ranking.supernet, ranking.alone, points=True)],
         Axis("NME with the supernet's weights, %"),
-        Axis("NME after retraining, %"),
+        Axis("NME after a training of its own, %"),
         "Rank correlation",
         words,
     )

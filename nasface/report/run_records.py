@@ -16,6 +16,26 @@ from nasface.report.test_faces import TestFaces, load_test_faces
 from nasface.runs import Run, settings_file
 from nasface.space.architecture import Record, load_record
 
+RANKING = "ranking.json"
+
+
+@dataclass(frozen=True)
+class RankingRun:
+    """How a supernet ranks members that were trained on their own, too.
+
+    Attributes:
+        id: the folder's name.
+        supernet: NME (%) of each member with the supernet's weights.
+        alone: NME (%) of each after a training of its own.
+        kendall, spearman: rank correlations.
+    """
+
+    id: str
+    supernet: Sequence[float]
+    alone: Sequence[float]
+    kendall: float
+    spearman: float
+
 
 @dataclass(frozen=True)
 class SearchRun:
@@ -27,6 +47,7 @@ class SearchRun:
         summary: costs and counts.
         best: the architecture that it found, or None where it has not ended.
         evaluations: records of the study, in order: penalty, complete, seconds, status, details.
+        ranking: of its supernet, where its folder has one.
     """
 
     id: str
@@ -34,6 +55,7 @@ class SearchRun:
     summary: Mapping[str, Any]
     best: Record | None
     evaluations: Sequence[Mapping[str, Any]]
+    ranking: RankingRun | None = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +80,19 @@ class RetrainRun:
         return self.summary["result"]
 
 
-def read_run(folder: str | Path) -> SearchRun | RetrainRun:
+AnyRun = SearchRun | RetrainRun | RankingRun
+
+
+def read_run(folder: str | Path) -> AnyRun:
     """The records of a run's folder.
 
     Raises:
         UserError: it is no run, has not ended a step that can be shown, or a file is damaged.
     """
     run = Run(Path(folder))
+    ranking = _ranking(run.path(RANKING)) if run.path(RANKING).is_file() else None
+    if ranking is not None and not settings_file(run.folder).is_file():
+        return ranking
     if not settings_file(run.folder).is_file():
         raise UserError(f"{folder} is no run (it has no experiment.yaml): give a folder of runs/")
     settings, summary = _settings(settings_file(run.folder)), run.read_summary()
@@ -76,12 +104,23 @@ def read_run(folder: str | Path) -> SearchRun | RetrainRun:
             summary,
             load_record(best) if best.is_file() else None,
             _evaluations(run, settings),
+            ranking,
         )
     result = summary.get("result")
     if not isinstance(result, dict) or not {"name", "bins", "mean", "all"} <= result.keys():
         raise UserError(f"{folder} has no result yet: finish it by `nasface retrain --resume true`")
     faces = run.path(TEST_FACES)
     return RetrainRun(run.folder.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
+
+
+def _ranking(path: Path) -> RankingRun:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        columns = [[float(member[key]) for member in content["members"]] for key in ("supernet", "alone")]
+        taus = [float(content[key]) for key in ("kendall", "spearman")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}): rank the members again") from None
+    return RankingRun(path.parent.resolve().name, *columns, *taus)
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

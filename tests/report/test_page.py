@@ -181,7 +181,27 @@ def test_rank_correlation(tmp_path: Path) -> None:
     entries = [{"penalty": p, "complete": True, "digest": d} for p, d in ((11, "a"), (9, "b"), (10, "c"))]
     runs = [read_run(a_retraining(tmp_path, d, mean=m)) for d, m in (("a", 6.0), ("b", 4.0), ("c", 5.0))]
     page = render_report([replace(search, evaluations=entries), *runs])
-    assert "tau is 1.00 over 3 networks" in page.replace("&#39;", "'")
+    assert "tau is 1.00 over 3 networks, Spearman's rho 1.00" in page.replace("&#39;", "'")
+
+
+def test_a_ranking_on_record(tmp_path: Path) -> None:
+    members = [{"hash": str(k), "supernet": 9.0 + k, "alone": 5.0 + k} for k in range(4)]
+    for folder in (tmp_path / "rank", a_search(tmp_path)):
+        folder.mkdir(exist_ok=True)
+        (folder / "ranking.json").write_text(json.dumps({"members": members, "kendall": 0.25, "spearman": 0.375}))
+        page = render_report([read_run(folder)])
+        assert f"tau is 0.25 over 4 networks, Spearman's rho 0.38 ({folder.name})" in page.replace("&#39;", "'")
+        Page(page)
+        (folder / "ranking.json").write_text('{"members": [{}]}')
+        with pytest.raises(UserError, match=r"ranking\.json is damaged"):
+            read_run(folder)
+
+
+def test_pareto_front_of_a_search(tmp_path: Path) -> None:
+    known = [(11.0, 3e7), (9.0, 5e7), (10.0, 5e7), (9.5, 4e7), (12.0, 6e7)]
+    entries = [{"penalty": p, "complete": True, "digest": "", "details": {"costs": {"macs": m}}} for p, m in known]
+    page = render_report([replace(read_run(a_search(tmp_path)), evaluations=entries)]).replace("\u00a0", " ")
+    assert "3 of 5 members are on the front" in page and "11.00 % at 30 M, 9.00 % at 50 M multiply-adds" in page
 
 
 def test_folders_that_are_no_runs(tmp_path: Path) -> None:
