@@ -367,7 +367,7 @@ def _train(
     network = build_network(architecture, experiment.network, supernet)
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if all(parameter.dim() < 5 for parameter in network.parameters()):
+    if getattr(network, "channels_last", True) and all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
     data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, augmentation)
