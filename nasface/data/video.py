@@ -1,9 +1,9 @@
 """Short videos out of still images: a fitted face turns, moves and blurs a little from frame to frame.
 
 Guo et al., "Towards Fast, Accurate and Stable 3D Dense Face Alignment", ECCV 2020, section 2.4: frame j is noise and
-motion blur of x_j, with x_j a similarity T and a face profiling F of x_{j-1}. Profiling is Zhu et al.'s ("Face Alignment
-Across Large Poses: A 3D Solution", CVPR 2016, section 4): the face's mesh and a background mesh of anchors around it,
-which have a depth, too, are turned together and drawn with a z-buffer, each with the pixels that it had.
+motion blur of x_j, with x_j a similarity T and a face profiling F of x_{j-1}. Profiling is that of Zhu et al., "Face
+Alignment Across Large Poses: A 3D Solution", CVPR 2016, section 4: the face's mesh and a background mesh of anchors
+around it, which have a depth, too, are turned together and drawn with a z-buffer, each with the pixels that it had.
 
 The changes are summed over the frames and every frame is drawn from the still image, so that it is resampled once.
 """
@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import torch
 from jsonargparse.typing import NonNegativeFloat, PositiveInt
+from torch import Tensor
 
 from nasface.errors import UserError
 from nasface.faces.camera import euler_to_matrix
@@ -86,7 +88,7 @@ def draw_motion(rng: np.random.Generator, config: VideoConfig, yaw: float, size:
     Args:
         rng: source of the draws.
         config: strengths.
-        yaw: of the still face in degrees, away from which it turns.
+        yaw: of the still face: its sign is the direction in which it turns, 0 leaves that to chance.
         size: side of the image.
     """
     strengths = np.array([config.pitch, config.yaw, config.roll, np.log1p(config.scale), *2 * [config.shift * size]])
@@ -127,8 +129,9 @@ class ProfilingMesh:
 def profiling_mesh(vertices: np.ndarray, triangles: np.ndarray, size: int) -> ProfilingMesh:
     """The mesh of an image whose face has these vertices.
 
-    Triangles that show their back are left out: their pixels are another surface's. The anchors lie on rings about the face's outline, the last beyond the image. The depth of the first ring is the
-    outline's own; outward it goes over to one plane behind the face, and the turn fades.
+    Triangles that show their back are left out: their pixels are another surface's. The anchors lie on rings about the
+    face's outline, the last beyond the image. The depth of the first ring is the outline's own; outward it goes over to
+    one plane behind the face, and the turn fades.
 
     Args:
         vertices: (V, 3) crop pixels.
@@ -252,6 +255,20 @@ class ShortVideos:
             frames.append(self._camera(drawn, rng))
             poses.append(moved_pose(pose, rotation, mesh.centre, similarity))
         return np.stack(frames), np.stack(poses).astype(np.float32)
+
+    def of_batch(self, batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+        """A training batch of stills (B, ...), augmented and not mirrored, as the frames (B n, ...) of their videos,
+        those of a face one after the other; a pure function of its arguments."""
+        images = (batch["image"].permute(0, 2, 3, 1).cpu().numpy() * 128 + 127.5).clip(0, 255)
+        labels = (batch[name].cpu().numpy() for name in ("coefficients", "pose"))
+        made = [
+            self.video(np.ascontiguousarray(image), *label, np.random.default_rng([seed, number]))
+            for number, (image, *label) in enumerate(zip(images, *labels, strict=True))
+        ]
+        frames, poses = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*made, strict=True))
+        result = {name: values.repeat_interleave(self.config.frames, 0) for name, values in batch.items()}
+        image = ((frames.permute(0, 3, 1, 2) - 127.5) / 128).to(batch["image"])
+        return result | {"image": image.contiguous(), "pose": poses.to(batch["pose"])}
 
     def _camera(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Noise, then motion blur."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.data.preview import enlarge, with_landmarks, spread_over_yaw
+from nasface.data.preview import enlarge, spread_over_yaw, with_landmarks
 from nasface.data.synthetic import check_settings, draw_face
 from nasface.data.video import ShortVideos, VideoConfig
 from nasface.errors import UserError
