@@ -440,7 +440,7 @@ def retrain(
         latency_ms=cost.latency_ms,
         dense=metrics.get("test/nme_dense"),
         train_s=round(seconds, 1),
-        stability=_stability(task, workspace) if config.videos else None,
+        stability=_stability(task, workspace) if experiment.retrain.videos else None,
     )
     context = TaskContext(workspace.uv, workspace.faces.model, experiment)
     save_weights(run.path("network.pt"), network, trained_record(context))
