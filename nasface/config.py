@@ -134,6 +134,7 @@ class RetrainConfig:
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
         evaluate_every: steps between validations and checkpoints.
+        videos: test faces of which short videos are made to measure stability; 0 leaves it out.
         optimizer: Adam and its schedule.
         augmentation: of the training faces.
     """
@@ -143,6 +144,7 @@ class RetrainConfig:
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
     evaluate_every: PositiveInt = 600
+    videos: NonNegativeInt = 0
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 

@@ -22,10 +22,12 @@ from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
 from nasface.data.sources import Faces, load_faces
+from nasface.data.video import ShortVideos, VideoConfig
 from nasface.errors import UserError
 from nasface.faces.uv import uv_basis
 from nasface.files import atomic_write
 from nasface.inference.trained import trained_record
+from nasface.metrics.stability import measure_videos, require_videos
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
 from nasface.nets.fixed import FixedNetwork, NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
@@ -144,10 +146,16 @@ def load_trained_supernet(path: Path, space: MultipathSpace, experiment: Experim
     return load_supernet(path, space, experiment.network).to(memory_format=torch.channels_last)
 
 
-def _data_module(workspace: Workspace, batch_size: int, steps_per_epoch: int, augmentation: Any) -> FaceDataModule:
-    faces = workspace.faces
+def _data_module(
+    workspace: Workspace,
+    batch_size: int,
+    steps_per_epoch: int,
+    augmentation: Any,
+    videos: ShortVideos | None = None,
+) -> FaceDataModule:
+    faces, seed = workspace.faces, workspace.experiment.seed
     return FaceDataModule(
-        faces.train, faces.val, faces.test, batch_size, steps_per_epoch, workspace.experiment.seed, augmentation
+        faces.train, faces.val, faces.test, batch_size, steps_per_epoch, seed, augmentation, videos=videos
     )
 
 
@@ -363,14 +371,17 @@ def _train(
     """Train a network by the retraining's settings: its task, its data, the open logger and the seconds."""
     experiment = workspace.experiment
     config = experiment.retrain
+    if config.videos:
+        require_videos(workspace.faces.test, workspace.faces.model)
     pl.seed_everything(experiment.seed, verbose=False)
     network = build_network(architecture, experiment.network, supernet)
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if all(parameter.dim() < 5 for parameter in network.parameters()):
+    if getattr(network, "channels_last", True) and all(parameter.dim() < 5 for parameter in network.parameters()):
         network.to(memory_format=torch.channels_last)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
-    data = _data_module(workspace, config.batch_size, config.evaluate_every * config.accumulate, augmentation)
+    per_epoch = config.evaluate_every * config.accumulate
+    data = _data_module(workspace, config.batch_size, per_epoch, augmentation, task.videos)
     logger = make_logger(experiment, run.folder, "retrain")
     for parent in parents:
         use_file(logger, parent)
@@ -429,6 +440,7 @@ def retrain(
         latency_ms=cost.latency_ms,
         dense=metrics.get("test/nme_dense"),
         train_s=round(seconds, 1),
+        stability=_stability(task, workspace) if experiment.retrain.videos else None,
     )
     context = TaskContext(workspace.uv, workspace.faces.model, experiment)
     save_weights(run.path("network.pt"), network, trained_record(context))
@@ -443,6 +455,18 @@ def retrain(
         log_file(logger, RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
         finish(logger)
     return Retrained(network, row, cost, seconds)
+
+
+def _stability(task: FaceTask, workspace: Workspace) -> float:
+    """Stability (%) on short videos of test faces, the same ones for every network."""
+
+    def predict(frames: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return task(normalise(torch.from_numpy(frames))).landmarks.float().numpy()
+
+    task.eval().cpu()
+    videos = ShortVideos(workspace.faces.model, VideoConfig(frames=8))
+    return measure_videos(predict, workspace.faces.test, videos, workspace.experiment.retrain.videos).stability
 
 
 def evaluation_faces(faces: FaceSet) -> EvaluationFaces:

@@ -8,6 +8,7 @@ from nasface.commands import (
     data_build,
     data_prepare,
     data_preview,
+    data_video_preview,
     draw,
     export,
     list_networks,
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "data build": data_build.COMMAND,
     "data prepare": data_prepare.COMMAND,
     "data preview": data_preview.COMMAND,
+    "data video-preview": data_video_preview.COMMAND,
     "wandb workspace": wandb_workspace.COMMAND,
 }
 GROUPS = {"data": "Build, prepare and look at data sets.", "wandb": "Weights & Biases."}

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nasface.data.augment import AugmentConfig, augment, normalise
 from nasface.data.face_set import FaceSet
+from nasface.data.video import ShortVideos
 from nasface.errors import UserError
 
 
@@ -116,6 +117,7 @@ class FaceDataModule(pl.LightningDataModule):
         seed: of order and augmentation.
         augmentation: strengths.
         eval_batch_size: faces in an evaluation batch.
+        videos: makes short videos of the training faces, whose frames fill a batch; None leaves them stills.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class FaceDataModule(pl.LightningDataModule):
         seed: int,
         augmentation: AugmentConfig,
         eval_batch_size: int = 100,
+        videos: ShortVideos | None = None,
     ) -> None:
         super().__init__()
         for name, faces in (("training", train), ("validation", val)):
@@ -135,11 +138,12 @@ class FaceDataModule(pl.LightningDataModule):
                 raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
         self.train, self.val, self.test = train, val, test
         self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
-        self.augmentation, self.eval_batch_size = augmentation, eval_batch_size
+        self.augmentation, self.eval_batch_size, self.videos = augmentation, eval_batch_size, videos
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = SeededBatches(len(self.train), self.batch_size, self.steps_per_epoch, self.seed, rank, world)
+        stills = self.videos.stills(self.batch_size) if self.videos else self.batch_size
+        batches = SeededBatches(len(self.train), stills, self.steps_per_epoch, self.seed, rank, world)
         return _loader(self.train, batches)
 
     def val_dataloader(self) -> DataLoader:
@@ -152,7 +156,8 @@ class FaceDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         training = self.trainer is not None and self.trainer.training
-        return prepare_batch(batch, self.augmentation if training else None)
+        seed, batch = batch["seed"], prepare_batch(batch, self.augmentation if training else None)
+        return self.videos.of_batch(batch, seed) if training and self.videos else batch
 
 
 def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> dict[str, Tensor]:

@@ -49,7 +49,7 @@ def draw_preview(
         raise UserError(f"UV maps of {map_size} cells are of no use here: choose 8 to 512")
     basis = uv_basis(load_embedded_head(), map_size) if domain == "studio" else None
     groups = []
-    for row in _spread(domain, split, seed, columns, rows):
+    for row in spread_over_yaw(domain, split, seed, columns, rows):
         faces = [draw_face(seed, split, index, size, domain=domain) for index in row]
         groups.append(np.concatenate([_column(face, basis) for face in faces], axis=1))
     with atomic_write(path) as temporary:
@@ -57,7 +57,7 @@ def draw_preview(
         temporary.write_bytes(packed.tobytes())
 
 
-def _spread(domain: Domain, split: Split, seed: int, columns: int, rows: int) -> np.ndarray:
+def spread_over_yaw(domain: Domain, split: Split, seed: int, columns: int, rows: int) -> np.ndarray:
     """(rows, columns) indices of different faces, each row evenly spread over yaw."""
     yaw = np.array([face_yaw(seed, split, index, domain) for index in range(_CANDIDATES * columns * rows)])
     chosen = np.empty((rows, columns), dtype=np.int64)
@@ -69,28 +69,30 @@ def _spread(domain: Domain, split: Split, seed: int, columns: int, rows: int) ->
 
 
 def _column(face: Face, basis: UVBasis | None) -> np.ndarray:
-    pictures = [_enlarge(face.image), _with_landmarks(face)]
+    pictures = [enlarge(face.image), with_landmarks(face.image, face.landmarks, face.visible, face.yaw)]
     if basis is not None:
         maps = position_map(basis, face.coefficients, face.pose)
-        pictures += [_enlarge(_coloured(maps, basis.inside)), _enlarge(_read_back(face, maps, basis.inside))]
+        pictures += [enlarge(_coloured(maps, basis.inside)), enlarge(_read_back(face, maps, basis.inside))]
     return np.concatenate(pictures)
 
 
-def _enlarge(image: np.ndarray) -> np.ndarray:
+def enlarge(image: np.ndarray) -> np.ndarray:
+    """An image as a picture of the sheet."""
     picture = cv2.resize(image, (_CELL, _CELL), interpolation=cv2.INTER_CUBIC)
     label = picture.copy()
     label[-1:], label[:, -1:] = 255, 255
     return label
 
 
-def _with_landmarks(face: Face) -> np.ndarray:
-    picture, scale = _enlarge(face.image), _CELL / len(face.image)
-    points = np.round(((face.landmarks[:, :2] + 0.5) * scale - 0.5) * 16).astype(np.int32)
+def with_landmarks(image: np.ndarray, landmarks: np.ndarray, visible: np.ndarray, yaw: float) -> np.ndarray:
+    """A picture of the sheet with its 68 landmarks, red where hidden, and its yaw."""
+    picture, scale = enlarge(image), _CELL / len(image)
+    points = np.round(((landmarks[:, :2] + 0.5) * scale - 0.5) * 16).astype(np.int32)
     for name, group in GROUPS.items():
         cv2.polylines(picture, [points[list(group)]], name in CLOSED_GROUPS, (255, 255, 255), 1, cv2.LINE_AA, 4)
-    for point, seen in zip(points.tolist(), face.visible, strict=True):
+    for point, seen in zip(points.tolist(), visible, strict=True):
         cv2.circle(picture, point, 32, _SEEN if seen else _HIDDEN, -1, cv2.LINE_AA, 4)
-    cv2.putText(picture, f"{face.yaw:+.0f}", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
+    cv2.putText(picture, f"{yaw:+.0f}", (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 0), 1, cv2.LINE_AA)
     return picture
 
 

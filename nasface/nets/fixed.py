@@ -61,7 +61,12 @@ class FixedNetwork(nn.Module):
 
     Args:
         spec: name and sizes.
+
+    Attributes:
+        channels_last: whether it is trained in that memory layout, which is the faster one on a CPU.
     """
+
+    channels_last = True
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()

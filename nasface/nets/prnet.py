@@ -72,6 +72,9 @@ class PRNet(UVNetwork):
         UserError: other sizes.
     """
 
+    # oneDNN ends the process in the gradient of 4x4 convolutions of few channels in that layout.
+    channels_last = False
+
     def __init__(self, spec: NetworkSpec, published: bool = False) -> None:
         spec.require_multiple(2**_HALVINGS)
         super().__init__(spec, cells=spec.map_size)

@@ -34,6 +34,7 @@ class NMERow:
         latency_ms: of one image on the CPU, in milliseconds.
         dense: NME (%) of the dense shape over all images; None where there is none.
         train_s: seconds of training.
+        stability: error (%) of the landmarks' motion from frame to frame; None where it was not measured.
     """
 
     name: str
@@ -45,6 +46,7 @@ class NMERow:
     latency_ms: float | None = None
     dense: float | None = None
     train_s: float | None = None
+    stability: float | None = None
 
 
 def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, markdown: bool = False) -> str:
@@ -53,11 +55,13 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, 
     Args:
         rows: a network's row, or the rows of its seeds: then an NME is shown as mean ± sample standard deviation
             over the seeds, and a cost as its mean.
-        more: dense NME and training time, too.
+        more: dense NME and training time, too. Stability is shown where any row has it.
         markdown: for a README instead of a console.
     """
     networks = [[entry] if isinstance(entry, NMERow) else list(entry) for entry in rows]
-    header = ["", *YAW_BINS, "mean", "all", *["dense"] * more, "parameters", "MACs", "CPU latency"]
+    videos = any(row.stability is not None for seeds in networks for row in seeds)
+    header = ["", *YAW_BINS, "mean", "all", *["dense"] * more, *["stability"] * videos]
+    header += ["parameters", "MACs", "CPU latency"]
     header += ["training"] * more
     body = []
     for seeds in networks:
@@ -65,7 +69,7 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, 
             raise ValueError("an entry without any row")
         errors = [[row.bins[index] for row in seeds] for index in range(len(YAW_BINS))]
         errors += [[row.mean for row in seeds], [row.all for row in seeds]]
-        errors += [[row.dense for row in seeds]] * more
+        errors += [[row.dense for row in seeds]] * more + [[row.stability for row in seeds]] * videos
         body.append(
             [
                 seeds[0].name,

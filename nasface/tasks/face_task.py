@@ -15,6 +15,7 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFl
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
+from nasface.data.video import ShortVideos
 from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import binned_nme
@@ -126,9 +127,11 @@ class FaceTask(FaceModule):
     Attributes:
         mirrors: whether its loss understands mirrored faces (`batch["flipped"]`); where not, augmentation does not
             mirror.
+        videos: makes short videos of the training faces, for a task that is trained on them.
     """
 
     mirrors = True
+    videos: ShortVideos | None = None
 
     def __init__(self, network: nn.Module, context: TaskContext) -> None:
         retrain = context.experiment.retrain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +11,7 @@ from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
+from nasface.data.video import ShortVideos, VideoConfig
 from nasface.errors import UserError
 from nasface.nets.evolution import Evolution
 from nasface.nets.face_vector import MatrixVector, ModelVector, VectorNetwork, full_precision
@@ -46,6 +47,7 @@ class ParametersConfig:
         beta: share of fWPDC in `vanilla_joint`.
         switch: share of the steps after which `vdc_from_fwpdc` goes over to VDC.
         look_ahead: k, steps that `meta_joint` looks ahead; the next batch decides and trains nothing.
+        video: batches of short synthetic videos in place of stills, where `frames` is more than 1.
     """
 
     objective: Literal["paper", "vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"] = "paper"
@@ -53,6 +55,7 @@ class ParametersConfig:
     beta: ClosedUnitInterval = 0.5
     switch: ClosedUnitInterval = 0.5
     look_ahead: PositiveInt = 100
+    video: VideoConfig = field(default_factory=VideoConfig)
 
 
 class ParametersTask(FaceTask):
@@ -77,6 +80,8 @@ class ParametersTask(FaceTask):
         self.objective = objective_of(network, config)
         self.landmarks = network.paper_landmarks if config.landmarks == "paper" else config.landmarks
         _check(network, self.objective, self.landmarks)
+        if config.video.frames > 1:
+            self.videos = ShortVideos(context.model, config.video)
         self.half = context.uv.image_size / 2
         self._fit_model(network)
         # Off the chart a map is extrapolated: no part of the face.

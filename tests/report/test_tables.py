@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -143,3 +144,10 @@ def test_the_table_of_renderings() -> None:
         "second     -  2.00     -  2.00",
     ]
     assert rendering_table([("x", other)], decimals=1, markdown=True).splitlines()[-1] == "| x   | 2.0 | 2.0 |"
+
+
+def test_stability_has_a_column_where_it_was_measured() -> None:
+    header, _, first, second = yaw_table([replace(BARE, stability=0.481), SEARCHED]).splitlines()
+    assert header.split()[:6] == ["[0,30]", "[30,60]", "[60,90]", "mean", "all", "stability"]
+    assert first.split()[6] == "0.48" and second.split()[6] == "-"
+    assert "stability" not in yaw_table([BARE, SEARCHED])
