@@ -6,6 +6,7 @@ A table is one Parquet file: a row for each training (a member and a seed), and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -103,6 +104,12 @@ class MemberTable:
     def complete(self) -> bool:
         """Whether every member of the space is in it."""
         return len(self.by_member) == self.space.count_members()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of all rows."""
+        rows = sorted(json.dumps(one.row()) for one in self.trainings)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
     def errors(self, faces: str = "val") -> dict[str, float]:
         """digest -> NME (%), mean of the yaw bins and of the seeds, on the `val` or `test` faces."""
