@@ -31,21 +31,26 @@ from nasface.report.environment import environment
 from nasface.report.progress import stage_bar
 from nasface.search.costs import MemberCosts
 from nasface.search.member_table import MemberTable, TrainedMember
+from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
-from nasface.tasks.many_networks import SharedBatches, errors_of, shared_batches, train_alone
+from nasface.tasks.many_networks import SharedBatches, errors_of, train_alone
 from nasface.workflow import Workspace, prepare
 
 LARGEST = 200_000
-"""Members that a space may have; more could not be listed in one order."""
+"""Members that a space may have where all are asked for."""
 _SETTINGS, _TRAININGS = "settings.json", "trainings.jsonl"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training: the member of that rank in the space, by that seed."""
+    """One training: a member, by a seed."""
 
-    rank: int
+    member: Architecture
     seed: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.member.digest, self.seed
 
 
 def build_jobs(space: MultipathSpace, count: int, seeds: Sequence[int]) -> list[Job]:
@@ -55,17 +60,30 @@ def build_jobs(space: MultipathSpace, count: int, seeds: Sequence[int]) -> list[
         count: members; 0 for all of the space.
 
     Raises:
-        UserError: the space is too large, or has fewer members.
+        UserError: the space is too large for all, has fewer members, or a seed is there twice.
     """
     size = space.count_members()
-    if size > LARGEST:
-        raise UserError(f"{space.title} has more than {LARGEST} members: take a smaller space, such as --space table")
+    if not count and size > LARGEST:
+        raise UserError(f"{space.title} has more than {LARGEST} members: give --members, or a smaller space")
     if count > size:
         raise UserError(f"{space.title} has {size} members, not {count}")
     if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
         raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
-    order = np.random.default_rng([size, 0x7AB]).permutation(size)[: count or size]
-    return [Job(int(rank), seed) for seed in seeds for rank in order]
+    members = _members(space, count or size)
+    return [Job(member, seed) for seed in seeds for member in members]
+
+
+def _members(space: MultipathSpace, count: int) -> list[Architecture]:
+    """The first members of a fixed random order."""
+    size = space.count_members()
+    rng = np.random.default_rng([size, 0x7AB])
+    if size <= LARGEST:
+        return [space.member(int(rank)) for rank in rng.permutation(size)[:count]]
+    members: dict[str, Architecture] = {}
+    while len(members) < count:
+        member = space.random_architecture(rng)
+        members.setdefault(member.digest, member)
+    return list(members.values())
 
 
 class TableBuilder:
@@ -80,12 +98,9 @@ class TableBuilder:
         """Train and evaluate one member."""
         workspace, config = self.workspace, self.workspace.experiment.retrain
         if self._batches is None or self._batches.seed != job.seed:
-            self._batches = shared_batches(workspace.faces.train, workspace.uv, config, job.seed)
-        member = workspace.space.member(job.rank)
-        sizes = workspace.experiment.network
-        network, seconds = train_alone(
-            lambda: MultipathNetwork(member, sizes), self._batches, workspace.uv.weight, config
-        )
+            self._batches = SharedBatches(workspace.faces.train, workspace.uv, config, job.seed)
+        member, sizes = job.member, workspace.experiment.network
+        network, seconds = train_alone(lambda: MultipathNetwork(member, sizes), self._batches)
         return TrainedMember(
             digest=member.digest,
             code="".join(map(str, member.codes)),
@@ -119,19 +134,15 @@ def build_table(
     with _alone(folder):
         about = _check_settings(folder, space, settings)
         done = read_trainings(folder / _TRAININGS)
-        waiting = [job for job in jobs if (_digest(space, job), job.seed) not in done]
+        waiting = [job for job in jobs if job.key not in done]
         if waiting:
             with stage_bar("training members", len(jobs), len(jobs) - len(waiting)) as bar:
                 for training in _trainings(experiment, space, waiting, workers):
                     append_training(folder / _TRAININGS, training)
                     done[training.digest, training.seed] = training
                     bar.update(1)
-    chosen = tuple(done[_digest(space, job), job.seed] for job in jobs)
+    chosen = tuple(done[job.key] for job in jobs)
     return MemberTable(space, chosen, about)
-
-
-def _digest(space: MultipathSpace, job: Job) -> str:
-    return space.member(job.rank).digest
 
 
 def table_settings(experiment: Experiment) -> dict[str, Any]:

@@ -8,8 +8,7 @@ lasts seconds. The networks come out as `nasface retrain` would train them, up t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -24,48 +23,49 @@ from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.tasks.face_task import learning_rate_factor
 from nasface.tasks.uv import UVTarget, mean_map, uv_loss
 
+KEPT_BYTES = 2**30
+"""Memory that the batches of a training may take; larger ones are made anew for every network."""
 
-@dataclass(frozen=True)
+
 class SharedBatches:
-    """All batches of a training.
+    """The batches that `nasface retrain` trains on with a seed, for one network after the other.
 
-    Attributes:
-        seed: of the order of the faces, of their augmentation and of the networks' first weights.
-        images: (steps, B, 3, S, S), normalised and augmented.
-        targets: (steps, B, 3, M, M), UV maps in the networks' units.
-        mean: (3, M, M), the mean map of the training faces.
-    """
-
-    seed: int
-    images: Tensor
-    targets: Tensor
-    mean: Tensor
-
-
-def shared_batches(faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> SharedBatches:
-    """The batches that `nasface retrain` trains on with that seed.
+    Iterating gives (images (B, 3, S, S), normalised and augmented; targets (B, 3, M, M), UV maps in the networks'
+    units), one pair a step.
 
     Args:
         faces: the training faces, with pose and coefficients.
+        uv: makes the targets.
+        config: steps, batch size and augmentation.
+        seed: of the order of the faces, of their augmentation and of the networks' first weights.
     """
-    data = FaceDataModule(faces, faces, None, config.batch_size, config.steps, seed, config.augmentation)
-    images, targets = [], []
-    for raw in data.train_dataloader():
-        batch = prepare_batch(raw, config.augmentation)
-        images.append(batch["image"])
-        targets.append(uv.target_units(batch))
-    return SharedBatches(seed, torch.stack(images), torch.stack(targets), mean_map(uv, faces, seed))
+
+    def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> None:
+        self.config, self.seed, self.uv = config, seed, uv
+        self.mean = mean_map(uv, faces, seed)
+        self._data = FaceDataModule(faces, faces, None, config.batch_size, config.steps, seed, config.augmentation)
+        values = 3 * (faces.image_size**2 + uv.map_size**2)
+        fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
+        self._kept = list(self._make()) if fits else None
+
+    def __len__(self) -> int:
+        return self.config.steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._make() if self._kept is None else iter(self._kept)
+
+    def _make(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for raw in self._data.train_dataloader():
+            batch = prepare_batch(raw, self.config.augmentation)
+            yield batch["image"], self.uv.target_units(batch)
 
 
-def train_alone(
-    build: Callable[[], nn.Module], batches: SharedBatches, weight: Tensor, config: RetrainConfig
-) -> tuple[nn.Module, float]:
+def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple[nn.Module, float]:
     """Train one network from scratch on the batches; the network and the CPU seconds that it took, which other work on
     the machine hardly changes.
 
     Args:
         build: makes the network; its first weights are drawn from the batches' seed.
-        weight: (M, M), the regions' weights in the loss.
 
     Raises:
         UserError: the loss is no number.
@@ -75,10 +75,11 @@ def train_alone(
     network = build().to(memory_format=torch.channels_last).train()
     network.set_mean_map(batches.mean)
     parameters = list(network.parameters())
+    config, weight = batches.config, batches.uv.weight
     settings = config.optimizer
     optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings, len(batches.images)))
-    for step, (images, target) in enumerate(zip(batches.images, batches.targets, strict=True)):
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings, len(batches)))
+    for step, (images, target) in enumerate(batches):
         loss = uv_loss(network(images)[None], target, weight, config.loss)
         if not torch.isfinite(loss):
             raise UserError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
