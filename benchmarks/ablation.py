@@ -31,7 +31,7 @@ from benchmarks.common import described, names_settings, parse, run_benchmark
 from benchmarks.searched_vs_random import one_thread_each
 from nasface.commands.command import Option
 from nasface.comparison import Entry, trained_row
-from nasface.config import Experiment, experiment_file
+from nasface.config import Experiment, SearchConfig, experiment_file
 from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import save_weights
@@ -154,11 +154,20 @@ def of_job(experiment: Experiment, seed: int, sampler: str) -> Experiment:
     return replace(experiment, seed=seed, supernet=supernet, log=replace(experiment.log, wandb="off"))
 
 
+def of_strategy(config: SearchConfig, strategy: str) -> SearchConfig:
+    """The settings of a search with that strategy; SAMOS's own ones are left to SAMOS."""
+    if strategy != "samos":
+        defaults = SearchConfig()
+        own = {name: getattr(defaults, name) for name in ("acceptance", "chains", "restart_after", "moves")}
+        config = replace(config, **own)
+    return replace(config, strategy=strategy, storage="")
+
+
 def search_with(
     workspace: Workspace, supernet: Supernet, strategy: str, evaluations: int | None, run: Run
 ) -> dict[str, Any]:
     """One search; with `evaluations`, of exactly so many members."""
-    config = replace(workspace.experiment.search, strategy=strategy, storage="")
+    config = of_strategy(workspace.experiment.search, strategy)
     if evaluations is not None:
         config = replace(config, iterations=max(1, evaluations - 1))
     experiment = replace(workspace.experiment, search=config)
@@ -410,7 +419,7 @@ def main(arguments: Sequence[str]) -> int:
     for sampler in SAMPLERS:
         make_sampler(of_job(experiment, 0, sampler), space)
     for strategy in STRATEGIES:
-        make_search_strategy(replace(experiment, search=replace(experiment.search, strategy=strategy)), space)
+        make_search_strategy(replace(experiment, search=of_strategy(experiment.search, strategy)), space)
     draws = {seed: space.random_architecture(np.random.default_rng([seed, 3])) for seed in seeds}
     jobs = [Supernets(sampler, seed, own["children"]) for seed in seeds for sampler in SAMPLERS]
     print(f"{experiment.name}: {len(jobs)} supernets of {experiment.supernet.steps} steps, {2 * len(jobs)} searches")
