@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from nasface.workflow import Workspace, make_evaluator
 
 LEAST = 20
 """Members that a ranking needs; with fewer, chance alone gives large correlations."""
-_RESAMPLES = 1000
+_RESAMPLES = 500
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Ranking:
     @property
     def kendall(self) -> float:
         """Kendall's tau-b; 0 where a side does not tell its members apart."""
-        return _number(kendalltau(self.supernet, self.alone).statistic)
+        return _correlation(kendalltau, self.supernet, self.alone)
 
     @property
     def spearman(self) -> float:
         """Spearman's rho; 0 where a side does not tell its members apart."""
-        return _number(spearmanr(self.supernet, self.alone).statistic)
+        return _correlation(spearmanr, self.supernet, self.alone)
 
     @property
     def p_value(self) -> float:
@@ -67,7 +67,7 @@ class Ranking:
         taus = []
         for _ in range(_RESAMPLES):
             chosen = rng.integers(count, size=count)
-            taus.append(_number(kendalltau(ours[chosen], theirs[chosen]).statistic))
+            taus.append(_correlation(kendalltau, ours[chosen], theirs[chosen]))
         low, high = np.quantile(taus, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
@@ -83,8 +83,9 @@ class Ranking:
         }
 
 
-def _number(value: float) -> float:
-    return 0.0 if np.isnan(value) else float(value)
+def _correlation(of: Callable[..., Any], ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """SciPy's statistic; 0 where one side is constant, of which SciPy knows none."""
+    return float(of(ours, theirs).statistic) if np.ptp(ours) and np.ptp(theirs) else 0.0
 
 
 def calibrated_scores(workspace: Workspace, supernet: Supernet, members: Sequence[Architecture]) -> list[float]:

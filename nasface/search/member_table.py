@@ -151,7 +151,7 @@ class MemberTable:
         arrow, parquet = _pyarrow()
         rows = [one.row() for one in sorted(self.trainings, key=lambda one: (one.seed, one.code))]
         fields = [(name, arrow.string()) for name in _TEXTS] + [(name, arrow.int64()) for name in _INTEGERS]
-        fields += [(name, arrow.float32()) for name in _FLOATS]
+        fields += [(name, arrow.float64()) for name in _FLOATS]
         space = {
             "name": self.space.name,
             "layers": self.space.layers,
