@@ -15,9 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,9 @@ import torch
 
 import nasface
 from benchmarks.common import described, names_settings, parse, run_benchmark
-from benchmarks.searched_vs_random import one_thread_each
+from nasface import comparison
 from nasface.commands.command import Option
-from nasface.comparison import Entry, trained_row
+from nasface.comparison import Entry
 from nasface.config import Experiment, SearchConfig, experiment_file
 from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
@@ -200,11 +202,29 @@ def learning_curve(workspace: Workspace, folder: Path, count: int) -> list[dict[
 def train_network(workspace: Workspace, job: Training, folder: Path) -> dict[str, Any]:
     """Train and test one network from scratch; the row is kept."""
     experiment = replace(workspace.experiment, log=replace(workspace.experiment.log, wandb="off"))
-    row = trained_row(workspace, Entry(job.label, job.architecture, experiment), job.seed, Run(folder))
+    place = folder / "networks" / f"{job.architecture.digest}-seed{job.seed}"
+    training = comparison.Training(Entry(job.label, job.architecture, experiment), job.seed, place)
+    row = training.result() or training.train(workspace)
     return {"digest": job.architecture.digest, "seed": job.seed, "row": asdict(row)}
 
 
 # Side by side --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_thread_each(workers: int) -> Iterator[None]:
+    """Processes that start inside are single-threaded from their first import on; nothing for a single worker."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS") if workers > 1 else ()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 _workspace: Workspace | None = None
