@@ -6,6 +6,7 @@
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]
 #   make dashboard [RUN=<run id>]
 #   make sweep   SWEEP=experiments/sweeps/quick.yaml [WORKERS=2] [RESUME=1] [ARGS="--count 4 ..."]
+#   make ablation [EXPERIMENT=ablation_cpu]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
@@ -18,7 +19,7 @@ SWEEP   ?= experiments/sweeps/quick.yaml
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain test lint format check bench faces protocols random compare report clean sweep
+.PHONY: help env search dashboard retrain test lint format check bench faces protocols random strategies ranking ablation compare report clean sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -78,6 +79,15 @@ protocols: $(READY) ## every protocol of AFLW2000-3D on a published network (AFL
 
 random: $(READY) ## the network of ARCH against random members of the space, all trained alike
 	$(BIN)/python -m benchmarks.searched_vs_random --arch $(ARCH) --workers 2 $(ARGS)
+
+strategies: $(READY) ## every search strategy on the tabular benchmark, 50 seeds each
+	$(BIN)/python -m benchmarks.strategies $(ARGS)
+
+ranking: $(READY) ## how well supernets rank members, against members trained on their own
+	$(BIN)/python -m benchmarks.ranking $(experiment) $(ARGS)
+
+ablation: $(READY) ## {uniform, MNUS} x {random search, SAMOS}, the paper's Table IV (EXPERIMENT=ablation_cpu)
+	$(BIN)/python -m benchmarks.ablation $(experiment) --workers 2 $(ARGS)
 
 clean: ## remove the environment and caches, not the runs
 	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis

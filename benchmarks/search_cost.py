@@ -9,6 +9,8 @@ space (the same neighbours, the same decisions) to the same best member; the exi
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -35,9 +37,21 @@ from nasface.nets.weights import load_supernet
 from nasface.report.progress import stage_bar
 from nasface.report.tables import quantity, text_table
 from nasface.runs import Run
+from nasface.search.local_workers import LocalWorkers
 from nasface.search.samos import SAMOS
+from nasface.search.strategy import Strategy
+from nasface.search.study import Evaluation
+from nasface.search.workers import Pace, create_shared_study, run_shared
 from nasface.space.space import load_space
-from nasface.workflow import Workspace, make_evaluator, make_search_strategy, prepare, write_json
+from nasface.workflow import (
+    Workspace,
+    load_trained_supernet,
+    make_evaluator,
+    make_search_strategy,
+    prepare,
+    search_context,
+    write_json,
+)
 
 WAYS = {
     "naive": {"reuse": False, "early_rejection": False},
@@ -45,6 +59,7 @@ WAYS = {
     "reuse + early rejection": {"reuse": True, "early_rejection": True},
 }
 OPTIONS = (
+    Option("workers", int, 2, "processes of the last line, which search together; 1 leaves it out"),
     Option(
         "run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"
     ),
@@ -87,6 +102,23 @@ class Replay:
     def seconds(self) -> float:
         return self.setup_s + self.search_s
 
+    @property
+    def rate(self) -> Rate:
+        return Rate(self.way, self.evaluations, self.search_s)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Evaluations, those that stopped early included, and the seconds that they took without any set-up."""
+
+    way: str
+    evaluations: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return self.evaluations / self.seconds
+
 
 def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     """Run the experiment's SAMOS from its seed, evaluating in one of the `WAYS`."""
@@ -124,6 +156,66 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
         best=best.digest,
         penalty=penalty,
     )
+
+
+def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
+    """The experiment's SAMOS by several processes, each with a walk of its own.
+
+    Its members are others than those of one process: this is about time alone, counted once all processes are at work.
+    """
+    experiment = workspace.experiment
+    config = replace(experiment.search, strategy="samos", chains=workers, **WAYS["reuse + early rejection"])
+    # Every process has its share of the cores.
+    device = replace(experiment.device, threads=max(1, (os.cpu_count() or 1) // workers))
+    experiment = replace(experiment, search=config, device=device)
+    strategy = make_search_strategy(experiment, workspace.space)
+    supernet = load_trained_supernet(weights, workspace.space, experiment)
+    name, context = f"{workers} workers", search_context(experiment, supernet)
+    ends: list[tuple[float, str]] = []
+
+    def note(evaluation: Evaluation, _: Strategy) -> None:
+        ends.append((time.perf_counter(), evaluation.outcome.details["worker"]))
+
+    with tempfile.TemporaryDirectory() as folder:
+        storage = Path(folder, "journal.log")
+        about = {"experiment": asdict(experiment), "supernet": str(weights.absolute())}
+        create_shared_study(strategy, storage, name, context=context, about=about)
+        with LocalWorkers(workers, storage, name, Path(folder), device.threads) as crew:
+            settings = {"callbacks": [note], "look": crew.look}
+            run_shared(strategy, None, storage, name, context=context, pace=Pace(poll=0.02), **settings)
+    return Rate(f"{name}, {workers} walks", *together(ends, workers))
+
+
+def together(ends: Sequence[tuple[float, str]], workers: int) -> tuple[int, float]:
+    """Evaluations, and the seconds that they took, from when all processes were at work: each has ended one.
+
+    Args:
+        ends: (time, worker) of every evaluation.
+
+    Raises:
+        UserError: the search ended before all processes had begun.
+    """
+    first = {worker: place for place, (_, worker) in reversed(list(enumerate(ends)))}
+    begin = max(first.values(), default=0)
+    if len(first) < workers or begin + 1 >= len(ends):
+        raise UserError("the search ended before all workers had begun: give more --search.iterations, or --workers 1")
+    return len(ends) - 1 - begin, ends[-1][0] - ends[begin][0]
+
+
+def rate_table(rates: Sequence[Rate]) -> str:
+    """Evaluations a second; speed-ups are against the first."""
+    first = rates[0]
+    body = [
+        [
+            item.way,
+            str(item.evaluations),
+            f"{item.seconds:.1f} s",
+            f"{item.per_second:.2f}",
+            f"{item.per_second / first.per_second:.2f} x",
+        ]
+        for item in rates
+    ]
+    return text_table(["", "evaluations", "time", "a second", "speed-up"], body)
 
 
 def difference(one: Replay, other: Replay) -> str | None:
@@ -190,8 +282,8 @@ def results(experiment: Experiment, weights: Path, replays: Sequence[Replay]) ->
     }
 
 
-def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, Path]:
-    """The experiment, its supernet's file, and where the figures go."""
+def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, dict[str, Any]]:
+    """The experiment, its supernet's file, and the benchmark's own values, `json` the file of the figures."""
     named, rest = take(arguments, "--run")
     run = None if named is None else Run(Path(named))
     if run is None and not names_settings(rest) and not {"-h", "--help"} & set(rest):
@@ -207,11 +299,15 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, Path]:
             "--experiment and --config need --weights, the supernet to search: runs/<id>/supernet/supernet.pt"
         )
     weights = Path(own["weights"]) if own["weights"] else run.path("supernet", "supernet.pt")
-    return experiment, weights, Path(own["json"] or Path(experiment.runs, "benchmarks", "search_cost.json"))
+    if own["workers"] < 1:
+        raise UserError(f"--workers must be at least 1, not {own['workers']}")
+    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "search_cost.json"))
+    return experiment, weights, own | {"json": output}
 
 
 def main(arguments: Sequence[str]) -> int:
-    experiment, weights, output = read_arguments(arguments)
+    experiment, weights, own = read_arguments(arguments)
+    output = own["json"]
     space = load_space(experiment.space)
     supernet = load_supernet(weights, space, experiment.network)
     workspace = prepare(experiment, space)
@@ -232,7 +328,13 @@ def main(arguments: Sequence[str]) -> int:
         )
     for problem in problems:
         print(f"same trajectory: NO, {problem}")
-    write_json(output, results(experiment, weights, replays))
+    rates = [item.rate for item in replays]
+    if own["workers"] > 1:
+        rates.append(replay_shared(workspace, weights, own["workers"]))
+    print(f"\nevaluations, without what comes before the first\n\n{rate_table(rates)}\n")
+    figures = results(experiment, weights, replays)
+    figures["rates"] = [asdict(item) | {"per_second": item.per_second} for item in rates]
+    write_json(output, figures)
     print(f"figures  {output}")
     return 1 if problems else 0
 

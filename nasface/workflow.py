@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -102,7 +102,7 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
     raise UserError(f"unknown path sampler {config.sampler!r}; known are: mnus, uniform")
 
 
-def train_supernet(workspace: Workspace, run: Run) -> Supernet:
+def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callback] = ()) -> Supernet:
     """Train the supernet of a run, or load it where that is done."""
     experiment, space = workspace.experiment, workspace.space
     path = run.path("supernet", "supernet.pt")
@@ -125,7 +125,7 @@ def train_supernet(workspace: Workspace, run: Run) -> Supernet:
         config.steps,
         config.accumulate,
         experiment.device,
-        [TrainingProgress("training the supernet", config.steps)],
+        [TrainingProgress("training the supernet", config.steps), *callbacks],
         logger,
         validate=False,
         identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",

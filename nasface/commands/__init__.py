@@ -19,6 +19,7 @@ from nasface.commands import (
     search_worker,
     space,
     sweep,
+    table_build,
     wandb_workspace,
 )
 from nasface.commands.command import Command
@@ -40,7 +41,12 @@ COMMANDS: dict[str, Command] = {
     "data prepare": data_prepare.COMMAND,
     "data preview": data_preview.COMMAND,
     "data video-preview": data_video_preview.COMMAND,
+    "table build": table_build.COMMAND,
     "wandb workspace": wandb_workspace.COMMAND,
 }
-GROUPS = {"data": "Build, prepare and look at data sets.", "wandb": "Weights & Biases."}
+GROUPS = {
+    "data": "Build, prepare and look at data sets.",
+    "table": "The tabular benchmark of a small space.",
+    "wandb": "Weights & Biases.",
+}
 """The first words of commands of two words."""

@@ -9,14 +9,46 @@ from jsonargparse.typing import NonNegativeInt
 
 from nasface.commands.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
+from nasface.errors import UserError
 from nasface.runs import Run, open_run
 from nasface.search.supernets import take_supernet
 from nasface.space.architecture import load_record
 from nasface.space.space import load_space
 
 
-def search(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
-    """Train the supernet, search it, write best.json."""
+def search(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool, on: str) -> None:
+    """Train the supernet, search it, write best.json; or search a table."""
+    if on == "supernet":
+        _search_supernet(experiment, run, resume, workers, reuse_supernet)
+    else:
+        _search_table(experiment, run, resume, workers, on)
+
+
+def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int, on: str) -> None:
+    from nasface import table_search
+
+    if workers != 1:
+        raise UserError("--workers is for a supernet: a search on a table takes seconds in one process")
+    table = table_search.read_table(on)
+    experiment = table_search.on_table(experiment, table)
+    space = table.space
+    folder = open_run("search", experiment, f"{space.name}-{table.fingerprint[:8]}", resume, run)
+    print(f"run      {folder.folder}")
+    print(
+        f"table    {on}: {space.count_members()} members, L={space.layers}, D={space.scales}, each trained on its own"
+    )
+    found = table_search.search_table(experiment, table, folder, resume)
+    folder.update_summary(finished=True)
+    result, counts = found.result, folder.read_summary()["search"]
+    print(f"found    {experiment.output}: member {result.best.digest}, rank {found.rank} of {space.count_members()}")
+    print(
+        f"NME (%)  {result.penalty:.3f} on validation faces, {result.penalty - found.least:.3f} above the table's least"
+    )
+    print(f"         {found.test:.3f} on test faces, {found.test - found.test_least:.3f} above the table's least")
+    print(f"search   {counts['evaluations']} evaluations, {counts['looked_up']} looked up again")
+
+
+def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
     from nasface import finalists, workflow
     from nasface.report.environment import environment
     from nasface.report.search_log import log_search
@@ -109,4 +141,13 @@ REUSE = Option(
     False,
     "take the supernet of an earlier run with the same faces, space, sizes, training and seed, where there is one",
 )
-COMMAND = Command(search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS, REUSE))
+ON = Option(
+    "on",
+    str,
+    "supernet",
+    "what scores a member: the supernet, which is trained first; `table`, the tabular benchmark that comes with the"
+    " program; or another .parquet file of `nasface table build`. A table brings its own space and sizes",
+)
+COMMAND = Command(
+    search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS, REUSE, ON)
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import search_cost
-from benchmarks.search_cost import WAYS, Replay, cost_table, difference, read_arguments, replay, results
+from benchmarks.search_cost import (
+    WAYS,
+    Rate,
+    Replay,
+    cost_table,
+    difference,
+    rate_table,
+    read_arguments,
+    replay,
+    results,
+    together,
+)
 from nasface.errors import UserError
 from nasface.runs import open_run
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
@@ -61,10 +73,10 @@ def test_differences_are_found(replays: dict[str, Replay]) -> None:
 def test_settings_are_the_runs_and_can_be_overridden(tmp_path: Path) -> None:
     experiment = toy_experiment(tmp_path)
     run = open_run("search", experiment, "test", resume=False, run_id="one")
-    read, weights, output = read_arguments(["--run", str(run.folder), "--search.iterations", "9"])
+    read, weights, own = read_arguments(["--run", str(run.folder), "--search.iterations", "9"])
     assert read == replace(experiment, search=replace(experiment.search, iterations=9))
     assert weights == run.path("supernet", "supernet.pt")
-    assert output == tmp_path / "benchmarks" / "search_cost.json"
+    assert own["json"] == tmp_path / "benchmarks" / "search_cost.json" and own["workers"] == 2
 
 
 def test_newest_trained_run_is_the_default(tmp_path: Path) -> None:
@@ -100,11 +112,29 @@ def test_exit_code_tells_a_difference(
     monkeypatch.setattr(search_cost, "prepare", lambda *_: toy_workspace(tmp_path))
     run = open_run("search", toy_experiment(tmp_path), "test", resume=False, run_id="one")
     arguments = ["--run", str(run.folder)]
+    monkeypatch.setattr(search_cost, "replay_shared", lambda *_: Rate("2 workers", 10, 0.5))
     monkeypatch.setattr(search_cost, "replay", lambda _workspace, _supernet, way: replays[way])
     assert search_cost.main(arguments) == 0
-    assert "same trajectory: yes" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "same trajectory: yes" in output and "20.00" in output
+    figures = json.loads((tmp_path / "benchmarks" / "search_cost.json").read_text())
+    assert [item["way"] for item in figures["rates"]] == [*WAYS, "2 workers"]
     monkeypatch.setattr(
         search_cost, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way]
     )
     assert search_cost.main(arguments) == 1
     assert "same trajectory: NO" in capsys.readouterr().out
+
+
+def test_rates_by_hand() -> None:
+    lines = rate_table([Rate("naive", 10, 5.0), Rate("reuse", 10, 2.5)]).splitlines()
+    assert lines[2].split() == ["naive", "10", "5.0", "s", "2.00", "1.00", "x"]
+    assert lines[3].split() == ["reuse", "10", "2.5", "s", "4.00", "2.00", "x"]
+
+
+def test_workers_are_timed_from_when_all_are_at_work() -> None:
+    ends = [(1.0, "a"), (2.0, "a"), (3.0, "b"), (3.5, "a"), (4.0, "b"), (5.0, "a")]
+    assert together(ends, 2) == (3, 2.0)
+    for few in (ends[:2], ends[:3], []):
+        with pytest.raises(UserError, match="before all workers had begun"):
+            together(few, 2)

@@ -1,0 +1,480 @@
+"""What the path sampler and the search strategy are each worth: {uniform, MNUS} x {random search, SAMOS}, and one draw.
+
+    python -m benchmarks.ablation [--experiment ablation_cpu] [--seeds 0 1 2] [--workers 2]
+
+For every seed, both samplers train a supernet for the same steps; on each, SAMOS searches with the experiment's
+iterations, and random search evaluates as many members as SAMOS did. The winners and one uniform draw from the space
+are trained from scratch, all alike, and tested. The table has the form of the MONAS paper's Table IV. Beside it: the
+time in which each sampler's supernet reached the same mean NME of random members. All stages are kept in
+RUNS/benchmarks/ablation/; a killed ablation goes on where it was. With several workers each is a process with one
+thread, and costs are of one thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+import nasface
+from benchmarks.common import described, names_settings, parse, run_benchmark
+from nasface import comparison
+from nasface.commands.command import Option
+from nasface.comparison import Entry
+from nasface.config import Experiment, SearchConfig, experiment_file
+from nasface.errors import UserError
+from nasface.nets.multipath import Supernet
+from nasface.nets.weights import save_weights
+from nasface.report.tables import NMERow, duration, spread, text_table
+from nasface.runs import Run
+from nasface.search.strategy import Proposal
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace, load_space
+from nasface.tasks.supernet import SupernetTask
+from nasface.tasks.training import TrainingClock
+from nasface.workflow import (
+    Workspace,
+    load_trained_supernet,
+    make_evaluator,
+    make_sampler,
+    make_search_strategy,
+    prepare,
+    search,
+    train_supernet,
+    write_json,
+)
+
+SAMPLERS = ("uniform", "mnus")
+STRATEGIES = ("samos", "random")
+"""SAMOS first: it says how many members random search evaluates."""
+ROWS = {
+    ("uniform", "random"): "uniform paths, random search (baseline)",
+    ("uniform", "samos"): "uniform paths, SAMOS (w/o MNUS)",
+    ("mnus", "random"): "MNUS, random search (w/o SAMOS)",
+    ("mnus", "samos"): "MNUS, SAMOS (MONAS)",
+    ("none", "draw"): "one random draw, no search",
+}
+SNAPSHOTS = 8
+"""Points of a supernet's training at which its members are scored."""
+OPTIONS = (
+    Option("seeds", int, [0, 1, 2], "of everything: supernet, search and retraining"),
+    Option("children", int, 30, "random members whose mean NME says how far a supernet is"),
+    Option("workers", int, 1, "processes side by side, each with one thread"),
+    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/ablation.json where empty"),
+)
+
+
+# Stages --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Supernets:
+    """The first half: one supernet and the searches on it.
+
+    Attributes:
+        sampler: of its paths.
+        seed: of everything.
+        children: members of the curve.
+    """
+
+    sampler: str
+    seed: int
+    children: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """The second half: one network that a search found.
+
+    Attributes:
+        label: for the bar.
+        architecture: the network.
+        seed: of its training.
+    """
+
+    label: str
+    architecture: Architecture
+    seed: int
+
+
+class Snapshots(pl.Callback):
+    """Keeps the supernet's weights at some steps, and the seconds of training until then."""
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: SupernetTask, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = pl_module.steps_done
+        path = self.folder / f"step_{step:06d}.pt"
+        if step % self.every or path.exists():
+            return
+        clock = next(one for one in trainer.callbacks if isinstance(one, TrainingClock))
+        seconds = clock.state_dict()["seconds"]
+        save_weights(path, pl_module.network)
+        write_json(path.with_suffix(".json"), {"step": step, "seconds": seconds})
+
+
+def search_supernet(workspace: Workspace, job: Supernets, folder: Path) -> dict[str, Any]:
+    """Train a supernet, follow its members' mean NME, search it with both strategies; the record is kept."""
+    experiment = of_job(workspace.experiment, job.seed, job.sampler)
+    workspace = replace(workspace, experiment=experiment)
+    run = Run(folder / f"{job.sampler}-seed{job.seed}")
+    done = run.read_summary().get("ablation")
+    if done is not None:
+        return done
+    run.path("snapshots").mkdir(parents=True, exist_ok=True)
+    every = max(1, experiment.supernet.steps // SNAPSHOTS)
+    supernet = train_supernet(workspace, run, [Snapshots(run.path("snapshots"), every)])
+    record: dict[str, Any] = {"sampler": job.sampler, "seed": job.seed, "searches": []}
+    record["supernet_s"] = run.read_summary()["costs"]["supernet_s"]
+    record["curve"] = learning_curve(workspace, run.path("snapshots"), job.children)
+    evaluations = None
+    for strategy in STRATEGIES:
+        found = search_with(workspace, supernet, strategy, evaluations, Run(run.path(strategy)))
+        evaluations = found["evaluations"]
+        record["searches"].append(found)
+    run.update_summary(ablation=record)
+    return record
+
+
+def of_job(experiment: Experiment, seed: int, sampler: str) -> Experiment:
+    supernet = replace(experiment.supernet, sampler=sampler)
+    return replace(experiment, seed=seed, supernet=supernet, log=replace(experiment.log, wandb="off"))
+
+
+def of_strategy(config: SearchConfig, strategy: str) -> SearchConfig:
+    """The settings of a search with that strategy; SAMOS's own ones are left to SAMOS."""
+    if strategy != "samos":
+        defaults = SearchConfig()
+        own = {name: getattr(defaults, name) for name in ("acceptance", "chains", "restart_after", "moves")}
+        config = replace(config, **own)
+    return replace(config, strategy=strategy, storage="")
+
+
+def search_with(
+    workspace: Workspace, supernet: Supernet, strategy: str, evaluations: int | None, run: Run
+) -> dict[str, Any]:
+    """One search; with `evaluations`, of exactly so many members."""
+    config = of_strategy(workspace.experiment.search, strategy)
+    if evaluations is not None:
+        config = replace(config, iterations=max(1, evaluations - 1))
+    experiment = replace(workspace.experiment, search=config)
+    run.path().mkdir(parents=True, exist_ok=True)
+    result = search(replace(workspace, experiment=experiment), supernet, run, resume=True)
+    costs = run.read_summary()["costs"]
+    return {
+        "strategy": strategy,
+        "code": list(result.best.codes),
+        "digest": result.best.digest,
+        "penalty": result.penalty,
+        "evaluations": len(result.evaluations),
+        "search_s": costs["search_s"] + costs["calibration_s"],
+    }
+
+
+def learning_curve(workspace: Workspace, folder: Path, count: int) -> list[dict[str, float]]:
+    """Mean NME (%) of the same random members at every snapshot: [{step, seconds, nme}, ...]."""
+    space, curve = workspace.space, []
+    rng = np.random.default_rng([workspace.experiment.data.seed, 0xC4])
+    members = [space.random_architecture(rng) for _ in range(count)]
+    for path in sorted(folder.glob("step_*.pt")):
+        supernet = load_trained_supernet(path, space, workspace.experiment)
+        evaluate = make_evaluator(workspace, supernet)
+        nme = statistics.fmean(evaluate(Proposal(member)).penalty for member in members)
+        curve.append({**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), "nme": nme})
+    return curve
+
+
+def train_network(workspace: Workspace, job: Training, folder: Path) -> dict[str, Any]:
+    """Train and test one network from scratch; the row is kept."""
+    experiment = replace(workspace.experiment, log=replace(workspace.experiment.log, wandb="off"))
+    place = folder / "networks" / f"{job.architecture.digest}-seed{job.seed}"
+    training = comparison.Training(Entry(job.label, job.architecture, experiment), job.seed, place)
+    row = training.result() or training.train(workspace)
+    return {"digest": job.architecture.digest, "seed": job.seed, "row": asdict(row)}
+
+
+# Side by side --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_thread_each(workers: int) -> Iterator[None]:
+    """Processes that start inside are single-threaded from their first import on; nothing for a single worker."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS") if workers > 1 else ()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+_workspace: Workspace | None = None
+
+
+def _start_worker(experiment: Experiment, space: MultipathSpace) -> None:
+    global _workspace
+    torch.set_num_threads(1)
+    _workspace = prepare(replace(experiment, device=replace(experiment.device, threads=1)), space)
+
+
+def _in_worker(stage: Callable[[Workspace, Any, Path], dict[str, Any]], job: Any, folder: Path) -> dict[str, Any]:
+    return stage(_workspace, job, folder)
+
+
+class Crew:
+    """Runs jobs in this process, or in several with one thread each; entered once for all stages.
+
+    Args:
+        experiment, space: of the workspace that each process makes for itself.
+        folder: of the ablation.
+        workers: processes.
+    """
+
+    def __init__(self, experiment: Experiment, space: MultipathSpace, folder: Path, workers: int) -> None:
+        self.workspace, self.folder = prepare(experiment, space), folder
+        self._pool = None
+        if workers > 1:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(workers, context, _start_worker, (experiment, space))
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if self._pool is not None:
+            children = multiprocessing.active_children() if error is not None else []
+            self._pool.shutdown(wait=error is None, cancel_futures=True)
+            for process in children:
+                process.kill()  # checkpoints hold what they have done
+
+    def run(self, stage: Callable[[Workspace, Any, Path], dict[str, Any]], jobs: Iterable[Any]) -> list[dict[str, Any]]:
+        """Results in no particular order."""
+        if self._pool is None:
+            return [stage(self.workspace, job, self.folder) for job in jobs]
+        futures = [self._pool.submit(_in_worker, stage, job, self.folder) for job in jobs]
+        return [future.result() for future in as_completed(futures)]
+
+
+# Report --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table, over the seeds.
+
+    Attributes:
+        name: of the method.
+        rows: of the retrained winners.
+        supernet_s: seconds of supernet training.
+        search_s: seconds of search.
+        evaluations: members evaluated.
+    """
+
+    name: str
+    rows: tuple[NMERow, ...]
+    supernet_s: tuple[float, ...]
+    search_s: tuple[float, ...]
+    evaluations: tuple[int, ...]
+
+
+def make_lines(
+    searches: Sequence[dict[str, Any]], draws: dict[int, str], rows: dict[tuple[str, int], NMERow]
+) -> list[Line]:
+    """The five lines.
+
+    Args:
+        searches: records of `search_supernet`.
+        draws: seed -> digest of the draw.
+        rows: (digest, seed) -> row of the retrained network.
+    """
+    lines = []
+    for (sampler, strategy), name in ROWS.items():
+        if sampler == "none":
+            zeros = (0.0,) * len(draws)
+            own = tuple(rows[digest, seed] for seed, digest in draws.items())
+            lines.append(Line(name, own, zeros, zeros, (0,) * len(draws)))
+            continue
+        records = sorted((one for one in searches if one["sampler"] == sampler), key=lambda one: one["seed"])
+        found = [next(s for s in one["searches"] if s["strategy"] == strategy) for one in records]
+        lines.append(
+            Line(
+                name,
+                tuple(rows[s["digest"], one["seed"]] for s, one in zip(found, records, strict=True)),
+                tuple(one["supernet_s"] for one in records),
+                tuple(s["search_s"] for s in found),
+                tuple(s["evaluations"] for s in found),
+            )
+        )
+    return lines
+
+
+def ablation_table(lines: Sequence[Line]) -> str:
+    """Table IV: method, training cost, search cost, NME; mean ± sample standard deviation over the seeds."""
+    body = [
+        [
+            line.name,
+            duration(statistics.fmean(line.supernet_s)),
+            duration(statistics.fmean(line.search_s)),
+            f"{statistics.fmean(line.evaluations):.0f}",
+            spread(row.mean for row in line.rows),
+            " / ".join(f"{row.mean:.2f}" for row in line.rows),
+        ]
+        for line in lines
+    ]
+    return text_table(["method", "training cost", "search cost", "evaluations", "NME (%)", "each seed"], body)
+
+
+def time_to(curve: Sequence[dict[str, float]], target: float) -> float | None:
+    """Seconds of training until a curve is at `target` or below, linear between its points; None where it is not."""
+    before: dict[str, float] | None = None
+    for point in curve:
+        if point["nme"] <= target:
+            if before is None or before["nme"] == point["nme"]:
+                return point["seconds"]
+            share = (before["nme"] - target) / (before["nme"] - point["nme"])
+            return before["seconds"] + share * (point["seconds"] - before["seconds"])
+        before = point
+    return None
+
+
+def sampler_table(searches: Sequence[dict[str, Any]]) -> str:
+    """For each seed, the seconds in which each sampler's supernet reached the mean NME that both reached."""
+    body = []
+    for seed in sorted({one["seed"] for one in searches}):
+        curves = {one["sampler"]: one["curve"] for one in searches if one["seed"] == seed}
+        target = max(min(point["nme"] for point in curve) for curve in curves.values())
+        times = {sampler: time_to(curve, target) for sampler, curve in curves.items()}
+        ends = " / ".join(f"{curves[sampler][-1]['nme']:.2f}" for sampler in SAMPLERS)
+        body.append(
+            [
+                str(seed),
+                f"{target:.2f}",
+                *(duration(times[sampler]) for sampler in SAMPLERS),
+                f"{times['uniform'] / times['mnus']:.2f}",
+                ends,
+            ]
+        )
+    header = ["seed", "mean NME (%)", *SAMPLERS, "uniform / mnus", "at the end"]
+    return text_table(header, body)
+
+
+def verdict(lines: Sequence[Line]) -> list[str]:
+    """What each part is worth: differences of the winners' NME, paired over seeds and the other part."""
+    by_key = dict(zip(ROWS, lines, strict=True))
+
+    def means(*key: str) -> list[float]:
+        return [row.mean for row in by_key[key].rows]
+
+    pairs = {
+        "MNUS instead of uniform paths": [(("mnus", s), ("uniform", s)) for s in STRATEGIES],
+        "SAMOS instead of random search": [((s, "samos"), (s, "random")) for s in SAMPLERS],
+        "MONAS instead of one random draw": [(("mnus", "samos"), ("none", "draw"))],
+    }
+    result = []
+    for name, keys in pairs.items():
+        differences = [a - b for new, old in keys for a, b in zip(means(*new), means(*old), strict=True)]
+        better = sum(value < 0 for value in differences)
+        error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
+        result.append(
+            f"{name}: {statistics.fmean(differences):+.3f} ± {error:.3f} points of NME (mean ± standard error),"
+            f" lower in {better} of {len(differences)}"
+        )
+    return result
+
+
+# The command ---------------------------------------------------------------------------------------------------------
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]]:
+    """The experiment, `ablation_cpu` by default, and the benchmark's own values.
+
+    Raises:
+        UserError: a setting that cannot be.
+    """
+    rest = list(arguments)
+    if not names_settings(rest) and not {"-h", "--help"} & set(rest):
+        rest = ["--config", str(experiment_file("ablation_cpu")), *rest]
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    own = parsed.own
+    if not own["seeds"] or len(set(own["seeds"])) != len(own["seeds"]) or min(own["seeds"]) < 0:
+        raise UserError(f"--seeds must be different whole numbers >= 0, not {own['seeds']}")
+    for name in ("children", "workers"):
+        if own[name] < 1:
+            raise UserError(f"--{name} must be at least 1, not {own[name]}")
+    return parsed.experiment, own
+
+
+def folder_of(experiment: Experiment) -> Path:
+    """Of an ablation's stages: other settings, another folder."""
+    names = ("space", "data", "network", "supernet", "search", "retrain")
+    settings = [nasface.__version__, {name: asdict(experiment)[name] for name in names}]
+    settings[1]["data"].pop("cache")
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return Path(experiment.runs, "benchmarks", "ablation", f"{experiment.name}-{digest}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    experiment, own = read_arguments(arguments)
+    space, seeds, folder = load_space(experiment.space), own["seeds"], folder_of(experiment)
+    experiment.network.check(space)
+    for sampler in SAMPLERS:
+        make_sampler(of_job(experiment, 0, sampler), space)
+    for strategy in STRATEGIES:
+        make_search_strategy(replace(experiment, search=of_strategy(experiment.search, strategy)), space)
+    draws = {seed: space.random_architecture(np.random.default_rng([seed, 3])) for seed in seeds}
+    jobs = [Supernets(sampler, seed, own["children"]) for seed in seeds for sampler in SAMPLERS]
+    print(f"{experiment.name}: {len(jobs)} supernets of {experiment.supernet.steps} steps, {2 * len(jobs)} searches")
+    print(f"stages in {folder}; the same command goes on with what is missing")
+    with one_thread_each(own["workers"]), Crew(experiment, space, folder, own["workers"]) as crew:
+        searches = crew.run(search_supernet, jobs)
+        winners = {(draw.digest, seed): Training(f"draw, seed {seed}", draw, seed) for seed, draw in draws.items()}
+        for one in searches:
+            for found in one["searches"]:
+                label = f"{one['sampler']} + {found['strategy']}, seed {one['seed']}"
+                member = Architecture(space, tuple(found["code"]))
+                winners.setdefault((found["digest"], one["seed"]), Training(label, member, one["seed"]))
+        trained = crew.run(train_network, winners.values())
+    rows = {(one["digest"], one["seed"]): _row(one["row"]) for one in trained}
+    lines = make_lines(searches, {seed: draw.digest for seed, draw in draws.items()}, rows)
+    print(f"\nNME (%) of the retrained networks on the test faces, mean of the yaw bins, seeds {seeds}\n")
+    print(f"{ablation_table(lines)}\n\n" + "\n".join(verdict(lines)))
+    print(f"\ntraining until {own['children']} random members reach the same mean NME\n\n{sampler_table(searches)}\n")
+    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "ablation.json"))
+    write_json(
+        output,
+        {
+            "lines": [asdict(line) for line in lines],
+            "verdict": verdict(lines),
+            "searches": searches,
+            "experiment": described(experiment),
+        },
+    )
+    print(f"figures  {output}")
+    return 0
+
+
+def _row(values: dict[str, Any]) -> NMERow:
+    return NMERow(**(values | {"bins": tuple(values["bins"])}))
+
+
+if __name__ == "__main__":
+    run_benchmark(main)

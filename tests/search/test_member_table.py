@@ -1,0 +1,147 @@
+"""The table of trained members: its file, what it refuses, and a search on it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasface.errors import UserError
+from nasface.search.member_table import COLUMNS, SHIPPED, MemberTable, MemberTableEvaluator, TrainedMember, load_table
+from nasface.search.registry import make_strategy
+from nasface.search.strategy import Proposal
+from nasface.space.architecture import load_record
+from nasface.space.space import MultipathSpace, load_space
+from tests.tiny import Command
+from tests.toy_table import SPACE, toy_table
+
+pytest.importorskip("pyarrow")
+
+
+@pytest.fixture(scope="module")
+def table() -> MemberTable:
+    return toy_table(seeds=2)
+
+
+def test_the_file_holds_what_was_written(table: MemberTable, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    path = tmp_path / "table.parquet"
+    table.save(path)
+    read = load_table(path)
+    assert (read.space, read.settings, read.fingerprint) == (table.space, table.settings, table.fingerprint)
+    assert read.errors("test") == pytest.approx(table.errors("test"), rel=1e-6)
+    assert read.complete and len(read.trainings) == 2 * SPACE.count_members()
+    columns = pyarrow.parquet.read_table(path)
+    assert tuple(columns.column_names) == COLUMNS
+    one = read.by_member[columns["digest"][0].as_py()][0]
+    assert columns["val_mean"][0].as_py() == pytest.approx(one.val[3])
+
+
+def test_a_row_is_its_own_inverse(table: MemberTable) -> None:
+    one = table.trainings[5]
+    assert TrainedMember.of_row(json.loads(json.dumps(one.row()))) == one
+
+
+def test_errors_and_noise_by_hand(table: MemberTable) -> None:
+    digest = SPACE.member(7).digest
+    first, second = table.by_member[digest]
+    assert table.errors()[digest] == pytest.approx((first.val[3] + second.val[3]) / 2)
+    between, seeds = table.noise("test")
+    assert seeds == pytest.approx(0.1 / np.sqrt(2))
+    assert between == pytest.approx(np.std(list(table.errors("test").values()), ddof=1))
+    assert np.isnan(toy_table().noise()[1])
+    assert table.member(digest) == SPACE.member(7)
+
+
+def test_damaged_files_are_refused(table: MemberTable, tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    path = tmp_path / "table.parquet"
+    with pytest.raises(UserError, match="does not exist"):
+        load_table(path)
+    path.write_bytes(b"PAR1 no parquet")
+    with pytest.raises(UserError, match="no table of trained members"):
+        load_table(path)
+    pyarrow.parquet.write_table(pyarrow.table({"x": [1]}), path)
+    with pytest.raises(UserError, match="no table of trained members"):
+        load_table(path)
+    first, second, *others = table.trainings
+    for trainings in (
+        (replace(first, code=others[0].code), second, *others),  # another member's code
+        (replace(first, code="00000000"), *others[1:]),  # no member
+        (first, first, second, *others),  # twice
+    ):
+        replace(table, trainings=trainings).save(path)
+        with pytest.raises(UserError, match="no table of trained members"):
+            load_table(path)
+
+
+def test_evaluations_are_looked_up(table: MemberTable) -> None:
+    evaluate = MemberTableEvaluator(table)
+    member = SPACE.member(11)
+    outcome = evaluate(Proposal(member, reject_above=0.0))
+    first, second = table.by_member[member.digest]
+    assert outcome.complete and outcome.penalty == pytest.approx(np.mean([first.val[3], second.val[3]]))
+    assert outcome.details["nme"] == pytest.approx(np.mean([first.val[:3], second.val[:3]], axis=0))
+    assert MemberTableEvaluator(table, seed=1)(Proposal(member)).penalty == second.val[3]
+    assert evaluate.ranking[0] == min(table.errors(), key=table.errors().__getitem__)
+    with pytest.raises(UserError, match="no training of member .* with seed 2"):
+        MemberTableEvaluator(table, seed=2)
+    with pytest.raises(UserError, match="lacks 1046 members"):
+        MemberTableEvaluator(toy_table(count=10))
+
+
+def test_a_strategy_that_sees_all_finds_the_best(table: MemberTable) -> None:
+    evaluate = MemberTableEvaluator(table)
+    strategy = make_strategy("random", SPACE, evaluations=SPACE.count_members())
+    while (proposal := strategy.ask()) is not None:
+        strategy.tell(proposal, evaluate(proposal))
+    assert strategy.evaluations == SPACE.count_members()
+    assert strategy.best[0].digest == evaluate.ranking[0]
+
+
+def test_search_on_a_table(
+    table: MemberTable, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table.save("toy.parquet")
+    nasface = Command(tmp_path, tmp_path, capsys)
+    settings = ("search", "--on", "toy.parquet", "--search.strategy", "random", "--search.iterations", "39")
+    result = nasface(*settings, "--run", "one")
+    assert result.code == 0, result.errors
+    best = json.loads((tmp_path / "best.json").read_text())
+    summary = json.loads((tmp_path / "runs" / "one" / "summary.json").read_text())
+    assert (summary["search"]["evaluations"], summary["search"]["unique"], summary["finished"]) == (40, 40, True)
+    assert f"rank {summary['search']['rank']} of 1056" in result.output
+    found = load_record(tmp_path / "best.json").architecture.digest
+    assert best["scores"]["penalty"] == pytest.approx(table.errors()[found], rel=1e-6)
+    assert best["scores"]["test_mean"] == pytest.approx(best["scores"]["penalty"] + 0.5, rel=1e-5)
+    # A resume of the finished run adds nothing.
+    resumed = nasface(*settings, "--run", "one", "--resume", "true")
+    assert resumed.code == 0 and "40 evaluations" in resumed.output
+    for arguments, message in (
+        (("--on", "tables"), "--on must be supernet, table or a .parquet file"),
+        (("--on", "toy.parquet", "--workers", "2"), "--workers is for a supernet"),
+    ):
+        failed = nasface("search", *arguments)
+        assert failed.code == 2 and message in failed.line
+
+
+def test_the_shipped_table() -> None:
+    if not SHIPPED.exists():
+        pytest.skip("no table is shipped")
+    table = load_table()
+    assert table.space == load_space("table") and table.complete
+    assert len(table.by_member) >= 500
+    between, _ = table.noise("test")
+    assert between > 0.3
+    MemberTableEvaluator(table)
+
+
+def test_small_spaces_can_be_tables() -> None:
+    assert toy_table(MultipathSpace("s", layers=2, scales=2)).complete
