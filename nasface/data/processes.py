@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import cv2
 
 from nasface.errors import UserError
 
+_FORKS = "fork" in multiprocessing.get_all_start_methods()
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -38,18 +40,29 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
         UserError: a process was killed. What `work` raises is raised here.
     """
     workers = min(workers, len(jobs))
-    if workers <= 1:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
+    with _one_opencv_thread():
+        if workers <= 1:
             yield from map(work, jobs)
-        finally:
-            cv2.setNumThreads(threads)
-        return
+        else:
+            yield from _in_pool(work, jobs, workers)
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """OpenCV's threads end before any process forks: a child would wait for threads that it does not have."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _in_pool(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     # Forked as a DataLoader's workers are: they start at once, with everything imported.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    context = multiprocessing.get_context(method)
-    pool = ProcessPoolExecutor(workers, context, _start, (os.getpid(), work))
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("fork" if _FORKS else None), _start, (os.getpid(), work)
+    )
     try:
         for future in as_completed([pool.submit(_do, job) for job in jobs]):
             yield future.result()
@@ -64,7 +77,8 @@ def _start(parent: int, work: Callable[[Any], Any]) -> None:
     """Begin a worker: one thread, and no life beyond its parent's, which may be killed."""
     global _work
     _work = work
-    cv2.setNumThreads(1)
+    if not _FORKS:  # a forked process has one thread from its parent
+        cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
 
     def watch() -> None:
