@@ -343,7 +343,7 @@ def test_a_disk_that_takes_no_more(earlier: Earlier) -> None:
 def test_a_folder_that_cannot_be_written(earlier: Earlier) -> None:
     (earlier.folder / "taken").write_text("a file, not a folder")
     result = earlier(*tiny(earlier, "search", "--runs", "taken"))
-    assert "cannot write taken/" in result.line
+    assert "cannot make taken/" in result.line
 
 
 # An error of nobody's making is still no traceback on the screen of a user who pressed Ctrl-C ------------------------

@@ -85,7 +85,7 @@ def test_help_of_a_group_names_its_commands(nasface: Command, group: str) -> Non
         ("search --supernet.augmentation.flip 2", "supernet.augmentation.flip: must be a number from 0 to 1"),
         ("search --resume", "--resume needs a value"),
         ("search --space marble", "unknown space 'marble': choose one of multipath, multipath_small"),
-        ("search --experiment marble", "unknown experiment 'marble': give one of aflw, "),
+        ("search --experiment marble", "unknown experiment 'marble': give one of ablation_cpu, aflw, "),
         ("search --search.strategy marble", "unknown strategy 'marble'; known are: evolution, local, nni/evolution"),
         ("search --supernet.sampler marble", "unknown path sampler 'marble'; known are: mnus, uniform"),
         ("search --network.widths [8,8]", "network.widths has 2 numbers but space 'multipath' has 4 scales"),

@@ -24,7 +24,7 @@ def test_sheet_has_every_picture(tmp_path: Path, domain: str, pictures: int) -> 
 
 
 def test_faces_are_spread_over_yaw() -> None:
-    chosen = preview._spread("studio", "train", 0, 5, 2)
+    chosen = preview.spread_over_yaw("studio", "train", 0, 5, 2)
     assert len(np.unique(chosen)) == 10
     yaw = np.vectorize(lambda index: face_yaw(0, "train", index))(chosen)
     np.testing.assert_allclose(yaw, np.tile([-72, -36, 0, 36, 72], (2, 1)), atol=6)

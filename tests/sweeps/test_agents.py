@@ -72,7 +72,9 @@ def test_what_wandb_says_is_passed_on(file: str, monkeypatch: pytest.MonkeyPatch
     ("mode", "key", "online"), [("offline", "x" * 40, False), ("", "", False), ("online", "", True)]
 )
 def test_where_a_sweep_runs(file: str, monkeypatch: pytest.MonkeyPatch, mode: str, key: str, online: bool) -> None:
-    monkeypatch.setenv("WANDB_MODE", mode)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("WANDB_MODE", mode)
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("NETRC", "absent")
     monkeypatch.setenv("HOME", str(Path.cwd()))
