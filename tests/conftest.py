@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import REPOSITORY, Command
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: threads beside that only wait for each other
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +20,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real samples at {folder} (set NASFACE_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rendered faces that the tests of a file share."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def nasface(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command, in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return Command(tmp_path, cache, capsys)

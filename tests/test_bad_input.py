@@ -29,11 +29,6 @@ from tests.tiny import REPOSITORY, Command, Result, result_of, settings
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder in which a search has ended, with its best.json and its run `first`."""
     from nasface.cli import main

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,17 +13,6 @@ from nasface.nets.hourglass import HourglassUV
 from nasface.nets.weights import load_network
 from nasface.registry import create_network, get_candidate, network_names
 from tests.tiny import Command
-
-
-@pytest.fixture
-def nasface(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return Command(tmp_path, tmp_path_factory.mktemp("cache"), capsys)
 
 
 def rows(output: str) -> dict[str, str]:

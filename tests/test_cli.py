@@ -21,19 +21,6 @@ from tests.tiny import Command, Result, finish, settings, start
 NAMES = tuple(commands.COMMANDS)
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def nasface(
-    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return Command(tmp_path, cache, capsys)
-
-
 # Help and settings ---------------------------------------------------------------------------------------------------
 
 

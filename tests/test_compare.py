@@ -18,17 +18,6 @@ from tests.tiny import Command
 TWO = ["--compare.networks", '["random","hourglass1@0.0625"]']
 
 
-@pytest.fixture
-def nasface(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return Command(tmp_path, tmp_path_factory.getbasetemp() / "compare-cache", capsys)
-
-
 def rows_of(nasface: Command, run: str) -> list[dict[str, Any]]:
     return json.loads((nasface.folder / "runs" / run / "comparison.json").read_text())
 

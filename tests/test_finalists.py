@@ -68,15 +68,11 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         finalist.nme()
 
 
-def test_the_best_finalist_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    nasface = Command(tmp_path, tmp_path / "cache", capsys)
+def test_the_best_finalist_is_written(nasface: Command) -> None:
     options = ("--finalists.count", "2", "--finalists.steps", "2", "--finalists.workers", "1")
     result = nasface.tiny("search", *options)
     assert result.code == 0, result.errors
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (nasface.folder / "runs").iterdir()
     summary = json.loads((run / "summary.json").read_text())
     members = summary["finalists"]["members"]
     best = min(members, key=lambda one: one["nme"])

@@ -16,19 +16,6 @@ from tests.tiny import Command
 ROWS = sorted(path.stem for path in (EXPERIMENTS / "3ddfa_v2").glob("*.yaml"))
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def nasface(
-    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return Command(tmp_path, cache, capsys)
-
-
 def retrain(nasface: Command, name: str, *arguments: str) -> Path:
     """Train a network for three steps on 32 pixels; returns the run's folder."""
     from tests.tiny import settings

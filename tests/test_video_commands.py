@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
-import pytest
 
 from tests.tiny import Command
-
-
-@pytest.fixture
-def nasface(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    return Command(tmp_path, tmp_path_factory.getbasetemp() / "video-cache", capsys)
 
 
 def test_a_contact_sheet_of_rows_and_frames(nasface: Command) -> None:

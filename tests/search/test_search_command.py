@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from nasface.space.architecture import load_record
-from tests.tiny import Command
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+from tests.tiny import REPOSITORY, Command
 
 
 @pytest.fixture
-def nasface(
-    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Command:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))  # for the workers
-    return Command(tmp_path, cache, capsys)
+def nasface(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))  # for the workers
+    return nasface
 
 
 def summary_of(nasface: Command, run: str) -> dict[str, object]:
