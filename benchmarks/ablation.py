@@ -29,7 +29,7 @@ import pytorch_lightning as pl
 import torch
 
 import nasface
-from benchmarks.common import described, names_settings, parse, run_benchmark
+from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface import comparison
 from nasface.commands.command import Option
 from nasface.comparison import Entry
@@ -410,9 +410,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]
     Raises:
         UserError: a setting that cannot be.
     """
-    rest = list(arguments)
-    if not names_settings(rest) and not {"-h", "--help"} & set(rest):
-        rest = ["--config", str(experiment_file("ablation_cpu")), *rest]
+    rest = with_settings_of(arguments, lambda: experiment_file("ablation_cpu"))
     parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
     own = parsed.own
     if not own["seeds"] or len(set(own["seeds"])) != len(own["seeds"]) or min(own["seeds"]) < 0:

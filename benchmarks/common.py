@@ -88,6 +88,17 @@ def names_settings(arguments: Sequence[str]) -> bool:
     return any(argument.partition("=")[0] in ("--experiment", "--config") for argument in arguments)
 
 
+def with_settings_of(arguments: Sequence[str], file: Callable[[], Path]) -> list[str]:
+    """The arguments, with the settings of a file where they name no experiment themselves.
+
+    Args:
+        file: gives the file; asked only where it is needed.
+    """
+    if names_settings(arguments) or {"-h", "--help"} & set(arguments):
+        return list(arguments)
+    return ["--config", str(file()), *arguments]
+
+
 def newest_search(runs: str | Path) -> Run:
     """The newest run in `runs` whose supernet is trained.
 

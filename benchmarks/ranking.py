@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import nasface
-from benchmarks.common import described, names_settings, parse, run_benchmark
+from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface.commands.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.data.augment import normalise
@@ -53,9 +53,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Mapping[str, A
     Raises:
         UserError: a setting that cannot be.
     """
-    rest = list(arguments)
-    if not names_settings(rest) and not {"-h", "--help"} & set(rest):
-        rest = ["--config", str(experiment_file("table")), *rest]
+    rest = with_settings_of(arguments, lambda: experiment_file("table"))
     parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
     own = parsed.own
     for name in ("steps", "samplers", "supernet_seeds"):

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 import nasface
-from benchmarks.common import SETTINGS, described, names_settings, parse, run_benchmark, take
+from benchmarks.common import SETTINGS, described, parse, run_benchmark, take, with_settings_of
 from nasface.commands.architectures import resolve_architecture
 from nasface.commands.command import Option
 from nasface.config import Experiment, experiment_file
@@ -407,8 +407,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]
     """
     rest = list(arguments)
     arch = take(rest, "--arch")[0] or "best.json"
-    if not names_settings(rest) and not {"-h", "--help"} & set(rest):
-        rest = ["--config", str(experiment_of(arch)), *rest]
+    rest = with_settings_of(rest, lambda: experiment_of(arch))
     parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
     own, experiment = parsed.own, parsed.experiment
     if len(set(own["seeds"])) != len(own["seeds"]) or min(own["seeds"]) < 0:
