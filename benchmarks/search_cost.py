@@ -9,7 +9,6 @@ space (the same neighbours, the same decisions) to the same best member; the exi
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from benchmarks.common import (
 )
 from nasface.commands.command import Option
 from nasface.config import Experiment
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import load_supernet
@@ -166,7 +166,7 @@ def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
     experiment = workspace.experiment
     config = replace(experiment.search, strategy="samos", chains=workers, **WAYS["reuse + early rejection"])
     # Every process has its share of the cores.
-    device = replace(experiment.device, threads=max(1, (os.cpu_count() or 1) // workers))
+    device = replace(experiment.device, threads=max(1, available_cores() // workers))
     experiment = replace(experiment, search=config, device=device)
     strategy = make_search_strategy(experiment, workspace.space)
     supernet = load_trained_supernet(weights, workspace.space, experiment)

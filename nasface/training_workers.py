@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from nasface.config import Experiment
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.workflow import Workspace, prepare
 
@@ -44,7 +45,7 @@ def train_side_by_side(
     Raises:
         UserError: a worker was killed.
     """
-    threads = experiment.device.threads or max(1, (os.cpu_count() or 1) // workers)
+    threads = experiment.device.threads or max(1, available_cores() // workers)
     experiment = replace(experiment, device=replace(experiment.device, threads=threads))
     # A forked process would inherit torch's threads in an unknown state.
     context = multiprocessing.get_context("spawn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.report.progress import stage_bar
 from nasface.search.storage import open_storage, storage_errors
@@ -136,7 +136,7 @@ class _Loop:
         words = command_line(self.sweep, values, records)
         trial.set_user_attr("values", values)
         trial.set_user_attr("command", words)
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        threads = max(1, available_cores() // self.workers)
         metric = self.sweep.metric.name if self.sweep.metric else None
         return _Running(trial, RunProcess(words, records, metric, threads))
 

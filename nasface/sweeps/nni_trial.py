@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.sweeps.run_process import RunProcess
 
@@ -39,7 +40,7 @@ def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
         raise UserError("NNI's trials need the package nni: pip install 'nasface[nni]'") from None
     values = nni.get_next_parameter() or {}
     words = [sys.executable, "-m", "nasface", *command, *(f"--{name}={value}" for name, value in values.items())]
-    process = RunProcess(words, folder, metric, threads=os.cpu_count() or 1, offline=False)
+    process = RunProcess(words, folder, metric, threads=available_cores(), offline=False)
     reported = 0
     try:
         while True:
