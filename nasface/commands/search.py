@@ -112,10 +112,9 @@ def _print_search(folder: Run, best: Path) -> None:
         + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
     )
     if shortlist := summary.get("finalists"):
-        members = sorted(shortlist["members"], key=lambda one: one["penalty"])
-        errors = [math.inf if one["nme"] is None else one["nme"] for one in members]
+        errors = [math.inf if one["nme"] is None else one["nme"] for one in shortlist["members"]]
         print(
-            f"finals   {len(members)} members trained for {shortlist['steps']} steps: {min(errors):.2f} to"
+            f"finals   {len(errors)} members trained for {shortlist['steps']} steps: {min(errors):.2f} to"
             f" {max(errors):.2f} % on validation faces; number {errors.index(min(errors)) + 1} by penalty is the best"
         )
     print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
