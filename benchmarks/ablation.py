@@ -14,19 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 
 import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
@@ -41,9 +36,10 @@ from nasface.report.tables import NMERow, duration, spread, text_table
 from nasface.runs import Run
 from nasface.search.strategy import Proposal
 from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.space import load_space
 from nasface.tasks.supernet import SupernetTask
 from nasface.tasks.training import TrainingClock
+from nasface.training_workers import run_side_by_side
 from nasface.workflow import (
     Workspace,
     load_trained_supernet,
@@ -211,67 +207,20 @@ def train_network(workspace: Workspace, job: Training, folder: Path) -> dict[str
 # Side by side --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def one_thread_each(workers: int) -> Iterator[None]:
-    """Processes that start inside are single-threaded from their first import on; nothing for a single worker."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS") if workers > 1 else ()
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def run_all(workspace: Workspace, jobs: Sequence[Supernets | Training], workers: int) -> list[dict[str, Any]]:
+    """Records of all jobs, in no particular order: made in this process, or in several with one thread each."""
+    if workers == 1:
+        return [run_job(workspace, job) for job in jobs]
+    single = replace(workspace.experiment, device=replace(workspace.experiment.device, threads=1))
+    folder = folder_of(workspace.experiment)
+    return [future.result() for _, future in run_side_by_side(single, workspace.space, folder, workers, run_job, jobs)]
 
 
-_workspace: Workspace | None = None
-
-
-def _start_worker(experiment: Experiment, space: MultipathSpace) -> None:
-    global _workspace
-    torch.set_num_threads(1)
-    _workspace = prepare(replace(experiment, device=replace(experiment.device, threads=1)), space)
-
-
-def _in_worker(stage: Callable[[Workspace, Any, Path], dict[str, Any]], job: Any, folder: Path) -> dict[str, Any]:
-    return stage(_workspace, job, folder)
-
-
-class Crew:
-    """Runs jobs in this process, or in several with one thread each; entered once for all stages.
-
-    Args:
-        experiment, space: of the workspace that each process makes for itself.
-        folder: of the ablation.
-        workers: processes.
-    """
-
-    def __init__(self, experiment: Experiment, space: MultipathSpace, folder: Path, workers: int) -> None:
-        self.workspace, self.folder = prepare(experiment, space), folder
-        self._pool = None
-        if workers > 1:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(workers, context, _start_worker, (experiment, space))
-
-    def __enter__(self) -> Crew:
-        return self
-
-    def __exit__(self, error: object, *_: object) -> None:
-        if self._pool is not None:
-            children = multiprocessing.active_children() if error is not None else []
-            self._pool.shutdown(wait=error is None, cancel_futures=True)
-            for process in children:
-                process.kill()  # checkpoints hold what they have done
-
-    def run(self, stage: Callable[[Workspace, Any, Path], dict[str, Any]], jobs: Iterable[Any]) -> list[dict[str, Any]]:
-        """Results in no particular order."""
-        if self._pool is None:
-            return [stage(self.workspace, job, self.folder) for job in jobs]
-        futures = [self._pool.submit(_in_worker, stage, job, self.folder) for job in jobs]
-        return [future.result() for future in as_completed(futures)]
+def run_job(workspace: Workspace, job: Supernets | Training) -> dict[str, Any]:
+    folder = folder_of(workspace.experiment)
+    return (
+        search_supernet(workspace, job, folder) if isinstance(job, Supernets) else train_network(workspace, job, folder)
+    )
 
 
 # Report --------------------------------------------------------------------------------------------------------------
@@ -442,15 +391,15 @@ def main(arguments: Sequence[str]) -> int:
     jobs = [Supernets(sampler, seed, own["children"]) for seed in seeds for sampler in SAMPLERS]
     print(f"{experiment.name}: {len(jobs)} supernets of {experiment.supernet.steps} steps, {2 * len(jobs)} searches")
     print(f"stages in {folder}; the same command goes on with what is missing")
-    with one_thread_each(own["workers"]), Crew(experiment, space, folder, own["workers"]) as crew:
-        searches = crew.run(search_supernet, jobs)
-        winners = {(draw.digest, seed): Training(f"draw, seed {seed}", draw, seed) for seed, draw in draws.items()}
-        for one in searches:
-            for found in one["searches"]:
-                label = f"{one['sampler']} + {found['strategy']}, seed {one['seed']}"
-                member = Architecture(space, tuple(found["code"]))
-                winners.setdefault((found["digest"], one["seed"]), Training(label, member, one["seed"]))
-        trained = crew.run(train_network, winners.values())
+    workspace = prepare(experiment, space)
+    searches = run_all(workspace, jobs, own["workers"])
+    winners = {(draw.digest, seed): Training(f"draw, seed {seed}", draw, seed) for seed, draw in draws.items()}
+    for one in searches:
+        for found in one["searches"]:
+            label = f"{one['sampler']} + {found['strategy']}, seed {one['seed']}"
+            member = Architecture(space, tuple(found["code"]))
+            winners.setdefault((found["digest"], one["seed"]), Training(label, member, one["seed"]))
+    trained = run_all(workspace, list(winners.values()), own["workers"])
     rows = {(one["digest"], one["seed"]): _row(one["row"]) for one in trained}
     lines = make_lines(searches, {seed: draw.digest for seed, draw in draws.items()}, rows)
     print(f"\nNME (%) of the retrained networks on the test faces, mean of the yaw bins, seeds {seeds}\n")

@@ -259,10 +259,9 @@ def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job],
             job.train(workspace)
         return
     folder = waiting[0].folder
-    folder.mkdir(parents=True, exist_ok=True)
     settings = replace(experiment, device=replace(experiment.device, threads=1))
     with stage_bar("trainings", len(waiting)) as bar:
-        for job, error in train_side_by_side(settings, waiting, folder, workers):
+        for job, error in train_side_by_side(settings, waiting, folder, workers, "the same command goes on"):
             if error is not None:
                 raise error
             bar.update(1)

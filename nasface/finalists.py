@@ -130,7 +130,6 @@ def _train_all(workspace: Workspace, finalists: Sequence[Finalist], folder: Path
     waiting = [finalist for finalist in finalists if finalist.nme() is None]
     if not waiting:
         return
-    folder.mkdir(parents=True, exist_ok=True)
     # One thread each: two trainings side by side are faster than one after the other with two threads.
     settings = replace(workspace.experiment, device=replace(workspace.experiment.device, threads=1))
     failed: list[UserError] = []

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import nasface
 from nasface.config import Experiment
@@ -34,6 +31,7 @@ from nasface.search.member_table import MemberTable, TrainedMember
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
 from nasface.tasks.many_networks import SharedBatches, errors_of, train_alone
+from nasface.training_workers import run_side_by_side
 from nasface.workflow import Workspace, prepare
 
 LARGEST = 200_000
@@ -137,7 +135,7 @@ def build_table(
         waiting = [job for job in jobs if job.key not in done]
         if waiting:
             with stage_bar("training members", len(jobs), len(jobs) - len(waiting)) as bar:
-                for training in _trainings(experiment, space, waiting, workers):
+                for training in _trainings(experiment, space, folder, waiting, workers):
                     append_training(folder / _TRAININGS, training)
                     done[training.digest, training.seed] = training
                     bar.update(1)
@@ -180,34 +178,25 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
 
 
 def _trainings(
-    experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job], workers: int
+    experiment: Experiment, space: MultipathSpace, folder: Path, jobs: Sequence[Job], workers: int
 ) -> Iterator[TrainedMember]:
     single = replace(experiment, device=replace(experiment.device, threads=1))
     workspace = prepare(single, space)  # with several workers, too: the faces are made once, not by each of them
     if workers == 1:
-        builder = TableBuilder(workspace)
-        yield from map(builder.train, jobs)
-        return
-    # A fresh process each: torch must not be forked after it has started threads.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker, (single, space)) as pool:
-        try:
-            for future in as_completed([pool.submit(_train_in_worker, job) for job in jobs]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for job in jobs:
+            yield _train(workspace, job)
+    else:
+        for _, future in run_side_by_side(single, space, folder, workers, _train, jobs):
+            yield future.result()
 
 
-_builder: TableBuilder | None = None
+_builder: TableBuilder | None = None  # of this process: it keeps a seed's batches from one job to the next
 
 
-def _start_worker(experiment: Experiment, space: MultipathSpace) -> None:
+def _train(workspace: Workspace, job: Job) -> TrainedMember:
     global _builder
-    torch.set_num_threads(1)
-    _builder = TableBuilder(prepare(experiment, space))
-
-
-def _train_in_worker(job: Job) -> TrainedMember:
+    if _builder is None or _builder.workspace is not workspace:
+        _builder = TableBuilder(workspace)
     return _builder.train(job)
 
 
