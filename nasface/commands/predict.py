@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt
@@ -48,16 +50,23 @@ def predict(
         lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
         print(f"this network finds {lacks}")
     wanted = Wanted(overlay, obj, int(aligned), dense, float(smooth))
-    count = 0
-    bar = stage_bar("aligning", len(sources)) if len(sources) > 1 else None
-    for source in sources:
-        work = predict_video if source.suffix.lower() in VIDEOS else predict_image
-        count += work(aligner, source, Path(output), wanted, boxes)
-        if bar is not None:
-            bar.update()
-    if bar is not None:
-        bar.close()
-    print(f"faces    {count} in {len(sources)} file{'s' if len(sources) > 1 else ''}\nwritten  {output}")
+    count, failed = 0, []
+    with stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext() as bar:
+        for source in sources:
+            work = predict_video if source.suffix.lower() in VIDEOS else predict_image
+            try:
+                count += work(aligner, source, Path(output), wanted, boxes)
+            except UserError as error:
+                if bar is None:
+                    raise
+                failed.append(source.name)
+                bar.write(str(error), file=sys.stderr)
+            if bar is not None:
+                bar.update()
+    done = len(sources) - len(failed)
+    print(f"faces    {count} in {done} file{'s' if done != 1 else ''}\nwritten  {output}")
+    if failed:
+        raise UserError(f"{len(failed)} of {len(sources)} files were left out, see above: {', '.join(failed)}")
 
 
 COMMAND = Command(

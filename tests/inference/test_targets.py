@@ -89,6 +89,22 @@ def test_predict(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert Image.open(tmp_path / "out" / "photo.png-0.aligned.png").size == (112, 112)
 
 
+@pytest.mark.parametrize("trained", ["mobilenet_x05"], indirect=True)
+def test_a_damaged_file_of_a_folder_is_left_out(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"no photograph")
+    for name in ("b.png", "c.png"):
+        Image.new("RGB", (40, 40)).save(folder / name)
+    arguments = f"{folder} --weights {trained} --output {output} --box image --obj false"
+    result = Command(tmp_path, tmp_path, capsys)("predict", *arguments.split())
+    assert result.code == 2 and "in 2 files" in result.output
+    assert "a.jpg does not decode" in result.errors[0] and "1 of 3 files were left out" in result.errors[-1]
+    assert {path.name for path in output.glob("*.json")} == {"b.png.json", "c.png.json"}
+
+
 @pytest.mark.parametrize("kind", export.FORMATS)
 def test_export(trained: Path, tmp_path: Path, kind: str) -> None:
     for package in {"onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}.get(kind, ()):
