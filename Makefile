@@ -65,7 +65,7 @@ format: $(READY) ## mend style
 check: lint test ## style and tests
 
 bench: $(READY) ## what the search costs and saves, time of a step (needs a finished search)
-	$(BIN)/python -m benchmarks.search_cost
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.step_time
 	$(BIN)/python -m benchmarks.paper_smoke
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import search_cost
-from benchmarks.search_cost import (
+from benchmarks import search
+from benchmarks.search import (
     WAYS,
     Rate,
     Replay,
@@ -76,7 +76,7 @@ def test_settings_are_the_runs_and_can_be_overridden(tmp_path: Path) -> None:
     read, weights, own = read_arguments(["--run", str(run.folder), "--search.iterations", "9"])
     assert read == replace(experiment, search=replace(experiment.search, iterations=9))
     assert weights == run.path("supernet", "supernet.pt")
-    assert own["json"] == tmp_path / "benchmarks" / "search_cost.json" and own["workers"] == 2
+    assert own["json"] == tmp_path / "benchmarks" / "search.json" and own["workers"] == 2
 
 
 def test_newest_trained_run_is_the_default(tmp_path: Path) -> None:
@@ -108,21 +108,21 @@ def test_exit_code_tells_a_difference(
     replays: dict[str, Replay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worse = replace(replays["naive"], penalty=1e3)
-    monkeypatch.setattr(search_cost, "load_supernet", lambda *_: None)
-    monkeypatch.setattr(search_cost, "prepare", lambda *_: toy_workspace(tmp_path))
+    monkeypatch.setattr(search, "load_supernet", lambda *_: None)
+    monkeypatch.setattr(search, "prepare", lambda *_: toy_workspace(tmp_path))
     run = open_run("search", toy_experiment(tmp_path), "test", resume=False, run_id="one")
     arguments = ["--run", str(run.folder)]
-    monkeypatch.setattr(search_cost, "replay_shared", lambda *_: Rate("2 workers", 10, 0.5))
-    monkeypatch.setattr(search_cost, "replay", lambda _workspace, _supernet, way: replays[way])
-    assert search_cost.main(arguments) == 0
+    monkeypatch.setattr(search, "replay_shared", lambda *_: Rate("2 workers", 10, 0.5))
+    monkeypatch.setattr(search, "replay", lambda _workspace, _supernet, way: replays[way])
+    assert search.main(arguments) == 0
     output = capsys.readouterr().out
     assert "same trajectory: yes" in output and "20.00" in output
-    figures = json.loads((tmp_path / "benchmarks" / "search_cost.json").read_text())
+    figures = json.loads((tmp_path / "benchmarks" / "search.json").read_text())
     assert [item["way"] for item in figures["rates"]] == [*WAYS, "2 workers"]
     monkeypatch.setattr(
-        search_cost, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way]
+        search, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way]
     )
-    assert search_cost.main(arguments) == 1
+    assert search.main(arguments) == 1
     assert "same trajectory: NO" in capsys.readouterr().out
 
 

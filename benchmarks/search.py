@@ -1,7 +1,7 @@
 """What prefix reuse and early rejection save: one search, replayed three ways on the same supernet and seed.
 
-    python -m benchmarks.search_cost [--run runs/ID] [--search.iterations 200 ...]
-    python -m benchmarks.search_cost --experiment NAME --weights runs/ID/supernet/supernet.pt
+    python -m benchmarks.search [--run runs/ID] [--search.iterations 200 ...]
+    python -m benchmarks.search --experiment NAME --weights runs/ID/supernet/supernet.pt
 
 Without either it takes the newest run in runs/ whose supernet is trained. The three must take the same way through the
 space (the same neighbours, the same decisions) to the same best member; the exit code is 1 where they do not.
@@ -64,7 +64,7 @@ OPTIONS = (
         "run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"
     ),
     Option("weights", str | None, None, "trained supernet (supernet.pt); that of the run where empty"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/search_cost.json where empty"),
+    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/search.json where empty"),
 )
 
 
@@ -301,7 +301,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, dict[str
     weights = Path(own["weights"]) if own["weights"] else run.path("supernet", "supernet.pt")
     if own["workers"] < 1:
         raise UserError(f"--workers must be at least 1, not {own['workers']}")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "search_cost.json"))
+    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "search.json"))
     return experiment, weights, own | {"json": output}
 
 
