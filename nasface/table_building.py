@@ -37,6 +37,7 @@ from nasface.workflow import Workspace, prepare
 LARGEST = 200_000
 """Members that a space may have where all are asked for."""
 _SETTINGS, _TRAININGS = "settings.json", "trainings.jsonl"
+_WITHOUT_EFFECT = ("evaluate_every", "videos")  # settings of retraining, on a member's errors
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def build_table(
 def table_settings(experiment: Experiment) -> dict[str, Any]:
     """What a member's figures depend on, beside its code and seed."""
     data = {key: value for key, value in asdict(experiment.data).items() if key != "cache"}
-    retrain = {key: value for key, value in asdict(experiment.retrain).items() if key != "evaluate_every"}
+    retrain = {key: value for key, value in asdict(experiment.retrain).items() if key not in _WITHOUT_EFFECT}
     return {
         "experiment": experiment.name,
         "data": data,
