@@ -17,7 +17,9 @@ import jsonargparse
 from nasface.commands.architectures import fixed_network, is_fixed, resolve_architecture
 from nasface.config import Experiment
 from nasface.errors import UserError
+from nasface.nets.cost import architecture_macs
 from nasface.nets.fixed import NetworkSpec
+from nasface.registry import network_cost
 from nasface.report.artifacts import parents_of
 from nasface.report.tables import NMERow
 from nasface.runs import Run
@@ -53,6 +55,13 @@ class Entry:
         if not self.own:
             return self.architecture.digest
         return f"{self.architecture.digest}-{hashlib.sha256(json.dumps(sorted(self.own)).encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        if isinstance(self.architecture, NetworkSpec):
+            return network_cost(self.architecture)[1]
+        return architecture_macs(self.architecture, self.experiment.network)
 
 
 def read_entries(experiment: Experiment) -> list[Entry]:
@@ -203,7 +212,9 @@ def _train_all(
     if workers > 1:
         from nasface.training_workers import train_side_by_side
 
-        yield from train_side_by_side(workspace.experiment, waiting, run.folder, workers)
+        # The longest first, or one worker would be busy with it after the others have ended.
+        largest_first = sorted(waiting, key=lambda training: -training.entry.macs)
+        yield from train_side_by_side(workspace.experiment, largest_first, run.folder, workers)
         return
     for training in waiting:
         try:
