@@ -66,6 +66,20 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Mapping[str, A
     return parsed.experiment, own
 
 
+def matching_table(name: str, experiment: Experiment) -> MemberTable:
+    """The table that `--table` names.
+
+    Raises:
+        UserError: there is none, or its networks are not of the experiment's sizes.
+    """
+    if name != "table" and not name.endswith(".parquet"):
+        raise UserError(f"--table must be table or a .parquet file of `nasface table build`, not {name!r}")
+    table = read_table(name)
+    if experiment.network != MultipathConfig(**table.settings["network"]):
+        raise UserError("the table's networks are of other sizes: take the experiment that it was built with")
+    return table
+
+
 def chosen_members(table: MemberTable, count: int) -> list[Architecture]:
     """So many members of a table, drawn once for all supernets; 0 for all of them.
 
@@ -161,10 +175,7 @@ def answer(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     experiment, own = read_arguments(arguments)
-    table = read_table(own["table"])
-    sizes = MultipathConfig(**table.settings["network"])
-    if experiment.network != sizes:
-        raise UserError("the table's networks are of other sizes: take the experiment that it was built with")
+    table = matching_table(own["table"], experiment)
     members = chosen_members(table, own["members"])
     folder = Path(experiment.runs, "benchmarks", "ranking")
     workspace = prepare(experiment, table.space)

@@ -108,10 +108,7 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
     path = run.path("supernet", "supernet.pt")
     if path.exists():
         return load_trained_supernet(path, space, experiment)
-    pl.seed_everything(experiment.seed, verbose=False)
-    network = Supernet(space, experiment.network)
-    network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
-    network.to(memory_format=torch.channels_last)
+    network = fresh_supernet(workspace)
     config = experiment.supernet
     task = SupernetTask(
         network, make_sampler(experiment, space), workspace.uv, config.loss, config.optimizer, config.steps
@@ -139,6 +136,15 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
     run.update_summary(costs={"supernet_s": round(seconds, 1)})
     # From the file, as a resumed run has it: the memory layout, hence the order of sums, shall be the same.
     return load_trained_supernet(path, space, experiment)
+
+
+def fresh_supernet(workspace: Workspace) -> Supernet:
+    """The supernet before its training; seeds everything."""
+    experiment = workspace.experiment
+    pl.seed_everything(experiment.seed, verbose=False)
+    network = Supernet(workspace.space, experiment.network)
+    network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
+    return network.to(memory_format=torch.channels_last)
 
 
 def load_trained_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:

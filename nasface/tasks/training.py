@@ -8,8 +8,8 @@ import logging
 import signal
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,18 +133,25 @@ def fit(
     resume = checkpoint if checkpoint.exists() else None
     if resume is not None:
         check_identity(resume, identity)
-    handler = signal.getsignal(signal.SIGINT)
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        with interruptible(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}; free space, then resume") from None
+    return clock.seconds
+
+
+@contextmanager
+def interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Ctrl-C as a KeyboardInterrupt: Lightning answers it by leaving the program, and is deaf to a second one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
     except SystemExit:
         if not trainer.interrupted:
             raise
-        # Lightning answers Ctrl-C by leaving the program, and is deaf to a second one.
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
-    return clock.seconds
 
 
 def release_memory() -> None:
@@ -154,8 +161,8 @@ def release_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
-    """A Lightning Trainer on `device` without Lightning's own bars and summaries.
+def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.Trainer, **settings: Any) -> pl.Trainer:
+    """A Lightning Trainer (of a `kind`) on `device` without Lightning's own bars and summaries.
 
     Raises:
         UserError: this machine has no such device, or Lightning knows no such setting.
@@ -176,7 +183,7 @@ def make_trainer(device: DeviceConfig, **settings: Any) -> pl.Trainer:
         "log_every_n_steps": 20,
     }
     try:
-        return pl.Trainer(**(defaults | settings))
+        return kind(**(defaults | settings))
     except (ValueError, TypeError, MisconfigurationException) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(f"the device settings do not fit this machine: {reason}; correct device.*") from None
