@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pytorch_lightning as pl
 import torch
@@ -69,8 +70,9 @@ class NNISpace(ModelSpace):
         supernet: its modules are taken, first weights included.
 
     Attributes:
-        passes: images' batches that went through it, and
-        pathless: those of them for which no path reached the output.
+        passes: batches that went through it,
+        pathless: those of them for which no path reached the output, and
+        computed: connections that they went through.
     """
 
     def __init__(self, supernet: Supernet) -> None:
@@ -80,7 +82,7 @@ class NNISpace(ModelSpace):
         self.connections = nn.ModuleDict(
             {name: ChosenConnection(name, connection) for name, connection in supernet.connections.items()}
         )
-        self.passes = self.pathless = 0
+        self.passes = self.pathless = self.computed = 0
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, 3, S, S) to UV maps (B, 3, M, M) in the head's units."""
@@ -99,6 +101,7 @@ class NNISpace(ModelSpace):
             if features is not None
         ]
         arriving = [features for features in arriving if features is not None]
+        self.computed += len(arriving)
         return node_sum(arriving) if arriving else None
 
 

@@ -29,6 +29,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -44,7 +45,7 @@ from nasface.report.tables import text_table
 from nasface.runs import Run
 from nasface.search.member_table import MemberTable
 from nasface.space.architecture import Architecture
-from nasface.workflow import Workspace, prepare, train_supernet, write_json
+from nasface.workflow import Workspace, make_sampler, prepare, train_supernet, write_json
 
 OPTIONS = (
     Option("table", str, "table", "`table`, which comes with the program, or a .parquet file of `nasface table build`"),
@@ -88,12 +89,14 @@ class Trained:
     Attributes:
         supernet: trained.
         children: trained in one optimizer step.
+        connections: that a child computed, on average.
         pathless: share of the children for which no path reached the output.
     """
 
     supernet: Supernet
     children: int
-    pathless: float = 0.0
+    connections: float
+    pathless: float
 
 
 def by_nasface(workspace: Workspace, sampler: str, children: int, pace: Pace) -> Trained:
@@ -104,7 +107,15 @@ def by_nasface(workspace: Workspace, sampler: str, children: int, pace: Pace) ->
     settings = replace(settings, checkpoint_every=settings.steps)
     workspace = replace(workspace, experiment=replace(experiment, supernet=settings))
     with tempfile.TemporaryDirectory() as folder:
-        return Trained(train_supernet(workspace, Run(Path(folder)), [pace]), children)
+        supernet = train_supernet(workspace, Run(Path(folder)), [pace])
+    return Trained(supernet, children, mean_connections(workspace), pathless=0.0)
+
+
+def mean_connections(workspace: Workspace) -> float:
+    """Live connections of the children that the workspace's sampler draws, on average."""
+    sampler = make_sampler(workspace.experiment, workspace.space)
+    codes = np.concatenate([sampler.sample(step) for step in range(workspace.experiment.supernet.steps)])
+    return float(workspace.space.live_connections(codes).sum(-1).mean())
 
 
 def by_nni(workspace: Workspace, only_paths: bool, pace: Pace) -> Trained:
@@ -116,7 +127,8 @@ def by_nni(workspace: Workspace, only_paths: bool, pace: Pace) -> Trained:
 
     model = train_space(workspace, only_paths, [pace])
     supernet = as_supernet(model, Supernet(workspace.space, workspace.experiment.network))
-    return Trained(supernet.to(memory_format=torch.channels_last), 1, model.pathless / model.passes)
+    supernet.to(memory_format=torch.channels_last)
+    return Trained(supernet, 1, model.computed / model.passes, model.pathless / model.passes)
 
 
 TRAINERS: dict[str, Callable[[Workspace, Pace], Trained]] = {
@@ -144,6 +156,7 @@ class Result:
         seconds: of the training.
         faces_per_second: each child's counted.
         steps_per_second: optimizer steps.
+        connections: that a child computed, on average.
         pathless: share of the children for which no path reached the output.
         nme: mean of the members' scores, NME (%) on the validation faces.
         ranking: of the members.
@@ -155,6 +168,7 @@ class Result:
     seconds: float
     faces_per_second: float
     steps_per_second: float
+    connections: float
     pathless: float
     nme: float
     ranking: Ranking
@@ -177,6 +191,7 @@ def measure(workspace: Workspace, trainer: str, table: MemberTable, members: Seq
         pace.seconds,
         pace.rate * config.batch_size * trained.children,
         pace.rate / config.accumulate,
+        trained.connections,
         trained.pathless,
         statistics.fmean(scores),
         Ranking(digests, tuple(scores), tuple(alone[digest] for digest in digests)),
@@ -185,7 +200,18 @@ def measure(workspace: Workspace, trainer: str, table: MemberTable, members: Seq
 
 def peer_table(results: Sequence[Result]) -> str:
     """A line for each trainer: means over the seeds, and each seed's figures where there are several."""
-    header = ["trainer", "K", "no path", "faces/s", "steps/s", "training", "NME", "Kendall tau", "Spearman"]
+    header = [
+        "trainer",
+        "K",
+        "connections",
+        "no path",
+        "faces/s",
+        "steps/s",
+        "training",
+        "NME",
+        "Kendall tau",
+        "Spearman",
+    ]
     body = []
     for trainer in dict.fromkeys(one.trainer for one in results):
         own = [one for one in results if one.trainer == trainer]
@@ -193,6 +219,7 @@ def peer_table(results: Sequence[Result]) -> str:
             [
                 NAMES[trainer],
                 str(own[0].children),
+                _each("{:.1f}", [one.connections for one in own]),
                 _each("{:.0f} %", [100 * one.pathless for one in own]),
                 _each("{:.0f}", [one.faces_per_second for one in own]),
                 _each("{:.1f}", [one.steps_per_second for one in own]),
