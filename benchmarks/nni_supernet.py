@@ -191,9 +191,7 @@ def train_space(workspace: Workspace, only_paths: bool, callbacks: Sequence[pl.C
         callbacks=[_Progress("NNI trains its supernet", config.steps), *callbacks],
     )
     evaluator = Lightning(NNITask(workspace.uv, config.loss, optimizer, config.steps), trainer, datamodule=data)
-    strategy = (
-        RandomOneShot(filter=lambda sample: reaches_output(model.space, sample)) if only_paths else RandomOneShot()
-    )
+    strategy = RandomOneShot(filter=partial(reaches_output, model.space) if only_paths else None)
     with interruptible(trainer):
         strategy(RawFormatModelSpace(model, evaluator), SequentialExecutionEngine())
     return model
