@@ -22,7 +22,7 @@ from nasface.data.module import FaceDataModule
 from nasface.nets.blocks import node_sum
 from nasface.nets.multipath import Connection, Supernet, connection_name
 from nasface.report.progress import TrainingProgress
-from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.space.architecture import OPERATIONS
 from nasface.space.space import MultipathSpace
 from nasface.tasks.face_task import FaceModule, OptimizerConfig
 from nasface.tasks.training import interruptible, make_trainer
@@ -116,10 +116,9 @@ def connection_labels(space: MultipathSpace) -> list[str]:
     ]
 
 
-def sample_of(architecture: Architecture) -> dict[str, str]:
-    """An architecture as NNI's sample: choice's label -> operation."""
-    labels = connection_labels(architecture.space)
-    return {label: OPERATIONS[code] for label, code in zip(labels, architecture.codes, strict=True)}
+def sample_of(space: MultipathSpace, codes: Sequence[int]) -> dict[str, str]:
+    """A code as NNI's sample: choice's label -> operation."""
+    return {label: OPERATIONS[code] for label, code in zip(connection_labels(space), codes, strict=True)}
 
 
 def codes_of(space: MultipathSpace, sample: Mapping[str, str]) -> tuple[int, ...]:

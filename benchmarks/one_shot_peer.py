@@ -25,8 +25,10 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -118,15 +120,19 @@ def mean_connections(workspace: Workspace) -> float:
     return float(workspace.space.live_connections(codes).sum(-1).mean())
 
 
-def by_nni(workspace: Workspace, only_paths: bool, pace: Pace) -> Trained:
-    """A supernet by NNI's RandomOneShot."""
+def nni_supernet() -> ModuleType:
+    """The module of NNI's space and training, which imports NNI."""
     with warnings.catch_warnings():
         # NNI makes a class of its own of every name in torch.nn; torch has new ones there that are no modules.
         warnings.filterwarnings("ignore", ".*found to be not a nn.Module.*")
-        from benchmarks.nni_supernet import as_supernet, train_space
+        return import_module("benchmarks.nni_supernet")
 
-    model = train_space(workspace, only_paths, [pace])
-    supernet = as_supernet(model, Supernet(workspace.space, workspace.experiment.network))
+
+def by_nni(workspace: Workspace, only_paths: bool, pace: Pace) -> Trained:
+    """A supernet by NNI's RandomOneShot."""
+    nni = nni_supernet()
+    model = nni.train_space(workspace, only_paths, [pace])
+    supernet = nni.as_supernet(model, Supernet(workspace.space, workspace.experiment.network))
     supernet.to(memory_format=torch.channels_last)
     return Trained(supernet, 1, model.computed / model.passes, model.pathless / model.passes)
 
