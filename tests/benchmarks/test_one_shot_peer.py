@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,24 @@ from benchmarks.one_shot_peer import (
     NAMES,
     Pace,
     Result,
-    by_nasface,
     main,
     mean_connections,
     nni_supernet,
     peer_table,
     read_arguments,
 )
+from nasface import workflow
 from nasface.config import SupernetConfig
 from nasface.data.sources import Faces
 from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
 from nasface.ranking import Ranking
+from nasface.runs import Run
 from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+from nasface.tasks.face_task import OptimizerConfig
 from nasface.tasks.uv import UVTarget
-from nasface.workflow import Workspace, fresh_supernet
+from nasface.workflow import Workspace, fresh_supernet, train_supernet
 from tests.benchmarks.toy import toy_experiment
 from tests.toy import SIZE, toy_basis, toy_faces
 from tests.toy_table import NETWORK, SPACE, toy_table
@@ -54,32 +57,26 @@ def nni() -> Any:
     return nni_supernet()
 
 
-class Watch(pl.Callback):
-    """Keeps what a training's steps were given, and its optimizer's settings."""
+class Images(pl.Callback):
+    """Keeps the images that a training's steps were given."""
 
     def __init__(self) -> None:
-        self.images: list[torch.Tensor] = []
-        self.settings: list[dict[str, Any]] = []
+        self.seen: list[torch.Tensor] = []
 
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: dict, _index: int) -> None:
-        (optimizer,) = trainer.optimizers
-        (group,) = optimizer.param_groups
-        values = {name: value for name, value in group.items() if name != "params"}
-        self.images.append(batch["image"].clone())
-        self.settings.append({"kind": type(optimizer), "parameters": len(group["params"])} | values)
+    def on_train_batch_start(self, _trainer: pl.Trainer, _module: pl.LightningModule, batch: dict, _index: int) -> None:
+        self.seen.append(batch["image"].clone())
 
 
-def largest_norm(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Gathers the largest gradient norms that are asked for."""
-    asked: list[float] = []
-    clip = torch.nn.utils.clip_grad_norm_
+@dataclass(frozen=True)
+class Replay:
+    """The path sampler that repeats given children."""
 
-    def clipped(parameters: Any, largest: float, *rest: Any, **more: Any) -> Any:
-        asked.append(float(largest))
-        return clip(parameters, largest, *rest, **more)
+    space: MultipathSpace
+    codes: list[tuple[int, ...]]
+    children: int = 1
 
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clipped)
-    return asked
+    def sample(self, step: int) -> np.ndarray:
+        return np.array([self.codes[step]], dtype=np.int8)
 
 
 def random_norms(supernet: Supernet) -> Supernet:
@@ -141,38 +138,31 @@ def test_without_a_path_all_faces_get_one_map(nni: Any) -> None:
     assert {name.split(".")[0] for name, p in nothing.named_parameters() if p.grad is not None} == {"head"}
 
 
-def test_both_train_on_the_same(nni: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images as augmented, optimizer, schedule and clipping of every step, and the first weights."""
-    workspace = toy_workspace(tmp_path)
-    asked = largest_norm(monkeypatch)
-    theirs, ours = Watch(), Watch()
+def test_both_trainings_end_in_the_same_weights(nni: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the children that NNI drew: first weights, images, loss, clipping, optimizer and schedule are the same."""
+    # So small a norm that every step is clipped.
+    workspace = toy_workspace(tmp_path, optimizer=OptimizerConfig(lr=0.01, clip=0.01))
+    drawn, reaches_output = [], nni.reaches_output
+
+    def noted(space: MultipathSpace, sample: dict[str, str]) -> bool:
+        if has_path := reaches_output(space, sample):
+            drawn.append(nni.codes_of(space, sample))
+        return has_path
+
+    monkeypatch.setattr(nni, "reaches_output", noted)
+    theirs, ours = Images(), Images()
     model = nni.train_space(workspace, True, [theirs])
-    of_nni = list(asked)
-    by_nasface(workspace, "uniform", 1, ours)
-    assert len(theirs.images) == 4 and of_nni == asked[4:] == [1.0] * 4
-    assert all(torch.equal(one, other) for one, other in zip(theirs.images, ours.images, strict=True))
-    assert theirs.settings == ours.settings
-    assert len({one["lr"] for one in theirs.settings}) > 1
+    trained = nni.as_supernet(model, Supernet(SPACE, NETWORK))
+    monkeypatch.setattr(workflow, "make_sampler", lambda *_: Replay(SPACE, drawn))
+    expected = train_supernet(workspace, Run(tmp_path / "run"), [ours])
+    assert len(drawn) == len(theirs.seen) == 4 and len(set(drawn)) > 1
+    assert all(torch.equal(one, other) for one, other in zip(theirs.seen, ours.seen, strict=True))
+    first = dict(fresh_supernet(workspace).named_parameters())
+    for (name, one), (_, other) in zip(trained.named_parameters(), expected.named_parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5, msg=name)
+    moved = trained.stem.layers[0].weight - first["stem.layers.0.weight"]
+    assert moved.abs().max() > 0.01
     assert (model.passes, model.pathless) == (4, 0) and 2 < model.computed / 4 <= SPACE.num_connections
-    first, trained = fresh_supernet(workspace).state_dict(), model.state_dict()
-    assert torch.equal(trained["head.mean_map"], first["head.mean_map"])
-    assert not torch.equal(trained["stem.layers.0.weight"], first["stem.layers.0.weight"])
-
-
-def test_nni_learns(nni: Any, tmp_path: Path) -> None:
-    """Sixty steps on twelve faces fit them far better than the mean face does."""
-    config = SupernetConfig()
-    optimizer = replace(config.optimizer, lr=0.01)
-    augmentation = replace(config.augmentation, **dict.fromkeys(vars(config.augmentation), 0.0))
-    workspace = toy_workspace(tmp_path, steps=60, optimizer=optimizer, augmentation=augmentation)
-    losses: list[float] = []
-
-    class Losses(pl.Callback):
-        def on_train_batch_end(self, _trainer: Any, _module: Any, outputs: Any, *_: Any) -> None:
-            losses.append(float(outputs["loss"]))
-
-    nni.train_space(workspace, True, [Losses()])
-    assert np.mean(losses[-10:]) < 0.7 * losses[0]
 
 
 def test_pace_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
