@@ -62,7 +62,7 @@ class Pace(pl.Callback):
     """Times of a training's steps.
 
     Attributes:
-        seconds: from the first step's beginning to the last one's end.
+        seconds: from the training's start to the end of its last step.
         rate: batches per second, without the first, in which memory is found and kernels are chosen.
     """
 
@@ -204,43 +204,37 @@ def measure(workspace: Workspace, trainer: str, table: MemberTable, members: Seq
     )
 
 
+HEADER = ("trainer", "K", "connections", "no path", "faces/s", "steps/s", "training", "NME", "Kendall", "Spearman")
+
+
 def peer_table(results: Sequence[Result]) -> str:
-    """A line for each trainer: means over the seeds, and each seed's figures where there are several."""
-    header = [
-        "trainer",
-        "K",
-        "connections",
-        "no path",
-        "faces/s",
-        "steps/s",
-        "training",
-        "NME",
-        "Kendall tau",
-        "Spearman",
+    """A line for each trainer, of means over its seeds."""
+    trainers = dict.fromkeys(one.trainer for one in results)
+    lines = {NAMES[trainer]: [one for one in results if one.trainer == trainer] for trainer in trainers}
+    return text_table(HEADER, [_line(name, own) for name, own in lines.items()])
+
+
+def seeds_table(results: Sequence[Result]) -> str:
+    """A line for each training."""
+    return text_table(HEADER, [_line(f"{NAMES[one.trainer]}, seed {one.seed}", [one]) for one in results])
+
+
+def _line(name: str, own: Sequence[Result]) -> list[str]:
+    def mean(of: Callable[[Result], float]) -> float:
+        return statistics.fmean(map(of, own))
+
+    return [
+        name,
+        str(own[0].children),
+        f"{mean(lambda one: one.connections):.1f}",
+        f"{mean(lambda one: 100 * one.pathless):.0f} %",
+        f"{mean(lambda one: one.faces_per_second):.0f}",
+        f"{mean(lambda one: one.steps_per_second):.1f}",
+        f"{mean(lambda one: one.seconds):.1f} s",
+        f"{mean(lambda one: one.nme):.2f}",
+        f"{mean(lambda one: one.ranking.kendall):+.3f}",
+        f"{mean(lambda one: one.ranking.spearman):+.3f}",
     ]
-    body = []
-    for trainer in dict.fromkeys(one.trainer for one in results):
-        own = [one for one in results if one.trainer == trainer]
-        body.append(
-            [
-                NAMES[trainer],
-                str(own[0].children),
-                _each("{:.1f}", [one.connections for one in own]),
-                _each("{:.0f} %", [100 * one.pathless for one in own]),
-                _each("{:.0f}", [one.faces_per_second for one in own]),
-                _each("{:.1f}", [one.steps_per_second for one in own]),
-                _each("{:.1f} s", [one.seconds for one in own]),
-                _each("{:.2f}", [one.nme for one in own]),
-                _each("{:+.3f}", [one.ranking.kendall for one in own]),
-                _each("{:+.3f}", [one.ranking.spearman for one in own]),
-            ]
-        )
-    return text_table(header, body)
-
-
-def _each(form: str, values: Sequence[float]) -> str:
-    mean = form.format(statistics.fmean(values))
-    return f"{mean} ({', '.join(form.format(value) for value in values)})" if len(values) > 1 else mean
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Mapping[str, Any]]:
@@ -286,8 +280,10 @@ def main(arguments: Sequence[str]) -> int:
             one = measure(seeded, trainer, table, members)
             results.append(one)
             print(f"seed {seed}  {NAMES[trainer]}: {one.faces_per_second:.0f} faces/s, tau {one.ranking.kendall:+.3f}")
-    print(f"\nmean of the seeds (each seed)\n\n{peer_table(results)}\n")
-    print("faces/s counts a face once for each of the K children that see it in a step")
+    if len(own["seeds"]) > 1:
+        print(f"\neach seed\n\n{seeds_table(results)}")
+    print(f"\nmean of {len(own['seeds'])} seeds\n\n{peer_table(results)}\n")
+    print("faces/s counts a face once for each of the K children that see it in a step; connections: of one child")
     output = Path(own["json"] or Path(experiment.runs, "benchmarks", "one_shot_peer.json"))
     figures = {
         "table": table.fingerprint,

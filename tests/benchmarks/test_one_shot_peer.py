@@ -188,10 +188,14 @@ def result(trainer: str, seed: int, sign: int) -> Result:
 
 
 def test_a_row_for_each_trainer() -> None:
-    lines = peer_table([result("nni", 0, 1), result("mnus", 0, 1), result("mnus", 1, -1)]).splitlines()
-    assert [line.split("  ")[0] for line in lines[2:]] == [NAMES["nni"], NAMES["mnus"]]
-    assert "25 %" in lines[2] and "640" in lines[2] and "12.5 s" in lines[2] and "9.50" in lines[2]
-    assert "+1.000" in lines[2] and "+0.000 (+1.000, -1.000)" in lines[3]
+    results = [result("nni", 0, 1), result("mnus", 0, 1), result("mnus", 1, -1)]
+    lines = peer_table(results).splitlines()[2:]
+    assert [line.split("  ")[0] for line in lines] == [NAMES["nni"], NAMES["mnus"]]
+    assert lines[0].split()[-10:] == ["4.2", "25", "%", "640", "5.0", "12.5", "s", "9.50", "+1.000", "+1.000"]
+    assert lines[1].split()[-2:] == ["+0.000", "+0.000"]
+    lines = seeds_table(results).splitlines()[2:]
+    assert [line.split()[-1] for line in lines] == ["+1.000", "+1.000", "-1.000"]
+    assert lines[2].startswith(f"{NAMES['mnus']}, seed 1  ")
 
 
 @pytest.fixture
