@@ -24,6 +24,7 @@ from benchmarks.one_shot_peer import (
     nni_supernet,
     peer_table,
     read_arguments,
+    seeds_table,
 )
 from nasface import workflow
 from nasface.config import SupernetConfig
