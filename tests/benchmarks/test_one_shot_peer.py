@@ -166,6 +166,23 @@ def test_both_trainings_end_in_the_same_weights(nni: Any, tmp_path: Path, monkey
     assert (model.passes, model.pathless) == (4, 0) and 2 < model.computed / 4 <= SPACE.num_connections
 
 
+def test_a_loss_that_is_no_number_ends_in_one_line(nni: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    workspace = toy_workspace(tmp_path, optimizer=OptimizerConfig(lr=1e30, clip=0))
+    with pytest.raises(UserError, match="training loss became"):
+        nni.train_space(workspace, True)
+    captured = capfd.readouterr()
+    assert "Strategy" not in captured.out + captured.err
+
+
+def test_ctrl_c_ends_nnis_training(nni: Any, tmp_path: Path) -> None:
+    class Stop(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nni.train_space(toy_workspace(tmp_path), True, [Stop()])
+
+
 def test_pace_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 15.0, 16.0, 18.0])
     monkeypatch.setattr(one_shot_peer.time, "perf_counter", lambda: next(clock))
