@@ -119,9 +119,7 @@ def test_exit_code_tells_a_difference(
     assert "same trajectory: yes" in output and "20.00" in output
     figures = json.loads((tmp_path / "benchmarks" / "search.json").read_text())
     assert [item["way"] for item in figures["rates"]] == [*WAYS, "2 workers"]
-    monkeypatch.setattr(
-        search, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way]
-    )
+    monkeypatch.setattr(search, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way])
     assert search.main(arguments) == 1
     assert "same trajectory: NO" in capsys.readouterr().out
 
