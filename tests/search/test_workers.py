@@ -135,16 +135,17 @@ def test_a_killed_worker_s_member_is_evaluated_by_another(tmp_path: Path, name: 
 def test_workers_are_killed_again_and_again(tmp_path: Path) -> None:
     storage = tmp_path / "j.log"
     create_shared_study(random_search(40), storage, "s")
-    workers = [start(storage, "random40", 0.004, 1.5) for _ in range(3)]
+    workers = [start(storage, "random40", 0.1, 1.5) for _ in range(3)]
     try:
         for victim in (0, 1, 0):
             assert workers[victim].stdout is not None
             for _ in range(3):
-                workers[victim].stdout.readline()
+                if workers[victim].stdout.readline() != "evaluating\n":
+                    break  # the others were so fast that nothing is left
             workers[victim].send_signal(signal.SIGKILL)
             workers[victim].wait()
             workers[victim].stdout.close()
-            workers[victim] = start(storage, "random40", 0.004, 1.5)
+            workers[victim] = start(storage, "random40", 0.1, 1.5)
         result = work(storage, random_search(40), QUICK)
     finally:
         for process in workers:
@@ -263,6 +264,7 @@ def main(storage: str, name: str, delay: str, patience: str) -> None:
         return evaluate(proposal)
 
     run_shared(strategy, announce, Path(storage), "s", pace=Pace(poll=0.01, beat=0.1, patience=float(patience)))
+    print("ended", flush=True)
     time.sleep(600)  # until it is killed: a worker that ends by itself would close the pipe
 
 
