@@ -17,7 +17,7 @@ from nasface.config import DataConfig, DeviceConfig, Experiment
 from nasface.errors import UserError
 from nasface.training_workers import run_side_by_side
 from nasface.workflow import Workspace
-from tests.tiny import REPOSITORY
+from tests.tiny import REPOSITORY, wait_for_end
 
 
 def about(workspace: Workspace, job: str) -> tuple[str, int, int, int]:
@@ -81,18 +81,7 @@ def test_workers_end_with_a_killed_parent(experiment: Experiment, tmp_path: Path
     worker = wait_for_worker(tmp_path, parent)
     parent.kill()
     parent.wait(timeout=60)
-    until = time.monotonic() + 30
-    while is_alive(worker):
-        assert time.monotonic() < until, "the worker outlives its parent"
-        time.sleep(0.1)
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    wait_for_end(worker, "the worker outlives its parent")
 
 
 def wait_for_worker(folder: Path, parent: subprocess.Popen[bytes]) -> int:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,3 +88,19 @@ def start(arguments: Sequence[str], folder: Path) -> subprocess.Popen[str]:
 def finish(process: subprocess.Popen[str]) -> Result:
     output, errors = process.communicate(timeout=120)
     return result_of(process.returncode, output, errors)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for_end(process: int, message: str) -> None:
+    """Wait until a process has ended, a minute at most; `message` says what it is if it does not."""
+    limit = time.monotonic() + 60
+    while is_alive(process):
+        assert time.monotonic() < limit, message
+        time.sleep(0.01)

@@ -26,7 +26,7 @@ from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, w
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
 from tests.sweeps.files import toy_sweep
-from tests.tiny import REPOSITORY
+from tests.tiny import REPOSITORY, is_alive, wait_for_end
 
 
 @pytest.fixture(autouse=True)
@@ -225,20 +225,10 @@ def test_a_run_ends_with_its_sweep(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    assert _alive(child)
+    assert is_alive(child)
     parent.kill()
     parent.communicate()
-    limit = time.monotonic() + 60
-    while _alive(child):
-        assert time.monotonic() < limit, "the run outlives its sweep"
-        time.sleep(0.01)
-
-
-def _alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    wait_for_end(child, "the run outlives its sweep")
 
 
 # Folders -------------------------------------------------------------------------------------------------------------
