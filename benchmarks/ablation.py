@@ -218,9 +218,9 @@ def run_all(workspace: Workspace, jobs: Sequence[Supernets | Training], workers:
 
 def run_job(workspace: Workspace, job: Supernets | Training) -> dict[str, Any]:
     folder = folder_of(workspace.experiment)
-    return (
-        search_supernet(workspace, job, folder) if isinstance(job, Supernets) else train_network(workspace, job, folder)
-    )
+    if isinstance(job, Supernets):
+        return search_supernet(workspace, job, folder)
+    return train_network(workspace, job, folder)
 
 
 # Report --------------------------------------------------------------------------------------------------------------
