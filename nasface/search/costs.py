@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.nets.cost import connection_macs, cpu_latency, head_macs, stem_macs
 from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathConfig, MultipathNetwork, Stem, UVHead
@@ -79,7 +79,7 @@ class MemberCosts:
         return self._latency(architecture, threads=1)
 
     def latency_all(self, architecture: Architecture) -> float:
-        return self._latency(architecture, threads=os.cpu_count() or 1)
+        return self._latency(architecture, threads=available_cores())
 
     def _latency(self, architecture: Architecture, threads: int) -> float:
         # Times do not depend on the weights, and the search's own random numbers shall not depend on these.

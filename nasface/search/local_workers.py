@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.search.workers import SharedStudy
 
@@ -29,7 +29,7 @@ class LocalWorkers:
 
     def __init__(self, count: int, storage: str | Path, name: str, folder: Path, threads: int = 0) -> None:
         self.count, self.storage, self.name, self.folder = count, storage, name, folder
-        self.threads = threads or max(1, (os.cpu_count() or 1) // max(1, count))
+        self.threads = threads or max(1, available_cores() // max(1, count))
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> LocalWorkers:
