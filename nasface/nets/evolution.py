@@ -64,7 +64,9 @@ class Evolution(VectorNetwork):
     """Images (B, 3, S, S) -> whitened vectors (B, P) after T corrections of the mean face.
 
     In each step the present face is drawn as heat maps beside the image, features of both go through the cell, and
-    W_ho h is added to the vector; gradients go back through all of it, the drawing included.
+    W_ho h / T is added to the vector; gradients go back through all of it, the drawing included. The paper's step is
+    W_ho h. The share of T is the same family of networks with a smaller step of W_ho in training: without it the four
+    corrections add up, and at the learning rate of the other networks RHG loses the face and does not come back.
 
     Args:
         spec: name and sizes.
@@ -113,7 +115,7 @@ class Evolution(VectorNetwork):
         for _ in range(self.steps):
             seen = torch.cat((image, self.heat_maps(vectors[-1]).to(image.dtype)), 1)
             said, state = self.cell(self.extract(seen), state)
-            vectors.append(vectors[-1] + self.correct(said).float())
+            vectors.append(vectors[-1] + self.correct(said).float() / self.steps)
         return vectors
 
     def forward(self, image: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def test_rhg_refuses_sides_that_it_cannot_halve() -> None:
         create_network("rhg", 36)
 
 
-def test_recurrence_is_equation_4() -> None:
+def test_recurrence_is_equation_4_with_a_share_of_each_step() -> None:
     network, image = ready("dhm").eval(), images()
     w_ih, w_hh, w_ho = (m.weight for m in (network.cell.input, network.cell.hidden, network.correct))
     p, h = torch.zeros(4, network.vector.size), torch.zeros(4, len(w_hh))
@@ -94,7 +94,7 @@ def test_recurrence_is_equation_4() -> None:
             if step < 4:
                 x = network.extract(torch.cat((image, network.heat_maps(p)), 1))
                 h = torch.tanh(x @ w_ih.T + h @ w_hh.T)
-                p = p + h @ w_ho.T
+                p = p + h @ w_ho.T / 4
         assert step == 4 and torch.equal(network(image), found)
 
 
