@@ -133,9 +133,7 @@ def test_search_on_a_table(
 
 
 def test_the_shipped_table() -> None:
-    if not SHIPPED.exists():
-        pytest.skip("no table is shipped")
-    table = load_table()
+    table = load_table(SHIPPED)
     assert table.space == load_space("table") and table.complete
     assert len(table.by_member) >= 500
     between, _ = table.noise("test")

@@ -133,7 +133,7 @@ def test_unlabelled_faces_are_refused() -> None:
         ("dhm", ParametersConfig(), 60),
         ("dhm_3dcnn", ParametersConfig(), 60),
         ("dhm_2drnn", ParametersConfig(), 60),
-        ("rhg", ParametersConfig(), 30),
+        ("rhg", ParametersConfig(), 60),
     ],
 )
 def test_eight_faces_are_learnt(name: str, settings: ParametersConfig, steps: int, tmp_path: Path) -> None:
