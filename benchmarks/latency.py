@@ -2,16 +2,21 @@
 
     python -m benchmarks.latency [--arch best.json] [--scale 1] [--repeats 20] [--experiment NAME]
 
-All in one run on one machine; the least time of each is kept, which a busy moment does not touch. Weights are random:
-they do not change the time.
+All in one run on one machine, one network after another; the least time of each is kept, which a busy moment does not
+touch. Weights are random: they do not change the time. What takes long is the exporter, some ten seconds a network:
+it runs first, in one process a core.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
@@ -23,10 +28,14 @@ from nasface.commands.command import Option
 from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.inference.export import onnx_bytes, onnx_session
-from nasface.nets.cost import measure_cost
+from nasface.nets.cost import count_macs
+from nasface.nets.fixed import NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
-from nasface.registry import create_network, network_names
+from nasface.nets.weights import first_line
+from nasface.registry import create_network, get_candidate, network_names
+from nasface.report.progress import stage_bar
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
+from nasface.space.architecture import Architecture
 from nasface.workflow import write_json
 
 OPTIONS = (
@@ -38,17 +47,40 @@ OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A network that another process can make: a member of a space, or a fixed network's name and sizes."""
+
+    architecture: Architecture | NetworkSpec
+    sizes: MultipathConfig
+
+    def make(self) -> nn.Module:
+        """The network with random weights, for inference."""
+        if isinstance(self.architecture, NetworkSpec):
+            network = create_network(**asdict(self.architecture))
+        else:
+            network = MultipathNetwork(self.architecture, self.sizes)
+        return network.eval().requires_grad_(False)
+
+    def images(self, count: int) -> torch.Tensor:
+        """Random images (B, 3, S, S)."""
+        return torch.rand(count, 3, self.sizes.input_size, self.sizes.input_size) * 2 - 1
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Measure, print, write."""
+    """Export, measure, print, write."""
     settings = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own, sizes = settings.own, settings.experiment.network
+    candidates, reasons = _candidates(own, sizes)
     cores = available_cores()
-    rows, reasons = [], []
-    for name, make in _networks(own, sizes).items():
-        try:
-            rows.append({"name": name, **measure(make().eval(), sizes.input_size, (1, cores), int(own["repeats"]))})
-        except UserError as error:
-            reasons.append(f"{name}: {error}")
+    with TemporaryDirectory() as folder:
+        files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(candidates)}
+        reasons += export_all([(candidates[name], name, file) for name, file in files.items()], cores)
+        rows = []
+        with stage_bar("measuring", len(candidates)) as bar:
+            for name, candidate in candidates.items():
+                rows.append({"name": name, **measure(candidate, files[name], (1, cores), int(own["repeats"]))})
+                bar.update()
     print(f"one image of {sizes.input_size} x {sizes.input_size} pixels, least of {own['repeats']}; {cores} cores\n")
     names = [f"{runtime}, {threads}" for runtime in ("PyTorch", "onnxruntime") for threads in ("1 thread", "all")]
     body = [
@@ -65,23 +97,61 @@ def main(arguments: Sequence[str]) -> None:
     write_json(Path(own["json"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
 
 
-def _networks(own: dict, sizes: MultipathConfig) -> dict[str, Callable[[], nn.Module]]:
-    found: dict[str, Callable[[], nn.Module]] = {}
+def _candidates(own: dict, sizes: MultipathConfig) -> tuple[dict[str, Candidate], list[str]]:
+    """The networks by name, and why others are left out (sizes that a network does not take)."""
+    found: dict[str, Candidate] = {}
+    reasons = []
     if Path(own["arch"]).exists() or own["arch"].startswith("preset/"):
-        architecture = member(own["arch"])
-        found["searched"] = lambda: MultipathNetwork(architecture, sizes)
+        found["searched"] = Candidate(member(own["arch"]), sizes)
     names = own["networks"].split(",") if own["networks"] else network_names()
     for name in names:
-        found[name] = lambda name=name: create_network(name, sizes.input_size, sizes.map_size, float(own["scale"]))
-    return found
+        get_candidate(name)
+        candidate = Candidate(NetworkSpec(name, sizes.input_size, sizes.map_size, float(own["scale"])), sizes)
+        try:
+            candidate.make()
+        except UserError as error:
+            reasons.append(f"{name}: {error}")
+        else:
+            found[name] = candidate
+    return found, reasons
 
 
-def measure(network: nn.Module, size: int, threads: Sequence[int], repeats: int) -> dict:
-    """Costs, and milliseconds of one image: PyTorch, then onnxruntime (None where it does not take the network), each
-    at every number of threads."""
-    network.requires_grad_(False)
-    image = torch.rand(1, 3, size, size) * 2 - 1
-    cost, before = measure_cost(network, size), torch.get_num_threads()
+def export_all(jobs: Sequence[tuple[Candidate, str, Path]], workers: int) -> list[str]:
+    """Write every network as ONNX, and say what the exporter does not take.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    reasons = []
+    context = multiprocessing.get_context("spawn")  # a forked process would inherit torch's threads
+    with ProcessPoolExecutor(workers, context) as pool, stage_bar("exporting to ONNX", len(jobs)) as bar:
+        for reason in pool.map(_export, jobs):
+            reasons += [reason] if reason else []
+            bar.update()
+    return reasons
+
+
+def _export(job: tuple[Candidate, str, Path]) -> str | None:
+    candidate, name, file = job
+    torch.set_num_threads(1)
+    network, images = candidate.make(), candidate.images(2)
+    with torch.inference_mode():
+        output = network(images)
+    names = [f"output{k}" for k in range(len(output) if isinstance(output, tuple | list) else 1)]
+    try:
+        file.write_bytes(onnx_bytes(network, images, names))
+    except UserError:
+        raise
+    except Exception as error:  # the exporter has many exceptions for what it cannot follow
+        return f"{name}: not exported ({first_line(error)})"
+    return None
+
+
+def measure(candidate: Candidate, file: Path, threads: Sequence[int], repeats: int) -> dict:
+    """Costs, and milliseconds of one image: PyTorch, then onnxruntime (None where there is no file), each at every
+    number of threads."""
+    network, image = candidate.make(), candidate.images(1)
+    before = torch.get_num_threads()
     times: list[float | None] = []
     try:
         for count in threads:
@@ -90,23 +160,12 @@ def measure(network: nn.Module, size: int, threads: Sequence[int], repeats: int)
                 times.append(least_time(lambda: network(image), repeats))
     finally:
         torch.set_num_threads(before)
-    try:
-        content = onnx_bytes(network, torch.cat([image, image]), _names(network, image))
-    except UserError:
-        raise
-    except Exception:  # the exporter has many exceptions for what it cannot follow
-        content = None
     feed = {"image": image.numpy()}
     for count in threads:
-        session = None if content is None else onnx_session(content, count)
+        session = onnx_session(file, count) if file.exists() else None
         times.append(None if session is None else least_time(partial(session.run, None, feed), repeats))
-    return {"parameters": cost.parameters, "macs": cost.macs, "milliseconds": times}
-
-
-def _names(network: nn.Module, image: torch.Tensor) -> list[str]:
-    with torch.no_grad():
-        output = network(image)
-    return [f"output{k}" for k in range(len(output) if isinstance(output, tuple | list) else 1)]
+    macs = count_macs(network, candidate.sizes.input_size)
+    return {"parameters": sum(one.numel() for one in network.parameters()), "macs": macs, "milliseconds": times}
 
 
 def least_time(run: Callable[[], object], repeats: int) -> float:

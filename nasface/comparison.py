@@ -17,14 +17,16 @@ import jsonargparse
 from nasface.commands.architectures import fixed_network, is_fixed, resolve_architecture
 from nasface.config import Experiment
 from nasface.errors import UserError
-from nasface.nets.cost import architecture_macs
+from nasface.nets.cost import architecture_macs, cpu_latency
 from nasface.nets.fixed import NetworkSpec
+from nasface.nets.weights import load_network
 from nasface.registry import network_cost
 from nasface.report.artifacts import parents_of
+from nasface.report.progress import stage_bar
 from nasface.report.tables import NMERow
 from nasface.runs import Run
 from nasface.space.architecture import Architecture
-from nasface.workflow import Workspace, retrain
+from nasface.workflow import Workspace, retrain, write_json
 
 _OWN = ("retrain", "volume", "heatmap", "parameters")
 """Sections of the settings that a row may change; faces, sizes and device are common to all."""
@@ -199,10 +201,29 @@ def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: i
         row = training.result()
         said = str(error) if error else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
         print(f"{number}/{total}  {training.entry.name}, seed {training.seed}: {said}", file=sys.stderr, flush=True)
-    rows = [[row for one in seeds if (row := one.result()) is not None] for seeds in trainings]
-    if not any(rows):
+    ended = [done for seeds in trainings if (done := [one for one in seeds if one.result() is not None])]
+    if not ended:
         raise UserError("none of the trainings ended well: see what each said above")
-    return [seeds for seeds in rows if seeds]
+    latencies = _latencies([seeds[0] for seeds in ended], run.path("latencies.json"), anew=bool(waiting))
+    return [
+        [replace(one.result(), latency_ms=latency) for one in seeds]
+        for seeds, latency in zip(ended, latencies, strict=True)
+    ]
+
+
+def _latencies(trainings: Sequence[Training], file: Path, anew: bool) -> list[float]:
+    """Milliseconds of one image through each trained network, measured one after another once the trainings have
+    ended: what each measured itself had other trainings beside it. They are kept in `file`."""
+    kept = {} if anew or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
+    if kept.keys() != {one.entry.digest for one in trainings}:
+        kept = {}
+        with stage_bar("measuring latencies", len(trainings)) as bar:
+            for one in trainings:
+                network = load_network(one.folder / "network.pt")
+                kept[one.entry.digest] = cpu_latency(network, one.entry.experiment.network.input_size)
+                bar.update()
+        write_json(file, kept)
+    return [kept[one.entry.digest] for one in trainings]
 
 
 def _train_all(

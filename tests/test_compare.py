@@ -45,6 +45,8 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
     again = nasface.tiny("compare", *arguments, "--resume", "true")
     assert again.code == 0 and again.output.splitlines()[3:] == result.output.splitlines()[3:]
     assert {path: path.stat().st_mtime_ns for path in weights} == weights
+    latencies = json.loads((folder / "latencies.json").read_text())
+    assert [row["latency_ms"] for row in rows[::2]] == list(latencies.values()), "measured once all have ended"
     both = nasface.tiny("compare", *arguments[:-2], "--run", "both", "--workers", "2")
     assert both.code == 0, both.errors
     assert without_times(rows_of(nasface, "both")) == without_times(rows), "two workers have other rows than one"

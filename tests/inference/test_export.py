@@ -67,13 +67,3 @@ def test_a_network_that_differs_is_refused(weights: Path, tmp_path: Path, monkey
 def test_missing_packages_name_the_extra() -> None:
     with pytest.raises(UserError, match=r"nasface\[export\]"):
         export.need("a_package_that_nobody_has")
-
-
-def test_latency_is_measured_for_every_runtime() -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package)
-    from benchmarks.latency import measure
-
-    row = measure(torch.nn.Conv2d(3, 4, 3).eval(), 8, (1,), 1)
-    assert row["parameters"] == 112 and row["macs"] == 36 * 108
-    assert len(row["milliseconds"]) == 2 and all(value > 0 for value in row["milliseconds"])

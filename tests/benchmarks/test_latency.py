@@ -1,0 +1,33 @@
+"""The latency benchmark: every runtime beside the other, from one command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.latency import main
+from nasface.errors import UserError
+from nasface.nets.fixed import NetworkSpec
+from nasface.registry import network_cost
+
+SIZES = ["--network.input_size", "32", "--network.map_size", "32", "--repeats", "1"]
+
+
+def test_one_row_a_network_and_a_column_a_runtime(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    file = tmp_path / "latency.json"
+    names = ["--arch", "absent.json", "--networks", "mobilenet_x05,rhg", "--scale", "0.125"]
+    main([*names, *SIZES, "--network.input_size", "36", "--json", str(file)])
+    (row,) = json.loads(file.read_text())["rows"]
+    assert (row["parameters"], row["macs"]) == network_cost(NetworkSpec("mobilenet_x05", 36, 32, 0.125))
+    assert len(row["milliseconds"]) == 4 and all(value > 0 for value in row["milliseconds"])
+    said = capsys.readouterr().out
+    assert "onnxruntime, all" in said and "rhg: network.input_size 36 must be a multiple of 8" in said
+
+
+def test_an_unknown_network_is_named() -> None:
+    with pytest.raises(UserError, match="unknown network 'marble'"):
+        main(["--networks", "marble", *SIZES])
