@@ -24,7 +24,7 @@ from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
 from nasface.report.faces import PREDICTED, TRUE, shaded
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
-from nasface.report.tables import NOTHING, milliseconds, quantity, spread
+from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
 from nasface.report.test_faces import TestFaces
 
 _PICTURE = 224  # pixels of a face's side
@@ -228,7 +228,7 @@ def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> di
                 *(spread(values) for values in errors),
                 *(NOTHING if value is None else show(value) for value, show in costs),
                 str(len(network.runs)),
-                _duration(sum(seconds) / len(seconds)) if seconds else NOTHING,
+                duration(sum(seconds) / len(seconds)) if seconds else NOTHING,
             ]
         )
     return {
@@ -429,13 +429,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _costs(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {"data_s": "data", "supernet_s": "supernet", "calibration_s": "calibration", "search_s": "search"}
     costs = summary.get("costs") or {}
-    return [(names.get(key, key.removesuffix("_s")), _duration(float(value))) for key, value in costs.items()]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return [(names.get(key, key.removesuffix("_s")), duration(float(value))) for key, value in costs.items()]
 
 
 def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
