@@ -15,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,13 +90,22 @@ class Supernets:
     seed: int
     children: int
 
+    @property
+    def label(self) -> str:
+        return f"supernet by {self.sampler}, seed {self.seed}"
+
+    def outcome(self, record: dict[str, Any]) -> str:
+        """What a bystander is told."""
+        found = ", ".join(f"{one['strategy']} {one['penalty']:.2f} %" for one in record["searches"])
+        return f"{duration(record['supernet_s'])} of training; least NME on validation faces: {found}"
+
 
 @dataclass(frozen=True)
 class Training:
     """The second half: one network that a search found.
 
     Attributes:
-        label: for the bar.
+        label: for the user.
         architecture: the network.
         seed: of its training.
     """
@@ -103,6 +113,10 @@ class Training:
     label: str
     architecture: Architecture
     seed: int
+
+    def outcome(self, record: dict[str, Any]) -> str:
+        """What a bystander is told."""
+        return f"NME {record['row']['mean']:.2f} %"
 
 
 class Snapshots(pl.Callback):
@@ -209,11 +223,24 @@ def train_network(workspace: Workspace, job: Training, folder: Path) -> dict[str
 
 def run_all(workspace: Workspace, jobs: Sequence[Supernets | Training], workers: int) -> list[dict[str, Any]]:
     """Records of all jobs, in no particular order: made in this process, or in several with one thread each."""
+    records = []
+    for job, record in _ended(workspace, jobs, workers):
+        records.append(record)
+        print(f"{len(records)}/{len(jobs)}  {job.label}: {job.outcome(record)}", file=sys.stderr, flush=True)
+    return records
+
+
+def _ended(
+    workspace: Workspace, jobs: Sequence[Supernets | Training], workers: int
+) -> Iterator[tuple[Supernets | Training, dict[str, Any]]]:
+    """Every job as it ends."""
     if workers == 1:
-        return [run_job(workspace, job) for job in jobs]
+        yield from ((job, run_job(workspace, job)) for job in jobs)
+        return
     single = replace(workspace.experiment, device=replace(workspace.experiment.device, threads=1))
     folder = folder_of(workspace.experiment)
-    return [future.result() for _, future in run_side_by_side(single, workspace.space, folder, workers, run_job, jobs)]
+    for job, future in run_side_by_side(single, workspace.space, folder, workers, run_job, jobs):
+        yield job, future.result()
 
 
 def run_job(workspace: Workspace, job: Supernets | Training) -> dict[str, Any]:
