@@ -54,8 +54,8 @@ def on_table(experiment: Experiment, table: MemberTable) -> Experiment:
 
 
 def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: bool) -> TableSearch:
-    """Run the experiment's strategy on a table to its end; best.json lies in the run and where the experiment wants
-    it."""
+    """Run the experiment's strategy on a table to its end. best.json lies in the run only: a replay of seconds shall
+    not take the place of what a supernet's search has left in the experiment's `output`."""
     strategy = make_search_strategy(experiment, table.space)
     evaluate = MemberTableEvaluator(table)
     scorer = CostedEvaluator(evaluate, MemberCosts(table.space, experiment.network), experiment.search.objectives)
@@ -80,7 +80,7 @@ def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: b
         "network": table.settings["network"],
         "table": table.fingerprint,
     }
-    for path in (run.path("best.json"), Path(experiment.output)):
-        result.best.save(path, provenance, scores | {"test_nme": found["test_nme"], "test_mean": found["test_mean"]})
+    scores |= {"test_nme": found["test_nme"], "test_mean": found["test_mean"]}
+    result.best.save(run.path("best.json"), provenance, scores)
     run.update_summary(search={**search_counts(strategy, result), "penalty": result.penalty, "rank": outcome.rank})
     return outcome

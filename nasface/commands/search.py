@@ -40,7 +40,8 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
     found = table_search.search_table(experiment, table, folder, resume)
     folder.update_summary(finished=True)
     result, counts = found.result, folder.read_summary()["search"]
-    print(f"found    {experiment.output}: member {result.best.digest}, rank {found.rank} of {space.count_members()}")
+    best = folder.path("best.json")
+    print(f"found    {best}: member {result.best.digest}, rank {found.rank} of {space.count_members()}")
     print(
         f"NME (%)  {result.penalty:.3f} on validation faces, {result.penalty - found.least:.3f} above the table's least"
     )

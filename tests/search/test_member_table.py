@@ -114,11 +114,12 @@ def test_search_on_a_table(
     settings = ("search", "--on", "toy.parquet", "--search.strategy", "random", "--search.iterations", "39")
     result = nasface(*settings, "--run", "one")
     assert result.code == 0, result.errors
-    best = json.loads((tmp_path / "best.json").read_text())
+    assert not (tmp_path / "best.json").exists(), "it belongs to the search of a supernet"
+    best = json.loads((tmp_path / "runs" / "one" / "best.json").read_text())
     summary = json.loads((tmp_path / "runs" / "one" / "summary.json").read_text())
     assert (summary["search"]["evaluations"], summary["search"]["unique"], summary["finished"]) == (40, 40, True)
     assert f"rank {summary['search']['rank']} of 1056" in result.output
-    found = load_record(tmp_path / "best.json").architecture.digest
+    found = load_record(tmp_path / "runs" / "one" / "best.json").architecture.digest
     assert best["scores"]["penalty"] == pytest.approx(table.errors()[found], rel=1e-6)
     assert best["scores"]["test_mean"] == pytest.approx(best["scores"]["penalty"] + 0.5, rel=1e-5)
     # A resume of the finished run adds nothing.
