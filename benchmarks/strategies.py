@@ -3,14 +3,19 @@
     python -m benchmarks.strategies [--table FILE.parquet] [--seeds 50] [--strategies samos random ...]
 
 Each strategy runs with `--seeds` seeds to `--evaluations` evaluations; a member that it meets again costs nothing. The
-table has every member's error after a training of its own, so a search takes a fraction of a second. Strategies whose
-package is absent are left out, with a note. Figures go to RUNS/benchmarks/strategies.json and .svg.
+table has every member's error after a training of its own, so a search takes a fraction of a second to a few, by what
+the strategy itself computes. Strategies whose package is absent are left out, with a note. Figures go to
+RUNS/benchmarks/strategies.json and .svg.
 """
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
+import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +25,7 @@ from scipy.stats import wilcoxon
 
 from benchmarks.common import parse, run_benchmark
 from nasface.commands.command import Option
+from nasface.cores import available_cores
 from nasface.errors import UserError
 from nasface.files import atomic_write
 from nasface.report.progress import stage_bar
@@ -46,6 +52,7 @@ OPTIONS = (
     Option("seeds", int, 50, "searches of each strategy, with the seeds 0, 1, ..."),
     Option("evaluations", int, 200, "of each search"),
     Option("strategies", str, [], "names, as `search.strategy` takes them; empty: all but the slow one, optuna/gp"),
+    Option("workers", int, 0, "processes side by side, which do not change what is found; 0: one a core"),
     Option("json", str | None, None, "file of the figures, beside which the SVG goes; in RUNS/benchmarks where empty"),
 )
 
@@ -86,16 +93,67 @@ def incumbents(strategy: Strategy, evaluate: MemberTableEvaluator, evaluations: 
     return np.array(best + best[-1:] * (evaluations - len(best)))
 
 
-def run_strategy(name: str, table: MemberTable, seeds: int, evaluations: int, step: Callable[[], Any]) -> Curves:
-    """All searches of one strategy."""
-    evaluate, errors = MemberTableEvaluator(table), table.errors("test")
-    rows, test, start = [], [], time.process_time()
-    for seed in range(seeds):
-        strategy = make(name, table, seed, evaluations)
-        rows.append(incumbents(strategy, evaluate, evaluations))
-        test.append(errors[strategy.best[0].digest])
-        step()
-    return Curves(name, np.array(rows), np.array(test), (time.process_time() - start) / seeds)
+@dataclass(frozen=True)
+class Search:
+    """One search: the incumbent after each evaluation (evaluations,), the NME (%) on the test faces of the member that
+    it ended with, and its seconds of processor time."""
+
+    best: np.ndarray
+    test: float
+    seconds: float
+
+
+def run_search(name: str, table: MemberTable, seed: int, evaluations: int) -> Search:
+    """One strategy with one seed.
+
+    Raises:
+        UserError: its package is absent.
+    """
+    start = time.process_time()
+    strategy = make(name, table, seed, evaluations)
+    best = incumbents(strategy, MemberTableEvaluator(table), evaluations)
+    return Search(best, table.errors("test")[strategy.best[0].digest], time.process_time() - start)
+
+
+def run_strategies(
+    names: Sequence[str], table: MemberTable, seeds: int, evaluations: int, workers: int
+) -> tuple[list[Curves], list[str]]:
+    """Every strategy with every seed, side by side in processes; and why some could not run."""
+    searches: dict[str, list[Search]] = {name: [] for name in names}
+    absent: dict[str, str] = {}
+    context = multiprocessing.get_context("spawn")  # a forked process would inherit torch's threads
+    with (
+        stage_bar("searches", seeds * len(names)) as bar,
+        ProcessPoolExecutor(workers, context, _begin, (table, evaluations)) as pool,
+    ):
+        futures = {name: [pool.submit(_run, name, seed) for seed in range(seeds)] for name in names}
+        for future in itertools.chain(*futures.values()):
+            future.add_done_callback(lambda _: bar.update(1))
+        for name in names:
+            try:
+                searches[name] = [future.result() for future in futures[name]]
+            except UserError as error:
+                absent[name] = f"left out: {error}"
+    return [_curves(name, found) for name, found in searches.items() if found], list(absent.values())
+
+
+def _curves(name: str, found: Sequence[Search]) -> Curves:
+    seconds = statistics.fmean(one.seconds for one in found)
+    return Curves(name, np.array([one.best for one in found]), np.array([one.test for one in found]), seconds)
+
+
+_table: MemberTable | None = None  # of this worker, and
+_evaluations = 0
+
+
+def _begin(table: MemberTable, evaluations: int) -> None:
+    global _table, _evaluations
+    _table, _evaluations = table, evaluations
+
+
+def _run(name: str, seed: int) -> Search:
+    assert _table is not None
+    return run_search(name, _table, seed, _evaluations)
 
 
 def marks_of(evaluations: int) -> list[int]:
@@ -230,17 +288,13 @@ def main(arguments: Sequence[str]) -> int:
     own = parsed.own
     if own["seeds"] < 2 or own["evaluations"] < 2:
         raise UserError("--seeds and --evaluations must be at least 2")
+    if own["workers"] < 0:
+        raise UserError("--workers must be at least 1, or 0 for one a core")
     table = read_table(own["table"])
     evaluate, names = MemberTableEvaluator(table), chosen(own["strategies"])
     least = table.errors()[evaluate.ranking[0]]
     evaluations = min(own["evaluations"], len(table.by_member))
-    curves, absent = [], []
-    with stage_bar("searches", own["seeds"] * len(names)) as bar:
-        for name in names:
-            try:
-                curves.append(run_strategy(name, table, own["seeds"], evaluations, lambda: bar.update(1)))
-            except UserError as error:
-                absent.append(f"left out: {error}")
+    curves, absent = run_strategies(names, table, own["seeds"], evaluations, own["workers"] or available_cores())
     if not curves:
         raise UserError("no strategy could run: " + "; ".join(absent))
     between, noise = table.noise()

@@ -18,7 +18,6 @@ from benchmarks.strategies import (
     p_value,
     ranked,
     regret_table,
-    run_strategy,
     verdicts,
 )
 from nasface.errors import UserError
@@ -92,13 +91,18 @@ def test_every_strategy_can_be_named() -> None:
         chosen(["samoa"])
 
 
-def test_runs_differ_by_seed_and_repeat(table: MemberTable) -> None:
-    steps: list[int] = []
-    first, second = (run_strategy("evolution", table, 3, 15, lambda: steps.append(1)) for _ in range(2))
-    assert np.array_equal(first.best, second.best) and len(steps) == 6
-    assert len({tuple(row) for row in first.best}) == 3
-    errors = table.errors("test")
-    assert set(first.test) <= set(errors.values())
+def test_runs_differ_by_seed_and_repeat_in_other_processes(table: MemberTable) -> None:
+    ((first,), none) = strategies.run_strategies(["evolution"], table, 3, 15, workers=2)
+    assert none == [] and len({tuple(row) for row in first.best}) == 3
+    again = [strategies.run_search("evolution", table, seed, 15) for seed in range(3)]
+    assert np.array_equal(first.best, [one.best for one in again])
+    assert first.test.tolist() == [one.test for one in again]
+    assert set(first.test) <= set(table.errors("test").values())
+
+
+def test_a_strategy_that_cannot_run_lets_the_others_run(table: MemberTable) -> None:
+    (curves, absent) = strategies.run_strategies(["nni/marble", "random"], table, 2, 5, workers=1)
+    assert [one.name for one in curves] == ["random"] and len(absent) == 1 and "left out: " in absent[0]
 
 
 def test_the_command(
@@ -117,10 +121,5 @@ def test_the_command(
     assert "<svg" in (tmp_path / "benchmarks" / "strategies.svg").read_text()
     with pytest.raises(UserError, match="at least 2"):
         strategies.main([*arguments, "--seeds", "1"])
-
-    def absent(*_: object, **__: object) -> None:
-        raise UserError("it needs the package x")
-
-    monkeypatch.setattr(strategies, "run_strategy", absent)
-    with pytest.raises(UserError, match="no strategy could run: left out: it needs the package x"):
-        strategies.main([*arguments, "--strategies", "samos"])
+    with pytest.raises(UserError, match="workers must be"):
+        strategies.main([*arguments, "--workers", "-1"])
