@@ -297,11 +297,8 @@ def main(arguments: Sequence[str]) -> int:
     curves, absent = run_strategies(names, table, own["seeds"], evaluations, own["workers"] or available_cores())
     if not curves:
         raise UserError("no strategy could run: " + "; ".join(absent))
-    between, noise = table.noise()
     print(f"\n{own['table']}: {len(table.by_member)} members, NME (%) on validation faces, least {least:.3f};")
-    print(
-        f"sd between members {between:.3f}, between the seeds of a member {noise:.3f}; {own['seeds']} searches each\n"
-    )
+    print(f"{table.noise_line()}; {own['seeds']} searches each\n")
     print(f"{incumbent_table(curves)}\n\n{regret_table(curves, least)}\n")
     print("\n".join([*verdicts(curves), *absent]))
     output = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "strategies.json"))

@@ -26,11 +26,10 @@ def table_build(
     path = Path(parquet or place / "table.parquet")
     table.save(path)
     errors = sorted(table.errors("test").values())
-    between, noise = table.noise("test")
     seconds = sum(one.seconds for one in table.trainings)
     print(f"\nmembers  {len(errors)}, {len(table.trainings)} trainings, {seconds:.0f} s of one thread")
     print(f"NME (%)  best {errors[0]:.2f}, median {errors[len(errors) // 2]:.2f}, worst {errors[-1]:.2f} on test faces")
-    print(f"         sd between members {between:.2f}, between the seeds of a member {noise:.2f}")
+    print(f"         {table.noise_line('test')}")
     print(f"table    {path}, {path.stat().st_size / 1024:.0f} KiB")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -129,6 +130,12 @@ class MemberTable:
         several = [np.var(group, ddof=1) for group in groups if len(group) > 1]
         between = float(np.std([np.mean(group) for group in groups], ddof=1)) if len(groups) > 1 else float("nan")
         return between, float(np.sqrt(np.mean(several))) if several else float("nan")
+
+    def noise_line(self, faces: str = "val") -> str:
+        """`noise` as it is told."""
+        between, seeds = self.noise(faces)
+        told = "one seed a member" if math.isnan(seeds) else f"between the seeds of a member {seeds:.3f}"
+        return f"sd between members {between:.3f}, {told}"
 
     def check(self) -> None:
         """Raise a ValueError where a row is no member of the space, its digest is another one's, or it is there

@@ -53,7 +53,8 @@ def test_errors_and_noise_by_hand(table: MemberTable) -> None:
     between, seeds = table.noise("test")
     assert seeds == pytest.approx(0.1 / np.sqrt(2))
     assert between == pytest.approx(np.std(list(table.errors("test").values()), ddof=1))
-    assert np.isnan(toy_table().noise()[1])
+    assert table.noise_line("test").endswith(f"between the seeds of a member {seeds:.3f}")
+    assert np.isnan(toy_table().noise()[1]) and toy_table().noise_line().endswith("one seed a member")
     assert table.member(digest) == SPACE.member(7)
 
 
