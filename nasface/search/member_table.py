@@ -7,6 +7,7 @@ A table is one Parquet file: a row for each training (a member and a seed), and 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import kendalltau
 
 from nasface.errors import UserError
 from nasface.files import atomic_write
@@ -131,11 +133,26 @@ class MemberTable:
         between = float(np.std([np.mean(group) for group in groups], ddof=1)) if len(groups) > 1 else float("nan")
         return between, float(np.sqrt(np.mean(several))) if several else float("nan")
 
+    def agreement(self, faces: str = "val") -> float:
+        """Kendall's tau between the members' ranks by one seed and by another, the mean over pairs of seeds: what no
+        predictor of a single training can pass by much. NaN where fewer than two members have two seeds."""
+        by_seed: dict[int, dict[str, float]] = {}
+        for one in self.trainings:
+            by_seed.setdefault(one.seed, {})[one.digest] = getattr(one, faces)[3]
+        taus = []
+        for first, second in itertools.combinations(by_seed.values(), 2):
+            both = [digest for digest in first if digest in second]
+            if len(both) > 1:
+                taus.append(kendalltau([first[one] for one in both], [second[one] for one in both]).statistic)
+        return float(np.mean(taus)) if taus else float("nan")
+
     def noise_line(self, faces: str = "val") -> str:
-        """`noise` as it is told."""
+        """`noise` and `agreement` as they are told."""
         between, seeds = self.noise(faces)
-        told = "one seed a member" if math.isnan(seeds) else f"between the seeds of a member {seeds:.3f}"
-        return f"sd between members {between:.3f}, {told}"
+        told = f"sd between members {between:.3f}, "
+        if math.isnan(seeds):
+            return told + "one seed a member"
+        return told + f"between the seeds of a member {seeds:.3f}; tau between seeds {self.agreement(faces):+.3f}"
 
     def check(self) -> None:
         """Raise a ValueError where a row is no member of the space, its digest is another one's, or it is there

@@ -53,7 +53,7 @@ def test_errors_and_noise_by_hand(table: MemberTable) -> None:
     between, seeds = table.noise("test")
     assert seeds == pytest.approx(0.1 / np.sqrt(2))
     assert between == pytest.approx(np.std(list(table.errors("test").values()), ddof=1))
-    assert table.noise_line("test").endswith(f"between the seeds of a member {seeds:.3f}")
+    assert f"between the seeds of a member {seeds:.3f}; tau between seeds +1.000" in table.noise_line("test")
     assert np.isnan(toy_table().noise()[1]) and toy_table().noise_line().endswith("one seed a member")
     assert table.member(digest) == SPACE.member(7)
 
@@ -104,6 +104,21 @@ def test_a_strategy_that_sees_all_finds_the_best(table: MemberTable) -> None:
         strategy.tell(proposal, evaluate(proposal))
     assert strategy.evaluations == SPACE.count_members()
     assert strategy.best[0].digest == evaluate.ranking[0]
+
+
+def test_agreement_of_two_seeds_by_hand() -> None:
+    one, two, three = (replace(toy_table().by_member[SPACE.member(k).digest][0], seed=0) for k in range(3))
+    again = [
+        replace(member, seed=1, val=(*member.val[:3], value, member.val[4]))
+        for member, value in ((one, 2.0), (two, 1.0), (three, 3.0))
+    ]
+    first = [
+        replace(member, val=(*member.val[:3], value, member.val[4]))
+        for member, value in ((one, 1.0), (two, 2.0), (three, 3.0))
+    ]
+    both = replace(toy_table(), trainings=(*first, *again))
+    assert both.agreement() == pytest.approx(1 / 3), "two of three pairs in the same order, one reversed"
+    assert np.isnan(replace(both, trainings=tuple(first)).agreement())
 
 
 def test_search_on_a_table(
