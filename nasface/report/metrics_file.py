@@ -35,10 +35,20 @@ def follow_metrics(logger: Logger, folder: Path) -> None:
     inner: Callable[..., None] = logger.log_metrics
 
     def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
-        _append(Path(path), {"step": step, "metrics": {name: float(value) for name, value in metrics.items()}})
+        # Lightning's W&B logger sends images and tables through here, too.
+        figures = {name: number for name, value in metrics.items() if (number := _number(value)) is not None}
+        if figures:
+            _append(Path(path), {"step": step, "metrics": figures})
         inner(metrics, step)
 
     logger.log_metrics = log_metrics  # type: ignore[method-assign]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):  # the last: a tensor of several elements
+        return None
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nasface.report.metrics_file import METRICS_FILE, follow_metrics
 
@@ -31,6 +32,18 @@ def test_lines_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         {"step": None, "metrics": {"b": 2.5}},
     ]
     assert logger.logged == [({"a": 1}, 3), ({"b": 2.5}, None)]
+
+
+def test_what_is_no_number_goes_to_the_logger_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, logger = tmp_path / "metrics.jsonl", _Logger()
+    monkeypatch.setenv(METRICS_FILE, str(path))
+    follow_metrics(logger, Path("runs/x"))  # type: ignore[arg-type]
+    images, tensor = [object()], torch.ones(2)
+    logger.log_metrics({"architecture": images}, step=1)
+    logger.log_metrics({"architecture": images, "loss": torch.tensor(2.0), "each": tensor, "none": None}, step=2)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[1:] == [{"step": 2, "metrics": {"loss": 2.0}}]
+    assert logger.logged[0] == ({"architecture": images}, 1) and logger.logged[1][0]["each"] is tensor
 
 
 def test_nothing_where_nobody_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
