@@ -32,7 +32,7 @@ from nasface.report.progress import stage_bar
 from nasface.report.tables import text_table
 from nasface.search.member_table import MemberTable, MemberTableEvaluator
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings
-from nasface.search.strategy import Strategy
+from nasface.search.strategy import Proposal, Strategy
 from nasface.table_search import read_table
 from nasface.workflow import write_json
 
@@ -105,24 +105,24 @@ class Search:
     seconds: float
 
 
-def run_search(name: str, table: MemberTable, seed: int, evaluations: int) -> Search:
+def run_search(name: str, evaluate: MemberTableEvaluator, seed: int, evaluations: int) -> Search:
     """One strategy with one seed.
 
     Raises:
         UserError: its package is absent.
     """
     start = time.process_time()
-    strategy = make(name, table, seed, evaluations)
-    best = incumbents(strategy, MemberTableEvaluator(table), evaluations)
-    return Search(best, table.errors("test")[strategy.best[0].digest], time.process_time() - start)
+    strategy = make(name, evaluate.table, seed, evaluations)
+    best = incumbents(strategy, evaluate, evaluations)
+    seconds = time.process_time() - start
+    return Search(best, evaluate(Proposal(strategy.best[0])).details["test_mean"], seconds)
 
 
 def run_strategies(
     names: Sequence[str], table: MemberTable, seeds: int, evaluations: int, workers: int
 ) -> tuple[list[Curves], list[str]]:
     """Every strategy with every seed, side by side in processes; and why some could not run."""
-    searches: dict[str, list[Search]] = {name: [] for name in names}
-    absent: dict[str, str] = {}
+    curves, absent = [], []
     context = multiprocessing.get_context("spawn")  # a forked process would inherit torch's threads
     with (
         stage_bar("searches", seeds * len(names)) as bar,
@@ -133,10 +133,10 @@ def run_strategies(
             future.add_done_callback(lambda _: bar.update(1))
         for name in names:
             try:
-                searches[name] = [future.result() for future in futures[name]]
+                curves.append(_curves(name, [future.result() for future in futures[name]]))
             except UserError as error:
-                absent[name] = f"left out: {error}"
-    return [_curves(name, found) for name, found in searches.items() if found], list(absent.values())
+                absent.append(f"left out: {error}")
+    return curves, absent
 
 
 def _curves(name: str, found: Sequence[Search]) -> Curves:
@@ -144,18 +144,18 @@ def _curves(name: str, found: Sequence[Search]) -> Curves:
     return Curves(name, np.array([one.best for one in found]), np.array([one.test for one in found]), seconds)
 
 
-_table: MemberTable | None = None  # of this worker, and
+_evaluate: MemberTableEvaluator | None = None  # of this worker, and
 _evaluations = 0
 
 
 def _begin(table: MemberTable, evaluations: int) -> None:
-    global _table, _evaluations
-    _table, _evaluations = table, evaluations
+    global _evaluate, _evaluations
+    _evaluate, _evaluations = MemberTableEvaluator(table), evaluations
 
 
 def _run(name: str, seed: int) -> Search:
-    assert _table is not None
-    return run_search(name, _table, seed, _evaluations)
+    assert _evaluate is not None
+    return run_search(name, _evaluate, seed, _evaluations)
 
 
 def marks_of(evaluations: int) -> list[int]:

@@ -94,7 +94,8 @@ def test_every_strategy_can_be_named() -> None:
 def test_runs_differ_by_seed_and_repeat_in_other_processes(table: MemberTable) -> None:
     ((first,), none) = strategies.run_strategies(["evolution"], table, 3, 15, workers=2)
     assert none == [] and len({tuple(row) for row in first.best}) == 3
-    again = [strategies.run_search("evolution", table, seed, 15) for seed in range(3)]
+    evaluate = MemberTableEvaluator(table)
+    again = [strategies.run_search("evolution", evaluate, seed, 15) for seed in range(3)]
     assert np.array_equal(first.best, [one.best for one in again])
     assert first.test.tolist() == [one.test for one in again]
     assert set(first.test) <= set(table.errors("test").values())
@@ -123,3 +124,10 @@ def test_the_command(
         strategies.main([*arguments, "--seeds", "1"])
     with pytest.raises(UserError, match="workers must be"):
         strategies.main([*arguments, "--workers", "-1"])
+
+    def absent(*_: object, **__: object) -> tuple[list[Curves], list[str]]:
+        return [], ["left out: it needs the package x"]
+
+    monkeypatch.setattr(strategies, "run_strategies", absent)
+    with pytest.raises(UserError, match="no strategy could run: left out: it needs the package x"):
+        strategies.main([*arguments, "--strategies", "samos"])
