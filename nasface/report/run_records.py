@@ -141,16 +141,17 @@ def _evaluations(run: Run, settings: Mapping[str, Any]) -> list[Mapping[str, Any
     path = run.path("search", "journal.log")
     if not path.is_file():
         return []
-    found = []
+    trials: list[dict[str, Any]] = []  # a single process writes a trial whole (4), workers add to it (8)
     for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):  # a kill may have cut the last one
         try:
             entry = json.loads(line)
-            attributes = entry.get("user_attrs") if entry.get("op_code") == 4 else None
-        except (ValueError, AttributeError):
+            if entry.get("op_code") == 4:
+                trials.append(dict(entry.get("user_attrs") or {}))
+            elif entry.get("op_code") == 8:
+                trials[entry["trial_id"]].update(entry["user_attr"])
+        except (ValueError, AttributeError, KeyError, IndexError, TypeError):
             raise UserError(f"line {number} of {path} is damaged: restore the file") from None
-        if isinstance(attributes, dict) and "penalty" in attributes:
-            found.append(attributes)
-    return found
+    return [attributes for attributes in trials if "penalty" in attributes]
 
 
 def _from_database(storage: str, name: str) -> list[Mapping[str, Any]]:

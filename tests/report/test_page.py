@@ -17,9 +17,9 @@ from nasface.errors import UserError
 from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
-from nasface.report.run_records import read_run
+from nasface.report.run_records import _evaluations, read_run
 from nasface.report.test_faces import FILE, best_median_worst, evaluate_faces, load_test_faces, save_test_faces
-from nasface.runs import open_run
+from nasface.runs import Run, open_run
 from nasface.space.presets import load_preset
 from nasface.tasks.targets import make_task
 from tests.inference.world import toy_network
@@ -241,3 +241,16 @@ def test_errors_are_those_of_the_evaluation_and_survive_the_file(tmp_path: Path)
 def test_best_median_worst() -> None:
     assert best_median_worst(np.arange(9.0)[::-1], 2).tolist() == [8, 7, 5, 4, 1, 0]
     assert best_median_worst(np.arange(2.0), 3).tolist() == [0, 0, 1]
+
+
+def test_evaluations_of_several_workers_are_in_the_report(tmp_path: Path) -> None:
+    """A worker asks for a trial first and adds what came out of it line by line, between the lines of others."""
+    folder = a_search(tmp_path)
+    lines: list[dict[str, Any]] = [{"op_code": 4}, {"op_code": 4}, {"op_code": 4}]
+    for trial, penalty in ((1, 9.5), (0, 11.0)):  # the third was cut off
+        for attribute in ({"penalty": penalty}, {"complete": True}, {"digest": f"d{trial}"}):
+            lines.append({"op_code": 8, "trial_id": trial, "user_attr": attribute})
+    journal = folder / "search" / "journal.log"
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = _evaluations(Run(folder), {})
+    assert [(one["penalty"], one["digest"]) for one in found] == [(11.0, "d0"), (9.5, "d1")]
