@@ -26,22 +26,14 @@ import pytorch_lightning as pl
 
 import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
-from nasface import comparison
-from nasface.commands.command import Option
-from nasface.comparison import Entry
+from nasface.cli.command import Option
 from nasface.config import Experiment, SearchConfig, experiment_file
-from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import save_weights
-from nasface.report.tables import NMERow, duration, spread, text_table
-from nasface.runs import Run
-from nasface.search.strategy import Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import load_space
-from nasface.tasks.supernet import SupernetTask
-from nasface.tasks.training import TrainingClock
-from nasface.training_workers import run_side_by_side
-from nasface.workflow import (
+from nasface.pipelines import compare as comparison
+from nasface.pipelines.compare import Entry
+from nasface.pipelines.workers import run_side_by_side
+from nasface.pipelines.workflow import (
     Workspace,
     load_trained_supernet,
     make_evaluator,
@@ -52,6 +44,14 @@ from nasface.workflow import (
     train_supernet,
     write_json,
 )
+from nasface.report.tables import NMERow, duration, spread, text_table
+from nasface.search.strategy import Proposal
+from nasface.space.architecture import Architecture
+from nasface.space.space import load_space
+from nasface.tracking.runs import Run
+from nasface.training.fit import TrainingClock
+from nasface.training.supernet import SupernetTask
+from nasface.utils.errors import UserError
 
 SAMPLERS = ("uniform", "mnus")
 STRATEGIES = ("samos", "random")

@@ -14,10 +14,10 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ActionConfigFile, ArgumentParser
 
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
-from nasface.errors import UserError
-from nasface.runs import Run
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 
 SETTINGS = "experiment.yaml"
 """A run's settings, in its folder."""

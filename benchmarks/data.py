@@ -21,19 +21,19 @@ import numpy as np
 import torch
 
 from benchmarks.common import parse, run_benchmark
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment
-from nasface.cores import available_cores
 from nasface.data.module import FaceDataModule, prepare_batch
-from nasface.data.processes import in_processes
-from nasface.data.synthetic import build_synthetic, draw_face
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
 from nasface.nets.multipath import MultipathNetwork
+from nasface.pipelines.workflow import write_json
+from nasface.rendering.synthetic import build_synthetic, draw_face
 from nasface.report.tables import text_table
 from nasface.space.space import load_space
-from nasface.tasks.uv import uv_loss
-from nasface.workflow import write_json
+from nasface.training.targets.uv import uv_loss
+from nasface.utils.cores import available_cores
+from nasface.utils.processes import in_processes
 
 SIZES = (64, 128, 256)
 AIMS = {64: 150.0, 128: 80.0}

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasface.errors import UserError
 from nasface.faces.camera import make_pose
 from nasface.faces.ddfa_model import load_ddfa_model
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import uv_basis
-from nasface.files import atomic_write
-from nasface.tasks.parameter_losses import Face, Points, fwpdc_weights, vdc, weighted_cost, wpdc_weights
+from nasface.training.targets.parameter_losses import Face, Points, fwpdc_weights, vdc, weighted_cost, wpdc_weights
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 
 @dataclass(frozen=True)

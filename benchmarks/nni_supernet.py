@@ -19,15 +19,15 @@ from nni.nas.strategy import RandomOneShot
 from torch import Tensor, nn
 
 from nasface.data.module import FaceDataModule
-from nasface.nets.blocks import node_sum
+from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Connection, Supernet, connection_name
-from nasface.report.progress import TrainingProgress
+from nasface.pipelines.workflow import Workspace, fresh_supernet
 from nasface.space.architecture import OPERATIONS
 from nasface.space.space import MultipathSpace
-from nasface.tasks.face_task import FaceModule, OptimizerConfig
-from nasface.tasks.training import interruptible, make_trainer
-from nasface.tasks.uv import UVTarget, uv_loss
-from nasface.workflow import Workspace, fresh_supernet
+from nasface.tracking.progress import TrainingProgress
+from nasface.training.face_task import FaceModule, OptimizerConfig
+from nasface.training.fit import interruptible, make_trainer
+from nasface.training.targets.uv import UVTarget, uv_loss
 
 _OPERATION = ".operation.hpm."
 """Between a connection's name and its HPM block's, in the names of NNI's weights."""

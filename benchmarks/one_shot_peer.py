@@ -37,17 +37,17 @@ import torch
 
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from benchmarks.ranking import chosen_members, matching_table
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
-from nasface.errors import UserError
+from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
 from nasface.nets.multipath import Supernet
-from nasface.ranking import LEAST, Ranking, calibrated_scores
-from nasface.report.environment import environment
+from nasface.pipelines.workflow import Workspace, make_sampler, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
-from nasface.runs import Run
-from nasface.search.member_table import MemberTable
 from nasface.space.architecture import Architecture
-from nasface.workflow import Workspace, make_sampler, prepare, train_supernet, write_json
+from nasface.tabular.table import MemberTable
+from nasface.tracking.environment import environment
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 
 OPTIONS = (
     Option("table", str, "table", "`table`, which comes with the program, or a .parquet file of `nasface table build`"),

@@ -20,16 +20,16 @@ import torch
 
 from benchmarks.common import described, gibibytes, names_settings, parse, peak_bytes, reset_peak, run_benchmark
 from benchmarks.step_time import StepTime, supernet_steps
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment
-from nasface.errors import UserError
 from nasface.nets.cost import Cost, measure_cost
 from nasface.nets.multipath import MultipathNetwork
+from nasface.pipelines.workflow import make_evaluator, prepare, train_supernet, write_json
 from nasface.report.tables import milliseconds, quantity
-from nasface.runs import Run
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import load_space
-from nasface.workflow import make_evaluator, prepare, train_supernet, write_json
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 
 STEPS = 2
 OPTIONS = (

@@ -24,7 +24,6 @@ from scipy.io import loadmat
 
 from benchmarks.common import run_benchmark
 from benchmarks.published_mobilenet import CHECKPOINT, Prediction, predict
-from nasface.data.aflw2000 import find_pairs, read_annotation
 from nasface.data.ddfa_crops import (
     benchmark_region,
     box_region,
@@ -36,17 +35,9 @@ from nasface.data.ddfa_crops import (
     to_photograph_exactly,
 )
 from nasface.data.images import decode_image, fill_images
-from nasface.data.npy import read_npy
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.camera import pose_from_300wlp, project
-from nasface.faces.ddfa_model import (
-    CROP_SIZE,
-    EXPRESSION_MODES,
-    IDENTITY_MODES,
-    load_ddfa_model,
-    load_keypoint_model,
-)
-from nasface.files import atomic_write
+from nasface.faces.ddfa_model import CROP_SIZE, EXPRESSION_MODES, IDENTITY_MODES, load_ddfa_model, load_keypoint_model
 from nasface.metrics.aflw import annotated, nme_21
 from nasface.metrics.aflw2000 import BinnedNME, balanced_nme, binned_nme, nme_2d, nme_3d, yaw_file_of
 from nasface.metrics.ced import area_under_ced, area_under_ced_fan, failure_rate
@@ -56,6 +47,9 @@ from nasface.metrics.threedfaw import cvgtce, gte
 from nasface.metrics.w300 import diagonal_nme, eye_centre_nme, outer_corner_nme
 from nasface.report.ced import draw_ced
 from nasface.report.tables import protocol_table, text_table
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
+from nasface.utils.npy import read_npy
 
 PUBLISHED = "3DDFA's benchmark, boxes clipped"
 WHOLE = "3DDFA's benchmark, boxes not clipped"

@@ -18,20 +18,14 @@ import numpy as np
 import torch
 
 from benchmarks.common import run_benchmark
-from nasface.data.aflw2000 import load_aflw2000
+from nasface.data.sets.aflw2000 import load_aflw2000
 from nasface.faces.camera import project
-from nasface.faces.ddfa_model import (
-    CROP_SIZE,
-    WHITENING_FILE_V2,
-    load_keypoint_model,
-    load_whitening,
-    split_parameters,
-)
-from nasface.files import atomic_write
+from nasface.faces.ddfa_model import CROP_SIZE, WHITENING_FILE_V2, load_keypoint_model, load_whitening, split_parameters
 from nasface.metrics.aflw2000 import binned_nme
 from nasface.metrics.nme import nme_68
-from nasface.nets.mobilenet import load_published, normalise_crop
+from nasface.nets.baselines.mobilenet import load_published, normalise_crop
 from nasface.report.tables import protocol_table
+from nasface.utils.files import atomic_write
 
 CHECKPOINT = "mb05_120x120.pth"
 

@@ -23,18 +23,18 @@ import numpy as np
 
 import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.data.augment import normalise
-from nasface.errors import UserError
+from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.nets.multipath import MultipathConfig
-from nasface.ranking import LEAST, Ranking, calibrated_scores, shared_scores
+from nasface.pipelines.search_table import read_table
+from nasface.pipelines.workflow import Workspace, evaluation_faces, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
-from nasface.runs import Run
-from nasface.search.member_table import MemberTable
 from nasface.space.architecture import Architecture
-from nasface.table_search import read_table
-from nasface.workflow import Workspace, evaluation_faces, prepare, train_supernet, write_json
+from nasface.tabular.table import MemberTable
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 
 WAYS = {"calibrated": "of the member", "shared": "shared by all"}
 OPTIONS = (

@@ -27,9 +27,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.data.synthetic import DOMAINS, Domain, draw_face
 from nasface.faces.landmarks import bounding_box
-from nasface.files import atomic_write
+from nasface.rendering.synthetic import DOMAINS, Domain, draw_face
+from nasface.utils.files import atomic_write
 
 # fmt: off
 # The face mesh's vertices for landmarks 17 to 67.

@@ -28,22 +28,11 @@ from benchmarks.common import (
     run_benchmark,
     take,
 )
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment
-from nasface.cores import available_cores
-from nasface.errors import UserError
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import load_supernet
-from nasface.report.progress import stage_bar
-from nasface.report.tables import quantity, text_table
-from nasface.runs import Run
-from nasface.search.local_workers import LocalWorkers
-from nasface.search.samos import SAMOS
-from nasface.search.strategy import Strategy
-from nasface.search.study import Evaluation
-from nasface.search.workers import Pace, create_shared_study, run_shared
-from nasface.space.space import load_space
-from nasface.workflow import (
+from nasface.pipelines.workflow import (
     Workspace,
     load_trained_supernet,
     make_evaluator,
@@ -52,6 +41,17 @@ from nasface.workflow import (
     search_context,
     write_json,
 )
+from nasface.report.tables import quantity, text_table
+from nasface.search.local_workers import LocalWorkers
+from nasface.search.strategies.samos import SAMOS
+from nasface.search.strategy import Strategy
+from nasface.search.study import Evaluation
+from nasface.search.workers import Pace, create_shared_study, run_shared
+from nasface.space.space import load_space
+from nasface.tracking.progress import stage_bar
+from nasface.tracking.runs import Run
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
 
 WAYS = {
     "naive": {"reuse": False, "early_rejection": False},

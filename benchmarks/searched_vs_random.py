@@ -24,20 +24,20 @@ import torch
 
 import nasface
 from benchmarks.common import SETTINGS, described, parse, run_benchmark, take, with_settings_of
-from nasface.commands.architectures import resolve_architecture
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
-from nasface.data.synthetic import RENDERER_VERSION
-from nasface.errors import UserError
 from nasface.nets.cost import connection_macs, head_macs, measure_cost, stem_macs
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
-from nasface.report.progress import stage_bar
+from nasface.pipelines.architectures import resolve_architecture
+from nasface.pipelines.workers import train_side_by_side
+from nasface.pipelines.workflow import Workspace, prepare, retrain, write_json
+from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.report.tables import NMERow, text_table, yaw_table
-from nasface.runs import Run
 from nasface.space.architecture import Architecture, load_record
 from nasface.space.space import MultipathSpace, load_space
-from nasface.training_workers import train_side_by_side
-from nasface.workflow import Workspace, prepare, retrain, write_json
+from nasface.tracking.progress import stage_bar
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 
 DRAWS = 5000
 """Uniform members that are drawn before the band is entered by a walk."""

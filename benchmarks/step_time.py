@@ -20,16 +20,16 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import described, gibibytes, parse, peak_bytes, reset_peak, run_benchmark
-from nasface.commands.command import Option
+from nasface.cli.command import Option
 from nasface.config import Experiment
 from nasface.data.augment import normalise
-from nasface.errors import UserError
 from nasface.nets.multipath import MultipathNetwork, Supernet
+from nasface.pipelines.workflow import make_sampler, write_json
 from nasface.report.tables import milliseconds, text_table
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace, load_space
-from nasface.tasks.uv import uv_loss
-from nasface.workflow import make_sampler, write_json
+from nasface.training.targets.uv import uv_loss
+from nasface.utils.errors import UserError
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 OPTIONS = (

@@ -24,17 +24,17 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from benchmarks.common import parse, run_benchmark
-from nasface.commands.command import Option
-from nasface.cores import available_cores
-from nasface.errors import UserError
-from nasface.files import atomic_write
-from nasface.report.progress import stage_bar
+from nasface.cli.command import Option
+from nasface.pipelines.search_table import read_table
+from nasface.pipelines.workflow import write_json
 from nasface.report.tables import text_table
-from nasface.search.member_table import MemberTable, MemberTableEvaluator
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings
 from nasface.search.strategy import Proposal, Strategy
-from nasface.table_search import read_table
-from nasface.workflow import write_json
+from nasface.tabular.table import MemberTable, MemberTableEvaluator
+from nasface.tracking.progress import stage_bar
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 MARKS = (10, 20, 50, 100, 200)
 """Numbers of evaluations at which strategies are compared."""

@@ -1,6 +1,6 @@
 """`python -m nasface` is the `nasface` command."""
 
-from nasface.cli import main
+from nasface.cli.main import main
 
 if __name__ == "__main__":
     main()

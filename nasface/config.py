@@ -10,13 +10,13 @@ from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat,
 
 from nasface.data.augment import AugmentConfig
 from nasface.data.sources import DataConfig
-from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig
-from nasface.tasks.face_task import OptimizerConfig
-from nasface.tasks.heatmap import HeatmapConfig
-from nasface.tasks.parameters import ParametersConfig
-from nasface.tasks.training import DeviceConfig
-from nasface.tasks.volume import VolumeConfig
+from nasface.training.face_task import OptimizerConfig
+from nasface.training.fit import DeviceConfig
+from nasface.training.targets.heatmap import HeatmapConfig
+from nasface.training.targets.parameters import ParametersConfig
+from nasface.training.targets.volume import VolumeConfig
+from nasface.utils.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.tasks.supernet import SupernetTask
+from nasface.training.supernet import SupernetTask
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.test_ddfa import _write_set
 from tests.faces.ddfa_files import write_assets
@@ -31,7 +31,7 @@ from tests.tiny import REPOSITORY, Command, Result, result_of, settings
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     """A folder in which a search has ended, with its best.json and its run `first`."""
-    from nasface.cli import main
+    from nasface.cli.main import main
 
     folder = tmp_path_factory.mktemp("searched")
     before = Path.cwd()
@@ -314,7 +314,7 @@ LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-from nasface.cli import main
+from nasface.cli.main import main
 main(sys.argv[2:])
 """
 

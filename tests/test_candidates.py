@@ -7,11 +7,11 @@ import json
 import pytest
 import torch
 
-from nasface.nets.fixed import NetworkSpec
+from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.hourglass import HourglassUV
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, get_candidate, network_names
 from nasface.nets.weights import load_network
-from nasface.registry import create_network, get_candidate, network_names
 from tests.tiny import Command
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 import yaml
 
-from nasface import cli, commands
+from nasface.cli import commands
+from nasface.cli import main as cli
 from nasface.space.architecture import load_record
 from tests.tiny import Command, Result, finish, settings, start
 

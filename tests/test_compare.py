@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasface.comparison import read_entries
 from nasface.config import CompareConfig, Experiment
+from nasface.pipelines.compare import read_entries
 from nasface.space.space import load_space
 from tests.tiny import Command
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
-from nasface.finalists import Finalist, shortlist
+from nasface.pipelines.finalists import Finalist, shortlist
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
 from nasface.space.architecture import load_record
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 from tests.tiny import Command
 
 SPACE = MultipathSpace("toy", layers=4, scales=3)

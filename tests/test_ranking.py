@@ -12,12 +12,12 @@ import torch
 
 from benchmarks.ranking import answer, chosen_members, ranking_table, read_arguments
 from nasface.data.augment import normalise
-from nasface.errors import UserError
+from nasface.evaluation.ranking import Ranking, calibrated_scores, member_maps, shared_scores
 from nasface.nets.multipath import Supernet
-from nasface.ranking import Ranking, calibrated_scores, member_maps, shared_scores
+from nasface.pipelines.workflow import evaluation_faces, make_evaluator
 from nasface.search.strategy import Proposal
 from nasface.space.space import MultipathSpace
-from nasface.workflow import evaluation_faces, make_evaluator
+from nasface.utils.errors import UserError
 from tests.benchmarks.toy import NETWORK, SPACE, toy_supernet, toy_workspace
 from tests.toy_table import toy_table
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from nasface.config import Experiment, LogConfig, SearchConfig
-from nasface.errors import UserError
-from nasface.runs import is_first_process, open_run, settings_file
-from nasface.tasks.training import DeviceConfig
+from nasface.tracking.runs import is_first_process, open_run, settings_file
+from nasface.training.fit import DeviceConfig
+from nasface.utils.errors import UserError
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from nasface import table_building
 from nasface.config import Experiment
 from nasface.data.augment import AugmentConfig
-from nasface.errors import UserError
 from nasface.nets.multipath import MultipathNetwork
-from nasface.runs import Run
+from nasface.pipelines import build_table as table_building
+from nasface.pipelines.build_table import append_training, build_jobs, build_table, read_trainings
+from nasface.pipelines.workflow import Workspace, retrain
 from nasface.space.space import MultipathSpace
-from nasface.table_building import append_training, build_jobs, build_table, read_trainings
-from nasface.tasks import many_networks
-from nasface.tasks.many_networks import SharedBatches, errors_of, train_alone
-from nasface.workflow import Workspace, retrain
+from nasface.tabular import training as many_networks
+from nasface.tabular.training import SharedBatches, errors_of, train_alone
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
 from tests.benchmarks.toy import NETWORK, toy_workspace
 from tests.toy_table import toy_table
 
@@ -45,7 +45,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_training_is_that_of_retrain(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("results_figure", "save_test_faces", "evaluate_faces", "trained_record", "save_weights"):
-        monkeypatch.setattr(f"nasface.workflow.{name}", lambda *_: None)
+        monkeypatch.setattr(f"nasface.pipelines.workflow.{name}", lambda *_: None)
     member = SPACE.member(5)
     slow = retrain(workspace, member, Run(tmp_path / "run"))
     faces, config = workspace.faces, workspace.experiment.retrain

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from nasface.config import DataConfig, DeviceConfig, Experiment
-from nasface.errors import UserError
-from nasface.training_workers import run_side_by_side
-from nasface.workflow import Workspace
+from nasface.pipelines.workers import run_side_by_side
+from nasface.pipelines.workflow import Workspace
+from nasface.utils.errors import UserError
 from tests.tiny import REPOSITORY, wait_for_end
 
 
@@ -69,7 +69,7 @@ def test_workers_end_with_a_killed_parent(experiment: Experiment, tmp_path: Path
         "from pathlib import Path\n"
         "from nasface.config import DataConfig, DeviceConfig, Experiment\n"
         "from dataclasses import replace\n"
-        "from nasface.training_workers import run_side_by_side\n"
+        "from nasface.pipelines.workers import run_side_by_side\n"
         "from tests.test_training_workers import about\n"
         "if __name__ == '__main__':\n"
         f"    data = {experiment.data!r}\n"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.jvcr import JVCR
+from nasface.nets.baselines.jvcr import JVCR
+from nasface.nets.network import NetworkSpec
 from nasface.nets.weights import load_network
 from tests.tiny import Command
 

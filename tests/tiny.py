@@ -51,7 +51,7 @@ class Command:
         self.folder, self.cache, self.capsys = folder, cache, capsys
 
     def __call__(self, *arguments: str) -> Result:
-        from nasface.cli import main
+        from nasface.cli.main import main
 
         self.capsys.readouterr()
         code = 0

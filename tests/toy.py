@@ -8,8 +8,8 @@ from nasface.config import Experiment, RetrainConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import UVBasis, position_map, sample_map
-from nasface.tasks.face_task import OptimizerConfig, TaskContext
-from nasface.tasks.uv import UVTarget
+from nasface.training.face_task import OptimizerConfig, TaskContext
+from nasface.training.targets.uv import UVTarget
 
 SIZE = 32
 MAP = 16

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import numpy as np
 
 from nasface.nets.multipath import MultipathConfig
-from nasface.search.member_table import MemberTable, TrainedMember
 from nasface.space.space import MultipathSpace
+from nasface.tabular.table import MemberTable, TrainedMember
 
 SPACE = MultipathSpace("toy", layers=3, scales=2)
 NETWORK = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8)

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from nasface.errors import UserError
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
-from nasface.files import atomic_folder
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_folder
 
 _META = "meta.json"
 _FORMAT = 1

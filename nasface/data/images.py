@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from nasface.cores import available_cores
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
-from nasface.errors import UserError
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as work proceeds."""

@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nasface.data.augment import AugmentConfig, augment, normalise
 from nasface.data.face_set import FaceSet
-from nasface.data.video import ShortVideos
-from nasface.errors import UserError
+from nasface.rendering.video import ShortVideos
+from nasface.utils.errors import UserError
 
 
 class Batch(NamedTuple):

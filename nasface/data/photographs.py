@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.aflw2000 import CROP_MARGIN, crop_window
 from nasface.data.face_set import FaceSet
 from nasface.data.images import (
     Progress,
@@ -20,8 +19,9 @@ from nasface.data.images import (
     image_buffer,
     resize_image,
 )
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import CROP_MARGIN, crop_window
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
+from nasface.utils.errors import UserError
 
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 

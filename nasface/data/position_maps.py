@@ -30,10 +30,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.cores import available_cores
 from nasface.data.images import Progress, crop_square, decode_image, resize_image
-from nasface.data.processes import in_processes
-from nasface.data.w300lp import (
+from nasface.data.sets.w300lp import (
     Parameters,
     check_copy,
     find_images,
@@ -42,11 +40,13 @@ from nasface.data.w300lp import (
     photograph_name,
     read_parameters,
 )
-from nasface.errors import UserError
 from nasface.faces.bfm import BaselMesh, keypoints_of, load_bfm_mesh
 from nasface.faces.camera import crop_similarity, pose_from_300wlp, project, transform_pose
 from nasface.faces.rasterize import rasterize
-from nasface.files import atomic_write
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
+from nasface.utils.processes import in_processes
 
 MAP_SIZE = 256
 CROP_FACTOR = 1.5

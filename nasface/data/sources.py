@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.data.face_set import FaceSet
-from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel
+from nasface.utils.errors import UserError
 
 if TYPE_CHECKING:
     from nasface.faces.ddfa_model import KeypointModel
@@ -95,7 +95,7 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
 
 
 def _synthetic(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:
-    from nasface.data.synthetic import build_synthetic
+    from nasface.rendering.synthetic import build_synthetic
 
     count = {"train": config.train_count, "val": config.val_count, "test": config.test_count}[split]
     if count < 1:
@@ -107,7 +107,7 @@ def _synthetic(config: DataConfig, split: str, image_size: int, progress_for: Pr
 
 
 def _ddfa(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:
-    from nasface.data.ddfa import load_ddfa
+    from nasface.data.sets.ddfa import load_ddfa
 
     progress = progress_for(f"decoding {split} faces")
     faces = load_ddfa(config.ddfa, config.ddfa_assets, split, image_size, cache_dir=config.cache, progress=progress)
@@ -135,7 +135,7 @@ def _w300lp(
     image_size: int,
     progress_for: ProgressFor,
 ) -> FaceSet:
-    from nasface.data.w300lp import load_w300lp
+    from nasface.data.sets.w300lp import load_w300lp
 
     return load_w300lp(
         config.w300lp,
@@ -154,7 +154,7 @@ def _test(config: DataConfig, image_size: int, progress_for: ProgressFor) -> Fac
         if config.train != "synthetic":
             raise UserError("data.test synthetic goes with data.train synthetic only: the landmarks are another head's")
         return _synthetic(config, "test", image_size, progress_for)
-    from nasface.data.aflw2000 import load_aflw2000
+    from nasface.data.sets.aflw2000 import load_aflw2000
 
     return load_aflw2000(
         config.aflw2000, image_size, cache_dir=config.cache, progress=progress_for("decoding test faces")

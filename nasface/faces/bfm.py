@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from nasface.data.mat import mat_numbers, read_mat
-from nasface.errors import UserError
 from nasface.faces.chart import above_jaw, outward, symmetric, without
 from nasface.faces.ddfa_model import KeypointModel
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
+from nasface.utils.errors import UserError
+from nasface.utils.mat import mat_numbers, read_mat
 
 PUBLISHED = "https://github.com/YadiraF/face3d (examples/Data/BFM)"
 UV_FILE = "BFM_UV.mat"

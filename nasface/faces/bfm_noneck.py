@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.mat import mat_numbers, read_mat
-from nasface.errors import UserError
 from nasface.faces.bfm import UV_FILE, basel_model
 from nasface.faces.ddfa_model import EXPRESSION_MODES, IDENTITY_MODES, WHITENING_FILE_V2, load_whitening
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
-from nasface.files import load_array, load_pickle
+from nasface.utils.errors import UserError
+from nasface.utils.files import load_array, load_pickle
+from nasface.utils.mat import mat_numbers, read_mat
 
 MODEL_FILE, TRIANGLE_FILE, INDEX_FILE = "bfm_noneck_v3.pkl", "tri.pkl", "indices.npy"
 PUBLISHED = "https://github.com/cleardusk/3DDFA_V2 (configs)"

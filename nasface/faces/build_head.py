@@ -23,7 +23,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from nasface.faces.morphable import HEAD_ASSET, MATERIALS
-from nasface.files import atomic_write
+from nasface.utils.files import atomic_write
 
 IDENTITIES = 2000
 IDENTITY_MODES = 50

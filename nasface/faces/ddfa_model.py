@@ -32,10 +32,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from nasface.errors import UserError
 from nasface.faces.landmarks import FLIP_68, NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
-from nasface.files import load_pickle
+from nasface.utils.errors import UserError
+from nasface.utils.files import load_pickle
 
 GRID = 64
 """Rows and columns of the position grid."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 
 HEAD_ASSET = Path(__file__).parent / "assets" / "head.npz"
 MATERIALS = ("skin", "plain", "eye", "teeth", "tongue")

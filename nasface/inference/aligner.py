@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasface.data.aflw2000 import CROP_MARGIN, crop_window
 from nasface.data.augment import normalise
 from nasface.data.images import crop_square, decode_image, resize_image
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import CROP_MARGIN, crop_window
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
 from nasface.inference.detection import Detection, Detector, make_detector
 from nasface.inference.trained import TrainedTask, load_task
+from nasface.utils.errors import UserError
 
 Box = tuple[float, float, float, float]
 Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]

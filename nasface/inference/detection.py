@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 
 _LONGEST = 640  # pixels of the longer side at which faces are looked for
 _STRIDE = 32

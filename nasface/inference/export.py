@@ -23,10 +23,10 @@ import torch
 from pytorch_lightning.core.module import _jit_is_scripting
 from torch import Tensor, nn
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
 from nasface.inference.trained import TrainedTask, load_task
 from nasface.nets.weights import first_line, weights_record
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
 TOLERANCE = 1e-4

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nasface.files import atomic_write
 from nasface.report.faces import grid_triangles
+from nasface.utils.files import atomic_write
 
 
 def write_obj(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nasface.errors import UserError
 from nasface.faces.camera import project
 from nasface.faces.ddfa_model import (
     CROP_SIZE,
@@ -20,7 +19,8 @@ from nasface.faces.ddfa_model import (
 )
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
-from nasface.nets.mobilenet import load_published, normalise_crop
+from nasface.nets.baselines.mobilenet import load_published, normalise_crop
+from nasface.utils.errors import UserError
 
 WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
 

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 
 from nasface.config import Experiment
-from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import UVBasis, sample_map, uv_basis
-from nasface.nets.fixed import UV_MAP
+from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
 from nasface.report.faces import grid_triangles
-from nasface.tasks.face_task import FaceTask, TaskContext
-from nasface.tasks.targets import make_task, target_of
-from nasface.tasks.uv import UVTarget
+from nasface.training.face_task import FaceTask, TaskContext
+from nasface.training.targets.uv import UVTarget
+from nasface.training.tasks import make_task, target_of
+from nasface.utils.errors import UserError
 
 EMBEDDED = "embedded"
 """What `--model` calls the head that ships with the package."""

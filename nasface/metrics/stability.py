@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nasface.data.face_set import FaceSet
-from nasface.data.video import ShortVideos
-from nasface.errors import UserError
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.menpo3d import frame_nme, over_videos, stability
+from nasface.rendering.video import ShortVideos
+from nasface.utils.errors import UserError
 
 
 class VideoErrors(NamedTuple):

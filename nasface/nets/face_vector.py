@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasface.errors import UserError
 from nasface.faces.camera import split_pose
 from nasface.faces.landmarks import NUM_LANDMARKS
-from nasface.nets.fixed import FixedNetwork, NetworkSpec
+from nasface.nets.network import FixedNetwork, NetworkSpec
+from nasface.utils.errors import UserError
 
 if TYPE_CHECKING:
     from nasface.data.face_set import FaceSet

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from nasface.nets.fixed import FixedNetwork, NetworkSpec
+from nasface.nets.network import FixedNetwork, NetworkSpec
 
 LANDMARKS = 68
 
@@ -28,7 +28,7 @@ class HeatmapNetwork(FixedNetwork):
     Args:
         spec: name and sizes.
         stride: pixels of a heatmap's cell.
-        coherent: it is trained on two views of every face, which must agree (`nasface.tasks.heatmap`).
+        coherent: it is trained on two views of every face, which must agree (`nasface.training.targets.heatmap`).
     """
 
     def __init__(self, spec: NetworkSpec, stride: int, coherent: bool = False) -> None:

@@ -15,10 +15,10 @@ import torch
 from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
-from nasface.errors import UserError
-from nasface.nets.blocks import HPM, Resample, all_at_once, each_normalised, node_sum
+from nasface.nets.layers.blocks import HPM, Resample, all_at_once, each_normalised, node_sum
 from nasface.space.architecture import Architecture
 from nasface.space.space import OPERATIONS, MultipathSpace
+from nasface.utils.errors import UserError
 
 NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
 

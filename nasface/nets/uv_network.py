@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nasface.errors import UserError
-from nasface.nets.fixed import FixedNetwork, NetworkSpec
+from nasface.nets.network import FixedNetwork, NetworkSpec
+from nasface.utils.errors import UserError
 
 
 class MapConv(nn.Conv2d):
@@ -27,7 +27,7 @@ class MapConv(nn.Conv2d):
 
 class UVNetwork(FixedNetwork):
     """A network that maps images (B, 3, S, S) to UV position maps (B, 3, M, M) in units of half the input's side about
-    its centre (`nasface.tasks.uv`).
+    its centre (`nasface.training.targets.uv`).
 
     The map is a mean map (a buffer, the training set's mean) plus what the network adds, as in the multi-path networks.
 

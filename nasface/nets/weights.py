@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
-from nasface.nets.fixed import FixedNetwork
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
-from nasface.registry import create_network
+from nasface.nets.network import FixedNetwork
+from nasface.nets.registry import create_network
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 _KINDS = ("supernet", "network")
 # What torch.load raises of a file that is not its own, or not whole.

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from nasface.files import atomic_write
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
+from nasface.utils.files import atomic_write
 
 # Curves are told apart without colour, too, and one that lies on another shows through it.
 _COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#b0413e", "#6b5b95", "#8a8f98", "#23272e")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
 from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 FORMATS = (".svg", ".png", ".pdf")
 

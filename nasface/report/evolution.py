@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
-from nasface.files import atomic_write
-from nasface.nets.evolution import Evolution
+from nasface.nets.baselines.evolution import Evolution
 from nasface.report.faces import PREDICTED, TRUE, spread_over_yaw
+from nasface.utils.files import atomic_write
 
 _SIDE = 1.6  # inches of one picture
 _DIM = 0.45  # of the photograph's light, beside which the maps are seen

@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.faces.rasterize import rasterize
-from nasface.files import atomic_write
+from nasface.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from nasface.data.face_set import FaceSet
-    from nasface.tasks.face_task import FaceTask
+    from nasface.training.face_task import FaceTask
 
 PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
 """Colours of the two sets of landmarks; both stand out from skin."""

@@ -16,9 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from nasface.errors import UserError
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.files import atomic_write
 from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_counts
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
@@ -26,6 +24,8 @@ from nasface.report.faces import PREDICTED, TRUE, shaded
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
 from nasface.report.test_faces import TestFaces
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 _PICTURE = 224  # pixels of a face's side
 _YAW_WIDTH = 7.5  # degrees: standard deviation of the window of the curve over yaw

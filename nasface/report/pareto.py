@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nasface.files import atomic_write
 from nasface.search.objectives import PENALTY, non_dominated, objective_values
 from nasface.search.study import Evaluation
+from nasface.utils.files import atomic_write
 
 LABELS = {
     "penalty": "NME (%)",

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from nasface.errors import UserError
 from nasface.report.test_faces import FILE as TEST_FACES
 from nasface.report.test_faces import TestFaces, load_test_faces
-from nasface.runs import Run, settings_file
 from nasface.space.architecture import Record, load_record
+from nasface.tracking.runs import Run, settings_file
+from nasface.utils.errors import UserError
 
 RANKING = "ranking.json"
 

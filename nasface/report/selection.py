@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nasface.files import atomic_write
+from nasface.utils.files import atomic_write
 
 _COLOURS = ("#1f77b4", "#d95f02")
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from nasface.data.face_set import FaceSet
-    from nasface.tasks.face_task import FaceTask
+    from nasface.training.face_task import FaceTask
 
 FILE = "test_faces.npz"
 """Its name in the folder of a run."""

@@ -6,13 +6,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from nasface.errors import UserError
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.objectives import objective_values, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 
 class BlackBoxSearch(BudgetedStrategy):

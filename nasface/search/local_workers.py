@@ -8,9 +8,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from nasface.cores import available_cores
-from nasface.errors import UserError
 from nasface.search.workers import SharedStudy
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
 
 
 class LocalWorkers:

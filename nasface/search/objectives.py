@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nasface.errors import UserError
 from nasface.search.strategy import Outcome
+from nasface.utils.errors import UserError
 
 PENALTY = "penalty"
 

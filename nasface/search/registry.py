@@ -12,17 +12,17 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
-from nasface.errors import UserError
-from nasface.search.evolution import RegularizedEvolution
-from nasface.search.local import LocalSearch
-from nasface.search.nni import NNI_STRATEGIES
-from nasface.search.nsga2 import NSGA2
-from nasface.search.optuna import OPTUNA_STRATEGIES
-from nasface.search.random import RandomSample, RandomSearch
-from nasface.search.samos import SAMOS
-from nasface.search.spos import SPOSEvolution
+from nasface.search.strategies.evolution import RegularizedEvolution
+from nasface.search.strategies.local import LocalSearch
+from nasface.search.strategies.nni import NNI_STRATEGIES
+from nasface.search.strategies.nsga2 import NSGA2
+from nasface.search.strategies.optuna import OPTUNA_STRATEGIES
+from nasface.search.strategies.random import RandomSample, RandomSearch
+from nasface.search.strategies.samos import SAMOS
+from nasface.search.strategies.spos import SPOSEvolution
 from nasface.search.strategy import Strategy
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 S = TypeVar("S", bound=Strategy)
 

@@ -18,7 +18,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 
 
 @contextmanager

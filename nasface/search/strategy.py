@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasface.errors import UserError
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 # A draw finds a new member with probability (n - k) / n after k of n; this many times the expected draws fail with
 # probability below exp(-50).

@@ -20,10 +20,10 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.errors import UserError
 from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.space.architecture import Architecture
+from nasface.utils.errors import UserError
 
 Evaluate = Callable[[Proposal], Outcome]
 Progress = Callable[[int, int], None]

@@ -36,7 +36,6 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.errors import UserError
 from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.search.study import (
@@ -49,6 +48,7 @@ from nasface.search.study import (
     checked_outcome,
     study_metadata,
 )
+from nasface.utils.errors import UserError
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _ATTEMPTS = 5

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from nasface.space.space import MultipathSpace

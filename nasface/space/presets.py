@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.errors import UserError
 from nasface.space.architecture import Architecture
 from nasface.space.space import SPACES, MultipathSpace, load_space
+from nasface.utils.errors import UserError
 
 IDENTITY, HPM = 1, 2
 FOLDER = SPACES / "presets"

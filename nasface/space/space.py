@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from nasface.errors import UserError
 from nasface.space import counting, neighbours
 from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.utils.errors import UserError
 
 __all__ = ["OPERATIONS", "SPACES", "MultipathSpace", "find_space", "load_space", "space_names"]
 

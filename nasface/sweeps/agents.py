@@ -9,9 +9,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from nasface.errors import UserError
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder
+from nasface.utils.errors import UserError
 
 WANDB = (sys.executable, "-m", "wandb")
 _AGENT = re.compile(r"wandb agent (\S+)")

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nasface.errors import UserError
 from nasface.sweeps.sweep_file import Parameter, SweepFile
+from nasface.utils.errors import UserError
 
 _VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 _MACRO = re.compile(r"\$\{(\w+)\}")

@@ -22,7 +22,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.special import betaincinv, ndtri
 
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 
 Settings = Mapping[str, Any]
 

@@ -11,15 +11,15 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.cores import available_cores
-from nasface.errors import UserError
-from nasface.report.progress import stage_bar
 from nasface.search.storage import open_storage, storage_errors
 from nasface.sweeps.command_line import command_line
 from nasface.sweeps.run_process import RunProcess
 from nasface.sweeps.samplers import draw, make_pruner, make_sampler
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder
+from nasface.tracking.progress import stage_bar
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
 
 _PAUSE = 0.1  # seconds between two looks at the processes
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from nasface.cores import available_cores
-from nasface.errors import UserError
 from nasface.sweeps.run_process import RunProcess
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
 
 _PAUSE = 0.2  # seconds between two looks at the command
 

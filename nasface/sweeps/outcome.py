@@ -14,13 +14,13 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from nasface.config import Experiment
-from nasface.errors import UserError
-from nasface.files import atomic_write
 from nasface.report.tables import NOTHING, duration, text_table
-from nasface.runs import settings_file
 from nasface.sweeps.command_line import nasface_arguments, nested_values
 from nasface.sweeps.local import run_of, values_of
 from nasface.sweeps.sweep_file import SweepFile
+from nasface.tracking.runs import settings_file
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 _STATES = {
     TrialState.COMPLETE: "done",

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nasface.errors import UserError
-from nasface.report.metrics_file import METRICS_FILE
+from nasface.tracking.metrics_file import METRICS_FILE
+from nasface.utils.errors import UserError
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 _GRACE = 10.0  # seconds between asking a process to end and ending it

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from nasface.errors import UserError
 from nasface.sweeps.distributions import Distribution, in_a_grid, read_distribution
+from nasface.utils.errors import UserError
 
 METHODS = ("grid", "random", "bayes")
 _KEYS = {

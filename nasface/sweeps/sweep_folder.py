@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasface.errors import UserError
-from nasface.files import atomic_write
 from nasface.sweeps.sweep_file import SweepFile
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
 _FILE, _STATUS = "sweep.yaml", "sweep.json"
 

@@ -11,8 +11,8 @@ import pytest
 from benchmarks import ablation
 from benchmarks.ablation import ROWS, ablation_table, make_lines, of_strategy, read_arguments, sampler_table, time_to
 from nasface.config import SearchConfig
-from nasface.errors import UserError
 from nasface.report.tables import NMERow
+from nasface.utils.errors import UserError
 
 CURVE = [{"step": 1, "seconds": 10.0, "nme": 20.0}, {"step": 2, "seconds": 20.0, "nme": 10.0}]
 
@@ -97,6 +97,6 @@ def test_a_tiny_ablation(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
         raise AssertionError("a finished stage was repeated")
 
     monkeypatch.setattr(ablation, "train_supernet", forbidden)
-    monkeypatch.setattr("nasface.comparison.retrain", forbidden)
+    monkeypatch.setattr("nasface.pipelines.compare.retrain", forbidden)
     assert ablation.main(arguments) == 0
     assert json.loads(path.read_text())["lines"] == figures["lines"]

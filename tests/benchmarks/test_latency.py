@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmarks.latency import Candidate, _export, main, measure
-from nasface.errors import UserError
-from nasface.nets.fixed import NetworkSpec
 from nasface.nets.multipath import MultipathConfig
-from nasface.registry import network_cost
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import network_cost
+from nasface.utils.errors import UserError
 
 SIZES = ["--network.input_size", "32", "--network.map_size", "32", "--repeats", "1"]
 

@@ -11,8 +11,8 @@ from benchmarks.common import parse
 from benchmarks.paper_smoke import OPTIONS, STEPS, report, results, smaller, smoke
 from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
+from nasface.pipelines.workflow import make_search_strategy
 from nasface.space.space import load_space
-from nasface.workflow import make_search_strategy
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ from scipy.io import savemat
 
 from benchmarks import protocols
 from benchmarks.protocols import CHECKPOINT, PUBLISHED, WHOLE, cut_all, main, read_truth
-from nasface.data.aflw2000 import find_pairs
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import find_pairs
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import load_keypoint_model
 from nasface.metrics.aflw2000 import nme_2d
-from nasface.nets.mobilenet import MobileNetV1
+from nasface.nets.baselines.mobilenet import MobileNetV1
+from nasface.utils.errors import UserError
 from tests.faces.ddfa_files import write_assets
 
 YAWS = (10, -45, 80)

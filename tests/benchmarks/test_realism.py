@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import realism
-from nasface.data.synthetic import draw_face, face_yaw
 from nasface.faces.landmarks import bounding_box
+from nasface.rendering.synthetic import draw_face, face_yaw
 
 
 def test_verdicts_count_what_is_found_and_how_far_off() -> None:

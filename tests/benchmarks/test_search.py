@@ -22,8 +22,8 @@ from benchmarks.search import (
     results,
     together,
 )
-from nasface.errors import UserError
-from nasface.runs import open_run
+from nasface.tracking.runs import open_run
+from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
 
 

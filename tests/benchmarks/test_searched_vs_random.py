@@ -26,13 +26,13 @@ from benchmarks.searched_vs_random import (
     run_jobs,
     verdict,
 )
-from nasface.errors import UserError
 from nasface.nets.cost import Cost, architecture_macs
+from nasface.pipelines.workflow import Retrained
 from nasface.report.tables import NMERow
-from nasface.runs import open_run
 from nasface.space.architecture import Architecture
 from nasface.space.space import load_space
-from nasface.workflow import Retrained
+from nasface.tracking.runs import open_run
+from nasface.utils.errors import UserError
 from tests.benchmarks.toy import NETWORK, SPACE, toy_experiment, toy_workspace
 
 

@@ -9,9 +9,9 @@ import torch
 
 from benchmarks import step_time
 from benchmarks.step_time import measure, noise, retraining_step, sharing_child, step_table, supernet_steps
-from nasface.errors import UserError
 from nasface.space.architecture import Architecture
-from nasface.space.sampling import MNUS
+from nasface.space.path_samplers import MNUS
+from nasface.utils.errors import UserError
 from tests.benchmarks.toy import SPACE, toy_experiment, toy_supernet
 
 CPU = torch.device("cpu")

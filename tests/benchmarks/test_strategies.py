@@ -20,9 +20,9 @@ from benchmarks.strategies import (
     regret_table,
     verdicts,
 )
-from nasface.errors import UserError
-from nasface.search.member_table import MemberTable, MemberTableEvaluator
 from nasface.search.strategy import Outcome, Proposal
+from nasface.tabular.table import MemberTable, MemberTableEvaluator
+from nasface.utils.errors import UserError
 from tests.toy_table import toy_table
 
 

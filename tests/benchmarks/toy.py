@@ -9,9 +9,9 @@ import torch
 from nasface.config import Experiment, RetrainConfig, SearchConfig, SupernetConfig
 from nasface.data.sources import DataConfig, Faces
 from nasface.nets.multipath import MultipathConfig, Supernet
+from nasface.pipelines.workflow import Workspace
 from nasface.space.space import MultipathSpace
-from nasface.tasks.uv import UVTarget
-from nasface.workflow import Workspace
+from nasface.training.targets.uv import UVTarget
 from tests.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))

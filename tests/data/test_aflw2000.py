@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nasface.data.aflw2000 import crop_window, find_pairs, load_aflw2000, read_annotation
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import crop_window, find_pairs, load_aflw2000, read_annotation
 from nasface.faces.landmarks import bounding_box
 from nasface.metrics.aflw2000 import yaw_bin
 from nasface.metrics.nme import nme_68
+from nasface.utils.errors import UserError
 
 YAWS = (10.0, -47.0, 85.0, -351.0)
 DOT = 30  # the landmark that is drawn

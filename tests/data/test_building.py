@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.data.building import CHUNK, build_face_set
-from nasface.errors import UserError
+from nasface.rendering.building import CHUNK, build_face_set
+from nasface.utils.errors import UserError
 from tests.tiny import REPOSITORY
 
 COUNT = 3 * CHUNK + 5

@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from nasface.data import ddfa
-from nasface.data.ddfa import DdfaFiles, load_ddfa, read_split
-from nasface.errors import UserError
+from nasface.data.sets import ddfa
+from nasface.data.sets.ddfa import DdfaFiles, load_ddfa, read_split
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.ddfa_model import load_ddfa_model, load_keypoint_model, load_whitening
 from nasface.faces.uv import position_map, sample_map, uv_basis
 from nasface.metrics.nme import nme_68
+from nasface.utils.errors import UserError
 from tests.faces.ddfa_files import write_assets
 
 COUNT = 6

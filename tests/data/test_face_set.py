@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
-from nasface.errors import UserError
 from nasface.faces.camera import make_pose, project
+from nasface.utils.errors import UserError
 
 
 def make_set(count: int = 4, size: int = 32, full: bool = True) -> FaceSet:

@@ -9,7 +9,7 @@ import pytest
 from nasface.data import images as module
 from nasface.data.face_set import FaceSet
 from nasface.data.images import cached_face_set, crop_square, decode_image, fill_images, image_buffer, resize_image
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 
 
 def test_a_photograph_decodes_as_rgb(tmp_path: Path) -> None:

@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.data.aflw import load_aflw, load_fitted
-from nasface.data.aflw2000 import load_aflw2000
-from nasface.data.aflw_lfpa import load_aflw_lfpa
-from nasface.data.cofw import load_cofw
 from nasface.data.face_set import FaceSet
-from nasface.data.florence import load_florence, load_scan, rendering_subjects
-from nasface.data.ls3d_w import load_ls3d_w
-from nasface.data.menpo3d import frame_videos, load_menpo3d
 from nasface.data.photographs import Photograph, face_box
-from nasface.data.pts import load_pts, read_pts
-from nasface.data.threedfaw import POINTS_OF_68, load_3dfaw
-from nasface.data.torch7 import load_t7
-from nasface.errors import UserError
+from nasface.data.sets.aflw import load_aflw, load_fitted
+from nasface.data.sets.aflw2000 import load_aflw2000
+from nasface.data.sets.aflw_lfpa import load_aflw_lfpa
+from nasface.data.sets.cofw import load_cofw
+from nasface.data.sets.florence import load_florence, load_scan, rendering_subjects
+from nasface.data.sets.ls3d_w import load_ls3d_w
+from nasface.data.sets.menpo3d import frame_videos, load_menpo3d
+from nasface.data.sets.pts import load_pts, read_pts
+from nasface.data.sets.threedfaw import POINTS_OF_68, load_3dfaw
 from nasface.faces.landmarks import FLIP_68
+from nasface.utils.errors import UserError
+from nasface.utils.torch7 import load_t7
 from tests.data.test_aflw2000 import _landmarks, _write_pair
 
 WIDTH, HEIGHT = 200, 160

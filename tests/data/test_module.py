@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nasface.data.augment import AugmentConfig
 from nasface.data.module import Batch, FaceDataModule, SeededBatches
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
 from tests.toy import SIZE, toy_faces
 
 

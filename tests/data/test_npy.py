@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.data.npy import read_npy
-from nasface.errors import UserError
+from nasface.utils.errors import UserError
+from nasface.utils.npy import read_npy
 
 
 def test_numbers_of_any_type_and_length(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from nasface.data import preview
-from nasface.data.preview import draw_preview
-from nasface.data.synthetic import draw_face, face_yaw
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
+from nasface.rendering import preview
+from nasface.rendering.preview import draw_preview
+from nasface.rendering.synthetic import draw_face, face_yaw
 
 
 @pytest.mark.parametrize(("domain", "pictures"), [("studio", 4), ("wild", 2)])

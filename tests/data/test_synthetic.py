@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.data import painter, synthetic
 from nasface.data.face_set import FaceSet
-from nasface.data.painting.dress import Garment
-from nasface.data.synthetic import DOMAINS, build_synthetic, draw_face, face_yaw
-from nasface.errors import UserError
 from nasface.faces.camera import project, split_pose
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.rasterize import rasterize, vertex_visibility
 from nasface.faces.uv import position_map, sample_map, uv_basis
+from nasface.rendering import painter, synthetic
+from nasface.rendering.painting.dress import Garment
+from nasface.rendering.synthetic import DOMAINS, build_synthetic, draw_face, face_yaw
+from nasface.utils.errors import UserError
 
 head = load_embedded_head()
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
-from nasface.data.video import ShortVideos, VideoConfig, draw_motion, motion_blur, profiling_mesh, render_mesh
-from nasface.errors import UserError
 from nasface.faces.camera import make_pose, split_pose
+from nasface.rendering.video import ShortVideos, VideoConfig, draw_motion, motion_blur, profiling_mesh, render_mesh
+from nasface.utils.errors import UserError
 from tests.toy import MAP, SIZE, toy_faces, toy_model
 
 STILL = VideoConfig(frames=5, yaw=0, pitch=0, roll=0, scale=0, shift=0, noise=0, blur=0)

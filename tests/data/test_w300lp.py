@@ -10,14 +10,14 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from benchmarks.common import parse
+from nasface.data.sets.w300lp import choose, find_images, load_w300lp, photograph_name
 from nasface.data.sources import DataConfig, load_faces
-from nasface.data.w300lp import choose, find_images, load_w300lp, photograph_name
-from nasface.errors import UserError
 from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import position_map, sample_map, uv_basis
+from nasface.utils.errors import UserError
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.w300lp_files import BRIGHT, write_w300lp
 from tests.faces.basel_files import write_bfm, write_noneck

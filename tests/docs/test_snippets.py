@@ -14,11 +14,12 @@ import pytest
 import yaml
 from matplotlib import cbook
 
-from nasface import cli, registry
-from nasface.errors import UserError
+from nasface.cli import main as cli
+from nasface.nets import registry
 from nasface.search import registry as strategies
 from nasface.space.space import load_space
 from nasface.sweeps.sweep_file import load_sweep
+from nasface.utils.errors import UserError
 from tests.inference.world import toy_weights
 from tests.tiny import REPOSITORY
 
@@ -113,7 +114,7 @@ def run_python(document: Path) -> None:
 def nasface_calls(line: str) -> list[list[str]]:
     """The arguments of every `nasface` that a command line starts.
 
-    `make` says itself what it would do; `python -m nasface` and a file that calls `nasface.cli.main` are other names of
+    `make` says itself what it would do; `python -m nasface` and a file that calls its `main` are other names of
     `nasface`; torchrun, srun and sbatch start what follows.
     """
     words = shlex.split(line)

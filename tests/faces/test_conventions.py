@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.data.aflw2000 import find_pairs, read_annotation
-from nasface.data.w300lp import read_parameters
+from nasface.data.sets.aflw2000 import find_pairs, read_annotation
+from nasface.data.sets.w300lp import read_parameters
 from nasface.faces.camera import crop_similarity, pose_from_300wlp, project, transform_points
 from nasface.faces.conventions import (
     CONVENTIONS,

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.errors import UserError
 from nasface.faces.ddfa_model import (
     KEYPOINT_FILES,
     PAF_FILE,
@@ -23,6 +22,7 @@ from nasface.faces.ddfa_model import (
 )
 from nasface.faces.landmarks import FLIP_68
 from nasface.faces.uv import position_map, sample_map, uv_basis
+from nasface.utils.errors import UserError
 from tests.faces.ddfa_files import LOWER, UPPER, write_assets
 
 MM = 1000.0

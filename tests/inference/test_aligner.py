@@ -11,15 +11,15 @@ import torch
 from PIL import Image
 
 import nasface
-from nasface.data.aflw2000 import crop_window, find_pairs, read_annotation
 from nasface.data.augment import normalise
 from nasface.data.images import decode_image
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import crop_window, find_pairs, read_annotation
 from nasface.faces.landmarks import bounding_box
 from nasface.inference.aligner import load_aligner, parse_box
 from nasface.inference.trained import load_task
 from nasface.metrics.nme import nme_68
-from nasface.tasks.targets import make_task
+from nasface.training.tasks import make_task
+from nasface.utils.errors import UserError
 from tests.inference.world import KnowingAligner, coordinate_image, marked_points, toy_weights
 from tests.toy import SIZE, toy_context
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.errors import UserError
 from nasface.inference import export
 from nasface.inference.trained import load_task
+from nasface.utils.errors import UserError
 from tests.inference.world import toy_weights
 from tests.toy import SIZE
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nasface.errors import UserError
 from nasface.inference.aligner import Face
 from nasface.inference.detection import Detection
 from nasface.inference.five_points import TEMPLATE, aligned_crop, five_points
@@ -19,6 +18,7 @@ from nasface.inference.media import Wanted, find_inputs, predict_image, predict_
 from nasface.inference.mesh import texture, write_obj
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother, overlap
+from nasface.utils.errors import UserError
 from tests.inference.world import KnowingAligner, coordinate_image, marked_points
 from tests.tiny import Command
 

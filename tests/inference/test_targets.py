@@ -17,13 +17,13 @@ from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import uv_basis
 from nasface.inference import export
 from nasface.inference.trained import trained_record
-from nasface.nets.fixed import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
 from nasface.nets.heatmap_network import HeatmapNetwork
+from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
+from nasface.nets.registry import create_network, get_candidate
 from nasface.nets.weights import save_weights
-from nasface.registry import create_network, get_candidate
-from nasface.tasks.face_task import TaskContext
-from nasface.tasks.targets import make_task
-from nasface.tasks.uv import UVTarget
+from nasface.training.face_task import TaskContext
+from nasface.training.targets.uv import UVTarget
+from nasface.training.tasks import make_task
 from tests.tiny import Command
 from tests.toy import toy_faces
 

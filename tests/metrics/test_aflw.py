@@ -68,7 +68,7 @@ def test_it_is_what_the_benchmarks_loop_computes() -> None:
 
 def test_the_real_points_lie_where_the_table_says(shared_data: Path) -> None:
     """The labels of the AFLW crops were fitted to these points, so 68 fitted landmarks must meet them."""
-    from nasface.data.ddfa import load_ddfa
+    from nasface.data.sets.ddfa import load_ddfa
 
     folder = shared_data / "aflw_120x120"
     faces = load_ddfa(folder, shared_data / "3ddfa", "val", 120)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from nasface.data.face_set import FaceSet
-from nasface.data.video import ShortVideos, VideoConfig
-from nasface.errors import UserError
 from nasface.metrics.stability import measure_videos
+from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.utils.errors import UserError
 from tests.toy import toy_faces, toy_model
 
 FRAMES = 4

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.fixed import FixedNetwork
 from nasface.nets.heatmap_network import HeatmapNetwork
+from nasface.nets.network import FixedNetwork
 from nasface.nets.uv_network import UVNetwork
 from nasface.nets.weights import load_network, save_weights
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from nasface.data.module import prepare_batch
-from nasface.registry import create_network
-from nasface.tasks.targets import make_task
+from nasface.nets.registry import create_network
+from nasface.training.tasks import make_task
 from tests.toy import MAP, SIZE, toy_context, toy_faces
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.aggregation import Aggregation, AggregationNode, LightNode
-from nasface.nets.unet import UNet
+from nasface.nets.baselines.aggregation import Aggregation, AggregationNode, LightNode
+from nasface.nets.baselines.unet import UNet
 from tests.nets.fixed import count_parameters, on_meta
 
 

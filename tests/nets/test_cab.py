@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasface.nets.cab import CAB
+from nasface.nets.layers.cab import CAB
 from tests.nets.fixed import count_parameters, on_meta
 
 

@@ -8,9 +8,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasface.nets.cost import architecture_macs, count_macs, cpu_latency
-from nasface.nets.fixed import NetworkSpec
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
-from nasface.registry import create_network, network_cost
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, network_cost
 from nasface.space.space import MultipathSpace
 
 

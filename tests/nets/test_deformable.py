@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nasface.nets.deformable import DeformableConv, deform_by_sampling
+from nasface.nets.layers.deformable import DeformableConv, deform_by_sampling
 
 
 def cell(x: Tensor, row: int, column: int) -> Tensor:

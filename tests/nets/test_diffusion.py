@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from nasface.nets.diffusion import diffusion_maps, landmark_maps
+from nasface.nets.layers.diffusion import diffusion_maps, landmark_maps
 
 
 def slow(landmarks: np.ndarray, size: int, sigma: float) -> np.ndarray:

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from nasface.errors import UserError
+from nasface.nets.baselines.evolution import Evolution
 from nasface.nets.cost import count_macs
-from nasface.nets.evolution import Evolution
-from nasface.nets.fixed import NetworkSpec
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, network_cost
 from nasface.nets.weights import load_network, save_weights
-from nasface.registry import create_network, network_cost
+from nasface.utils.errors import UserError
 from tests.nets.fixed import count_parameters, on_meta, settled
 from tests.toy import SIZE, toy_context, toy_faces
 
@@ -23,7 +23,7 @@ NAMES = ("dhm", "dhm_3dcnn", "dhm_2drnn", "dhm_landmarks", "rhg", "rhg_landmarks
 
 def ready(name: str, scale: float = 0.125) -> Evolution:
     """A network that knows the toy model."""
-    from nasface.tasks.targets import make_task
+    from nasface.training.tasks import make_task
 
     torch.manual_seed(0)
     network = create_network(name, SIZE, 16, scale)

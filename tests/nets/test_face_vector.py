@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.errors import UserError
 from nasface.faces.camera import euler_to_matrix, make_pose
 from nasface.nets.face_vector import AngleVector, LandmarkVector, MatrixVector, rotation
+from nasface.nets.registry import create_network
 from nasface.nets.weights import load_network, save_weights
-from nasface.registry import create_network
+from nasface.utils.errors import UserError
 from tests.nets.fixed import settled
 from tests.toy import SIZE, toy_basis, toy_faces
 

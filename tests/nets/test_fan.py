@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nasface.errors import UserError
+from nasface.nets.baselines.fan import FAN
+from nasface.nets.baselines.hourglass import Hourglass
 from nasface.nets.cost import count_macs
-from nasface.nets.fan import FAN
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.hourglass import Hourglass
-from nasface.registry import create_network
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network
+from nasface.utils.errors import UserError
 from tests.nets.fixed import check_export, check_gradients, check_weights, count_parameters, on_meta
 from tests.nets.overfit import overfit
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from nasface.errors import UserError
+from nasface.nets.baselines.hourglass import Hourglass, HourglassUV, Residual, StackedHourglass
 from nasface.nets.cost import count_macs
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.hourglass import Hourglass, HourglassUV, Residual, StackedHourglass
+from nasface.nets.network import NetworkSpec
+from nasface.utils.errors import UserError
 from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
 from tests.nets.overfit import overfit
 

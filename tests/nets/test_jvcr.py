@@ -9,14 +9,21 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasface.errors import UserError
 from nasface.faces.target_points import point_matrix
+from nasface.nets.baselines.jvcr import (
+    JVCR,
+    LAYOUTS,
+    CoordinateRegressor,
+    VolumeEstimator,
+    VolumeLayout,
+    volumes_and_image,
+)
+from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
 from nasface.nets.cost import count_macs
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.jvcr import JVCR, LAYOUTS, CoordinateRegressor, VolumeEstimator, VolumeLayout, volumes_and_image
-from nasface.nets.jvcr_discriminator import VolumeDecoder, discriminate
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, get_candidate
 from nasface.nets.weights import load_network, save_weights
-from nasface.registry import create_network, get_candidate
+from nasface.utils.errors import UserError
 from tests.nets.fixed import count_parameters, on_meta
 
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from nasface.config import Experiment
-from nasface.data.aflw2000 import load_aflw2000
 from nasface.data.augment import normalise
-from nasface.errors import UserError
+from nasface.data.sets.aflw2000 import load_aflw2000
 from nasface.faces.camera import project
 from nasface.faces.ddfa_model import (
     WHITENING_FILE_V2,
@@ -23,13 +22,14 @@ from nasface.faces.ddfa_model import (
 from nasface.faces.uv import uv_basis
 from nasface.metrics.aflw2000 import binned_nme
 from nasface.metrics.nme import nme_68
+from nasface.nets.baselines.mobilenet import MobileNetV1, adopt_published, load_published, normalise_crop
 from nasface.nets.cost import count_macs
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.mobilenet import MobileNetV1, adopt_published, load_published, normalise_crop
-from nasface.registry import create_network, network_cost
-from nasface.tasks.face_task import TaskContext
-from nasface.tasks.targets import make_task
-from nasface.tasks.uv import UVTarget
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, network_cost
+from nasface.training.face_task import TaskContext
+from nasface.training.targets.uv import UVTarget
+from nasface.training.tasks import make_task
+from nasface.utils.errors import UserError
 
 
 @pytest.mark.parametrize(("width", "parameters"), [(1.0, 3_270_526), (0.5, 850_398)])

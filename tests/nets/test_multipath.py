@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.errors import UserError
-from nasface.nets.blocks import HPM, Resample
+from nasface.nets.layers.blocks import HPM, Resample
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet, incoming
 from nasface.space.architecture import Architecture
-from nasface.space.sampling import MNUS
+from nasface.space.path_samplers import MNUS
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3)
 CONFIG = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8)

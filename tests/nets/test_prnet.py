@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasface.errors import UserError
+from nasface.nets.baselines.prnet import PRNet, _conv, _transposed
 from nasface.nets.cost import count_macs
-from nasface.nets.fixed import NetworkSpec
-from nasface.nets.prnet import PRNet, _conv, _transposed
+from nasface.nets.network import NetworkSpec
+from nasface.utils.errors import UserError
 from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
 from tests.nets.overfit import overfit
 

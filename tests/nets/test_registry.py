@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface import registry
-from nasface.errors import UserError
+from nasface.nets import registry
+from nasface.nets.baselines.hourglass import HourglassUV
+from nasface.nets.baselines.prnet import PRNet
 from nasface.nets.cost import count_macs
-from nasface.nets.fixed import UV_MAP, NetworkSpec, scaled
-from nasface.nets.hourglass import HourglassUV
-from nasface.nets.prnet import PRNet
+from nasface.nets.network import UV_MAP, NetworkSpec, scaled
+from nasface.nets.registry import create_network, get_candidate, network_cost, network_names, register_network
 from nasface.nets.uv_network import UVNetwork
 from nasface.nets.weights import load_network, read_weights, save_weights, write_record
-from nasface.registry import create_network, get_candidate, network_cost, network_names, register_network
+from nasface.utils.errors import UserError
 from tests.nets.fixed import count_parameters
 
 
@@ -68,7 +68,7 @@ def test_an_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert create_network("mine", 32, 32, 0.05).spec.name == "mine"
     with pytest.raises(ValueError, match="'mine' is taken by tests.nets.test_registry.*mine"):
         register_network("mine", paper="", target="")(mine)
-    with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.prnet.prnet"):
+    with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.baselines.prnet.prnet"):
         register_network("prnet", paper="", target="")(mine)
 
 

@@ -8,19 +8,19 @@ import pytest
 import torch
 from torch import nn
 
-from nasface.errors import UserError
-from nasface.nets.blocks import HPM
-from nasface.nets.cab import CAB
+from nasface.nets.baselines.hourglass import Residual
+from nasface.nets.baselines.sdu_net import TABLE_1, SDULayout, SDUNet
 from nasface.nets.cost import count_macs
-from nasface.nets.deformable import DeformableConv
-from nasface.nets.fixed import HEATMAPS, NetworkSpec
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.hourglass import Residual
-from nasface.nets.hpm import hpm
-from nasface.nets.inception import InceptionResidual
-from nasface.nets.sdu_net import TABLE_1, SDULayout, SDUNet
-from nasface.nets.spatial_transformer import warp
-from nasface.registry import create_network, get_candidate, network_names
+from nasface.nets.layers.blocks import HPM
+from nasface.nets.layers.cab import CAB
+from nasface.nets.layers.deformable import DeformableConv
+from nasface.nets.layers.hpm import hpm
+from nasface.nets.layers.inception import InceptionResidual
+from nasface.nets.layers.spatial_transformer import warp
+from nasface.nets.network import HEATMAPS, NetworkSpec
+from nasface.nets.registry import create_network, get_candidate, network_names
+from nasface.utils.errors import UserError
 from tests.nets.fixed import check_export, check_gradients, check_weights, count_parameters, on_meta
 from tests.nets.overfit import overfit
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nasface.nets.spatial_transformer import SpatialTransformer, inverse, warp
+from nasface.nets.layers.spatial_transformer import SpatialTransformer, inverse, warp
 
 IDENTITY = torch.eye(3)[None, :2]
 

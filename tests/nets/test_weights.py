@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.errors import UserError
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
 from nasface.nets.weights import load_network, load_supernet, save_weights, state_digest
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)
 CONFIG = MultipathConfig(input_size=16, map_size=8, width=8, head_width=4)

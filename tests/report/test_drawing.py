@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch
 
-from nasface.errors import UserError
 from nasface.report.drawing import draw_architecture
 from nasface.space.architecture import Architecture
 from nasface.space.presets import load_preset
 from nasface.space.space import MultipathSpace, load_space
+from nasface.utils.errors import UserError
 
 
 def test_one_arrow_a_connection_in_the_operation_s_style() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nasface.registry import create_network
+from nasface.nets.registry import create_network
 from nasface.report.evolution import draw_evolution
-from nasface.tasks.parameters import ParametersConfig
-from tests.tasks.parameter_training import parameters_task, run
+from nasface.training.targets.parameters import ParametersConfig
+from tests.training.parameter_training import parameters_task, run
 from tests.toy import MAP, SIZE, toy_faces
 
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.errors import UserError
 from nasface.report.faces import PREDICTED, TRUE, draw_results, grid_triangles, results_figure, shaded, spread_over_yaw
-from nasface.tasks.uv import UVTarget, UVTask
+from nasface.training.targets.uv import UVTarget, UVTask
+from nasface.utils.errors import UserError
 from tests.toy import SIZE, toy_basis, toy_context, toy_faces
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nasface.report.metrics_file import METRICS_FILE, follow_metrics
+from nasface.tracking.metrics_file import METRICS_FILE, follow_metrics
 
 
 class _Logger:

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from nasface.config import Experiment
-from nasface.errors import UserError
 from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import _evaluations, read_run
 from nasface.report.test_faces import FILE, best_median_worst, evaluate_faces, load_test_faces, save_test_faces
-from nasface.runs import Run, open_run
 from nasface.space.presets import load_preset
-from nasface.tasks.targets import make_task
+from nasface.tracking.runs import Run, open_run
+from nasface.training.tasks import make_task
+from nasface.utils.errors import UserError
 from tests.inference.world import toy_network
 from tests.toy import toy_context, toy_faces
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from nasface.report.search_log import SearchLog, SearchProgress
-from nasface.search.random import RandomSearch
-from nasface.search.samos import SAMOS
+from nasface.search.strategies.random import RandomSearch
+from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation, run_study
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.tracking.search_log import SearchLog, SearchProgress
 
 SPACE = MultipathSpace("toy", 4, 3)
 

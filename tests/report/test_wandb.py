@@ -15,17 +15,17 @@ import pytest
 import wandb
 from PIL import Image
 
-from nasface.cli import main
+from nasface.cli.main import main
 from nasface.config import Experiment, LogConfig
-from nasface.errors import UserError
-from nasface.report import wandb as report
-from nasface.report import workspace
-from nasface.report.search_log import search_metrics
-from nasface.report.wandb import finish, make_logger, sync_line
-from nasface.runs import Run
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
 from nasface.space.architecture import load_record
+from nasface.tracking import wandb as report
+from nasface.tracking import workspace
+from nasface.tracking.runs import Run
+from nasface.tracking.search_log import search_metrics
+from nasface.tracking.wandb import finish, make_logger, sync_line
+from nasface.utils.errors import UserError
 from tests.report.offline import OfflineRun, read_offline
 from tests.tiny import TINY
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from nasface.errors import UserError
+from nasface.evaluation.costs import CostedEvaluator, MemberCosts, make_constraints, peak_activations
 from nasface.nets.cost import count_macs
 from nasface.nets.multipath import MultipathConfig, MultipathNetwork
-from nasface.search.costs import CostedEvaluator, MemberCosts, make_constraints, peak_activations
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 SPACES = [MultipathSpace("small", 5, 3, (2, 6)), MultipathSpace("wide", 4, 4, (4, 8))]
 CONFIGS = [

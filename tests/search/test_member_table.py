@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.errors import UserError
-from nasface.search.member_table import COLUMNS, SHIPPED, MemberTable, MemberTableEvaluator, TrainedMember, load_table
 from nasface.search.registry import make_strategy
 from nasface.search.strategy import Proposal
 from nasface.space.architecture import load_record
 from nasface.space.space import MultipathSpace, load_space
+from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, MemberTableEvaluator, TrainedMember, load_table
+from nasface.utils.errors import UserError
 from tests.tiny import Command
 from tests.toy_table import SPACE, toy_table
 

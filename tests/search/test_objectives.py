@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nasface.errors import UserError
-from nasface.search.nsga2 import NSGA2
 from nasface.search.objectives import crowding, fronts, non_dominated, objective_values, require_objectives
-from nasface.search.random import RandomSearch
 from nasface.search.registry import make_strategy
+from nasface.search.strategies.nsga2 import NSGA2
+from nasface.search.strategies.random import RandomSearch
 from nasface.search.strategy import Outcome, Proposal, Strategy
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 5, 3, (2, 6))
 points = arrays(float, st.tuples(st.integers(1, 12), st.integers(1, 3)), elements=st.integers(0, 4).map(float))

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from nasface.errors import UserError
-from nasface.search.random import RandomSearch
+from nasface.search.strategies.random import RandomSearch
 from nasface.search.strategy import Outcome
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 3, 2)
 

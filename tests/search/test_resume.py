@@ -16,10 +16,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import TrialState
 
-from nasface.search.samos import SAMOS
+from nasface.search.strategies.samos import SAMOS
 from nasface.search.study import StudyResult, run_study
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
 
 SPACE = MultipathSpace("toy", 4, 3)
 CHUNKS = 12

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from nasface.errors import UserError
-from nasface.search.samos import SAMOS, acceptance_threshold
+from nasface.search.strategies.samos import SAMOS, acceptance_threshold
 from nasface.search.strategy import Outcome, Proposal
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 5, 3, (2, 6))
 SMALL = MultipathSpace("small", 3, 2)

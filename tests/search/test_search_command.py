@@ -113,6 +113,6 @@ def test_dashboard(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     result = nasface("dashboard", "--storage", "sqlite:///s.db", "--port", "9000")
     assert result.code == 0 and "http://localhost:9000" in result.output
     assert served == [("sqlite:///s.db", {"host": "localhost", "port": 9000})]
-    monkeypatch.setattr("nasface.commands.dashboard.find_spec", lambda name: None)
+    monkeypatch.setattr("nasface.cli.dashboard.find_spec", lambda name: None)
     result = nasface("dashboard")
     assert result.code == 2 and "pip install 'nasface[dashboard]'" in result.line

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasface.errors import UserError
 from nasface.search.registry import get_strategy, make_strategy, register, strategy_names
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
-from nasface.search.table import TableEvaluator
 from nasface.space.architecture import Architecture
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 5, 3, (2, 6))
 SMALL = MultipathSpace("small", 3, 3)

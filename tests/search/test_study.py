@@ -13,13 +13,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from nasface.errors import UserError
-from nasface.search.random import RandomSearch
-from nasface.search.samos import SAMOS
+from nasface.search.strategies.random import RandomSearch
+from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.search.study import Evaluation, StudyResult, run_study
-from nasface.search.table import TableEvaluator
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 4, 3)
 pytestmark = pytest.mark.filterwarnings("error")  # Optuna's deprecations would be ours tomorrow

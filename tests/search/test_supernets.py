@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasface.config import Experiment
-from nasface.runs import Run, open_run
-from nasface.search.supernets import take_supernet
+from nasface.pipelines.supernets import take_supernet
+from nasface.tracking.runs import Run, open_run
 
 
 def run_of(experiment: Experiment, name: str, content: bytes | None, age: int = 0) -> Run:

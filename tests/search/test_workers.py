@@ -16,15 +16,15 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from nasface.errors import UserError
-from nasface.search.random import RandomSearch
-from nasface.search.samos import SAMOS
 from nasface.search.storage import open_storage
+from nasface.search.strategies.random import RandomSearch
+from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.search.study import StudyResult, run_study
-from nasface.search.table import TableEvaluator
 from nasface.search.workers import Pace, create_shared_study, read_about, run_shared
 from nasface.space.space import MultipathSpace
+from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("toy", 4, 3)
 QUICK = Pace(poll=0.01, beat=0.1, patience=1.5)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.errors import UserError
 from nasface.space.architecture import Architecture, load_record, read_record
 from nasface.space.space import MultipathSpace, load_space
+from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("tiny", 3, 2)
 CODES = (1, 2, 1, 0, 0, 2, 2, 1)

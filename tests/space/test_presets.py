@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nasface.errors import UserError
 from nasface.space.presets import FOLDER, PRESETS, hourglass, load_preset, prnet, write_presets
 from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
 
 
 def test_committed_files_are_what_the_functions_make(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nasface.errors import UserError
-from nasface.space.sampling import MNUS, UniformPaths, _draw_gap, _Draws
+from nasface.space.path_samplers import MNUS, UniformPaths, _draw_gap, _Draws
 from nasface.space.space import MultipathSpace, load_space
+from nasface.utils.errors import UserError
 
 FIG2 = load_space("multipath")
 
@@ -138,7 +138,7 @@ def test_repeats_come_once_in_every_block() -> None:
 
 def test_same_children_in_another_process() -> None:
     code = (
-        "from nasface.space.sampling import *; from nasface.space.space import *; import sys;"
+        "from nasface.space.path_samplers import *; from nasface.space.space import *; import sys;"
         "s = MultipathSpace('s', 6, 3);"
         "print([[a.sample(t).tolist() for t in (7, 0)] for a in (MNUS(s, 3, 11), UniformPaths(s, 3, 11))])"
     )

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nasface.commands.sweep import COMMAND
-from nasface.errors import UserError
+from nasface.cli.sweep import COMMAND
+from nasface.utils.errors import UserError
 from tests.sweeps.files import write_sweep
 
 WANDB = """

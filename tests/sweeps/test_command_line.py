@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nasface.errors import UserError
 from nasface.sweeps.command_line import command_line, nasface_arguments
+from nasface.utils.errors import UserError
 from tests.sweeps.files import toy_sweep
 
 PARAMETERS = {

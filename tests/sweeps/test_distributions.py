@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.errors import UserError
 from nasface.sweeps.distributions import KINDS, in_a_grid, read_distribution
 from nasface.sweeps.samplers import draw
 from nasface.sweeps.sweep_file import Parameter
+from nasface.utils.errors import UserError
 from tests.sweeps.wandb_format import DISTRIBUTIONS
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from nasface.cli import check_arguments
-from nasface.commands.sweep import check_command
+from nasface.cli.main import check_arguments
+from nasface.cli.sweep import check_command
 from nasface.sweeps.sweep_file import load_sweep
 from tests.sweeps.wandb_format import violations
 from tests.tiny import REPOSITORY

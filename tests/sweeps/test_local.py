@@ -17,14 +17,14 @@ import pytest
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.commands.sweep import COMMAND
-from nasface.errors import UserError
-from nasface.report.progress import close_bars
+from nasface.cli.sweep import COMMAND
 from nasface.sweeps.command_line import command_line
 from nasface.sweeps.local import run_local_sweep, values_of
 from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, write_best, write_table
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
+from nasface.tracking.progress import close_bars
+from nasface.utils.errors import UserError
 from tests.sweeps.files import toy_sweep
 from tests.tiny import REPOSITORY, is_alive, wait_for_end
 
@@ -165,7 +165,7 @@ SETTINGS = {"file": "toy.yaml", "workers": 2, "count": None, "seed": 0, "where":
 
 def start(folder: Path) -> subprocess.Popen[str]:
     """`nasface sweep` in a process of its own."""
-    code = "from nasface.commands.sweep import COMMAND; import sys, json; COMMAND.run(**json.loads(sys.argv[1]))"
+    code = "from nasface.cli.sweep import COMMAND; import sys, json; COMMAND.run(**json.loads(sys.argv[1]))"
     return subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(SETTINGS | {"resume": False})],
         cwd=folder,

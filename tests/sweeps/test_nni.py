@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nasface.cli import check_arguments
-from nasface.errors import UserError
+from nasface.cli.main import check_arguments
 from nasface.sweeps import nni_trial
 from nasface.sweeps.sweep_file import load_sweep
+from nasface.utils.errors import UserError
 from tests.sweeps.files import PROGRAM
 from tests.tiny import REPOSITORY
 

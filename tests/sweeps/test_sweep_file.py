@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from nasface.cli import check_arguments
-from nasface.commands.sweep import check_command
-from nasface.errors import UserError
+from nasface.cli.main import check_arguments
+from nasface.cli.sweep import check_command
 from nasface.sweeps.samplers import make_pruner
 from nasface.sweeps.sweep_file import EarlyTermination, load_sweep
+from nasface.utils.errors import UserError
 from tests.sweeps.files import toy_sweep, write_sweep
 from tests.sweeps.wandb_format import violations
 from tests.tiny import REPOSITORY

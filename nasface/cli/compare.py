@@ -1,0 +1,66 @@
+"""`nasface compare`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from jsonargparse.typing import PositiveInt
+
+from nasface.cli.command import RESUME, RUN, Command, Option
+from nasface.config import Experiment
+from nasface.tracking.runs import is_first_process, open_run
+from nasface.utils.errors import UserError
+
+
+def compare(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
+    """Train several networks alike and print one table."""
+    from nasface.pipelines import workflow
+    from nasface.pipelines.compare import absent_search, read_entries
+    from nasface.pipelines.compare import compare as train_all
+    from nasface.report.tables import yaw_table
+    from nasface.tracking.wandb import sync_line
+    from nasface.training.fit import make_trainer
+
+    if not is_first_process():
+        raise UserError("compare trains each network in one process: give --workers for several side by side")
+    entries = read_entries(experiment)
+    if absent := absent_search(experiment):
+        print(f"left out {absent}: nasface search has not written it yet")
+    make_trainer(experiment.device, logger=False)
+    folder = open_run("compare", experiment, experiment.name, resume, run)
+    print(f"run      {folder.folder}")
+    with workflow.timed(folder, "data_s"):
+        workspace = workflow.prepare(experiment, None)
+    rows = train_all(workspace, entries, folder, workers)
+    table = folder.path("comparison.md")
+    workflow.write_json(folder.path("comparison.json"), [asdict(row) for seeds in rows for row in seeds])
+    workflow.write_text(table, yaw_table(rows, more=True, markdown=True) + "\n")
+    missing = len(entries) * len(experiment.compare.seeds) - sum(map(len, rows))
+    folder.update_summary(finished=not missing)
+    faces = workspace.faces.test
+    print(
+        f"\nNME (%) by yaw on {faces.name} ({len(faces)} faces), {experiment.retrain.steps} steps of"
+        f" {experiment.retrain.batch_size} faces each, seeds {experiment.compare.seeds}\n"
+    )
+    print(yaw_table(rows, more=True))
+    print(f"\ntable    {table}")
+    if line := sync_line(folder.folder):
+        print(line)
+    if missing:
+        raise UserError(f"{missing} trainings are not in the table: see what they said above, then use --resume true")
+
+
+COMMAND = Command(
+    compare,
+    "Train the networks of compare.networks under one protocol, print one table.",
+    (
+        RUN,
+        RESUME,
+        Option(
+            "workers",
+            PositiveInt,
+            1,
+            "trainings side by side, each in a process of its own; the table is the same with the same device.threads",
+        ),
+    ),
+)

@@ -1,0 +1,66 @@
+"""`nasface dashboard`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import yaml
+from jsonargparse.typing import PositiveInt
+
+from nasface.cli.command import Command, Option
+from nasface.tracking.runs import settings_file
+from nasface.utils.errors import UserError
+
+_JOURNAL = Path("search") / "journal.log"
+
+
+def dashboard(run: str | None, runs: str, storage: str | None, host: str, port: int) -> None:
+    """Serve optuna-dashboard on a search's study."""
+    if find_spec("optuna_dashboard") is None:
+        raise UserError("the dashboard needs the package optuna-dashboard: pip install 'nasface[dashboard]'")
+    place = storage or _storage_of(_find_run(Path(runs), run))
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna_dashboard import run_server
+
+    if "://" not in place and not Path(place).is_file():
+        raise UserError(f"{place} does not exist: give the run or the storage of a search")
+    print(f"study    {place}\nopen     http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    # Only read, so without the lock that a search takes.
+    run_server(place if "://" in place else JournalStorage(JournalFileBackend(place)), host=host, port=port)
+
+
+def _find_run(runs: Path, run: str | None) -> Path:
+    """The folder of a run by its id, or of the newest search."""
+    if run:
+        if not settings_file(runs / run).is_file():
+            raise UserError(f"there is no run {runs / run}: give the id of a search")
+        return runs / run
+    found = [path.parent for path in runs.glob(f"*/{settings_file('').name}") if (path.parent / "search").is_dir()]
+    if not found:
+        raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")
+    return max(found, key=lambda folder: (folder / "search").stat().st_mtime)
+
+
+def _storage_of(folder: Path) -> str:
+    try:
+        settings = yaml.safe_load(settings_file(folder).read_text(encoding="utf-8"))
+        recorded = settings["search"]["storage"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError):
+        raise UserError(f"{settings_file(folder)} cannot be read: give --storage") from None
+    return recorded or str(folder / _JOURNAL)
+
+
+COMMAND = Command(
+    dashboard,
+    "Open optuna-dashboard on a search (extra `dashboard`).",
+    (
+        Option("run", str | None, None, "id of the search's run; the newest search where empty"),
+        Option("runs", str, "runs", "folder of the runs"),
+        Option("storage", str | None, None, "Optuna storage URL or journal file, instead of a run's"),
+        Option("host", str, "localhost", "address to listen at"),
+        Option("port", PositiveInt, 8080, "port to listen at"),
+    ),
+    experiment=False,
+)

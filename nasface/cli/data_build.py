@@ -1,0 +1,48 @@
+"""`nasface data build`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from nasface.cli.command import Command, Option
+
+DOMAIN = Option("domain", Literal["studio", "wild"], "studio", "studio (3D labels), or wild (harder, 2D labels only)")
+SPLIT = Option("split", Literal["train", "val", "test"], "train", "train, val or test; the people in them differ")
+SEED = Option("seed", NonNegativeInt, 0, "another seed is another set")
+SIZE = Option("size", PositiveInt, 64, "side of the images in pixels")
+
+
+def build(
+    domain: Literal["studio", "wild"],
+    split: Literal["train", "val", "test"],
+    count: int,
+    size: int,
+    seed: int,
+    cache: str,
+    workers: int,
+) -> None:
+    """Draw a synthetic set into the cache."""
+    from nasface.rendering.synthetic import build_synthetic, synthetic_name
+    from nasface.tracking.progress import progress_for
+
+    progress = progress_for(f"rendering {split} faces")
+    faces = build_synthetic(cache, split, int(count), int(size), int(seed), progress, int(workers), domain)
+    print(f"{len(faces)} faces  {cache}/{synthetic_name(split, int(count), int(size), int(seed), domain)}")
+
+
+COMMAND = Command(
+    build,
+    "Draw a synthetic set into the cache, with several processes; killed, the same command goes on.",
+    (
+        DOMAIN,
+        SPLIT,
+        Option("count", PositiveInt, 6000, "faces"),
+        SIZE,
+        SEED,
+        Option("cache", str, "cache", "folder of the sets; training finds them there (data.cache)"),
+        Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
+    ),
+    experiment=False,
+)

@@ -1,0 +1,60 @@
+"""`nasface data prepare`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
+
+from nasface.cli.command import Command, Option
+from nasface.utils.errors import UserError
+
+
+def prepare(
+    dataset: Literal["300w-lp"],
+    root: str | None,
+    bfm: str | None,
+    uv: str | None,
+    output: str,
+    flipped: bool,
+    jitter: float,
+    seed: int,
+    workers: int,
+) -> None:
+    """Make the UV position maps of 300W-LP."""
+    from nasface.data.position_maps import write_position_maps
+    from nasface.tracking.progress import progress_for
+
+    if root is None or bfm is None:
+        raise UserError("where is the set, and where the model? give --root 300W_LP --bfm BFM.mat")
+    files = write_position_maps(
+        root,
+        bfm,
+        output,
+        uv=uv,
+        flipped=flipped,
+        jitter=float(jitter),
+        seed=int(seed),
+        workers=int(workers),
+        progress=progress_for("position maps"),
+    )
+    print(f"{files.count} faces  {files.folder}, {files.made} of them new")
+
+
+COMMAND = Command(
+    prepare,
+    "Make the UV position maps of 300W-LP, 256 x 256 as PRNet's, with several processes; killed, the same command"
+    " goes on.",
+    (
+        Option("dataset", Literal["300w-lp"], None, "300w-lp, the only set that needs it", positional=True),
+        Option("root", str | None, None, "folder 300W_LP"),
+        Option("bfm", str | None, None, "BFM.mat in face3d's layout; its 3dmm.md says how to make it"),
+        Option("uv", str | None, None, "BFM_UV.mat; the one beside BFM.mat where empty"),
+        Option("output", str, "position_maps", "folder for the crops and maps, 0.8 MB a face"),
+        Option("flipped", bool, False, "take the mirrored half of the set, too"),
+        Option("jitter", NonNegativeFloat, 0.1, "greatest move and change of size of the crop, in parts of the face"),
+        Option("seed", NonNegativeInt, 0, "another seed moves the crops otherwise"),
+        Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
+    ),
+    experiment=False,
+)

@@ -1,0 +1,44 @@
+"""`nasface data preview`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jsonargparse.typing import PositiveInt
+
+from nasface.cli.command import Command, Option
+from nasface.cli.data_build import DOMAIN, SEED, SIZE, SPLIT
+
+
+def preview(
+    domain: Literal["studio", "wild"],
+    split: Literal["train", "val", "test"],
+    size: int,
+    seed: int,
+    columns: int,
+    rows: int,
+    map_size: int,
+    output: str,
+) -> None:
+    """Draw a contact sheet."""
+    from nasface.rendering.preview import draw_preview
+
+    draw_preview(output, domain, split, int(size), int(seed), int(columns), int(rows), int(map_size))
+    print(output)
+
+
+COMMAND = Command(
+    preview,
+    "Draw a contact sheet of synthetic faces over yaw, with landmarks, UV maps and visibility, as PNG.",
+    (
+        DOMAIN,
+        SPLIT,
+        SIZE,
+        SEED,
+        Option("columns", PositiveInt, 9, "faces side by side, from yaw -90 to +90 degrees"),
+        Option("rows", PositiveInt, 2, "groups of faces one below the other"),
+        Option("map_size", PositiveInt, 64, "side of the UV maps in cells"),
+        Option("output", str, "preview.png", "file to write"),
+    ),
+    experiment=False,
+)

@@ -1,0 +1,32 @@
+"""`nasface data video-preview`."""
+
+from __future__ import annotations
+
+from jsonargparse.typing import NonNegativeFloat, PositiveInt
+
+from nasface.cli.command import Command, Option
+from nasface.cli.data_build import SEED, SIZE
+
+
+def video_preview(size: int, seed: int, frames: int, rows: int, strength: float, output: str) -> None:
+    """Draw a contact sheet of short videos."""
+    from nasface.rendering.video import VideoConfig
+    from nasface.rendering.video_preview import draw_video_preview
+
+    draw_video_preview(output, VideoConfig(frames=int(frames)).stronger(strength), int(size), int(seed), int(rows))
+    print(output)
+
+
+COMMAND = Command(
+    video_preview,
+    "Draw a contact sheet of the short videos that 3D-aided synthesis makes of still faces, as PNG.",
+    (
+        SIZE,
+        SEED,
+        Option("frames", PositiveInt, 8, "of a video; the first is the still image"),
+        Option("rows", PositiveInt, 5, "faces one below the other, from yaw -90 to +90 degrees"),
+        Option("strength", NonNegativeFloat, 1.0, "factor of all changes from frame to frame"),
+        Option("output", str, "video.png", "file to write"),
+    ),
+    experiment=False,
+)

@@ -1,0 +1,96 @@
+"""`nasface predict`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt
+
+from nasface.cli.command import Command, Option
+from nasface.utils.errors import UserError
+
+
+def predict(
+    input: str,
+    weights: str,
+    output: str,
+    arch: str | None,
+    model: str | None,
+    detector: str | None,
+    threshold: float,
+    box: str | None,
+    overlay: bool,
+    obj: bool,
+    dense: bool,
+    aligned: int,
+    smooth: float,
+) -> None:
+    """Align the faces of an image, a folder or a video."""
+    from nasface.inference.aligner import load_aligner, parse_box
+    from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
+    from nasface.tracking.progress import stage_bar
+
+    sources = find_inputs(input)
+    whole = box == "image"
+    boxes = None if box is None or whole else [parse_box(box)]
+    if 0 < aligned < 16:
+        raise UserError(f"--aligned {aligned} is too small for a face: give 112, or 0 for none")
+    aligner = load_aligner(weights, arch=arch, model=model, detector=detector, threshold=threshold)
+    if whole:
+        aligner.detector = None
+    elif boxes is None and aligner.detector is None:
+        print(
+            "no face detector is installed, so each image is taken for one face: pip install 'nasface[detect]',"
+            " or give --detector FILE.onnx or --box"
+        )
+    depth, shape = aligner.outputs()
+    if not (depth and shape):
+        lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
+        print(f"this network finds {lacks}")
+    wanted = Wanted(overlay, obj, int(aligned), dense, float(smooth))
+    count, failed = 0, []
+    with stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext() as bar:
+        for source in sources:
+            work = predict_video if source.suffix.lower() in VIDEOS else predict_image
+            try:
+                count += work(aligner, source, Path(output), wanted, boxes)
+            except UserError as error:
+                if bar is None:
+                    raise
+                failed.append(source.name)
+                bar.write(str(error), file=sys.stderr)
+            if bar is not None:
+                bar.update()
+    done = len(sources) - len(failed)
+    print(f"faces    {count} in {done} file{'s' if done != 1 else ''}\nwritten  {output}")
+    if failed:
+        raise UserError(f"{len(failed)} of {len(sources)} files were left out, see above: {', '.join(failed)}")
+
+
+COMMAND = Command(
+    predict,
+    "Align the faces of an image, a folder of images, or a video.",
+    (
+        Option("input", str, None, "image, folder of images and videos, or video", positional=True),
+        Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
+        Option("output", str, "predictions", "folder for what is written"),
+        Option("arch", str | None, None, "mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones"),
+        Option(
+            "model",
+            str | None,
+            None,
+            "morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty",
+        ),
+        Option("detector", str | None, None, "ONNX file of YuNet or CenterFace; the installed one where empty"),
+        Option("threshold", ClosedUnitInterval, 0.5, "least score of a detected face"),
+        Option("box", str | None, None, "x,y,width,height of the face in pixels instead of detection, or image"),
+        Option("overlay", bool, True, "write image or video with landmarks, dense shape and axes drawn on it"),
+        Option("obj", bool, True, "write a textured mesh of each face (of images)"),
+        Option("dense", bool, False, "write the UV position map into the JSON, too"),
+        Option("aligned", NonNegativeInt, 0, "side of crops normalised by five points, such as 112; 0 for none"),
+        Option("smooth", ClosedUnitInterval, 0.0, "share of the earlier frame in a video's shapes; 0 is off"),
+    ),
+    experiment=False,
+)

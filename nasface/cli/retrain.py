@@ -1,0 +1,86 @@
+"""`nasface retrain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nasface.cli.command import ARCH, RESUME, RUN, SCALE, Command, Option
+from nasface.config import Experiment
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import network_names
+from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
+from nasface.space.architecture import Architecture, load_record
+from nasface.tracking.runs import open_run
+from nasface.utils.errors import UserError
+
+
+def retrain(
+    experiment: Experiment, arch: str, scale: float, init: str, label: str | None, run: str | None, resume: bool
+) -> None:
+    """Train one network from scratch, evaluate it, print the field's table."""
+    from nasface.nets.weights import load_supernet
+    from nasface.pipelines import workflow
+    from nasface.report.tables import yaw_table
+    from nasface.tracking.artifacts import parents_of
+    from nasface.tracking.wandb import sync_line
+    from nasface.training.fit import make_trainer
+
+    architecture: Architecture | NetworkSpec
+    supernet = space = None
+    weights: Path | None = None
+    if is_fixed(arch):
+        architecture, name = fixed_network(experiment, arch, scale, init), arch
+    else:
+        experiment, architecture, name = resolve_architecture(experiment, arch)
+        space = architecture.space
+        if scale != 1:
+            raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
+        if init != "scratch":
+            weights = _supernet_file(init, arch)
+            supernet = load_supernet(weights, space, experiment.network)
+        experiment.network.check(space)
+    make_trainer(experiment.device, logger=False)
+    folder = open_run("retrain", experiment, architecture.digest, resume, run)
+    print(f"run      {folder.folder}")
+    with workflow.timed(folder, "data_s"):
+        workspace = workflow.prepare(experiment, space)
+    trained = workflow.retrain(workspace, architecture, folder, supernet, label or name, parents_of(arch, weights))
+    folder.update_summary(finished=True)
+    print(
+        f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"
+        f" trained in {trained.seconds:.0f} s\n"
+    )
+    print(yaw_table([trained.row]))
+    print(f"\nweights  {folder.path('network.pt')}")
+    if line := sync_line(folder.folder):
+        print(line)
+
+
+def _supernet_file(init: str, arch: str) -> Path:
+    if init != "supernet":
+        return Path(init)
+    run = load_record(arch).provenance.get("run")
+    if not run:
+        raise UserError(
+            f"{arch} does not say which run's supernet it comes from: give --init runs/<id>/supernet/supernet.pt"
+        )
+    return Path(run) / "supernet" / "supernet.pt"
+
+
+COMMAND = Command(
+    retrain,
+    "Train one network from scratch, evaluate it, print its table.",
+    (
+        Option("arch", str, "best.json", f"{ARCH}; or a fixed network by its name in `nasface list`"),
+        SCALE,
+        Option(
+            "init",
+            str,
+            "scratch",
+            "first weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt",
+        ),
+        Option("label", str | None, None, "name of the row in the table"),
+        RUN,
+        RESUME,
+    ),
+)

@@ -1,0 +1,153 @@
+"""`nasface search`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from jsonargparse.typing import NonNegativeInt
+
+from nasface.cli.command import RESUME, RUN, Command, Option
+from nasface.config import Experiment
+from nasface.pipelines.supernets import take_supernet
+from nasface.space.architecture import load_record
+from nasface.space.space import load_space
+from nasface.tracking.runs import Run, open_run
+from nasface.utils.errors import UserError
+
+
+def search(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool, on: str) -> None:
+    """Train the supernet, search it, write best.json; or search a table."""
+    if on == "supernet":
+        _search_supernet(experiment, run, resume, workers, reuse_supernet)
+    else:
+        _search_table(experiment, run, resume, workers, on)
+
+
+def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int, on: str) -> None:
+    from nasface.pipelines import search_table as table_search
+
+    if workers != 1:
+        raise UserError("--workers is for a supernet: a search on a table takes seconds in one process")
+    table = table_search.read_table(on)
+    experiment = table_search.on_table(experiment, table)
+    space = table.space
+    folder = open_run("search", experiment, f"{space.name}-{table.fingerprint[:8]}", resume, run)
+    print(f"run      {folder.folder}")
+    print(
+        f"table    {on}: {space.count_members()} members, L={space.layers}, D={space.scales}, each trained on its own"
+    )
+    found = table_search.search_table(experiment, table, folder, resume)
+    folder.update_summary(finished=True)
+    result, counts = found.result, folder.read_summary()["search"]
+    best = folder.path("best.json")
+    print(f"found    {best}: member {result.best.digest}, rank {found.rank} of {space.count_members()}")
+    print(
+        f"NME (%)  {result.penalty:.3f} on validation faces, {result.penalty - found.least:.3f} above the table's least"
+    )
+    print(f"         {found.test:.3f} on test faces, {found.test - found.test_least:.3f} above the table's least")
+    print(f"search   {counts['evaluations']} evaluations, {counts['looked_up']} looked up again")
+
+
+def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
+    from nasface.pipelines import finalists, workflow
+    from nasface.tracking.environment import environment
+    from nasface.tracking.search_log import log_search
+    from nasface.tracking.wandb import finish, make_logger, sync_line
+    from nasface.training.fit import make_trainer
+
+    space = load_space(experiment.space)
+    # Whatever is wrong with the settings shall come out now, not after the training.
+    experiment.network.check(space)
+    workflow.make_sampler(experiment, space)
+    strategy = workflow.make_search_strategy(experiment, space)
+    make_trainer(experiment.device, logger=False)
+    folder = open_run("search", experiment, space.name, resume, run)
+    device = {"device": workflow.search_device(experiment)}
+    folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
+    print(f"run      {folder.folder}")
+    print(
+        f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
+        f" {_power(space.count_members())} members"
+    )
+    with workflow.timed(folder, "data_s"):
+        workspace = workflow.prepare(experiment, space)
+    if reuse_supernet and (origin := take_supernet(experiment, folder)):
+        print(f"supernet {origin}")
+    supernet = workflow.train_supernet(workspace, folder)
+    workflow.leave_to_first_process()
+    if workers != 1:
+        storage = workflow.search_storage(experiment, folder)
+        print(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {folder.id}")
+        if strategy.name == "samos" and workers > experiment.search.chains:
+            print(f"         samos walks {experiment.search.chains} chain(s), so others wait: see --search.chains")
+    logger = make_logger(experiment, folder.folder, "search")
+    result = workflow.search(workspace, supernet, folder, resume, workers, logger)
+    result = finalists.decide(workspace, folder, result)
+    best = workflow.write_best(workspace, folder, result)
+    front = workflow.write_front(workspace, folder, result)
+    if logger is not None:
+        log_search(logger, folder, result, experiment.search.objectives)
+        finish(logger)
+    folder.update_summary(finished=True)
+    _print_search(folder, best)
+    if front:
+        print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
+    if line := sync_line(folder.folder):
+        print(line)
+
+
+def _print_search(folder: Run, best: Path) -> None:
+    summary = folder.read_summary()
+    scores = load_record(best).scores
+    found, costs = summary["search"], summary["costs"]
+    bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
+    print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
+    print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, with the supernet's weights")
+    print(
+        f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
+        f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
+    )
+    print(
+        f"         {found['unique']} members, {found['duplicate']} of them twice, {found['looked_up']} looked up"
+        + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
+    )
+    if shortlist := summary.get("finalists"):
+        errors = [math.inf if one["nme"] is None else one["nme"] for one in shortlist["members"]]
+        print(
+            f"finals   {len(errors)} members trained for {shortlist['steps']} steps: {min(errors):.2f} to"
+            f" {max(errors):.2f} % on validation faces; number {errors.index(min(errors)) + 1} by penalty is the best"
+        )
+    print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
+    print(f"drawing  {folder.path('architecture.png')}")
+    print(f"next     make retrain ARCH={best}")
+
+
+def _power(number: int) -> str:
+    text = str(number)
+    return text if len(text) < 7 else f"{text[0]}.{text[1]}e{len(text) - 1}"
+
+
+WORKERS = Option(
+    "workers",
+    NonNegativeInt,
+    1,
+    "processes that search: 1 is this one alone, the same result every time; with more, or with 0 here and others"
+    " elsewhere, `nasface search-worker` may join from any machine",
+)
+REUSE = Option(
+    "reuse_supernet",
+    bool,
+    False,
+    "take the supernet of an earlier run with the same faces, space, sizes, training and seed, where there is one",
+)
+ON = Option(
+    "on",
+    str,
+    "supernet",
+    "what scores a member: the supernet, which is trained first; `table`, the tabular benchmark that comes with the"
+    " program; or another .parquet file of `nasface table build`. A table brings its own space and sizes",
+)
+COMMAND = Command(
+    search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS, REUSE, ON)
+)

@@ -1,0 +1,82 @@
+"""`nasface search-worker`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from jsonargparse.typing import NonNegativeInt
+
+from nasface.cli.command import Command, Option
+from nasface.config import Experiment
+from nasface.space.space import load_space
+from nasface.utils.errors import UserError
+
+
+def search_worker(
+    storage: str | None, study: str | None, supernet: str | None, threads: int, accelerator: str | None
+) -> None:
+    """Join a search of several workers."""
+    from nasface.pipelines import workflow
+    from nasface.search.workers import read_about, run_shared, worker_name
+
+    if not storage:
+        raise UserError("--storage is missing: give the URL or the journal file that the search was started with")
+    name, about = read_about(storage, study)
+    experiment = _with_device(_experiment(about.get("experiment"), name), threads, accelerator)
+    space = load_space(experiment.space)
+    strategy = workflow.make_search_strategy(experiment, space)
+    workspace = workflow.prepare(experiment, space)
+    network = workflow.load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
+    worker = worker_name()
+    print(f"worker   {worker} of study {name}", flush=True)
+    scorer = workflow.make_scorer(workspace, workflow.make_evaluator(workspace, network))
+    context = workflow.search_context(experiment, network)
+    # Whoever ends this process politely gets its member given back at once.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
+    print(f"search   {len(result.evaluations)} evaluations, {own} of them here")
+
+
+def _experiment(settings: Any, name: str) -> Experiment:
+    """The experiment that the study was started with."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Experiment)
+    try:
+        return Experiment(**vars(parser.instantiate(parser.parse_object(settings))))
+    except Exception as error:  # the parser's exceptions are many
+        line = str(error).splitlines()[0]
+        raise UserError(f"study {name!r} is of another version of nasface ({line}): use the same one") from None
+
+
+def _with_device(experiment: Experiment, threads: int, accelerator: str | None) -> Experiment:
+    device = experiment.device
+    if threads:
+        device = replace(device, threads=threads)
+    if accelerator:
+        device = replace(device, accelerator=accelerator)
+    return replace(experiment, device=device)
+
+
+COMMAND = Command(
+    search_worker,
+    "Join a search of several workers, on this or another machine.",
+    (
+        Option(
+            "storage", str | None, None, "Optuna storage URL or journal file of the search, as `nasface search` prints"
+        ),
+        Option("study", str | None, None, "name of the study: the search's run id; not needed for the only one"),
+        Option("supernet", str | None, None, "the search's supernet.pt, where it lies elsewhere on this machine"),
+        Option("threads", NonNegativeInt, 0, "CPU threads; 0 for the experiment's"),
+        Option("accelerator", str | None, None, "cpu, gpu or auto, where it shall not be the experiment's"),
+    ),
+    experiment=False,
+)

@@ -1,0 +1,103 @@
+"""`nasface sweep`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from nasface.cli.command import RESUME, Command, Option
+from nasface.config import LogConfig
+from nasface.utils.errors import UserError
+
+
+def sweep(
+    file: str, workers: int, count: int | None, seed: int, where: str, runs: str, run: str | None, resume: bool
+) -> None:
+    """Run a W&B sweep file, by W&B's agents or on this machine."""
+    from nasface.sweeps.agents import run_wandb_sweep
+    from nasface.sweeps.sweep_file import load_sweep
+    from nasface.sweeps.sweep_folder import open_sweep_folder
+
+    content = load_sweep(file)
+    check_command(content)
+    online = _online(where)
+    about = {"seed": seed} if not online else {}
+    folder = open_sweep_folder(content, Path(runs), run, resume, **about)
+    place = "Weights & Biases" if online else "this machine"
+    print(f"sweep    {folder.folder} on {place}: {content.method}, {len(content.parameters)} parameter(s)", flush=True)
+    if online:
+        name = run_wandb_sweep(content, folder, LogConfig().project, workers, count)
+        folder.update(finished=True)
+        print(f"results  https://wandb.ai/{name.replace(name.split('/')[-1], 'sweeps/' + name.split('/')[-1])}")
+        return
+    _run_here(content, folder, workers, count, seed)
+
+
+def _run_here(content: Any, folder: Any, workers: int, count: int | None, seed: int) -> None:
+    from nasface.sweeps.local import run_local_sweep
+    from nasface.sweeps.outcome import best_of, next_command, sweep_table, write_best, write_table
+
+    if folder.status().get("wandb"):
+        raise UserError(f"{folder.folder} is a sweep on W&B: go on with it there, or start a new one")
+    seed = folder.status().get("seed", seed)
+    trials, total = run_local_sweep(content, folder, workers, count, seed)
+    write_table(folder.path("runs.csv"), content, trials)
+    folder.update(finished=total)
+    print(f"\n{sweep_table(content, trials)}\n\ntable    {folder.path('runs.csv')}")
+    best = best_of(content, trials)
+    if best is not None:
+        path = folder.path("best.yaml")
+        write_best(path, content, best)
+        print(f"best     {path}: {content.metric.name} {best.values[0]:.4g}, run {best.number}")
+        print(f"next     {next_command(best, path)}")
+
+
+def _online(where: str) -> bool:
+    """Whether W&B shall run the sweep."""
+    if where != "auto":
+        return where == "wandb"
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        return False  # without W&B's slow import
+    from nasface.tracking.wandb import goes_online
+
+    return goes_online()
+
+
+def check_command(content: Any) -> None:
+    """Refuse a wrong setting before any run is started."""
+    from nasface.cli.main import check_arguments
+    from nasface.sweeps.command_line import command_line, nasface_arguments
+    from nasface.sweeps.samplers import example_values
+
+    words = command_line(content, example_values(content.parameters))
+    arguments = nasface_arguments(words)
+    if arguments is not None:
+        try:
+            check_arguments(arguments)
+        except UserError as error:
+            raise UserError(f"{content.path}: its command is refused: {error}") from None
+
+
+COMMAND = Command(
+    sweep,
+    "Run a W&B sweep file: by W&B's agents with an account, else on this machine.",
+    (
+        Option("file", str, None, "sweep file, such as experiments/sweeps/quick.yaml", positional=True),
+        Option("workers", PositiveInt, 1, "runs at the same time"),
+        Option("count", PositiveInt | None, None, "most runs of this call; as many as the file has where empty"),
+        Option("seed", NonNegativeInt, 0, "of what is drawn on this machine"),
+        Option(
+            "where",
+            Literal["auto", "wandb", "here"],
+            "auto",
+            "wandb, here, or auto: W&B with an account, unless WANDB_MODE is offline",
+        ),
+        Option("runs", str, "runs", "folder of the runs"),
+        Option("run", str | None, None, "id of the sweep, its folder under runs/; made from time and file where empty"),
+        RESUME,
+    ),
+    experiment=False,
+)

@@ -1,0 +1,46 @@
+"""`nasface table build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+
+from nasface.cli.command import Command, Option
+from nasface.config import Experiment
+from nasface.space.space import load_space
+
+
+def table_build(
+    experiment: Experiment, folder: str | None, parquet: str | None, members: int, seeds: list[int], workers: int
+) -> None:
+    """Train every member of a small space on its own and write one table."""
+    from nasface.pipelines.build_table import build_table
+
+    space = load_space(experiment.space)
+    experiment.network.check(space)
+    place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
+    print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
+    print(f"records  {place}; the same command goes on with what is missing")
+    table = build_table(experiment, space, place, members, seeds, workers)
+    path = Path(parquet or place / "table.parquet")
+    table.save(path)
+    errors = sorted(table.errors("test").values())
+    seconds = sum(one.seconds for one in table.trainings)
+    print(f"\nmembers  {len(errors)}, {len(table.trainings)} trainings, {seconds:.0f} s of one thread")
+    print(f"NME (%)  best {errors[0]:.2f}, median {errors[len(errors) // 2]:.2f}, worst {errors[-1]:.2f} on test faces")
+    print(f"         {table.noise_line('test')}")
+    print(f"table    {path}, {path.stat().st_size / 1024:.0f} KiB")
+
+
+COMMAND = Command(
+    table_build,
+    "Train every member of a small space on its own: the tabular benchmark. Settings: --experiment table.",
+    (
+        Option("folder", str | None, None, "where trainings are recorded; RUNS/table-SPACE where empty"),
+        Option("parquet", str | None, None, "file to write; table.parquet in the folder where empty"),
+        Option("members", NonNegativeInt, 0, "how many members, the first of a fixed random order; 0 for all"),
+        Option("seeds", list[NonNegativeInt], [0], "seeds of the trainings; every member is trained by each"),
+        Option("workers", PositiveInt, 1, "processes with one thread each"),
+    ),
+)

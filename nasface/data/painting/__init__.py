@@ -1,1 +1,0 @@
-"""The parts of a painted face: skin, hair, light, what is worn, scenery, film. `nasface.data.painter` joins them."""

@@ -1,0 +1,133 @@
+"""AFLW with 21 points, as 3DDFA's benchmark lays it out (cleardusk/3DDFA, benchmark_aflw.py).
+
+    test.data/AFLW_GT_crop/              21,080 face crops, 120 x 120
+    test.data/AFLW_GT_crop.list          their names, one a line
+    test.configs/AFLW_GT_pts21.npy       (N, 2, 21) landmarks in pixels of the photographs; (-1, ...) where invisible
+    test.configs/AFLW_GT_crop_yaws.npy   (N,) yaw in degrees
+    test.configs/AFLW_GT_crop_roi_box.npy  (N, 4) left, top, right, bottom of each crop in its photograph
+    test.configs/AFLW_GT_pts68.npy       (N, 2, 68) fitted landmarks: the errors' normaliser is their box
+
+All of it may also lie in one folder. A crop's point p (counted from 1) is at p * side / 120 + corner in the photograph.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.images import (
+    Progress,
+    cached_face_set,
+    decode_image,
+    fill_images,
+    fingerprint,
+    image_buffer,
+    resize_image,
+)
+from nasface.faces.camera import resize_similarity, transform_points
+from nasface.faces.ddfa_model import CROP_SIZE
+from nasface.faces.landmarks import bounding_box
+from nasface.utils.errors import UserError
+from nasface.utils.npy import read_npy
+
+POINTS = 21
+DATASET_URL = "https://github.com/cleardusk/3DDFA"
+_MEND = f"take all files of one release, published at {DATASET_URL}"
+_VERSION = 1  # of the cached sets; to be raised when their content changes
+
+
+def load_aflw(
+    folder: str | Path,
+    image_size: int,
+    *,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FaceSet:
+    """All faces in the list's order.
+
+    Landmarks are (N, 21, 3) in AFLW's order, z = 0; NaN and not `visible` where AFLW has none.
+
+    `box` is that of the 68 fitted points, as the benchmark has it; where AFLW_GT_pts68.npy is absent (it is not in the
+    repository), that of the visible ones of the 21, which is smaller.
+
+    Args:
+        folder: a 3DDFA checkout, or a folder of these files.
+        image_size: side of the images in pixels; the crops are resized.
+        cache_dir: where to keep the decoded images.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: a file is absent or damaged, or the files are of different lengths; the message names it.
+    """
+    folder = Path(folder)
+    listing = _find(folder, "test.data", "AFLW_GT_crop.list")
+    images = _find(folder, "test.data", "AFLW_GT_crop", is_folder=True)
+    names = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    files = {key: _find(folder, "test.configs", f"AFLW_GT_{key}.npy") for key in ("pts21", "crop_yaws", "crop_roi_box")}
+    fitted = next((p for p in _places(folder, "test.configs", "AFLW_GT_pts68.npy") if p.is_file()), None)
+    sources = [listing, images, *files.values(), *([fitted] if fitted else [])]
+
+    def build() -> FaceSet:
+        count = len(names)
+        points = read_npy(files["pts21"], (count, 2, POINTS), _MEND).transpose(0, 2, 1)
+        yaw = read_npy(files["crop_yaws"], (count,), _MEND)
+        roi = read_npy(files["crop_roi_box"], (count, 4), _MEND)
+        if not (roi[:, 2:] > roi[:, :2]).all():
+            raise UserError(f"{files['crop_roi_box']} holds boxes without extent: restore it from {DATASET_URL}")
+        visible = (points != -1).all(axis=-1)
+        if not visible.any(axis=1).all():
+            raise UserError(f"{files['pts21']} holds faces without visible points: restore it from {DATASET_URL}")
+        landmarks = _in_crop(np.where(visible[..., None], points, np.nan), roi, image_size)
+        if fitted:
+            points_68 = read_npy(fitted, (count, 2, 68), _MEND).transpose(0, 2, 1)
+            box = bounding_box(_in_crop(points_68, roi, image_size))
+        else:
+            box = np.nanmax(landmarks[..., :2], axis=1) - np.nanmin(landmarks[..., :2], axis=1)
+        with image_buffer(count, image_size, cache_dir) as crops:
+            fill_images(crops, lambda i: resize_image(decode_image(images / names[i]), image_size), progress)
+            return FaceSet(
+                name="aflw",
+                images=crops,
+                landmarks=landmarks,
+                yaw=yaw.astype(np.float32),
+                box=box.astype(np.float32),
+                visible=visible,
+            )
+
+    if not names:
+        raise UserError(f"{listing} is empty: restore it from {DATASET_URL}")
+    return cached_face_set(cache_dir, f"aflw-{image_size}px-{fingerprint(sources, _VERSION)}", build)
+
+
+def load_fitted(folder: str | Path, image_size: int) -> np.ndarray:
+    """The 68 fitted landmarks (N, 68, 3) float32 in pixels of `load_aflw`'s images: what `nasface.metrics.aflw.nme_21`
+    takes its box from.
+
+    Raises:
+        UserError: a file is absent or damaged.
+    """
+    folder = Path(folder)
+    roi = read_npy(_find(folder, "test.configs", "AFLW_GT_crop_roi_box.npy"), (None, 4), _MEND)
+    points = read_npy(_find(folder, "test.configs", "AFLW_GT_pts68.npy"), (len(roi), 2, 68), _MEND)
+    return _in_crop(points.transpose(0, 2, 1), roi, image_size)
+
+
+def _in_crop(points: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:
+    """Points (N, M, 2) of photographs as (N, M, 3) crop pixels at `size`, z = 0."""
+    scale = (roi[:, None, 2:] - roi[:, None, :2]) / CROP_SIZE
+    crop = (points - roi[:, None, :2]) / scale - 1.0
+    flat = np.concatenate([crop, np.zeros((*crop.shape[:2], 1))], axis=-1)
+    return transform_points(flat, resize_similarity(CROP_SIZE, size))
+
+
+def _places(folder: Path, home: str, name: str) -> list[Path]:
+    return [folder / home / name, folder / name]
+
+
+def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
+    for path in _places(folder, home, name):
+        if path.is_dir() if is_folder else path.is_file():
+            return path
+    raise UserError(f"{folder} has no {name} (nor {home}/{name}): AFLW in 3DDFA's layout is published at {DATASET_URL}")

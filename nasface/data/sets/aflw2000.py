@@ -1,0 +1,208 @@
+"""AFLW2000-3D: 2000 photographs with 68 three-dimensional landmarks, cropped as 3DDFA's benchmark crops them.
+
+A folder of pairs `image00002.jpg`, `image00002.mat`. Of a mat file `pt3d_68` (3, 68) and `Pose_Para` (1, 7) are used;
+types vary from file to file (single, double, even integers), so everything is converted. `pt3d_68` counts pixels from
+1; its z grows toward the camera from an arbitrary origin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.images import (
+    Progress,
+    cached_face_set,
+    crop_square,
+    decode_image,
+    fill_images,
+    fingerprint,
+    image_buffer,
+    resize_image,
+)
+from nasface.faces.camera import points_from_300wlp, resize_similarity, transform_points
+from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
+from nasface.metrics.aflw2000 import DATASET_URL
+from nasface.utils.errors import UserError
+from nasface.utils.mat import read_mat
+from nasface.utils.npy import read_npy
+
+CROP_MARGIN = 2.0**0.5
+"""Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
+
+_SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
+_MEND = "it belongs to the whole set, one row an image"
+_VERSION = 1  # of the cached sets; to be raised when their content changes
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One face in pixels of its whole photograph.
+
+    Attributes:
+        landmarks: (68, 3) float32, 0-based, z from zero mean.
+        yaw: degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
+        largest_angle: the largest of pitch, yaw and roll, without sign.
+    """
+
+    landmarks: np.ndarray
+    yaw: float
+    largest_angle: float
+
+
+def load_aflw2000(
+    folder: str | Path,
+    image_size: int,
+    *,
+    margin: float = CROP_MARGIN,
+    landmarks_file: str | Path | None = None,
+    yaw_file: str | Path | None = None,
+    max_angle: float | None = None,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FaceSet:
+    """All faces of the folder in the order of their names, landmarks and boxes in pixels of the crops.
+
+    The crop is the square around the middle of the box of `pt3d_68`, `margin` times its longer side wide, in whole
+    pixels, black beyond the photograph. (The boxes that 3DDFA saved were cut off at the photograph's edge, which
+    stretches 51 of its crops; here all stay square.) The error of the benchmark does not depend on the crop's scale.
+
+    Args:
+        folder: of the pairs, or the folder around it as it was unpacked.
+        image_size: side of the crops in pixels.
+        margin: see above.
+        landmarks_file: .npy of other annotations (N, 2 or 3, 68) in 0-based pixels, in the order of the names, such as
+            AFLW2000-3D-Reannotated.pts68.npy of 3DDFA, or LS3D-W's folder AFLW2000-3D-Reannotated of <NAME>.t7 files;
+            crops stay those of `pt3d_68`, boxes follow the annotations.
+        yaw_file: .npy of other yaw angles (N,) in degrees, such as AFLW2000-3D-new.pose.npy of 3DDFA.
+        max_angle: leave out faces of which pitch, yaw or roll is beyond this many degrees. Head-pose protocols take 99,
+            which 31 of the 2000 are beyond; None takes all.
+        cache_dir: where to keep the crops; they are read from there the next time, unless a source has changed.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: the folder is absent or empty, a pair is incomplete, a file is damaged; the message names it.
+    """
+    if not margin > 0:
+        raise UserError(f"a crop margin of {margin} is not possible: set a positive number (the benchmark's is 1.414)")
+    images = find_pairs(folder)
+    others = _other_files(landmarks_file, yaw_file, images)
+    mats = [path.with_suffix(".mat") for path in images]
+    mark = fingerprint(
+        [images[0].parent, *images, *mats, *others], _VERSION, margin, landmarks_file, yaw_file, max_angle
+    )
+
+    def build() -> FaceSet:
+        annotations = [read_annotation(path) for path in mats]
+        fitted = np.stack([annotation.landmarks for annotation in annotations])
+        corner, side = zip(*(crop_window(points, margin) for points in fitted), strict=True)
+        landmarks = fitted if landmarks_file is None else _replaced(fitted, Path(landmarks_file), images)
+        resize = np.stack([resize_similarity(length, image_size) for length in side])
+        landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
+        landmarks = transform_points(landmarks, resize)
+        yaw = np.array([annotation.yaw for annotation in annotations])
+
+        def crop(index: int) -> np.ndarray:
+            (left, top), image = corner[index], decode_image(images[index])
+            return resize_image(crop_square(image, int(left), int(top), side[index]), image_size)
+
+        with image_buffer(len(images), image_size, cache_dir) as crops:
+            fill_images(crops, crop, progress)
+            faces = FaceSet(
+                name="aflw2000",
+                images=crops,
+                landmarks=landmarks,
+                yaw=(yaw if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)).astype(np.float32),
+                box=bounding_box(landmarks),
+            )
+            if max_angle is None:
+                return faces
+            largest = np.array([annotation.largest_angle for annotation in annotations])
+            return faces.subset(np.flatnonzero(largest <= max_angle))
+
+    return cached_face_set(cache_dir, f"aflw2000-{image_size}px-{mark}", build)
+
+
+def find_pairs(folder: str | Path) -> list[Path]:
+    """The jpg files of the set, sorted by name, each with its mat file beside it.
+
+    Raises:
+        UserError: the folder is absent, holds no jpg, or a file lacks its partner.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"AFLW2000-3D folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
+    place = next((p for p in (folder, *(folder / name for name in _SUBFOLDERS)) if any(p.glob("*.jpg"))), None)
+    if place is None:
+        raise UserError(f"AFLW2000-3D folder {folder} holds no .jpg: unpack the set there; published at {DATASET_URL}")
+    images, mats = sorted(place.glob("*.jpg")), {path.stem for path in place.glob("*.mat")}
+    for image in images:
+        if image.stem not in mats:
+            raise UserError(f"{image} has no {image.stem}.mat beside it: restore it from {DATASET_URL}")
+    extra = mats - {image.stem for image in images}
+    if extra:
+        raise UserError(f"{place / min(extra)}.mat has no image beside it: restore it from {DATASET_URL}")
+    return images
+
+
+def read_annotation(path: str | Path) -> Annotation:
+    """Landmarks and yaw of a mat file.
+
+    Raises:
+        UserError: it does not read, lacks one of them, or they are not finite numbers of the right shape.
+    """
+    content = read_mat(path, DATASET_URL)
+    points = _numbers(content, "pt3d_68", (3, NUM_LANDMARKS), path).T
+    pose = _numbers(content, "Pose_Para", (1, 7), path)
+    landmarks = points_from_300wlp(points)
+    landmarks[:, 2] -= landmarks[:, 2].mean()
+    if not (bounding_box(landmarks) > 0).all():
+        raise UserError(f"{path}: the landmarks of pt3d_68 have no extent: restore it from {DATASET_URL}")
+    degrees = np.rad2deg(pose[0, :3])
+    return Annotation(landmarks=landmarks, yaw=float(degrees[1]), largest_angle=float(np.abs(degrees).max()))
+
+
+def crop_window(landmarks: np.ndarray, margin: float = CROP_MARGIN) -> tuple[np.ndarray, int]:
+    """First pixel (x, y) and side, in whole pixels, of the crop around landmarks (68, >=2); it may leave the image."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    side = max(1, int(np.round(float((high - low).max()) * margin)))
+    # Pixel k covers k - 0.5 to k + 0.5.
+    return np.round((low + high) / 2 + 0.5 - side / 2).astype(np.int64), side
+
+
+def _numbers(content: dict[str, object], key: str, shape: tuple[int, int], path: str | Path) -> np.ndarray:
+    if key not in content:
+        raise UserError(f"{path} has no {key}: is it of AFLW2000-3D? (300W-LP's files have no pt3d_68)")
+    try:
+        values = np.asarray(content[key]).astype(np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != shape or not np.isfinite(values).all():
+        raise UserError(f"{path}: {key} is not {shape[0]} x {shape[1]} finite numbers: restore it from {DATASET_URL}")
+    return values
+
+
+def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None, images: list[Path]) -> list[Path]:
+    files = [Path(path) for path in (landmarks_file, yaw_file) if path is not None]
+    if landmarks_file is not None and Path(landmarks_file).is_dir():
+        files[:1] = [Path(landmarks_file) / f"{image.stem}.t7" for image in images]
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: correct the setting or leave it out")
+    return files
+
+
+def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
+    """The fitted landmarks (N, 68, 3) with x and y of a .npy file or of a folder of .t7 files."""
+    if path.is_dir():
+        from nasface.data.sets.ls3d_w import read_points  # which itself crops as this module does
+
+        points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])
+    else:
+        points = np.swapaxes(read_npy(path, (len(fitted), None, NUM_LANDMARKS), _MEND), 1, 2)
+    if points.shape[1] != NUM_LANDMARKS or points.shape[2] not in (2, 3):
+        raise UserError(f"{path} holds rows of shape {points.shape[:0:-1]}: expected (2 or 3, {NUM_LANDMARKS})")
+    return np.concatenate([points[..., :2].astype(np.float32), fitted[..., 2:]], axis=-1)

@@ -1,0 +1,102 @@
+"""COFW: faces under occlusion with 29 landmarks (Burgos-Artizzu et al., ICCV 2013, "Robust face landmark estimation
+under occlusion").
+
+    COFW_train_color.mat    HDF5: IsTr, references to 1,345 images; phisTr (87, N)
+    COFW_test_color.mat     HDF5: IsT, references to 507 images; phisT (87, N)
+
+As h5py shows MATLAB's columns: an image is (3, W, H), a grey one (W, H); a row of phis is 29 x, 29 y (pixels counted
+from 1), 29 times occluded or not (layout from HRNet's lib/datasets/cofw.py, HRNet/HRNet-Facial-Landmark-Detection).
+Reading needs the extra `hdf5`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.images import Progress
+from nasface.data.photographs import Photograph, crop_photographs
+from nasface.data.sets.aflw2000 import CROP_MARGIN
+from nasface.faces.camera import points_from_300wlp
+from nasface.utils.errors import UserError
+
+POINTS = 29
+FILES = {"train": ("COFW_train_color.mat", "IsTr", "phisTr"), "test": ("COFW_test_color.mat", "IsT", "phisT")}
+DATASET_URL = "http://www.vision.caltech.edu/xpburgos/ICCV13"
+
+
+def load_cofw(
+    folder: str | Path,
+    split: str,
+    image_size: int,
+    *,
+    margin: float = CROP_MARGIN,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FaceSet:
+    """The faces of one split in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0; `visible` is False where
+    a point is occluded; yaw is NaN.
+
+    Args:
+        folder: holds the mat files.
+        split: "train" or "test".
+        image_size: side of the crops in pixels.
+        margin: side of the crop in units of the longer side of the landmarks' box.
+        cache_dir: where to keep the crops.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: the split is unknown, h5py is not installed, the file is absent or damaged.
+    """
+    if split not in FILES:
+        raise UserError(f"unknown split {split!r} of COFW: choose train or test")
+    name, images_key, labels_key = FILES[split]
+    path = Path(folder) / name
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: set COFW's folder; it is published at {DATASET_URL}")
+    h5py = _h5py()
+    try:
+        with h5py.File(path, "r") as content:
+            references = np.asarray(content[images_key]).ravel()
+            labels = np.asarray(content[labels_key], dtype=np.float64)
+            if labels.shape != (3 * POINTS, len(references)) or not np.isfinite(labels).all():
+                raise ValueError(f"{labels_key} is {labels.shape}")
+            return crop_photographs(
+                f"cofw-{split}",
+                lambda: [_face(path, label) for label in labels.T],
+                image_size,
+                [path],
+                margin=margin,
+                cache_dir=cache_dir,
+                progress=progress,
+                decode=lambda index: _image(content[references[index]]),
+            )
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is not COFW's HDF5 file ({reason}): restore it from {DATASET_URL}") from None
+
+
+def _face(path: Path, label: np.ndarray) -> Photograph:
+    points = np.stack([label[:POINTS], label[POINTS : 2 * POINTS]], axis=1)
+    return Photograph(path, points_from_300wlp(points), visible=label[2 * POINTS :] == 0)
+
+
+def _image(stored: Any) -> np.ndarray:
+    """(H, W, 3) uint8 of an image with MATLAB's axes."""
+    image = np.asarray(stored).T
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"an image is {image.dtype} {image.shape}")
+    return np.ascontiguousarray(image)
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError:
+        raise UserError("COFW is read with h5py, which is not installed: pip install 'nasface[hdf5]'") from None
+    return h5py

@@ -1,0 +1,65 @@
+"""Florence (MICC): 53 subjects with scanned faces, rendered in several poses for 3D reconstruction (Bagdanov et al.
+2011, "The Florence 2D/3D hybrid face dataset"; the protocol of VRN, Jackson et al., ICCV 2017).
+
+No official script is known, and papers disagree about the poses (VRN's author names pitches -15, 20, 25 and yaws -80,
+-40, 0, 40, 80); renderings are read in the plain layout (`nasface.data.plain`), with the scans beside them:
+
+    FOLDER/images/<SUBJECT>/<RENDERING>.jpg     listed in landmarks.npz
+    FOLDER/landmarks.npz                        landmarks (N, 2, 2 or 3): the outer eye corners, image left first;
+                                                `yaw`; `box` (N, 4): of the scan's points in the rendering
+    FOLDER/scans/<SUBJECT>.npz                  points (V, 3) of the face, eyes (2, 3): the same corners; one unit, any
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.plain import load_plain, read_labels
+from nasface.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One subject's face.
+
+    Attributes:
+        points: (V, 3) float64.
+        eyes: (2, 3) float64, the outer eye corners; their distance normalises errors.
+    """
+
+    points: np.ndarray
+    eyes: np.ndarray
+
+
+def load_florence(folder: str | Path, image_size: int, **options: Any) -> FaceSet:
+    """All renderings, cropped around the scans' boxes; options and errors of `load_plain`."""
+    return load_plain(folder, image_size, name="florence", points=(2,), required=("yaw", "box"), **options)
+
+
+def rendering_subjects(folder: str | Path) -> list[str]:
+    """The subject of each rendering, in the order of `load_florence`."""
+    return [Path(name).parent.as_posix() for name in read_labels(folder, "florence")["names"].tolist()]
+
+
+def load_scan(folder: str | Path, subject: str) -> Scan:
+    """The scan of a subject.
+
+    Raises:
+        UserError: its file is absent, damaged, or lacks an array.
+    """
+    path = Path(folder) / "scans" / f"{subject}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            points, eyes = (content[key].astype(np.float64) for key in ("points", "eyes"))
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a .npz of points and eyes ({error}): see nasface.data.sets.florence") from None
+    if points.ndim != 2 or points.shape[1] != 3 or eyes.shape != (2, 3) or not np.isfinite(points).all():
+        raise UserError(f"{path}: points must be (V, 3) finite numbers, eyes (2, 3); see nasface.data.sets.florence")
+    return Scan(points, eyes)

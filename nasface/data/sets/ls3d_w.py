@@ -1,0 +1,75 @@
+"""LS3D-W: photographs with 68 landmarks in Torch7 files (Bulat and Tzimiropoulos 2017, "How far are we from solving the
+2D & 3D face alignment problem?").
+
+    LS3D-W/<SUBSET>/.../<NAME>.jpg or .png and <NAME>.t7
+
+with subsets such as 300VW-3D, 300W-Testset-3D, AFLW2000-3D-Reannotated and Menpo-3D (names from
+1adrianb/face-alignment-training issues 7 and 17). A .t7 holds one tensor (68, 2), the projected 3D landmarks; pixels
+count from 0 (measured on AFLW2000-3D's re-annotation; FAN's training adds 1 for Lua). No depth, no pose.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.images import Progress
+from nasface.data.photographs import Photograph, crop_photographs, find_photographs
+from nasface.data.sets.aflw2000 import CROP_MARGIN
+from nasface.faces.landmarks import NUM_LANDMARKS
+from nasface.utils.errors import UserError
+from nasface.utils.torch7 import load_t7
+
+DATASET_URL = "https://www.adrianbulat.com/face-alignment"
+
+
+def load_ls3d_w(
+    folder: str | Path,
+    image_size: int,
+    *,
+    margin: float = CROP_MARGIN,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FaceSet:
+    """The faces of a subset's folder (or of all), in the order of their paths; yaw is NaN and depth 0.
+
+    Args:
+        folder: searched with all its subfolders.
+        image_size: side of the crops in pixels.
+        margin: side of the crop in units of the longer side of the landmarks' box.
+        cache_dir: where to keep the crops.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: the folder is absent or holds no .t7, a .t7 lacks its photograph, or a file is damaged.
+    """
+    found = find_photographs(folder, ".t7", f"LS3D-W is published at {DATASET_URL}")
+    return crop_photographs(
+        f"ls3d-w-{Path(folder).name}",
+        lambda: [Photograph(image, read_points(path)) for image, path in found],
+        image_size,
+        [path for pair in found for path in pair],
+        margin=margin,
+        cache_dir=cache_dir,
+        progress=progress,
+    )
+
+
+def read_points(path: str | Path) -> np.ndarray:
+    """The landmarks (68, 2 or 3) float64 of a .t7 file in pixels counted from 0.
+
+    Raises:
+        UserError: the file does not read, or holds something else.
+    """
+    points = load_t7(path)
+    if isinstance(points, dict) and len(points) == 1:
+        (points,) = points.values()
+    if (
+        not isinstance(points, np.ndarray)
+        or points.shape not in ((NUM_LANDMARKS, 2), (NUM_LANDMARKS, 3))
+        or not np.isfinite(points).all()
+    ):
+        raise UserError(f"{path} is not one tensor of {NUM_LANDMARKS} x 2 numbers: restore it from {DATASET_URL}")
+    return points.astype(np.float64)

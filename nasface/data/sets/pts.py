@@ -1,0 +1,88 @@
+"""300-W, iBUG, Menpo: photographs with a .pts file of landmarks beside each.
+
+    <any folders>/<NAME>.jpg or .png
+    <any folders>/<NAME>.pts            version: 1
+                                        n_points: 68
+                                        {
+                                        341.2 210.7          pixels counted from 1 (https://ibug.doc.ic.ac.uk/resources/300-W)
+                                        ...
+                                        }
+
+Rows of three numbers (JVCR's copies of AFLW2000-3D) are x, y, z. Menpo's profile faces have 39 points, the others 68.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.images import Progress
+from nasface.data.photographs import Photograph, crop_photographs, find_photographs
+from nasface.data.sets.aflw2000 import CROP_MARGIN
+from nasface.faces.camera import points_from_300wlp
+from nasface.utils.errors import UserError
+
+
+def load_pts(
+    folder: str | Path,
+    image_size: int,
+    *,
+    points: int = 68,
+    name: str = "300w",
+    margin: float = CROP_MARGIN,
+    cache_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> FaceSet:
+    """The faces below a folder with `points` landmarks, in the order of their paths; yaw is unknown (NaN), and so is
+    depth (0) where rows have two numbers.
+
+    Args:
+        folder: searched with all its subfolders.
+        image_size: side of the crops in pixels.
+        points: how many landmarks; files with another number are passed over.
+        name: of the set.
+        margin: side of the crop in units of the longer side of the landmarks' box.
+        cache_dir: where to keep the crops.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: the folder is absent, holds no such faces, a .pts lacks its photograph, or a file is damaged.
+    """
+    found = find_photographs(folder, ".pts", "300-W's sets are published at https://ibug.doc.ic.ac.uk/resources")
+
+    def read() -> list[Photograph]:
+        faces = [Photograph(image, read_pts(path)) for image, path in found]
+        return [face for face in faces if len(face.landmarks) == points]
+
+    return crop_photographs(
+        name,
+        read,
+        image_size,
+        [path for pair in found for path in pair],
+        settings=(points,),
+        margin=margin,
+        cache_dir=cache_dir,
+        progress=progress,
+    )
+
+
+def read_pts(path: str | Path) -> np.ndarray:
+    """The points (M, 2 or 3) float32 of a .pts file in pixels counted from 0.
+
+    Raises:
+        UserError: the file does not read, or does not hold the points that it announces.
+    """
+    try:
+        head, _, rest = Path(path).read_text(encoding="utf-8", errors="replace").partition("{")
+        count = int(head.split("n_points:")[1].split()[0])
+        rows = [[float(value) for value in line.split()] for line in rest.split("}")[0].splitlines() if line.strip()]
+        points = np.array(rows, dtype=np.float64)
+    except (OSError, ValueError, IndexError) as error:
+        raise UserError(f"{path} is not a readable .pts file ({error}): restore it from its source") from None
+    if "}" not in rest or points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+        raise UserError(f"{path} does not hold rows of 2 or 3 numbers between braces: restore it from its source")
+    if len(points) != count:
+        raise UserError(f"{path} announces {count} points and holds {len(points)}: restore it from its source")
+    return points_from_300wlp(points)

@@ -1,0 +1,29 @@
+"""3DFAW: faces with 66 three-dimensional landmarks (Jeni et al., ECCV-W 2016, "The first 3D face alignment in the wild
+challenge"): 13,969 for training, 4,725 for validation, 4,912 for testing.
+
+No official layout is known; each split is a folder in the plain layout (`nasface.data.plain`) with 66 landmarks of
+three coordinates: FOLDER/train, FOLDER/val, FOLDER/test. The 66 are the 68 of iBUG without the inner lip's two corners
+(60 and 64).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasface.data.face_set import FaceSet
+from nasface.data.plain import load_plain
+from nasface.utils.errors import UserError
+
+SPLITS = ("train", "val", "test")
+POINTS_OF_68 = np.delete(np.arange(68), [60, 64])
+"""(66,) which of the 68 landmarks the 66 are: `landmarks[:, POINTS_OF_68]` of a prediction is comparable."""
+
+
+def load_3dfaw(folder: str | Path, split: str, image_size: int, **options: Any) -> FaceSet:
+    """The faces of one split; options and errors of `load_plain`."""
+    if split not in SPLITS:
+        raise UserError(f"unknown split {split!r} of 3DFAW: choose one of {', '.join(SPLITS)}")
+    return load_plain(Path(folder) / split, image_size, name=f"3dfaw-{split}", points=(66,), **options)

@@ -1,0 +1,277 @@
+"""Scoring child networks on a trained supernet: calibrated batch norm, reuse of what did not change, early rejection.
+
+What a connection puts out depends only on the connections that lead to it from the stem and, through batch norm, on
+the fixed calibration faces. So a connection of a candidate whose way from the stem is the one it was in the last
+accepted member has the same features, bit for bit, and is not computed again.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasface.metrics.aflw2000 import binned_nme, yaw_bin
+from nasface.nets.cost import connection_macs, head_macs
+from nasface.nets.layers.blocks import node_sum
+from nasface.nets.multipath import Supernet, incoming
+from nasface.search.strategy import Outcome, Proposal
+from nasface.space.architecture import Architecture
+from nasface.training.targets.uv import UVTarget
+from nasface.utils.errors import UserError
+
+BINS = ("0-30", "30-60", "60-90")
+
+
+@dataclass(frozen=True)
+class EvaluationFaces:
+    """Validation faces as tensors: image (N, 3, S, S) normalised, landmarks (N, 68, 3), box (N, 2), yaw (N,)
+    degrees."""
+
+    image: Tensor
+    landmarks: Tensor
+    box: Tensor
+    yaw: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def take(self, order: Tensor) -> EvaluationFaces:
+        return EvaluationFaces(self.image[order], self.landmarks[order], self.box[order], self.yaw[order.cpu()])
+
+    def to(self, device: torch.device | str) -> EvaluationFaces:
+        """The faces on a device; the yaw stays on the CPU, where it is sorted into bins."""
+        return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
+
+
+@dataclass
+class _Value:
+    """Features on the calibration faces and on every chunk of the validation faces."""
+
+    calibration: Tensor | None = None
+    chunks: list[Tensor] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Connection:
+    """An incoming connection. A key stands for everything between the stem and what it names; 0 is the stem."""
+
+    source: int
+    operation: int
+    source_key: int
+    key: int
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An active node and the connections that it sums."""
+
+    layer: int
+    target: int
+    connections: tuple[_Connection, ...]
+    key: int
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        return (self.key, *(connection.key for connection in self.connections))
+
+
+class SupernetEvaluator:
+    """Proposal -> Outcome: the penalty of a child is the mean of its three yaw bins' NME (%) on the validation faces.
+
+    Every child's batch-norm statistics are those of the calibration faces under that child, so no score depends on what
+    was scored before. The validation faces are taken hardest first (judged once, by a fixed member), in chunks; since
+    errors are never negative, a chunk's running sum that reaches the proposal's `reject_above` settles the rejection.
+
+    Args:
+        supernet: trained; it is copied and stays as it is.
+        uv: reads landmarks from maps.
+        calibration: images (N, 3, S, S), normalised.
+        validation: the faces that score.
+        chunk: validation faces that are run together.
+        reuse: keep the nodes of the last accepted member.
+        early_rejection: stop at `reject_above`.
+        seed: of the member that judges which faces are hard.
+        device: where it computes.
+        penalty: `mean` of the yaw bins, or the one bin that counts: `0-30`, `30-60` or `60-90`.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        uv: UVTarget,
+        calibration: Tensor,
+        validation: EvaluationFaces,
+        chunk: int = 50,
+        reuse: bool = True,
+        early_rejection: bool = True,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        penalty: str = "mean",
+    ) -> None:
+        self._bins = range(len(BINS)) if penalty == "mean" else (BINS.index(penalty),)
+        self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
+        calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
+        for module in self.supernet.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                # One calibration batch is the whole calibration set: its statistics replace the buffers.
+                module.momentum = 1.0
+        self.uv, self.chunk, self.early_rejection = uv, chunk, early_rejection
+        self.reuse = False
+        self._macs = connection_macs(supernet.space, supernet.config)
+        self._head_macs = head_macs(supernet.config, supernet.widths[-1])
+        self._ids: dict[tuple, int] = {}
+        self._kept: dict[int, _Value] = {}
+        self.needed_macs = self.executed_macs = 0
+        self._calibration_seconds = 0.0
+        self._calibration, self._faces = calibration, validation
+        with torch.inference_mode():
+            self._start()
+            judge = supernet.space.random_architecture(np.random.default_rng([seed, 0x6A]))
+            order = torch.argsort(self._scores(judge) * self._weights(), descending=True, stable=True)
+            self._faces = validation.take(order)
+            self._start()
+        self.reuse = reuse
+        self.needed_macs = self.executed_macs = 0
+
+    def __call__(self, proposal: Proposal) -> Outcome:
+        with torch.inference_mode():
+            return self._evaluate(proposal)
+
+    @property
+    def saved(self) -> float:
+        """Share of the multiply-adds of plain evaluation that was not spent so far."""
+        return 1 - self.executed_macs / self.needed_macs if self.needed_macs else 0.0
+
+    def _start(self) -> None:
+        """Stem features, which all members share; plain evaluation computes them anew for each."""
+        self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
+        stem = self.supernet.stem.train()
+        calibration = stem(self._calibration)
+        stem.eval()
+        self._stem = _Value(calibration, [stem(self._faces.image[part]) for part in self._parts])
+
+    def _weights(self) -> Tensor:
+        """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
+        bins = yaw_bin(self._faces.yaw.numpy())
+        present = [index for index in self._bins if (bins == index).any()]
+        if not present:
+            raise UserError("no validation face lies in the yaw bin that search.penalty names: choose another one")
+        weights = np.zeros(len(bins))
+        for index in present:
+            weights[bins == index] = 1 / (len(present) * (bins == index).sum())
+        return torch.from_numpy(weights)
+
+    def _nme(self, maps: Tensor, part: Tensor) -> Tensor:
+        landmarks = self.uv.landmarks(self.uv.to_pixels(maps.float()))[..., :2]
+        error = (landmarks - self._faces.landmarks[part][..., :2]).norm(dim=-1).mean(-1)
+        return (100 * error / self._faces.box[part].prod(-1).sqrt()).double().cpu()
+
+    def _scores(self, architecture: Architecture) -> Tensor:
+        return torch.cat(list(self._run(architecture.canonical.codes, {})))
+
+    def _evaluate(self, proposal: Proposal) -> Outcome:
+        weights, values = self._weights(), {}
+        total, scores, done = 0.0, [], 0
+        for part, nme in zip(self._parts, self._run(proposal.architecture.canonical.codes, values), strict=False):
+            scores.append(nme)
+            done += len(part)
+            total += float((nme * weights[part]).sum())
+            if math.isnan(total) or (self.early_rejection and total >= proposal.reject_above):
+                break
+        complete = done == len(self._faces)
+        details: dict[str, float | list[float]] = {
+            "faces": done,
+            "saved": self.saved,
+            "calibration_s": self._calibration_seconds,
+        }
+        if complete:
+            result = binned_nme(torch.cat(scores).numpy(), self._faces.yaw.numpy())
+            details |= {"nme": [float(value) for value in result.bins], "nme_all": float(result.all)}
+            if self.reuse and total < proposal.reject_above:
+                self._kept = values
+        return Outcome(penalty=total, complete=complete, details=details)
+
+    def _run(self, codes: Iterable[int], values: dict[int, _Value]) -> Iterable[Tensor]:
+        """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `values` with what may be kept."""
+        graph = self._graph(codes)
+        if not self.reuse:
+            self._start()
+        kept = self._kept
+        values |= {key: kept[key] for node in graph for key in node.keys if key in kept}
+        fresh = [node for node in graph if node.key not in values]
+        new = {connection.key: _Value() for node in fresh for connection in node.connections} | {
+            node.key: _Value() for node in fresh
+        }
+        wanted = set(new) - set(values)
+        values |= {key: new[key] for key in wanted}
+        calibration, faces = len(self._calibration), len(self._faces)
+        needed, executed = self._cost(graph, None), self._cost(fresh, wanted)
+        self.needed_macs += (calibration + faces) * needed
+        self.executed_macs += calibration * executed
+
+        start = time.perf_counter()
+        head = self.supernet.head.train()
+        self._advance(fresh, wanted, values, calibrating=True)
+        head(values[graph[-1].key].calibration)
+        head.eval()
+        self._calibration_seconds = time.perf_counter() - start
+        for number, part in enumerate(self._parts):
+            self._advance(fresh, wanted, values, calibrating=False, chunk=number)
+            self.executed_macs += len(part) * executed
+            yield self._nme(head(values[graph[-1].key].chunks[number]), part)
+
+    def _advance(
+        self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], calibrating: bool, chunk: int = 0
+    ) -> None:
+        """Compute the wanted connections and the fresh nodes, on the calibration faces or on one chunk."""
+        for node in fresh:
+            features = []
+            for connection in node.connections:
+                value = values[connection.key]
+                if connection.key in wanted:
+                    source = values[connection.source_key] if connection.source_key else self._stem
+                    module = self.supernet.connection(node.layer - 1, connection.source, node.target)
+                    if calibrating:
+                        module.train()
+                        value.calibration = module(source.calibration, connection.operation)
+                        module.eval()
+                    else:
+                        value.chunks.append(module(source.chunks[chunk], connection.operation))
+                features.append(value.calibration if calibrating else value.chunks[chunk])
+            if calibrating:
+                values[node.key].calibration = node_sum(features)
+            else:
+                values[node.key].chunks.append(node_sum(features))
+
+    def _graph(self, codes: Iterable[int]) -> list[_Node]:
+        """The active nodes in the order of computation."""
+        keys = {(0, 0): 0}
+        graph = []
+        for layer, target, sources in incoming(self.supernet.space, codes):
+            connections = []
+            for source, operation in sources:
+                before = keys[layer - 1, source]
+                key = self._key("connection", layer, target, source, operation, before)
+                connections.append(_Connection(source, operation, before, key))
+            keys[layer, target] = self._key("node", *(connection.key for connection in connections))
+            graph.append(_Node(layer, target, tuple(connections), keys[layer, target]))
+        return graph
+
+    def _key(self, *description: str | int) -> int:
+        return self._ids.setdefault(description, len(self._ids) + 1)
+
+    def _cost(self, graph: list[_Node], wanted: set[int] | None) -> int:
+        """Multiply-adds for one face of the wanted connections (None: of all) and the head."""
+        return self._head_macs + sum(
+            self._macs[node.layer - 1, connection.source, node.target][connection.operation]
+            for node in graph
+            for connection in node.connections
+            if wanted is None or connection.key in wanted
+        )

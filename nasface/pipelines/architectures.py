@@ -1,0 +1,94 @@
+"""The networks that `--arch` names: files, presets, random members, fixed networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasface.config import EXPERIMENTS, Experiment
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network, network_names
+from nasface.space.architecture import Architecture, load_record
+from nasface.space.presets import PRESETS, load_preset
+from nasface.space.space import load_space
+from nasface.tracking.runs import settings_file
+from nasface.utils.errors import UserError
+
+
+def is_fixed(arch: str) -> bool:
+    """Whether `--arch` names a fixed network; a registered name goes before a file of that name."""
+    if arch in network_names():
+        return True
+    if arch == "random" or "/" in arch or Path(arch).suffix or Path(arch).exists():
+        return False
+    raise UserError(
+        f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {', '.join(network_names())}"
+    )
+
+
+def fixed_network(experiment: Experiment, arch: str, scale: float, init: str) -> NetworkSpec:
+    if init != "scratch":
+        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
+    spec = NetworkSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
+    with torch.device("meta"):
+        create_network(**asdict(spec))  # sizes that it cannot have come out here
+    return spec
+
+
+def resolve_architecture(experiment: Experiment, arch: str) -> tuple[Experiment, Architecture, str]:
+    """The architecture that `--arch` names, and the experiment with the sizes that it was searched with.
+
+    Args:
+        arch: a JSON file, `preset/NAME`, or `random` (one uniform member of the experiment's space, drawn by the
+            experiment's seed).
+    """
+    import numpy as np
+
+    if arch == "random":
+        space = load_space(experiment.space)
+        return (
+            experiment,
+            space.random_architecture(np.random.default_rng([experiment.seed, 3])),
+            f"random (seed {experiment.seed})",
+        )
+    if arch.startswith("preset/"):
+        return experiment, member(arch), arch
+    record = load_record(arch)
+    sizes = record.provenance.get("network")
+    if isinstance(sizes, dict) and set(sizes) == set(vars(experiment.network)):
+        # A found network is retrained at the sizes that it was found at, unless the user asks for others.
+        experiment = replace(experiment, network=_merged(experiment.network, sizes))
+    return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem
+
+
+def _merged(network: Any, sizes: dict[str, Any]) -> Any:
+    defaults = type(network)()
+    changed = {name for name, value in vars(network).items() if value != getattr(defaults, name)}
+    return replace(network, **{name: value for name, value in sizes.items() if name not in changed})
+
+
+def member(arch: str) -> Architecture:
+    name = arch.removeprefix("preset/")
+    if name == arch:
+        return load_record(arch).architecture
+    if name not in PRESETS:
+        known = ", ".join(f"preset/{preset}" for preset in sorted(PRESETS))
+        raise UserError(f"unknown preset {arch!r}; known are: {known}")
+    return load_preset(name)
+
+
+def recorded_experiment(arch: str) -> Path | None:
+    """The settings that an architecture file was searched with: those of its run, or else its experiment's; None where
+    it names neither."""
+    try:
+        provenance = json.loads(Path(arch).read_text(encoding="utf-8"))["provenance"]
+        run, name = str(provenance.get("run", "")), str(provenance.get("experiment", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # read again, and complained of, where the architecture itself is read
+    places = [settings_file(run)] if run else []
+    places += [experiment for experiment in EXPERIMENTS.glob("*.yaml") if experiment.stem == name]
+    return next((place for place in places if place.is_file()), None)

@@ -1,0 +1,246 @@
+"""Several networks trained and tested alike: one data set, budget, protocol and set of seeds for every row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import jsonargparse
+
+from nasface.config import Experiment
+from nasface.nets.cost import architecture_macs, cpu_latency
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import network_cost
+from nasface.nets.weights import load_network
+from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
+from nasface.pipelines.workflow import Workspace, retrain, write_json
+from nasface.report.tables import NMERow
+from nasface.space.architecture import Architecture
+from nasface.tracking.artifacts import parents_of
+from nasface.tracking.progress import stage_bar
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
+
+_OWN = ("retrain", "volume", "heatmap", "parameters")
+"""Sections of the settings that a row may change; faces, sizes and device are common to all."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network to compare.
+
+    Attributes:
+        name: of its row.
+        architecture: the network.
+        experiment: the comparison's settings, with the sizes that the network was searched at and the row's own
+            settings.
+        own: those that the row changes, as they were written.
+        arch: what `--arch` would name the network by.
+    """
+
+    name: str
+    architecture: Architecture | NetworkSpec
+    experiment: Experiment
+    own: tuple[str, ...] = ()
+    arch: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells its trainings from those of other rows; good for a file's name."""
+        if not self.own:
+            return self.architecture.digest
+        return f"{self.architecture.digest}-{hashlib.sha256(json.dumps(sorted(self.own)).encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+        if isinstance(self.architecture, NetworkSpec):
+            return network_cost(self.architecture)[1]
+        return architecture_macs(self.architecture, self.experiment.network)
+
+
+def read_entries(experiment: Experiment) -> list[Entry]:
+    """The networks that an experiment compares; the searched one only where a search has written it.
+
+    Raises:
+        UserError: an unknown network or setting, one twice, a scale that is no number, or other input or map sizes.
+    """
+    absent = absent_search(experiment)
+    entries = [_read_entry(experiment, text) for text in experiment.compare.networks if text != absent]
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names) or not names:
+        raise UserError("compare.networks must name at least one network, and none twice")
+    if len({entry.digest for entry in entries}) != len(entries):
+        raise UserError("compare.networks must name no network twice with the same settings")
+    for entry in entries:
+        for size in ("input_size", "map_size"):
+            own, common = getattr(entry.experiment.network, size), getattr(experiment.network, size)
+            if own != common:
+                raise UserError(f"{entry.name} is of network.{size} {own}, the others of {common}: leave it out")
+    return entries
+
+
+def absent_search(experiment: Experiment) -> str | None:
+    """The file of the searched network, where it is among those to compare and is not written yet."""
+    file = experiment.output
+    return file if file in experiment.compare.networks and not Path(file).exists() else None
+
+
+def _read_entry(experiment: Experiment, text: str) -> Entry:
+    definition, _, label = text.partition(" as ")
+    try:
+        network, *own = shlex.split(definition)
+    except ValueError:
+        raise UserError(f"compare.networks: {text!r} names no network: write it as hourglass2@0.25") from None
+    experiment = _with_settings(experiment, own) if own else experiment
+    arch, _, scale = network.partition("@")
+    try:
+        factor = float(scale or 1)
+    except ValueError:
+        raise UserError(f"compare.networks: the scale of {text!r} is no number: write it as hourglass2@0.25") from None
+    if is_fixed(arch):
+        architecture = fixed_network(experiment, arch, factor, "scratch")
+        return Entry(label.strip() or text, architecture, experiment, tuple(own), arch)
+    if scale:
+        raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
+    experiment, architecture, name = resolve_architecture(experiment, arch)
+    experiment.network.check(architecture.space)
+    return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own), arch)
+
+
+def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experiment:
+    """The experiment with `section.name=value` of a row.
+
+    Raises:
+        UserError: one is no such setting, or not of its type.
+    """
+    settings = asdict(experiment)
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        *sections, last = name.split(".")
+        place = settings
+        for section in sections:
+            place = place.get(section) if isinstance(place, dict) else None
+        if (
+            not equals
+            or sections[:1] not in [[own] for own in _OWN]
+            or not isinstance(place, dict)
+            or last not in place
+        ):
+            raise UserError(
+                f"compare.networks: {assignment!r} is no setting of a row: give {'.*, '.join(_OWN)}.* as name=value"
+            )
+        place[last] = value
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Experiment)
+    try:
+        return Experiment(**vars(parser.instantiate(parser.parse_object(settings))))
+    except jsonargparse.ArgumentError as error:
+        raise UserError(f"compare.networks: {' '.join(assignments)}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One row's training with one seed, and the run's folder that keeps it."""
+
+    entry: Entry
+    seed: int
+    folder: Path
+
+    def result(self) -> NMERow | None:
+        """What came out, or None where it is not finished."""
+        result = Run(self.folder).read_summary().get("result")
+        if result is None:
+            return None
+        return NMERow(**{**result, "name": self.entry.name, "bins": tuple(result["bins"])})
+
+    def train(self, workspace: Workspace) -> NMERow:
+        """Train and test it, or go on where it was."""
+        seeded = replace(self.entry.experiment, seed=self.seed)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        own = replace(workspace, experiment=seeded)
+        entry, parents = self.entry, parents_of(self.entry.arch)
+        row = retrain(own, entry.architecture, Run(self.folder), label=entry.name, parents=parents).row
+        # Its checkpoint is only for a training that was cut short.
+        shutil.rmtree(self.folder / "retrain", ignore_errors=True)
+        return row
+
+
+def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: int = 1) -> list[list[NMERow]]:
+    """Train and test every network with every seed; what is done already is kept. One list of rows per network, one row
+    per seed.
+
+    A training that a UserError ends (numbers that are not finite) lets the others go on; its network has fewer rows, or
+    is left out.
+
+    Args:
+        workspace: the common faces and targets.
+        entries: the networks.
+        run: keeps the trainings.
+        workers: trainings side by side, each in a process of its own. With the same number of threads
+            (`device.threads`) the rows are the same, whatever the number of workers.
+
+    Raises:
+        UserError: no training has ended well, or a worker was killed.
+    """
+    seeds = workspace.experiment.compare.seeds
+    trainings = [
+        [Training(entry, seed, run.path("networks", f"{entry.digest}-seed{seed}")) for seed in seeds]
+        for entry in entries
+    ]
+    waiting = [one for seeds in trainings for one in seeds if one.result() is None]
+    total = len(entries) * len(seeds)
+    for number, (training, error) in enumerate(_train_all(workspace, waiting, run, workers), total - len(waiting) + 1):
+        row = training.result()
+        said = str(error) if error else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
+        print(f"{number}/{total}  {training.entry.name}, seed {training.seed}: {said}", file=sys.stderr, flush=True)
+    ended = [done for seeds in trainings if (done := [one for one in seeds if one.result() is not None])]
+    if not ended:
+        raise UserError("none of the trainings ended well: see what each said above")
+    latencies = _latencies([seeds[0] for seeds in ended], run.path("latencies.json"), anew=bool(waiting))
+    return [
+        [replace(one.result(), latency_ms=latency) for one in seeds]
+        for seeds, latency in zip(ended, latencies, strict=True)
+    ]
+
+
+def _latencies(trainings: Sequence[Training], file: Path, anew: bool) -> list[float]:
+    """Milliseconds of one image through each trained network, measured one after another once the trainings have
+    ended: what each measured itself had other trainings beside it. They are kept in `file`."""
+    kept = {} if anew or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
+    if kept.keys() != {one.entry.digest for one in trainings}:
+        kept = {}
+        with stage_bar("measuring latencies", len(trainings)) as bar:
+            for one in trainings:
+                network = load_network(one.folder / "network.pt")
+                kept[one.entry.digest] = cpu_latency(network, one.entry.experiment.network.input_size)
+                bar.update()
+        write_json(file, kept)
+    return [kept[one.entry.digest] for one in trainings]
+
+
+def _train_all(
+    workspace: Workspace, waiting: Sequence[Training], run: Run, workers: int
+) -> Iterator[tuple[Training, UserError | None]]:
+    """Every training as it ends, and what ended it where that was an error."""
+    if workers > 1:
+        from nasface.pipelines.workers import train_side_by_side
+
+        # The longest first, or one worker would be busy with it after the others have ended.
+        largest_first = sorted(waiting, key=lambda training: -training.entry.macs)
+        yield from train_side_by_side(workspace.experiment, largest_first, run.folder, workers)
+        return
+    for training in waiting:
+        try:
+            training.train(workspace)
+        except UserError as error:
+            yield training, error
+        else:
+            yield training, None

@@ -1,0 +1,86 @@
+"""A search on a table of trained members in place of a supernet: the same strategies, study and best.json, in
+seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nasface
+from nasface.config import Experiment
+from nasface.evaluation.costs import CostedEvaluator, MemberCosts
+from nasface.nets.multipath import MultipathConfig
+from nasface.pipelines.workflow import make_search_strategy, search_storage
+from nasface.search.ledger import search_counts
+from nasface.search.study import StudyResult, run_study
+from nasface.tabular.table import SHIPPED, MemberTable, MemberTableEvaluator, load_table
+from nasface.tracking.runs import Run
+from nasface.utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class TableSearch:
+    """What a search on a table found.
+
+    Attributes:
+        result: of the study.
+        rank: of the member that was found among all, 1 the best.
+        least: the least penalty of the table, NME (%).
+        test: NME (%) on the test faces of the member that was found, and
+        test_least: the least of the table.
+    """
+
+    result: StudyResult
+    rank: int
+    least: float
+    test: float
+    test_least: float
+
+
+def read_table(on: str) -> MemberTable:
+    """The table that `--on` names: `table` for the one that comes with the program, or a Parquet file.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if on != "table" and not on.endswith(".parquet"):
+        raise UserError(f"--on must be supernet, table or a .parquet file of `nasface table build`, not {on!r}")
+    return load_table(SHIPPED if on == "table" else Path(on))
+
+
+def on_table(experiment: Experiment, table: MemberTable) -> Experiment:
+    """The experiment with the space and the sizes of a table."""
+    return replace(experiment, space=table.space.name, network=MultipathConfig(**table.settings["network"]))
+
+
+def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: bool) -> TableSearch:
+    """Run the experiment's strategy on a table to its end. best.json lies in the run only: a replay of seconds shall
+    not take the place of what a supernet's search has left in the experiment's `output`."""
+    strategy = make_search_strategy(experiment, table.space)
+    evaluate = MemberTableEvaluator(table)
+    scorer = CostedEvaluator(evaluate, MemberCosts(table.space, experiment.network), experiment.search.objectives)
+    storage = search_storage(experiment, run)
+    result = run_study(strategy, scorer, storage, run.id, resume=resume, context={"table": table.fingerprint})
+    found = result.best_evaluation.outcome.details
+    errors, least = table.errors("test"), evaluate.ranking[0]
+    outcome = TableSearch(
+        result=result,
+        rank=1 + evaluate.ranking.index(result.best.digest),
+        least=table.errors()[least],
+        test=errors[result.best.digest],
+        test_least=min(errors.values()),
+    )
+    scores = {"penalty": result.penalty, "nme": found["nme"], "nme_all": found["nme_all"], **found["costs"]}
+    provenance = {
+        "nasface": nasface.__version__,
+        "experiment": experiment.name,
+        "run": str(run.folder),
+        "seed": experiment.seed,
+        "strategy": strategy.name,
+        "network": table.settings["network"],
+        "table": table.fingerprint,
+    }
+    scores |= {"test_nme": found["test_nme"], "test_mean": found["test_mean"]}
+    result.best.save(run.path("best.json"), provenance, scores)
+    run.update_summary(search={**search_counts(strategy, result), "penalty": result.penalty, "rank": outcome.rank})
+    return outcome

@@ -1,0 +1,306 @@
+"""The embedded data set: faces drawn from the embedded head with exact geometry.
+
+Face `index` of a split is a pure function of (seed, split, index). Ground truth is exact: the stored pose and
+coefficients give the vertices, the landmarks and the UV position map. The crop is the evaluation's: a square around
+the landmarks' box, its side about 1.45 times the longer one (3DDFA's benchmarkCrop.m takes sqrt(2)), jittered as a
+detector's would be. Test and validation follow AFLW2000-3D's yaw bins.
+
+The camera is scaled orthographic, as 300W-LP's `Pose_Para` with its "focal length" f, which is a scale: a pose of 3 x 4
+numbers is then the whole truth. Scale varies from face to face; the distortion of a near camera is not drawn, since no
+such pose could describe it, and labels are exact here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numba import njit
+
+from nasface.data.face_set import FaceSet
+from nasface.faces.camera import make_pose, project
+from nasface.faces.landmarks import bounding_box
+from nasface.faces.morphable import MATERIALS, MorphableModel, load_embedded_head, load_head_surface
+from nasface.faces.rasterize import DepthBuffer, depth_buffer, faces_camera
+from nasface.rendering.building import build_face_set
+from nasface.rendering.painter import paint
+from nasface.rendering.painting.looks import LOOKS, Domain
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
+
+RENDERER_VERSION = 2
+"""Raised whenever the same (seed, split, index) gives another face, so that cached sets are drawn anew."""
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+DOMAINS: tuple[Domain, ...] = tuple(LOOKS)
+YAW_BINS = ((0.0, 30.0, 1306), (30.0, 60.0, 462), (60.0, 90.0, 232))
+"""AFLW2000-3D's bins of |yaw| in degrees and its faces in each (3DDFA's AFLW2000-3D-new.pose.npy)."""
+CROP_FACTOR = 1.45
+
+_MAX_SIZE = 1024
+_IDENTITY_SPREAD = 0.9  # identities are drawn a little tighter than the model's own spread: its tails are caricatures
+
+
+@dataclass(frozen=True)
+class Face:
+    """One drawn face; lengths in crop pixels."""
+
+    image: np.ndarray
+    """(S, S, 3) uint8 RGB."""
+    landmarks: np.ndarray
+    """(68, 3) float32."""
+    yaw: float
+    """Degrees, signed."""
+    pose: np.ndarray
+    """(3, 4) float32."""
+    coefficients: np.ndarray
+    """(K,) float32."""
+    visible: np.ndarray
+    """(68,) bool: not hidden by the head itself (hair, glasses and occluders do not count)."""
+    visible_vertices: np.ndarray
+    """(ceil(V / 8),) uint8: the same of every vertex, as np.packbits packs it."""
+
+
+def build_synthetic(
+    cache_dir: str | Path,
+    split: Split,
+    count: int,
+    image_size: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
+    domain: Domain = "studio",
+) -> FaceSet:
+    """The synthetic set of a split, memory-mapped from `cache_dir`; drawn first if it is not there.
+
+    Args:
+        cache_dir: where sets are kept, one folder each, named after every setting and the renderer's version.
+        split: "train", "val" or "test"; their faces are disjoint.
+        count: number of faces.
+        image_size: side of the images in pixels, 16 to 1024.
+        seed: >= 0; another seed is another set.
+        progress: called with (faces done, count) as they are drawn.
+        workers: processes; the files do not depend on it. One per core by default.
+        domain: `studio`, or `wild`: another look, other people, and 2D labels only (z of the landmarks is NaN; no
+            pose, coefficients or vertices).
+
+    Raises:
+        UserError: a setting is out of range, or the cache cannot be written or read.
+    """
+    check_settings(split, count, image_size, seed, domain)
+    folder = Path(cache_dir) / synthetic_name(split, count, image_size, seed, domain)
+    make = partial(_entries, seed, split, image_size, domain)
+    return build_face_set(folder, make, count, workers or available_cores(), progress)
+
+
+def synthetic_name(split: Split, count: int, image_size: int, seed: int, domain: Domain = "studio") -> str:
+    """The name of a set's folder."""
+    look = "" if domain == "studio" else f"-{domain}"
+    return f"synthetic{look}-{split}-{count}-{image_size}px-seed{seed}-v{RENDERER_VERSION}"
+
+
+def draw_face(
+    seed: int, split: Split, index: int, image_size: int, clean: bool = False, domain: Domain = "studio"
+) -> Face:
+    """Face `index` of a split; `clean` leaves out what covers the face and the camera's defects, with the same
+    geometry."""
+    rng = _generator(seed, split, index, domain)
+    head = load_embedded_head()
+    yaw = _yaw(rng, split, index)
+    fade = 1 - abs(yaw) / 180
+    angles = np.array([np.clip(rng.normal(0, 13), -35, 35) * fade, yaw, np.clip(rng.normal(0, 12), -40, 40)])
+    coefficients = _coefficients(rng, head)
+    vertices = _add_modes(head.mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
+    pose = _crop_pose(rng, head, vertices, angles, split, image_size)
+    projected = project(pose, vertices).astype(np.float32)
+    image = paint(rng, vertices, vertices[head.landmark_vertices], pose, image_size, domain, rough=not clean)
+    visible, vertices_visible = _visible(projected, pose)
+    landmarks = projected[head.landmark_vertices]
+    return Face(image, landmarks, yaw, pose, coefficients, visible, np.packbits(vertices_visible))
+
+
+def face_yaw(seed: int, split: Split, index: int, domain: Domain = "studio") -> float:
+    """Yaw in degrees of the face that `draw_face` would draw, known without drawing it."""
+    return _yaw(_generator(seed, split, index, domain), split, index)
+
+
+def check_settings(split: str, count: int, image_size: int, seed: int, domain: str) -> None:
+    """Refuse what `build_synthetic` cannot draw.
+
+    Raises:
+        UserError: a setting is out of range.
+    """
+    for kind, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
+        if value not in known:
+            raise UserError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
+    if count < 1:
+        raise UserError(f"a synthetic set of {count} faces is empty: ask for 1 or more")
+    if not 16 <= image_size <= _MAX_SIZE:
+        raise UserError(f"synthetic faces of {image_size} pixels cannot be drawn: choose 16 to {_MAX_SIZE}")
+    if seed < 0:
+        raise UserError(f"seed {seed} is negative: choose 0 or more")
+
+
+def _entries(seed: int, split: Split, image_size: int, domain: Domain, index: int) -> dict[str, np.ndarray]:
+    """A face as a row of a set's arrays; `wild` keeps what a 2D annotation holds."""
+    face = draw_face(seed, split, index, image_size, domain=domain)
+    entries = {
+        "images": face.image,
+        "landmarks": face.landmarks,
+        "yaw": np.float32(face.yaw),
+        "box": bounding_box(face.landmarks),
+        "visible": face.visible,
+    }
+    if domain == "wild":
+        entries["landmarks"] = face.landmarks * np.float32([1, 1, np.nan])
+        return entries
+    return entries | {
+        "pose": face.pose,
+        "coefficients": face.coefficients,
+        "visible_vertices": face.visible_vertices,
+    }
+
+
+def _generator(seed: int, split: Split, index: int, domain: Domain) -> np.random.Generator:
+    """Every domain, split and index has people of its own."""
+    key = [seed, SPLITS.index(split), index] + ([] if domain == "studio" else [DOMAINS.index(domain)])
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+def _yaw(rng: np.random.Generator, split: Split, index: int) -> float:
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    if split == "train":
+        # Nearly as many profiles as frontal faces: they are harder, and as heavy in the benchmark's mean.
+        return sign * float(rng.uniform(0, 90) if rng.random() < 0.7 else min(abs(rng.normal(0, 25)), 90))
+    # The golden ratio's multiples fill [0, 1) evenly: the bins hold their shares whatever the number of faces.
+    position = (index + 0.5) * 0.6180339887498949 % 1.0
+    ends = np.cumsum([number for _, _, number in YAW_BINS])
+    low, high, _ = YAW_BINS[int(np.searchsorted(ends / ends[-1], position, side="right"))]
+    return sign * float(rng.uniform(low, high))
+
+
+@lru_cache(maxsize=1)
+def _units() -> dict[str, int]:
+    first = load_embedded_head().identity_count
+    return {name: first + i for i, name in enumerate(load_head_surface().expression_names)}
+
+
+@lru_cache(maxsize=1)
+def _gestures() -> list[list[int]]:
+    """Expression units in groups that a face moves together: left with right, gaze apart."""
+    units = _units()
+    skipped = (
+        "eyeLook",
+        "tongueOut",
+        "jawLeft",
+        "jawRight",
+        "mouthLeft",
+        "mouthRight",
+        "mouthClose",
+        "jawOpen",
+        "eyeBlink",
+        "mouthSmile",
+    )
+    plain = [name for name in units if not name.startswith(skipped)]
+    groups = [[units[n], units[n[:-4] + "Right"]] for n in plain if n.endswith("Left")]
+    groups += [[units[n]] for n in plain if not n.endswith(("Left", "Right"))]
+    return groups + [[units[n]] for n in ("jawLeft", "jawRight", "mouthLeft", "mouthRight")]
+
+
+def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:
+    """Identity from the model's distribution; expression sparse: often neutral, else a few units, with gaze."""
+    coefficients = np.zeros(head.coefficient_count)
+    identity = np.clip(rng.normal(0, _IDENTITY_SPREAD, head.identity_count), -2.2, 2.2)
+    coefficients[: head.identity_count] = identity
+    units = _units()
+
+    def move(names: tuple[str, ...], amount: float) -> None:
+        for name in names:
+            coefficients[units[name]] = np.clip(amount * rng.uniform(0.8, 1.2), 0, 1)
+
+    if rng.random() < 0.3:
+        move(("jawOpen",), rng.beta(1.1, 2.2))
+    if rng.random() < 0.35:
+        move(("mouthSmileLeft", "mouthSmileRight"), rng.beta(1.5, 1.5))
+    if rng.random() < 0.15:
+        move(("eyeBlinkLeft", "eyeBlinkRight"), rng.uniform(0.3, 1))
+    if rng.random() < 0.6:
+        for group in rng.permutation(len(_gestures()))[: rng.integers(1, 4)]:
+            amount = rng.beta(1.2, 2.0)
+            for unit in _gestures()[group]:
+                coefficients[unit] = np.clip(amount * rng.uniform(0.7, 1.3), 0, 1)
+    across, up = rng.normal(0, 0.35, 2)
+    move(("eyeLookInLeft", "eyeLookOutRight"), max(across, 0))
+    move(("eyeLookOutLeft", "eyeLookInRight"), max(-across, 0))
+    move(("eyeLookUpLeft", "eyeLookUpRight"), max(up, 0))
+    move(("eyeLookDownLeft", "eyeLookDownRight"), max(-up, 0))
+    return coefficients.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _modes() -> np.ndarray:
+    """The head's modes as contiguous rows (K, 3 V)."""
+    return np.ascontiguousarray(load_embedded_head().basis.reshape(-1, load_embedded_head().coefficient_count).T)
+
+
+@njit(cache=True, nogil=True)
+def _add_modes(mean: np.ndarray, modes: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    # Not `MorphableModel.vertices`: BLAS would start threads of its own in every worker, and most expression
+    # coefficients are 0.
+    total = mean.copy()
+    for k in range(len(coefficients)):
+        if coefficients[k] != 0.0:
+            for i in range(len(total)):
+                total[i] += coefficients[k] * modes[k, i]
+    return total
+
+
+@lru_cache(maxsize=1)
+def _chart_vertices() -> np.ndarray:
+    return np.flatnonzero(np.isfinite(load_embedded_head().uv).all(axis=1))
+
+
+def _crop_pose(
+    rng: np.random.Generator, head: MorphableModel, vertices: np.ndarray, angles: np.ndarray, split: Split, size: int
+) -> np.ndarray:
+    """The pose in the crop around the face's own landmarks; z has zero mean over the face's vertices."""
+    unit = project(make_pose(1.0, angles, np.zeros(3)), vertices)
+    points = unit[head.landmark_vertices, :2]
+    middle = (points.max(axis=0) + points.min(axis=0)) / 2
+    loose = split == "train"
+    zoom = np.clip(np.exp(rng.normal(0, 0.08 if loose else 0.03)), 0.8, 1.25)
+    shift = np.clip(rng.normal(0, 0.04 if loose else 0.02, 2), -0.1, 0.1) * size
+    scale = zoom * size / (CROP_FACTOR * bounding_box(points).max())
+    target = (size - 1) / 2 + shift - scale * middle
+    depth = -scale * unit[_chart_vertices(), 2].mean()
+    return make_pose(scale, angles, np.array([target[0], target[1], depth]))
+
+
+@lru_cache(maxsize=1)
+def _skin_triangles() -> np.ndarray:
+    return load_embedded_head().triangles[load_head_surface().materials <= MATERIALS.index("plain")]
+
+
+def visibility_buffer(coefficients: np.ndarray, pose: np.ndarray) -> DepthBuffer:
+    """The z-buffer of a face's skin: which points on it, or before it, a camera sees.
+
+    Args:
+        coefficients: (K,); pose: (3, 4).
+    """
+    vertices = _add_modes(load_embedded_head().mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
+    return depth_buffer(project(pose, vertices), _skin_triangles())
+
+
+def _visible(projected: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the landmarks (68,) and of all vertices (V,): not hidden by the head itself."""
+    head = load_embedded_head()
+    buffer = depth_buffer(projected, _skin_triangles())
+    unit = float(np.linalg.norm(pose[0, :3]))
+    # The eyelids' landmarks lie up to a tenth of the model's unit under their folds.
+    landmarks = buffer.sees(projected[head.landmark_vertices], 0.12 * unit)
+    return landmarks, buffer.sees(projected, 0.005 * unit) & faces_camera(projected, head.triangles)

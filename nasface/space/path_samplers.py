@@ -1,0 +1,401 @@
+"""Path samplers: which child networks of the supernet one training step sees.
+
+`MNUS` is multi-path networks unbiased sampling (MONAS, Algorithm 1, Eq. 5-8, Fig. 2); `UniformPaths` is the baseline
+without its constraints. A sampler is a pure function of (seed, step): every process, and every run that resumes, sees
+the same children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from nasface.space.space import OPERATIONS, MultipathSpace
+from nasface.utils.errors import UserError
+
+CHOICES = len(OPERATIONS) - 1  # operations that a connection can have when it is present
+MAX_CHILDREN = 64
+MAX_DRAWS = 1000
+
+# Streams of random numbers that must not meet, although they come from one seed.
+_TOPOLOGY, _OPERATIONS, _ORDER, _UNIFORM, _TRIAL = range(5)
+
+
+class PathSampler(Protocol):
+    """What training needs of a sampler."""
+
+    space: MultipathSpace
+    children: int
+
+    def sample(self, step: int) -> np.ndarray:
+        """The children of a step: codes, int8 of shape (children, num_connections), each valid (Eq. 8) and reaching
+        the output."""
+        ...
+
+
+@dataclass(frozen=True)
+class UniformPaths:
+    """K independent members of the space a step, each uniform over the canonical ones within the space's range of
+    connections.
+
+    Args:
+        space: the space.
+        children: K.
+        seed: not negative.
+    """
+
+    space: MultipathSpace
+    children: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        _check(self.children, self.seed)
+
+    def sample(self, step: int) -> np.ndarray:
+        rng = _generator(self.seed, _UNIFORM, step)
+        return np.array([self.space.random_architecture(rng).codes for _ in range(self.children)], dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class MNUS:
+    """Multi-path networks unbiased sampling.
+
+    Within a gap every connection is taken by the same number r of the K children (Eq. 7), the children's numbers of
+    connections in the gap differ by at most one, no child takes a connection whose source is inactive in it (Eq. 8),
+    and every child reaches the output. Over every window of as many draws of a connection as there are operations,
+    each operation is drawn once.
+
+    r of the inner gaps is drawn per step from `repeats`, so that supernet training meets several densities: a block
+    of len(repeats) steps uses each of them once. The outer gaps follow from it:
+
+    - first gap: `first_repeats`, or half of the children and at least r + 1 (Fig. 2: 2 of K = 4), so that the next
+      gap is free to vary; more where the children would otherwise have too few active nodes for the next gap;
+    - last gap: `last_repeats`, or r too, more where each child would otherwise have no connection (r D >= K).
+
+    Args:
+        space: the space (its range of connections is not used: `repeats` and K say how dense the children are).
+        children: K.
+        seed: not negative.
+        repeats: the values of r; those greater than K count as K.
+        first_repeats: r of the first gap, None for the rule above.
+        last_repeats: r of the last gap, None for the rule above.
+
+    Raises:
+        UserError: no set of K children satisfies the constraints with these settings.
+    """
+
+    space: MultipathSpace
+    children: int
+    seed: int
+    repeats: tuple[int, ...] = (1, 2)
+    first_repeats: int | None = None
+    last_repeats: int | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.children, self.seed)
+        if (
+            isinstance(self.repeats, str | int)
+            or not self.repeats
+            or any(type(r) is not int or r < 1 for r in self.repeats)
+        ):
+            raise UserError(f"repeats must be a list of whole numbers of at least 1, not {self.repeats!r}")
+        object.__setattr__(self, "repeats", tuple(min(r, self.children) for r in self.repeats))
+        for name in ("first_repeats", "last_repeats"):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or not 1 <= value <= self.children):
+                raise UserError(f"{name} must be a whole number from 1 to {self.children} (children), not {value!r}")
+        for repeats in sorted(set(self.repeats)):
+            self._check_feasible(repeats)
+
+    def sample(self, step: int) -> np.ndarray:
+        """The children of a step, int8 of shape (children, num_connections)."""
+        rng = _generator(self.seed, _TOPOLOGY, step)
+        plan = self.plan(step)
+        holders = _sample_topology(self.space, self.children, plan, _Draws(rng))
+        taken = _unpack(holders, self.children)
+        return self._deal_operations(taken, step, rng)
+
+    def plan(self, step: int) -> tuple[int, ...]:
+        """r of every gap in a step: by how many children each connection of the gap is taken."""
+        order = self._order(step // len(self.repeats))
+        return self._plan(order[step % len(self.repeats)])
+
+    def draws_before(self, step: int) -> tuple[int, ...]:
+        """How often each connection of every gap was taken in the steps 0..step-1."""
+        blocks, place = divmod(step, len(self.repeats))
+        plans = [self._plan(r) for r in self.repeats]
+        begun = [self._plan(r) for r in self._order(blocks)[:place]]
+        return tuple(
+            blocks * sum(plan[gap] for plan in plans) + sum(plan[gap] for plan in begun)
+            for gap in range(self.space.layers)
+        )
+
+    def _order(self, block: int) -> list[int]:
+        """The order in which a block of steps uses the repeats."""
+        keys = _hash(self._keys[_ORDER], np.uint64(block), np.arange(len(self.repeats), dtype=np.uint64))
+        return [self.repeats[i] for i in np.argsort(keys, kind="stable")]
+
+    def _plan(self, repeats: int) -> tuple[int, ...]:
+        last = self.last_repeats or max(repeats, _ceil_div(self.children, self.space.scales))
+        first = self.first_repeats or self._default_first(repeats, last)
+        return (first, *[repeats] * (self.space.layers - 2), last)
+
+    def _default_first(self, repeats: int, last: int) -> int:
+        scales, children = self.space.scales, self.children
+        # What a child must be able to take in the gap after the first, and what an active node there lets it take.
+        needed, each = (repeats * scales**2, scales) if self.space.layers > 2 else (last * scales, 1)
+        first = max(_ceil_div(children, 2), _ceil_div(children, scales), min(repeats + 1, children))
+        while first < children and first * scales // children * each < _ceil_div(needed, children):
+            first += 1
+        return first
+
+    def _check_feasible(self, repeats: int) -> None:
+        scales, children, plan = self.space.scales, self.children, self._plan(repeats)
+        if self.space.layers > 2 and repeats * scales**2 < children:
+            least = _ceil_div(children, scales**2)
+            raise UserError(
+                f"repeats {repeats} leaves some of {children} children without a connection: "
+                f"use at least {least}, or fewer children"
+            )
+        if plan[0] * scales < children:
+            least = _ceil_div(children, scales)
+            raise UserError(
+                f"first_repeats {plan[0]} leaves some of {children} children without a connection: use at least {least}"
+            )
+        if plan[-1] * scales < children:
+            least = _ceil_div(children, scales)
+            raise UserError(
+                f"last_repeats {plan[-1]} leaves some of {children} children without a connection: use at least {least}"
+            )
+        try:
+            # Settings that need many draws would be stuck in some step of a long training.
+            for trial in range(5):
+                draws = _Draws(_generator(trial, _TRIAL, repeats))
+                _sample_topology(self.space, children, plan, draws, attempts=MAX_DRAWS // 20)
+        except _Stuck:
+            raise UserError(
+                f"first_repeats {plan[0]}, repeats {repeats} and last_repeats {plan[-1]} fit no {children} children of"
+                f" {self.space.title}: use first_repeats {children}, or none, and a smaller last_repeats, or none"
+            ) from None
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return np.random.SeedSequence([self.seed, _OPERATIONS]).generate_state(8, np.uint64)
+
+    @cached_property
+    def _gap_of_connection(self) -> np.ndarray:
+        space = self.space
+        sizes = [np.prod(space.gap_shape(gap)) for gap in range(space.layers)]
+        return np.repeat(np.arange(space.layers), sizes)
+
+    def _deal_operations(self, taken: np.ndarray, step: int, rng: np.random.Generator) -> np.ndarray:
+        """Codes (K, connections) for the taken connections (bool, same shape): the next operations of each
+        connection's windows, dealt to the children that take it in random order."""
+        before = np.array(self.draws_before(step), dtype=np.int64)[self._gap_of_connection]
+        turn = np.where(taken, rng.random(taken.shape), 2.0).argsort(axis=0).argsort(axis=0)
+        window, place = np.divmod(before + turn, CHOICES)
+        connection = np.arange(taken.shape[1], dtype=np.uint64)
+        keys = _hash(
+            self._keys[_OPERATIONS],
+            connection[:, None],
+            window.astype(np.uint64)[..., None],
+            np.arange(CHOICES, dtype=np.uint64),
+        )
+        order = keys.argsort(axis=-1, kind="stable")
+        operation = 1 + np.take_along_axis(order, place[..., None], axis=-1)[..., 0]
+        return np.where(taken, operation, 0).astype(np.int8)
+
+
+class _Stuck(Exception):
+    """No set of children was found: the settings allow none."""
+
+
+class _Draws:
+    """Uniform numbers one by one, made in blocks, because a numpy call for each would take most of a step's time."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._values: list[float] = []
+
+    def uniform(self) -> float:
+        if not self._values:
+            self._values = self._rng.random(1024).tolist()
+        return self._values.pop()
+
+    def shuffled(self, items: Iterable[int]) -> list[int]:
+        return [item for _, item in sorted([(self.uniform(), item) for item in items])]
+
+
+# In what follows a set of children is an integer, bit k for child k; `holders` has one such set for each connection
+# of a gap.
+
+
+def _sample_topology(
+    space: MultipathSpace, children: int, plan: Sequence[int], draws: _Draws, attempts: int = MAX_DRAWS
+) -> list[int]:
+    """The children that take each connection, gap after gap.
+
+    Where r D >= K, any draw of an inner gap can be followed: let z[k, t] be the number of child k's connections to
+    target t. It adds up to r D over the children and is at most D, so that the next gap can let child k take z[k, t]
+    connections from t; and z / D is a fractional solution for the last gap, hence there is a whole one (Hall).
+    Elsewhere, and after the first gap, a draw can end where the next gap cannot be completed: then all is drawn
+    again, which keeps the law symmetric.
+    """
+    for _ in range(attempts):
+        holders: list[int] = []
+        active = [(1 << children) - 1]
+        for gap in range(space.layers):
+            targets = space.gap_shape(gap)[1]
+            drawn = _draw_gap(active, targets, children, plan[gap], draws)
+            if drawn is None:
+                break
+            holders += drawn
+            active = [_union(drawn[target::targets]) for target in range(targets)]
+        else:
+            return holders
+    raise _Stuck
+
+
+def _draw_gap(active: list[int], targets: int, children: int, repeats: int, draws: _Draws) -> list[int] | None:
+    """Give every connection of a gap to `repeats` children in which its source is active; None when that is
+    impossible.
+
+    active[s]: the children in which source s is active. The children's numbers of connections differ by at most one.
+    """
+    connections = len(active) * targets
+    allowed = [mask for mask in active for _ in range(targets)]
+    fewest, extra = divmod(connections * repeats, children)
+    tokens = draws.shuffled(list(range(connections)) * repeats)
+    room = [fewest] * children
+    for child in draws.shuffled(range(children))[:extra]:
+        room[child] += 1
+    holders = [0] * connections
+    if not _place(tokens, allowed, holders, room, draws):
+        return holders
+    if not extra:
+        return None
+    # The children that were to take one connection more were a bad choice: first give each its least number, then
+    # let anyone take one more.
+    holders, room = [0] * connections, [fewest] * children
+    left = _place(tokens, allowed, holders, room, draws)
+    if any(room):
+        return None
+    room = [1] * children
+    return None if _place(left, allowed, holders, room, draws) else holders
+
+
+def _place(tokens: list[int], allowed: list[int], holders: list[int], room: list[int], draws: _Draws) -> list[int]:
+    """Hand the tokens (connections, repeated) to children with room at random, moving earlier ones where need be;
+    returns those left over."""
+    left = []
+    with_room = _union([1 << child for child, places in enumerate(room) if places])
+    for connection in tokens:
+        candidates = allowed[connection] & with_room & ~holders[connection]
+        if candidates:
+            child = _pick(candidates, room, draws)
+            holders[connection] |= 1 << child
+        else:
+            child = _augment(connection, allowed, holders, with_room, draws)
+            if child < 0:
+                left.append(connection)
+                continue
+        room[child] -= 1
+        if not room[child]:
+            with_room &= ~(1 << child)
+    return left
+
+
+def _pick(candidates: int, room: list[int], draws: _Draws) -> int:
+    """A child of the set, with a probability in proportion to its room."""
+    options = _members(candidates)
+    if len(options) == 1:
+        return options[0]
+    value = draws.uniform() * sum([room[child] for child in options])
+    for child in options:
+        value -= room[child]
+        if value < 0:
+            return child
+    return options[-1]
+
+
+def _augment(connection: int, allowed: list[int], holders: list[int], with_room: int, draws: _Draws) -> int:
+    """Make place for a connection along an augmenting path of a bipartite flow; returns the child that loses room, or
+    -1 when there is no path."""
+    came: dict[
+        int, tuple[int, int]
+    ] = {}  # child -> (connection it would take, child it would take it from, -1 for the new one)
+    seen = 0
+    queue = []
+
+    def reach(taken: int, giver: int) -> None:
+        nonlocal seen
+        options = allowed[taken] & ~holders[taken] & ~seen
+        seen |= options
+        for child in draws.shuffled(_members(options)):
+            came[child] = (taken, giver)
+            queue.append(child)
+
+    reach(connection, -1)
+    for child in queue:  # grows while it is read
+        if with_room >> child & 1:
+            end = child
+            while child >= 0:
+                taken, giver = came[child]
+                holders[taken] |= 1 << child
+                if giver >= 0:
+                    holders[taken] &= ~(1 << giver)
+                child = giver
+            return end
+        for taken in draws.shuffled([i for i, mask in enumerate(holders) if mask >> child & 1]):
+            reach(taken, child)
+    return -1
+
+
+def _members(mask: int) -> list[int]:
+    return [child for child in range(mask.bit_length()) if mask >> child & 1]
+
+
+def _union(masks: Iterable[int]) -> int:
+    result = 0
+    for mask in masks:
+        result |= mask
+    return result
+
+
+def _unpack(holders: Sequence[int], children: int) -> np.ndarray:
+    masks = np.array(holders, dtype=np.uint64)
+    return (masks >> np.arange(children, dtype=np.uint64)[:, None] & np.uint64(1)).astype(bool)
+
+
+def _generator(seed: int, stream: int, step: int) -> np.random.Generator:
+    if step < 0:
+        raise ValueError(f"steps count from 0, not {step}")
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, stream, step])))
+
+
+def _hash(key: np.uint64, *words: np.ndarray | np.uint64) -> np.ndarray:
+    """Random 64-bit numbers as a function of a key and of words (broadcast together): the splitmix64 finaliser after
+    every word."""
+    state = np.asarray(key)
+    with np.errstate(over="ignore"):
+        for word in words:
+            state = (state ^ word) + np.uint64(0x9E3779B97F4A7C15)
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state = state ^ (state >> np.uint64(31))
+    return state
+
+
+def _ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _check(children: int, seed: int) -> None:
+    if type(children) is not int or not 1 <= children <= MAX_CHILDREN:
+        raise UserError(f"children must be a whole number from 1 to {MAX_CHILDREN}, not {children!r}")
+    if type(seed) is not int or seed < 0:
+        raise UserError(f"seed must be a whole number of at least 0, not {seed!r}")

@@ -1,0 +1,271 @@
+"""The tabular benchmark: a space of which every member was trained on its own; a search on it takes milliseconds.
+
+A table is one Parquet file: a row for each training (a member and a seed), and in its metadata, as JSON under the key
+`nasface`, the space and every setting of the trainings. `nasface table build` writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from nasface.search.strategy import Outcome, Proposal
+from nasface.space.architecture import Architecture
+from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
+
+SHIPPED = Path(__file__).resolve().parent / "assets" / "table.parquet"
+"""The table of the space `table`, which comes with the program."""
+_BINS = ("0-30", "30-60", "60-90")
+_FACES = ("val", "test")
+_FLOATS = (*(f"{faces}_{name}" for faces in _FACES for name in (*_BINS, "mean", "all")), "seconds")
+_INTEGERS = ("seed", "parameters", "macs")
+_TEXTS = ("digest", "code")
+COLUMNS = (*_TEXTS, *_INTEGERS, *_FLOATS)
+
+
+@dataclass(frozen=True)
+class TrainedMember:
+    """A member that was trained on its own, by one seed.
+
+    Attributes:
+        digest: of the member.
+        code: its operations, one digit per connection.
+        seed: of first weights and batches.
+        parameters: how many.
+        macs: multiply-adds of one image.
+        val: NME (%) on the validation faces: three yaw bins, their mean, over all faces.
+        test: the same on the test faces.
+        seconds: CPU time of the training, on one thread.
+    """
+
+    digest: str
+    code: str
+    seed: int
+    parameters: int
+    macs: int
+    val: tuple[float, ...]
+    test: tuple[float, ...]
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """As the file's columns have it."""
+        row: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_INTEGERS, "seconds")}
+        for faces in _FACES:
+            values = getattr(self, faces)
+            row |= {f"{faces}_{name}": value for name, value in zip((*_BINS, "mean", "all"), values, strict=True)}
+        return {name: row[name] for name in COLUMNS}
+
+    @classmethod
+    def of_row(cls, row: dict[str, Any]) -> TrainedMember:
+        """Inverse of `row`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such row.
+        """
+        values: dict[str, Any] = {name: str(row[name]) for name in _TEXTS}
+        values |= {name: int(row[name]) for name in _INTEGERS} | {"seconds": float(row["seconds"])}
+        for faces in _FACES:
+            values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in (*_BINS, "mean", "all"))
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class MemberTable:
+    """Trained members of a space.
+
+    Attributes:
+        space: the space.
+        trainings: of all members and seeds.
+        settings: what else the figures depend on, as JSON can hold it.
+    """
+
+    space: MultipathSpace
+    trainings: tuple[TrainedMember, ...]
+    settings: dict[str, Any]
+
+    @cached_property
+    def by_member(self) -> dict[str, tuple[TrainedMember, ...]]:
+        """digest -> its trainings by rising seed."""
+        found: dict[str, list[TrainedMember]] = {}
+        for training in sorted(self.trainings, key=lambda one: one.seed):
+            found.setdefault(training.digest, []).append(training)
+        return {digest: tuple(trainings) for digest, trainings in found.items()}
+
+    @property
+    def complete(self) -> bool:
+        """Whether every member of the space is in it."""
+        return len(self.by_member) == self.space.count_members()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits of all rows."""
+        rows = sorted(json.dumps(one.row()) for one in self.trainings)
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+    def errors(self, faces: str = "val") -> dict[str, float]:
+        """digest -> NME (%), mean of the yaw bins and of the seeds, on the `val` or `test` faces."""
+        return {
+            digest: float(np.mean([getattr(one, faces)[3] for one in trainings]))
+            for digest, trainings in self.by_member.items()
+        }
+
+    def member(self, digest: str) -> Architecture:
+        """The architecture of a digest."""
+        return Architecture(self.space, tuple(map(int, self.by_member[digest][0].code)))
+
+    def noise(self, faces: str = "val") -> tuple[float, float]:
+        """Standard deviations of the NME (%): between members (of their means over the seeds), and between the seeds
+        of a member; the latter is NaN where all have one seed."""
+        groups = [[getattr(one, faces)[3] for one in trainings] for trainings in self.by_member.values()]
+        several = [np.var(group, ddof=1) for group in groups if len(group) > 1]
+        between = float(np.std([np.mean(group) for group in groups], ddof=1)) if len(groups) > 1 else float("nan")
+        return between, float(np.sqrt(np.mean(several))) if several else float("nan")
+
+    def agreement(self, faces: str = "val") -> float:
+        """Kendall's tau between the members' ranks by one seed and by another, the mean over pairs of seeds: what no
+        predictor of a single training can pass by much. NaN where fewer than two members have two seeds."""
+        by_seed: dict[int, dict[str, float]] = {}
+        for one in self.trainings:
+            by_seed.setdefault(one.seed, {})[one.digest] = getattr(one, faces)[3]
+        taus = []
+        for first, second in itertools.combinations(by_seed.values(), 2):
+            both = [digest for digest in first if digest in second]
+            if len(both) > 1:
+                taus.append(kendalltau([first[one] for one in both], [second[one] for one in both]).statistic)
+        return float(np.mean(taus)) if taus else float("nan")
+
+    def noise_line(self, faces: str = "val") -> str:
+        """`noise` and `agreement` as they are told."""
+        between, seeds = self.noise(faces)
+        told = f"sd between members {between:.3f}, "
+        if math.isnan(seeds):
+            return told + "one seed a member"
+        return told + f"between the seeds of a member {seeds:.3f}; tau between seeds {self.agreement(faces):+.3f}"
+
+    def check(self) -> None:
+        """Raise a ValueError where a row is no member of the space, its digest is another one's, or it is there
+        twice."""
+        for digest, trainings in self.by_member.items():
+            if {one.code for one in trainings} != {trainings[0].code} or len({one.seed for one in trainings}) < len(
+                trainings
+            ):
+                raise ValueError(f"member {digest} is there twice")
+            codes = tuple(map(int, trainings[0].code))
+            if not self.space.is_member(codes) or Architecture(self.space, codes).digest != digest:
+                raise ValueError(f"{trainings[0].code} is no member {digest} of the space")
+
+    def save(self, path: str | Path) -> None:
+        """Write the Parquet file atomically.
+
+        Raises:
+            UserError: it cannot be written, or pyarrow is missing.
+        """
+        arrow, parquet = _pyarrow()
+        rows = [one.row() for one in sorted(self.trainings, key=lambda one: (one.seed, one.code))]
+        fields = [(name, arrow.string()) for name in _TEXTS] + [(name, arrow.int64()) for name in _INTEGERS]
+        fields += [(name, arrow.float64()) for name in _FLOATS]
+        space = {
+            "name": self.space.name,
+            "layers": self.space.layers,
+            "scales": self.space.scales,
+            "connections": self.space.connections,
+        }
+        about = json.dumps({"format": 1, "space": space, "settings": self.settings})
+        table = arrow.Table.from_pylist(rows, schema=arrow.schema(fields, metadata={"nasface": about}))
+        with atomic_write(path) as temporary:
+            parquet.write_table(table, temporary, compression="zstd", compression_level=19)
+
+
+def load_table(path: str | Path = SHIPPED) -> MemberTable:
+    """Read a table.
+
+    Raises:
+        UserError: there is none, it is damaged or of something else, or pyarrow is missing.
+    """
+    arrow, parquet = _pyarrow()
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} does not exist: build it by `nasface table build`")
+    try:
+        content = parquet.read_table(path)
+        about = json.loads(content.schema.metadata[b"nasface"])
+        space = about["space"]
+        connections = space["connections"]
+        table = MemberTable(
+            MultipathSpace(
+                space["name"], space["layers"], space["scales"], None if connections is None else tuple(connections)
+            ),
+            tuple(TrainedMember.of_row(row) for row in content.to_pylist()),
+            dict(about["settings"]),
+        )
+        table.check()
+    except (OSError, KeyError, TypeError, ValueError, arrow.ArrowException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise UserError(
+            f"{path} is no table of trained members ({reason}): build it by `nasface table build`"
+        ) from None
+    return table
+
+
+class MemberTableEvaluator:
+    """Proposal -> Outcome, looked up: the penalty of a member is its recorded NME (%) on the validation faces, mean of
+    the yaw bins (and of the seeds, where there are several).
+
+    Args:
+        table: with every member of its space.
+        seed: of the trainings to use; None for the mean of all.
+
+    Raises:
+        UserError: members are missing.
+    """
+
+    def __init__(self, table: MemberTable, seed: int | None = None) -> None:
+        missing = table.space.count_members() - len(table.by_member)
+        if missing:
+            raise UserError(
+                f"the table lacks {missing} members of {table.space.title}: go on with `nasface table build`"
+            )
+        self.table, self._outcomes = table, {}
+        for digest, trainings in table.by_member.items():
+            used = [one for one in trainings if seed is None or one.seed == seed]
+            if not used:
+                raise UserError(f"the table has no training of member {digest} with seed {seed}")
+            val, test = (np.mean([getattr(one, faces) for one in used], axis=0).tolist() for faces in _FACES)
+            details = {
+                "nme": val[:3],
+                "nme_all": val[4],
+                "test_nme": test[:3],
+                "test_mean": test[3],
+                "train_s": sum(one.seconds for one in used),
+                "costs": {"macs": float(used[0].macs), "parameters": float(used[0].parameters)},
+            }
+            self._outcomes[digest] = Outcome(val[3], details=details)
+
+    def __call__(self, proposal: Proposal) -> Outcome:
+        return self._outcomes[proposal.architecture.digest]
+
+    @cached_property
+    def ranking(self) -> Sequence[str]:
+        """Digests by rising penalty."""
+        return sorted(self._outcomes, key=lambda digest: self._outcomes[digest].penalty)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise UserError("a table of trained members needs the package pyarrow: pip install pyarrow") from None
+    return pyarrow, pyarrow.parquet

@@ -1,0 +1,104 @@
+"""Training many small networks alike: what does not depend on the network is computed once.
+
+The batches of a training (their faces, augmentation and targets) are a function of the seed and the step, so that all
+networks can share them; and a loop without callbacks and checkpoints takes a fraction of the time where a training
+lasts seconds. The networks come out as `nasface retrain` would train them, up to the order of sums.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nasface.config import RetrainConfig
+from nasface.data.augment import normalise
+from nasface.data.face_set import FaceSet
+from nasface.data.module import FaceDataModule, prepare_batch
+from nasface.metrics.aflw2000 import BinnedNME, binned_nme
+from nasface.training.face_task import learning_rate_factor
+from nasface.training.targets.uv import UVTarget, mean_map, uv_loss
+from nasface.utils.errors import UserError
+
+KEPT_BYTES = 2**30
+"""Memory that the batches of a training may take; larger ones are made anew for every network."""
+
+
+class SharedBatches:
+    """The batches that `nasface retrain` trains on with a seed, for one network after the other.
+
+    Iterating gives (images (B, 3, S, S), normalised and augmented; targets (B, 3, M, M), UV maps in the networks'
+    units), one pair a step.
+
+    Args:
+        faces: the training faces, with pose and coefficients.
+        uv: makes the targets.
+        config: steps, batch size and augmentation.
+        seed: of the order of the faces, of their augmentation and of the networks' first weights.
+    """
+
+    def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> None:
+        self.config, self.seed, self.uv = config, seed, uv
+        self.mean = mean_map(uv, faces, seed)
+        self._data = FaceDataModule(faces, faces, None, config.batch_size, config.steps, seed, config.augmentation)
+        values = 3 * (faces.image_size**2 + uv.map_size**2)
+        fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
+        self._kept = list(self._make()) if fits else None
+
+    def __len__(self) -> int:
+        return self.config.steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self._make() if self._kept is None else iter(self._kept)
+
+    def _make(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for raw in self._data.train_dataloader():
+            batch = prepare_batch(raw, self.config.augmentation)
+            yield batch["image"], self.uv.target_units(batch)
+
+
+def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple[nn.Module, float]:
+    """Train one network from scratch on the batches; the network and the CPU seconds that it took, which other work on
+    the machine hardly changes.
+
+    Args:
+        build: makes the network; its first weights are drawn from the batches' seed.
+
+    Raises:
+        UserError: the loss is no number.
+    """
+    start = time.process_time()
+    torch.manual_seed(batches.seed)
+    network = build().to(memory_format=torch.channels_last).train()
+    network.set_mean_map(batches.mean)
+    parameters = list(network.parameters())
+    config, weight = batches.config, batches.uv.weight
+    settings = config.optimizer
+    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings, len(batches)))
+    for step, (images, target) in enumerate(batches):
+        loss = uv_loss(network(images)[None], target, weight, config.loss)
+        if not torch.isfinite(loss):
+            raise UserError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
+        optimizer.zero_grad()
+        loss.backward()
+        if settings.clip > 0:
+            nn.utils.clip_grad_norm_(parameters, settings.clip)
+        optimizer.step()
+        schedule.step()
+    return network.eval(), time.process_time() - start
+
+
+@torch.inference_mode()
+def errors_of(network: nn.Module, uv: UVTarget, faces: FaceSet, chunk: int = 250) -> BinnedNME:
+    """NME (%) by yaw of a network, in evaluation mode, on faces."""
+    parts = []
+    for start in range(0, len(faces), chunk):
+        images = normalise(torch.from_numpy(np.array(faces.images[start : start + chunk])))
+        landmarks = uv.landmarks(uv.to_pixels(network(images).float()))[..., :2].numpy()
+        error = np.linalg.norm(landmarks - faces.landmarks[start : start + chunk, :, :2], axis=-1).mean(-1)
+        parts.append(100 * error / np.sqrt(faces.box[start : start + chunk].prod(-1)))
+    return binned_nme(np.concatenate(parts), np.asarray(faces.yaw))

@@ -1,0 +1,165 @@
+"""A run: one folder in which a command keeps its settings, checkpoints, results and costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasface.config import Experiment
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
+
+_SETTINGS, _STATUS = "experiment.yaml", "summary.json"
+# These change where results go or how fast they come, not what they are.
+_FREE_ON_RESUME = ("runs", "output", "log", "device")
+# The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
+_JOINED = "NASFACE_RUN"
+
+
+def is_first_process() -> bool:
+    """Whether this is the first process of a training, or the only one; torchrun, Lightning and SLURM number them."""
+    return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder: runs/<id>. In a training of several processes the first one writes it."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    def path(self, *parts: str) -> Path:
+        return self.folder.joinpath(*parts)
+
+    def read_summary(self) -> dict[str, Any]:
+        """What the run has said of itself so far."""
+        path = self.path(_STATUS)
+        if not path.exists():
+            return {}
+        try:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{path} cannot be read ({error}): remove it and start the command again") from None
+        if not isinstance(summary, dict):
+            raise UserError(f"{path} cannot be read (no JSON object): remove it and start the command again")
+        return summary
+
+    def update_summary(self, **values: Any) -> None:
+        """Add values to summary.json; mappings such as `costs` are merged."""
+        if not is_first_process():
+            return
+        summary = self.read_summary()
+        for key, value in values.items():
+            summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
+        with atomic_write(self.path(_STATUS)) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+def settings_file(folder: str | Path) -> Path:
+    """Where a run's folder holds the settings that it was started with."""
+    return Path(folder) / _SETTINGS
+
+
+def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
+    """A new run, or with `resume` the newest unfinished one of the same command and settings.
+
+    Args:
+        command: `search`, `retrain`, ...
+        label: a few letters for the id, such as the space's name.
+        run_id: use this id.
+
+    Raises:
+        UserError: nothing to resume, settings that differ from the run's, a new run's id that is taken, or one of
+            several processes that does not know the id.
+    """
+    runs = Path(experiment.runs)
+    if not is_first_process():
+        return _joined(runs, run_id)
+    run = (
+        _resumed(runs, command, experiment, label, run_id) if resume else _new(runs, command, experiment, label, run_id)
+    )
+    os.environ[_JOINED] = run.id
+    return run
+
+
+def _joined(runs: Path, run_id: str | None) -> Run:
+    run_id = run_id or os.environ.get(_JOINED)
+    if not run_id:
+        raise UserError("several processes train one network, but which run is it? give --run NAME")
+    return Run(runs / run_id)
+
+
+def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
+    folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}")
+    if folder.exists() and run_id:
+        raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
+    run = Run(_claim(folder))
+    with atomic_write(run.path(_SETTINGS)) as temporary:
+        temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
+    run.update_summary(command=command, label=label, finished=False)
+    return run
+
+
+def _claim(folder: Path) -> Path:
+    """Make a folder that no other process has made, with +2, +3, ... behind its name where that is taken."""
+    number, chosen = 1, folder
+    while True:
+        try:
+            chosen.mkdir(parents=True)
+            return chosen
+        except FileExistsError:
+            number += 1
+            chosen = folder.with_name(f"{folder.name}+{number}")
+        except OSError as error:
+            raise UserError(f"cannot make {chosen}: {error.strerror or error}; choose another --runs") from None
+
+
+def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
+    if run_id:
+        run = Run(runs / run_id)
+        if not run.path(_SETTINGS).exists():
+            raise UserError(f"there is no run {run.folder} to resume: start it without --resume")
+        if difference := _difference(run, experiment):
+            raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
+        return run
+    candidates = sorted(runs.glob(f"*/{_SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in candidates:
+        run = Run(path.parent)
+        summary = run.read_summary()
+        same = (summary.get("command"), summary.get("label")) == (command, label)
+        if same and not summary.get("finished") and not _difference(run, experiment):
+            return run
+    raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
+
+
+def _difference(run: Run, experiment: Experiment) -> str:
+    """The first setting in which the run differs, as `name: old, now new`; empty where none does."""
+    try:
+        recorded = yaml.safe_load(run.path(_SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
+    if not isinstance(recorded, dict):
+        raise UserError(f"{run.path(_SETTINGS)} cannot be read (no mapping of settings): start a new run")
+    old, new = _flat(recorded), _flat(asdict(experiment))
+    for key in sorted(old.keys() | new.keys()):
+        if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
+            return f"{key}: {old.get(key)}, now {new.get(key)}"
+    return ""
+
+
+def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(settings, dict):
+        return {prefix: settings}
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        result |= _flat(value, f"{prefix}.{key}" if prefix else key)
+    return result

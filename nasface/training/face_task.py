@@ -1,0 +1,205 @@
+"""What all trainings share: the optimizer and its schedule, a loss that must stay a number, evaluation in the field's
+terms."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
+from torch import Tensor, nn
+
+from nasface.data.face_set import FaceSet
+from nasface.faces.morphable import MorphableModel
+from nasface.metrics.aflw2000 import binned_nme
+from nasface.rendering.video import ShortVideos
+from nasface.training.prediction import FacePrediction
+from nasface.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from nasface.config import Experiment
+    from nasface.training.targets.uv import UVTarget
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam and its schedule.
+
+    Attributes:
+        lr: learning rate.
+        schedule: `constant`, or `cosine` down to zero after a short warm-up.
+        warmup: share of the steps over which a cosine schedule rises.
+        weight_decay: decoupled (AdamW).
+        clip: largest gradient norm; 0 switches clipping off.
+    """
+
+    lr: PositiveFloat = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: ClosedUnitInterval = 0.05
+    weight_decay: NonNegativeFloat = 0.0
+    clip: NonNegativeFloat = 1.0
+
+
+class FaceModule(pl.LightningModule):
+    """A training on faces: optimizer, clipping, and the check that the loss is a number.
+
+    Args:
+        uv: makes targets from morphable model parameters and reads landmarks.
+        optimizer: Adam's settings.
+        total_steps: optimizer steps of the whole training, for the schedule.
+    """
+
+    def __init__(self, uv: UVTarget, optimizer: OptimizerConfig, total_steps: int) -> None:
+        super().__init__()
+        self.uv, self.optimizer_config, self.total_steps = uv, optimizer, total_steps
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps made. Lightning's `global_step` counts every optimizer's steps, so that a module with several
+        overrides this."""
+        return self.global_step
+
+    def finite(self, loss: Tensor) -> Tensor:
+        """The loss, or a UserError where it is not a number."""
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the training loss became {loss.item()} at step {self.steps_done}: lower the learning rate"
+                f" (now {self.optimizer_config.lr:g}); the last checkpoint is intact"
+            )
+        return loss
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        config = self.optimizer_config
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
+        fused = "mixed" not in str(self.trainer.precision)
+        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, self.total_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
+    ) -> None:
+        if self.optimizer_config.clip > 0:
+            self.clip_gradients(optimizer, gradient_clip_val=self.optimizer_config.clip, gradient_clip_algorithm="norm")
+
+
+def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[[int], float]:
+    """The schedule as a factor of `lr` at a step; zero at the end of a cosine schedule."""
+
+    def factor(step: int) -> float:
+        if config.schedule == "constant":
+            return 1.0
+        warmup = max(1, round(config.warmup * total_steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
+
+    return factor
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """What a task may build on.
+
+    Attributes:
+        uv: targets and landmarks of the experiment's morphable model.
+        model: the model itself.
+        experiment: settings; `retrain` and the sections of the targets are a task's.
+    """
+
+    uv: UVTarget
+    model: MorphableModel
+    experiment: Experiment
+
+
+class FaceTask(FaceModule):
+    """Trains and evaluates one network, whatever it regresses; each target has one subclass.
+
+    A subclass says how the network's output becomes a `FacePrediction` (`forward`) and what is minimised (`loss`). One
+    with several optimizers sets `automatic_optimization = False` and overrides `training_step`.
+
+    Attributes:
+        mirrors: whether its loss understands mirrored faces (`batch["flipped"]`); where not, augmentation does not
+            mirror.
+        videos: makes short videos of the training faces, for a task that is trained on them.
+    """
+
+    mirrors = True
+    videos: ShortVideos | None = None
+
+    def __init__(self, network: nn.Module, context: TaskContext) -> None:
+        retrain = context.experiment.retrain
+        super().__init__(context.uv, retrain.optimizer, retrain.steps)
+        self.network = network
+        self._evaluated: list[tuple[Tensor, Tensor]] = []
+        self._dense: list[Tensor] = []
+
+    @classmethod
+    def create(cls, network: nn.Module, context: TaskContext) -> Self:
+        """The task of a network; by default the constructor."""
+        return cls(network, context)
+
+    def learn_statistics(self, faces: FaceSet) -> None:
+        """Set, before training, what the network is built around (such as the mean face): buffers of the network, which
+        are saved with its weights. Nothing by default.
+
+        Args:
+            faces: the training faces.
+        """
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> FacePrediction:
+        """The faces in images (B, 3, S, S), normalised."""
+
+    @abstractmethod
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What is minimised on a training batch: `loss` itself, and parts of it under other names for the log.
+
+        Args:
+            batch: of `FaceDataModule`.
+        """
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        values = self.loss(batch)
+        for name, value in values.items():
+            self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
+        return self.finite(values["loss"])
+
+    def _evaluate(self, batch: dict[str, Tensor]) -> None:
+        prediction, percent = self(batch["image"]), 100 / batch["box"].prod(-1).sqrt()
+        error = (prediction.landmarks[..., :2].float() - batch["landmarks"][..., :2]).norm(dim=-1).mean(-1)
+        self._evaluated.append((percent * error, batch["yaw"]))
+        if prediction.dense is not None and "coefficients" in batch:
+            difference = prediction.dense[:, :2].float() - self.uv.target_maps(batch)[:, :2]
+            self._dense.append(percent * difference.norm(dim=1)[:, self.uv.weight > 0].mean(-1))
+
+    def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
+        self._evaluate(batch)
+
+    def test_step(self, batch: dict[str, Tensor], _index: int) -> None:
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_nme("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_nme("test")
+
+    def _log_nme(self, stage: str) -> None:
+        nme, yaw = (torch.cat(values).float().cpu().numpy() for values in zip(*self._evaluated, strict=True))
+        self._evaluated.clear()
+        result = binned_nme(nme, yaw)
+        for name, value in zip(("0-30", "30-60", "60-90"), result.bins, strict=True):
+            self.log(f"{stage}/nme_{name}", float(value))
+        self.log(f"{stage}/nme", float(result.mean), prog_bar=True)
+        self.log(f"{stage}/nme_all", float(result.all))
+        if self._dense:
+            # Over the chart's cells, in the image plane, with the landmarks' box.
+            self.log(f"{stage}/nme_dense", float(torch.cat(self._dense).mean()))
+            self._dense.clear()

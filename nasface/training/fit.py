@@ -1,0 +1,255 @@
+"""Running a LightningModule: trainer, checkpoints that resume exactly, and the clock of what training costs."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from jsonargparse.typing import NonNegativeInt, PositiveInt
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from nasface.data.module import FaceDataModule
+from nasface.nets.weights import UNREADABLE, write_record
+from nasface.utils.errors import UserError
+
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Lightning's Trainer settings.
+
+    Attributes:
+        accelerator: `auto`, `cpu`, `gpu`, ...
+        devices: how many, or `auto`.
+        num_nodes: machines.
+        strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's
+            weights).
+        precision: `32-true`, `bf16-mixed`, ...
+        threads: CPU threads of one process; 0 leaves it to torch.
+    """
+
+    accelerator: str = "auto"
+    devices: str | int = "auto"
+    num_nodes: PositiveInt = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: NonNegativeInt = 0
+
+
+class TrainingClock(pl.Callback):
+    """Seconds of training, summed over a run and its resumed parts."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._advance()
+
+    def _advance(self) -> None:
+        if self._since is not None:
+            now = time.perf_counter()
+            self.seconds, self._since = self.seconds + now - self._since, now
+
+    def state_dict(self) -> dict[str, Any]:
+        self._advance()
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds = float(state_dict["seconds"])
+
+
+def fit(
+    module: pl.LightningModule,
+    data: FaceDataModule,
+    folder: Path,
+    steps: int,
+    accumulate: int,
+    device: DeviceConfig,
+    callbacks: Sequence[pl.Callback],
+    logger: Logger | None,
+    validate: bool,
+    identity: str,
+) -> float:
+    """Train to `steps` optimizer steps, going on from `folder`'s checkpoint where there is one; returns the seconds
+    that it took.
+
+    A checkpoint is written after every epoch of `data` and holds weights, optimizer, schedule and step; since
+    batches and children are functions of the step, a resumed training is the uninterrupted one.
+
+    Args:
+        identity: what the checkpoint belongs to; a checkpoint of anything else is refused.
+
+    Raises:
+        UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk.
+    """
+    if device.threads:
+        torch.set_num_threads(device.threads)
+    checkpoint = folder / CHECKPOINT
+    for unfinished in folder.glob(f".{CHECKPOINT}.*"):
+        unfinished.unlink(missing_ok=True)  # left by a kill in the middle of a write
+    clock = TrainingClock()
+    trainer = make_trainer(
+        device,
+        max_epochs=-(-steps * accumulate // data.steps_per_epoch),
+        # With manual optimisation, accumulating is the module's own matter.
+        accumulate_grad_batches=accumulate if module.automatic_optimization else 1,
+        limit_val_batches=None if validate else 0,
+        logger=logger or False,
+        plugins=[_AtomicCheckpoints()],
+        callbacks=[
+            *callbacks,
+            clock,
+            _Stop(steps * accumulate, data.steps_per_epoch),
+            _Identity(identity),
+            ModelCheckpoint(
+                dirpath=folder,
+                filename="last",
+                every_n_epochs=1,
+                save_top_k=1,
+                save_on_train_epoch_end=True,
+                enable_version_counter=False,
+            ),
+        ],
+    )
+    resume = checkpoint if checkpoint.exists() else None
+    if resume is not None:
+        check_identity(resume, identity)
+    try:
+        with interruptible(trainer):
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; free space, then resume") from None
+    return clock.seconds
+
+
+@contextmanager
+def interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Ctrl-C as a KeyboardInterrupt: Lightning answers it by leaving the program, and is deaf to a second one."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
+
+
+def release_memory() -> None:
+    """Give what a training has freed back to the system, where libc can: it would count beside what a search keeps."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.Trainer, **settings: Any) -> pl.Trainer:
+    """A Lightning Trainer (of a `kind`) on `device` without Lightning's own bars and summaries.
+
+    Raises:
+        UserError: this machine has no such device, or Lightning knows no such setting.
+    """
+    _quiet()
+    devices = str(device.devices)
+    defaults: dict[str, Any] = {
+        "accelerator": device.accelerator,
+        "devices": int(devices) if devices.isdigit() else devices,
+        "num_nodes": device.num_nodes,
+        "strategy": device.strategy,
+        "precision": device.precision,
+        "max_epochs": -1,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "log_every_n_steps": 20,
+    }
+    try:
+        return kind(**(defaults | settings))
+    except (ValueError, TypeError, MisconfigurationException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(f"the device settings do not fit this machine: {reason}; correct device.*") from None
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """Lightning writes a checkpoint in the system's temporary folder first, from where a move to another disk is a copy
+    that a kill can cut short; this one is renamed within its own folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        write_record(path, checkpoint)
+
+
+class _Stop(pl.Callback):
+    """Ends the training after so many batches, which may lie within an epoch.
+
+    Lightning's own `max_steps` does not do: with it, a checkpoint of an epoch's end is resumed inside that epoch, which
+    shifts the order of the batches. Its `global_step` does not do either: it counts every optimizer's steps.
+    """
+
+    def __init__(self, batches: int, per_epoch: int) -> None:
+        self.batches, self.per_epoch = batches, per_epoch
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.current_epoch * self.per_epoch + batch_idx + 1 >= self.batches:
+            trainer.should_stop = True
+
+
+class _Identity(pl.Callback):
+    """Writes into every checkpoint what it belongs to."""
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["nasface_identity"] = self.identity
+
+
+def check_identity(checkpoint: Path, identity: str) -> None:
+    """Raise a UserError where a checkpoint cannot be read or is not of `identity`."""
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True).get("nasface_identity")
+    except UNREADABLE as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        raise UserError(
+            f"checkpoint {checkpoint} cannot be read ({reason}): remove it to train again from the start"
+        ) from None
+    if found != identity:
+        raise UserError(
+            f"checkpoint {checkpoint} is of {found!r}, not of {identity!r}: remove it, or use its own settings"
+        )
+
+
+def _quiet() -> None:
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for message in (
+        ".*does not have many workers.*",
+        ".*log_every_n_steps.*",
+        ".*Checkpoint directory.*",
+        ".*Experiment logs directory.*",
+        ".*isinstance.treespec.*",
+        ".*have no `validation_step`.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,228 @@
+"""Training of the networks that regress a face's vector: the morphable model's parameters, or the landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from jsonargparse.typing import ClosedUnitInterval, PositiveInt
+from torch import Tensor, nn
+
+from nasface.data.face_set import FaceSet
+from nasface.nets.baselines.evolution import Evolution
+from nasface.nets.face_vector import MatrixVector, ModelVector, VectorNetwork, full_precision
+from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.training.face_task import FaceTask, TaskContext
+from nasface.training.prediction import FacePrediction
+from nasface.training.targets.parameter_losses import (
+    Face,
+    Points,
+    fwpdc_weights,
+    landmark_cost,
+    matched,
+    vanilla_joint,
+    vdc,
+    weighted_cost,
+    wpdc_weights,
+)
+from nasface.utils.errors import UserError
+
+Objective = Literal["vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"]
+Landmarks = Literal["none", "regression", "constraint"]
+
+
+@dataclass(frozen=True)
+class ParametersConfig:
+    """Training of the networks that regress 3DMM parameters.
+
+    Attributes:
+        objective: `paper` (what the network's paper uses), or one of 3DDFA_V2's: `vdc` (vertex distance), `wpdc`
+            (weighted parameter distance, slow and literal), `fwpdc` (the same, fast), `vdc_from_fwpdc` (one after the
+            other), `vanilla_joint` (their weighted sum), `meta_joint` (both looked ahead with, the better one taken;
+            twice the work of a step).
+        landmarks: use of the 2D landmarks beside it: `paper`, `none`, `regression` (a branch of its own, dropped after
+            training) or `constraint` (on the face that the parameters give).
+        beta: share of fWPDC in `vanilla_joint`.
+        switch: share of the steps after which `vdc_from_fwpdc` goes over to VDC.
+        look_ahead: k, steps that `meta_joint` looks ahead; the next batch decides and trains nothing.
+        video: batches of short synthetic videos in place of stills, where `frames` is more than 1.
+    """
+
+    objective: Literal["paper", "vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"] = "paper"
+    landmarks: Literal["paper", "none", "regression", "constraint"] = "paper"
+    beta: ClosedUnitInterval = 0.5
+    switch: ClosedUnitInterval = 0.5
+    look_ahead: PositiveInt = 100
+    video: VideoConfig = field(default_factory=VideoConfig)
+
+
+class ParametersTask(FaceTask):
+    """Trains and evaluates one network that maps images (B, 3, S, S) to whitened vectors (B, P).
+
+    Losses are in units of half the image's side.
+
+    Args:
+        network: the network; its last layer is fitted to the context's morphable model.
+        context: what to build on.
+
+    Raises:
+        UserError: the objective does not fit the network.
+    """
+
+    mirrors = False
+
+    def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
+        super().__init__(network, context)
+        config = context.experiment.parameters
+        self.config = config
+        self.objective = objective_of(network, config)
+        self.landmarks = network.paper_landmarks if config.landmarks == "paper" else config.landmarks
+        _check(network, self.objective, self.landmarks)
+        if config.video.frames > 1:
+            self.videos = ShortVideos(context.model, config.video)
+        self.half = context.uv.image_size / 2
+        self._fit_model(network)
+        # Off the chart a map is extrapolated: no part of the face.
+        inside = (self.uv.weight > 0).flatten()
+        modes = self.uv.modes.view(len(self.uv.modes), 3, -1)[:, :, inside].flatten(1)
+        self.register_buffer("point_mean", self.uv.mean[0][:, inside].clone(), persistent=False)
+        self.register_buffer("point_modes", modes.contiguous(), persistent=False)
+        self.register_buffer("mode_norms", modes.norm(dim=1), persistent=False)
+        branch = self.landmarks == "regression"
+        self.landmark_branch = nn.Linear(network.feature_count, 136) if branch else None
+
+    @classmethod
+    def create(cls, network: VectorNetwork, context: TaskContext) -> Self:
+        """The task of the network's vector and of the experiment's objective."""
+        from nasface.training.targets.landmark_vector import LandmarkVectorTask
+        from nasface.training.targets.meta_joint import MetaJointTask
+
+        if not isinstance(network.vector, ModelVector):
+            return LandmarkVectorTask(network, context)
+        meta = objective_of(network, context.experiment.parameters) == "meta_joint"
+        return (MetaJointTask if meta else cls)(network, context)
+
+    def _fit_model(self, network: VectorNetwork) -> None:
+        network.resize(len(self.uv.modes))
+        reading = self.uv.reading
+        network.vector.set_landmark_model(
+            (self.uv.mean[0] @ reading).flatten(), (self.uv.modes.view(-1, 3, len(reading)) @ reading).flatten(1)
+        )
+
+    def learn_statistics(self, faces: FaceSet) -> None:
+        self.network.vector.learn(faces)
+
+    def on_fit_end(self) -> None:
+        draw_steps(self)
+
+    @property
+    def points(self) -> Points:
+        """The points of VDC and WPDC: the cells of the UV chart."""
+        return Points(self.point_mean, self.point_modes)
+
+    def forward(self, image: Tensor) -> FacePrediction:
+        return self.predict(self.network, image)
+
+    def predict(self, network: VectorNetwork, image: Tensor) -> FacePrediction:
+        """The faces that a network of this task's kind finds."""
+        output = network(image)
+        with full_precision(output):
+            maps = self._maps(Face(*network.vector.decode(output)))
+            return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.objective == "vdc_from_fwpdc":
+            objective = "fwpdc" if self.global_step < self.config.switch * self.total_steps else "vdc"
+        else:
+            objective = self.objective
+        return self.losses(self.network, self.landmark_branch, batch, objective)
+
+    def losses(
+        self, network: VectorNetwork, branch: nn.Module | None, batch: dict[str, Tensor], objective: str
+    ) -> dict[str, Tensor]:
+        """Loss and parts of it on a batch.
+
+        Args:
+            network: of this task's kind.
+            branch: its landmark branch, or None.
+            batch: of `FaceDataModule`, not mirrored.
+            objective: one without a schedule: `vdc`, `wpdc`, `fwpdc` or `vanilla_joint`.
+        """
+        features = None if branch is None else network.features(batch["image"])
+        output = network(batch["image"]) if features is None else network.vector_of(features)
+        with full_precision(output):
+            true = Face(batch["pose"], batch["coefficients"])
+            predicted = self.face(network, output, true)
+            parts = {}
+            if objective in ("vdc", "vanilla_joint"):
+                parts["vdc"] = self.vdc(predicted, true).mean()
+            if objective != "vdc":
+                parts["wpdc"] = self._wpdc(network, output, predicted, true, literal=objective == "wpdc").mean()
+            if objective == "vanilla_joint":
+                loss = vanilla_joint(parts["wpdc"], parts["vdc"], self.config.beta)
+            else:
+                loss = parts["vdc" if objective == "vdc" else "wpdc"]
+            if self.landmarks != "none":
+                found = self._landmarks(predicted) if features is None else branch(features)
+                parts["landmarks"] = self._landmark_cost(found.float(), batch)
+                loss = loss + matched(parts["landmarks"], loss)
+        return {"loss": loss, **parts}
+
+    def face(self, network: VectorNetwork, output: Tensor, true: Face) -> Face:
+        """The face of a network's output; where that has no depth, at the true one's."""
+        pose, coefficients = network.vector.decode(output)
+        if not network.vector.has_depth:
+            pose = torch.cat((pose[:, :, :3], torch.cat((pose[:, :2, 3:], true.pose[:, 2:, 3:]), 1)), 2)
+        return Face(pose, coefficients)
+
+    def vdc(self, predicted: Face, true: Face) -> Tensor:
+        """VDC of each face (B,)."""
+        return vdc(self.points, predicted, true) / self.half**2
+
+    def _wpdc(self, network: VectorNetwork, output: Tensor, predicted: Face, true: Face, literal: bool) -> Tensor:
+        if literal:
+            weights = wpdc_weights(self.points, predicted, true)
+        else:
+            weights = fwpdc_weights(self.points, self.mode_norms, predicted, true)
+        return weighted_cost(weights, output.float(), network.vector.whiten(*true))
+
+    def _landmarks(self, face: Face) -> Tensor:
+        """x, then y (B, 136) of a face's landmarks, in the units of the landmark branch."""
+        return self._planar(self.uv.landmarks(self._maps(face)))
+
+    def _maps(self, face: Face) -> Tensor:
+        """UV maps (B, 3, M, M) in crop pixels of faces that are not mirrored."""
+        as_they_are = torch.zeros_like(face.pose[:, 0, 0], dtype=torch.bool)
+        return self.uv.maps(face.coefficients, face.pose, as_they_are)
+
+    def _landmark_cost(self, found: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        true = self._planar(self.uv.target_landmarks(batch))
+        return landmark_cost(found.view(-1, 2, 68), true.view(-1, 2, 68)).mean()
+
+    def _planar(self, landmarks: Tensor) -> Tensor:
+        """68 x, then 68 y of value (pixel - S / 2) / (S / 2): what the published branch writes."""
+        return ((landmarks[..., :2] - self.half) / self.half).transpose(1, 2).flatten(1)
+
+
+def draw_steps(task: FaceTask) -> None:
+    """Beside the checkpoint of a finished training, what a recurrent network makes of validation faces."""
+    trainer, folder = task.trainer, getattr(task.trainer.checkpoint_callback, "dirpath", None)
+    if isinstance(task.network, Evolution) and trainer.is_global_zero and folder:
+        from nasface.report.evolution import draw_evolution
+
+        draw_evolution(task.network, trainer.datamodule.val, Path(folder) / "steps.png")
+
+
+def objective_of(network: VectorNetwork, config: ParametersConfig) -> str:
+    """The objective that an experiment names for a network."""
+    return network.paper_objective if config.objective == "paper" else config.objective
+
+
+def _check(network: VectorNetwork, objective: str, landmarks: str) -> None:
+    name = network.spec.name
+    if objective != "vdc" and not isinstance(network.vector, MatrixVector):
+        raise UserError(f"parameters.objective {objective} is for a network with a pose matrix: give vdc for {name}")
+    if landmarks == "regression" and not network.feature_count:
+        raise UserError(f"{name} has no features for parameters.landmarks regression: take none or constraint")

@@ -1,0 +1,384 @@
+"""Volumes: the task that trains joint voxel and coordinate regression, with weak labels and against a discriminator.
+
+Zhang et al., "Adversarial Learning Semantic Volume for 2D/3D Face Shape Regression in the Wild", TIP 2019. Its
+`Baseline`, `Baseline-mix` and `Adversarial` (Table VIII) are settings (`VolumeConfig`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
+from torch import Tensor, nn
+
+from nasface.data.face_set import FaceSet
+from nasface.faces.target_points import point_matrix
+from nasface.nets.baselines.jvcr import JVCR, STRIDE
+from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
+from nasface.training.face_task import FaceTask, TaskContext, learning_rate_factor
+from nasface.training.prediction import FacePrediction
+from nasface.training.targets.volume_drawing import (
+    coarse_to_fine,
+    draw_heatmap,
+    draw_volume,
+    gaussian_peak,
+    grey,
+    landmark_colours,
+    marginal,
+)
+from nasface.training.targets.wild_faces import WildFaces, load_wild_faces, mirrored
+
+
+@dataclass(frozen=True)
+class VolumeConfig:
+    """Training of networks that regress volumes (`jvcr` and its kin).
+
+    Attributes:
+        sigma: deviation of a landmark's Gaussian in voxels, which are 4 pixels wide.
+        colours: which landmark has which colour in a semantic volume: `sorted` (hues in the landmarks' order) or
+            `random`.
+        pretrain: share of the steps in which the volume estimator and the coordinate regressor learn separately, from
+            drawn volumes; 0 trains in one stage.
+        finetune_lr: factor of the learning rate after that.
+        wild: faces without depth that are mixed in after that, as many as others: none where empty, `synthetic`, or a
+            folder in 3DDFA's layout.
+        adversarial: train against a discriminator after that.
+        coord: weight of the coordinates' error for the volume estimator.
+        aux: weight of the coordinates' error for the discriminator.
+        adv: weight of the discriminator's reconstruction error for the volume estimator.
+        gamma: ratio of the reconstruction errors of estimated and drawn volumes at which they are in balance.
+        balance: rate at which the weight of estimated volumes, mu, follows their distance from that balance.
+    """
+
+    sigma: PositiveFloat = 1.0
+    colours: Literal["sorted", "random"] = "sorted"
+    pretrain: ClosedUnitInterval = 0.5
+    finetune_lr: PositiveFloat = 1.0
+    wild: str = ""
+    adversarial: bool = False
+    coord: NonNegativeFloat = 1.0
+    aux: NonNegativeFloat = 0.1
+    adv: NonNegativeFloat = 0.001
+    gamma: PositiveFloat = 0.7
+    balance: NonNegativeFloat = 0.001
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images and what is known of them; faces with depth come first.
+
+    Attributes:
+        image: (B, 3, S, S).
+        points: (B, N, 3) in the network's units; depth 0 where it is unknown.
+        volumes: of the first `deep` faces, one (deep, C, depth, W, W) for each stack.
+        heatmap: (B - deep, C, W, W) of the others.
+    """
+
+    image: Tensor
+    points: Tensor
+    volumes: list[Tensor]
+    heatmap: Tensor
+
+    @property
+    def deep(self) -> int:
+        """How many faces have depth."""
+        return len(self.image) - len(self.heatmap)
+
+
+def voxel_loss(estimates: list[Tensor], labels: Labelled) -> Tensor:
+    """Eq. (7): squared errors of all stacks' voxels, or of their sums over z where depth is unknown; a mean over
+    faces."""
+    deep, total = labels.deep, estimates[0].new_zeros(())
+    for estimate, volume in zip(estimates, labels.volumes, strict=True):
+        flat = marginal(estimate[deep:], 1).squeeze(2)
+        total = total + (estimate[:deep] - volume).square().sum() + (flat - labels.heatmap).square().sum()
+    return total / len(labels.image)
+
+
+def coordinate_loss(points: Tensor, labels: Labelled) -> Tensor:
+    """Eq. (8): squared error of all coordinates, of x and y alone where depth is unknown, in units of the image's side;
+    a mean over faces.
+
+    Args:
+        points: (B, N, 3) in the network's units, which are half the side.
+    """
+    error = (points - labels.points).square() / 4
+    return (error[..., :2].sum() + error[: labels.deep, :, 2].sum()) / len(labels.image)
+
+
+def reconstruction_loss(volumes: list[Tensor], reconstructed: list[Tensor]) -> Tensor:
+    """Eq. (10) and (13): squared errors of all stacks' voxels; a mean over faces."""
+    errors = [(one - other).square().sum() for one, other in zip(volumes, reconstructed, strict=True)]
+    return torch.stack(errors).sum() / len(volumes[0])
+
+
+class VolumeTask(FaceTask):
+    """Trains and evaluates one network by volumes and points.
+
+    Three ways to make a step, in the paper's Algorithm 1: `pretraining` (Eq. 5 and 6), `joint` (Eq. 9 with 7 and 8) and
+    the two half-steps `discriminator_half` (Eq. 11) and `generator_half` (Eq. 14). Two optimizers move G, the volume
+    estimator, and P with D's decoder.
+
+    Volumes are in units of a Gaussian's peak, losses in the paper's. Networks of fewer points than 68 are evaluated on
+    those points alone, with the box of all 68, as in its Table VI. Where faces have depth, `nme_3d` is their 3D error
+    after the points' mean depths are made equal.
+
+    Args:
+        wild: faces without depth to mix in.
+    """
+
+    def __init__(self, network: JVCR, context: TaskContext, wild: WildFaces | None = None) -> None:
+        super().__init__(network, context)
+        self.automatic_optimization = False
+        experiment = context.experiment
+        self.config, self.accumulate, self.wild = experiment.volume, experiment.retrain.accumulate, wild
+        self.pretrain_steps = round(self.config.pretrain * self.total_steps)
+        self.decoder = VolumeDecoder(network) if self.config.adversarial else None
+        layout = network.layout
+        colours = (
+            landmark_colours(layout.points, self.config.colours, experiment.seed)
+            if layout.semantic
+            else grey(layout.points)
+        )
+        self.register_buffer("colours", colours, persistent=False)
+        self.register_buffer("targets", torch.from_numpy(point_matrix(layout.points)), persistent=False)
+        self.register_buffer("mu", torch.zeros(()))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self._depth_errors: list[Tensor] = []
+
+    @classmethod
+    def create(cls, network: nn.Module, context: TaskContext) -> Self:
+        source, experiment = context.experiment.volume.wild, context.experiment
+        return cls(network, context, load_wild_faces(experiment, source, network.spec.input_size) if source else None)
+
+    def learn_statistics(self, faces: FaceSet) -> None:
+        chosen = np.random.default_rng(0).permutation(len(faces))[:5000]
+        landmarks = torch.from_numpy(np.ascontiguousarray(faces.landmarks[chosen]))
+        both = torch.cat((landmarks, mirrored(landmarks, self.network.spec.input_size)))
+        self.network.set_shapes(self.to_units(both))
+
+    # Units -----------------------------------------------------------------------------------------------------------
+
+    def to_units(self, landmarks: Tensor) -> Tensor:
+        """The 68 landmarks (B, 68, 3) in crop pixels in the network's units, depth about its mean."""
+        size = self.network.spec.input_size
+        depth = landmarks[..., 2:] - landmarks[..., 2:].mean(1, keepdim=True)
+        return torch.cat((landmarks[..., :2] - (size - 1) / 2, depth), -1) * (2 / size)
+
+    def to_pixels(self, points: Tensor) -> Tensor:
+        """Points (..., 3) in the network's units in crop pixels; depth stays about its mean."""
+        size = self.network.spec.input_size
+        centre = points.new_tensor([(size - 1) / 2, (size - 1) / 2, 0])
+        return points * (size / 2) + centre
+
+    def to_voxels(self, points: Tensor) -> Tensor:
+        """Points in the network's units in voxels of the finest volume, 0 the first one's centre."""
+        return points * (self.network.spec.input_size / 2 / STRIDE) + (self.network.side - 1) / 2
+
+    # Labels ----------------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def labels(self, batch: dict[str, Tensor], mixed: bool) -> Labelled:
+        """What is known of a training batch; its landmarks are 2D labels where it has no pose.
+
+        Args:
+            mixed: add a batch of wild faces.
+        """
+        image, landmarks = batch["image"], batch["landmarks"]
+        deep = len(image) if "pose" in batch else 0
+        if deep:
+            landmarks = self.uv.target_landmarks(batch)
+        if mixed and self.wild is not None:
+            world = self.trainer.world_size if self._trainer else 1
+            images, flat = self.wild.batch(int(self.batches), self.global_rank if self._trainer else 0, world)
+            image = torch.cat((image, images.to(image)))
+            landmarks = torch.cat((landmarks, torch.nn.functional.pad(flat.to(landmarks), (0, 1))))
+        return self.draw(image, self.targets @ self.to_units(landmarks), deep)
+
+    def draw(self, image: Tensor, points: Tensor, deep: int) -> Labelled:
+        """Labels of images and points (B, N, 3), of which the first `deep` have depth."""
+        side, sigma, voxels = self.network.side, self.config.sigma, self.to_voxels(points)
+        volume = draw_volume(voxels[:deep], self.colours, side, sigma)
+        heatmap = draw_heatmap(voxels[deep:, :, :2], self.colours, side, sigma)
+        return Labelled(image, points, coarse_to_fine(volume, self.network.estimator.depths), heatmap)
+
+    # Losses ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def voxel_unit(self) -> float:
+        """Squared voxels in the paper's unit, for one in ours."""
+        return gaussian_peak(self.config.sigma) ** 2
+
+    def voxel_loss(self, estimates: list[Tensor], labels: Labelled) -> Tensor:
+        """`voxel_loss` in the paper's unit."""
+        return self.voxel_unit * voxel_loss([estimate.float() for estimate in estimates], labels)
+
+    def reconstruction_loss(self, volumes: list[Tensor], reconstructed: list[Tensor]) -> Tensor:
+        """`reconstruction_loss` in the paper's unit."""
+        return self.voxel_unit * reconstruction_loss(
+            [volume.float() for volume in volumes], [volume.float() for volume in reconstructed]
+        )
+
+    def pretraining(self, labels: Labelled) -> dict[str, Tensor]:
+        """G learns volumes, P reads the drawn ones: Eq. (5) and (6)."""
+        values = {"voxels": self.voxel_loss(self.network.estimator(labels.image), labels)}
+        if labels.deep:
+            known = _with_depth(labels)
+            values["coordinates"] = coordinate_loss(self.network.points(known.volumes, known.image), known)
+        return {"loss": torch.stack(tuple(values.values())).sum(), **values}
+
+    def joint(self, labels: Labelled) -> dict[str, Tensor]:
+        """G and P together: Eq. (9)."""
+        volumes, points = self.network(labels.image)
+        voxels, coordinates = self.voxel_loss(volumes, labels), coordinate_loss(points, labels)
+        return {"loss": voxels + self.config.coord * coordinates, "voxels": voxels, "coordinates": coordinates}
+
+    def discriminator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
+        """D and P learn: Eq. (11); no gradient reaches G."""
+        config, estimates = self.config, [estimate.detach() for estimate in estimates]
+        remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
+        fake = self.reconstruction_loss(estimates, remade)
+        total = config.aux * coordinate_loss(points, labels) - self.mu * fake
+        values = {"fake": fake}
+        if labels.deep:
+            known = _with_depth(labels)
+            remade, points = discriminate(self.network, self.decoder, known.volumes, known.image)
+            values["real"] = self.reconstruction_loss(known.volumes, remade)
+            total = total + values["real"] + config.aux * coordinate_loss(points, known)
+        return {"discriminator": total, **values}
+
+    def generator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
+        """G learns, also from what D and P make of its volumes: Eq. (14); no gradient reaches D and P."""
+        with _still(self.network.regressor, self.decoder):
+            remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
+        values = {
+            "voxels": self.voxel_loss(estimates, labels),
+            "coordinates": coordinate_loss(points, labels),
+            "adversarial": self.reconstruction_loss(estimates, remade),
+        }
+        weights = (1.0, self.config.coord, self.config.adv)
+        return {"loss": sum(weight * value for weight, value in zip(weights, values.values(), strict=True)), **values}
+
+    @torch.no_grad()
+    def update_mu(self, real: Tensor, fake: Tensor) -> None:
+        """Eq. (12), within [0, 1]; a step's share of it where gradients are accumulated."""
+        gap = self.config.gamma * real - fake
+        if self._trainer:
+            gap = self.trainer.strategy.reduce(gap, reduce_op="mean")
+        self.mu.add_(self.config.balance / self.accumulate * gap).clamp_(0, 1)
+
+    def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        return self.joint(self.labels(batch, mixed=True))
+
+    # Steps -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def steps_done(self) -> int:
+        return int(self.batches) // self.accumulate
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        begins, pretrains = int(self.batches) % self.accumulate == 0, self.steps_done < self.pretrain_steps
+        labels = self.labels(batch, mixed=not pretrains)
+        if begins:
+            for optimizer in self.optimizers():
+                optimizer.zero_grad()
+        if pretrains or not self.config.adversarial:
+            values = self.pretraining(labels) if pretrains else self.joint(labels)
+            self._backward(values["loss"])
+            self._move(*self.optimizers())
+        else:
+            values = self._adversarial_step(labels)
+        self.batches += 1
+        if int(self.batches) % self.accumulate == 0:
+            for scheduler in self.lr_schedulers():
+                scheduler.step()
+        for name, value in values.items():
+            self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
+        return values["loss"].detach()
+
+    def _adversarial_step(self, labels: Labelled) -> dict[str, Tensor]:
+        generator, discriminator = self.optimizers()
+        estimates = self.network.estimator(labels.image)
+        values = self.discriminator_half(estimates, labels)
+        self._backward(values["discriminator"])
+        self._move(discriminator)
+        values |= self.generator_half(estimates, labels)
+        self._backward(values["loss"])
+        self._move(generator)
+        if labels.deep:
+            self.update_mu(values["real"], values["fake"])
+        return values | {"mu": self.mu}
+
+    def _backward(self, loss: Tensor) -> None:
+        self.manual_backward(self.finite(loss) / self.accumulate)
+
+    def _move(self, *optimizers: Any) -> None:
+        """Step, where this batch completes one."""
+        if (int(self.batches) + 1) % self.accumulate:
+            return
+        for optimizer in optimizers:
+            self.configure_gradient_clipping(optimizer)
+            optimizer.step()
+
+    def configure_optimizers(self) -> list[dict[str, Any]]:
+        config = self.optimizer_config
+        factor, later = learning_rate_factor(config, self.total_steps), self.config.finetune_lr
+
+        def rate(step: int) -> float:
+            return factor(step) * (later if step >= self.pretrain_steps else 1.0)
+
+        fused = "mixed" not in str(self.trainer.precision)
+        groups = (self.network.estimator.parameters(), [*self.network.regressor.parameters(), *self._own_parameters()])
+        made = []
+        for parameters in groups:
+            optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+            made.append({"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, rate)})
+        return made
+
+    def _own_parameters(self) -> list[nn.Parameter]:
+        return list(self.decoder.parameters()) if self.decoder is not None else []
+
+    # Evaluation ------------------------------------------------------------------------------------------------------
+
+    def points(self, image: Tensor) -> Tensor:
+        """The regressed points (B, N, 3) in crop pixels, depth about its mean."""
+        return self.to_pixels(self.network(image)[1].float())
+
+    def forward(self, image: Tensor) -> FacePrediction:
+        return FacePrediction(self.to_pixels(self.network.landmarks(self.network(image)[1].float())))
+
+    def _evaluate(self, batch: dict[str, Tensor]) -> None:
+        error = self.points(batch["image"]) - self.targets @ batch["landmarks"]
+        depth = error[..., 2:] - error[..., 2:].mean(1, keepdim=True)
+        percent = 100 / batch["box"].prod(-1).sqrt()
+        self._evaluated.append((percent * error[..., :2].norm(dim=-1).mean(-1), batch["yaw"]))
+        self._depth_errors.append(percent * torch.cat((error[..., :2], depth), -1).norm(dim=-1).mean(-1))
+
+    def _log_nme(self, stage: str) -> None:
+        super()._log_nme(stage)
+        self.log(f"{stage}/nme_3d", torch.cat(self._depth_errors).mean())
+        self._depth_errors.clear()
+
+
+def _with_depth(labels: Labelled) -> Labelled:
+    """The faces with depth alone."""
+    deep = labels.deep
+    return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, labels.heatmap[:0])
+
+
+@contextmanager
+def _still(*modules: nn.Module) -> Iterator[None]:
+    """Let gradients through these modules, but not into their parameters."""
+    parameters = [parameter for module in modules for parameter in module.parameters()]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

@@ -1,0 +1,88 @@
+"""Faces whose depth nobody knows: photographs with 2D landmarks that are mixed into the training on 3D faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nasface.data.augment import AugmentConfig, augment, normalise
+from nasface.data.face_set import FaceSet
+from nasface.data.module import SeededBatches
+from nasface.faces.landmarks import FLIP_68
+from nasface.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from nasface.config import Experiment
+
+
+@dataclass(frozen=True)
+class WildFaces:
+    """Batches of images and 2D landmarks, a pure function of (seed, number), so that a resumed training sees the ones
+    that it would have seen.
+
+    Attributes:
+        faces: their depth is never read.
+        batch_size: faces in a batch.
+        seed: of order and augmentation.
+        augmentation: strengths.
+    """
+
+    faces: FaceSet
+    batch_size: int
+    seed: int
+    augmentation: AugmentConfig
+
+    def batch(self, number: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """Normalised images (B, 3, S, S) and the landmarks (B, 68, 2) in crop pixels of a process's batch."""
+        batches = SeededBatches(len(self.faces), self.batch_size, 1, self.seed + 1, rank, world)
+        batches.set_epoch(number)
+        chosen = next(iter(batches))
+        images, landmarks = (torch.from_numpy(np.ascontiguousarray(array[chosen.indices])) for array in self._arrays)
+        # Augmentation moves a pose; the pose that does nothing then holds the move itself.
+        still = torch.eye(3, 4).expand(len(images), 3, 4)
+        images, move, flipped = augment(normalise(images), still, self.augmentation, chosen.seed)
+        moved = landmarks[..., :2] @ move[:, :2, :2].transpose(1, 2) + move[:, None, :2, 3]
+        return images, torch.where(flipped[:, None, None], mirrored(moved, images.shape[-1]), moved)
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.faces.images, self.faces.landmarks
+
+
+def mirrored(landmarks: Tensor, size: int) -> Tensor:
+    """Landmarks (..., 68, C) of an image `size` wide that is mirrored left to right."""
+    swapped = landmarks[..., torch.from_numpy(FLIP_68.copy()).to(landmarks.device), :]
+    return torch.cat((size - 1 - swapped[..., :1], swapped[..., 1:]), -1)
+
+
+def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> WildFaces:
+    """The wild faces of an experiment.
+
+    Args:
+        source: `synthetic` (rendered from a seed of their own), or a folder in 3DDFA's layout.
+
+    Raises:
+        UserError: the folder is absent or damaged.
+    """
+    # Imported here: this module is part of every command's settings.
+    from nasface.tracking.progress import progress_for
+
+    data, retrain = experiment.data, experiment.retrain
+    if source == "synthetic":
+        from nasface.rendering.synthetic import build_synthetic
+
+        faces = build_synthetic(
+            data.cache, "train", data.train_count, image_size, data.seed + 1, progress_for("rendering wild faces")
+        )
+    else:
+        from nasface.data.sets.ddfa import load_ddfa
+
+        progress = progress_for("decoding wild faces")
+        faces = load_ddfa(source, data.ddfa_assets, "train", image_size, cache_dir=data.cache, progress=progress)
+    if len(faces) == 0:
+        raise UserError(f"volume.wild {source!r} holds no face: name another folder")
+    return WildFaces(faces, retrain.batch_size, experiment.seed, retrain.augmentation)

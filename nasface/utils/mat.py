@@ -1,0 +1,49 @@
+"""MATLAB files: reading them, and numbers out of them, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from nasface.utils.errors import UserError
+
+
+def read_mat(path: str | Path, source: str) -> dict[str, Any]:
+    """The variables of a mat file (up to version 7).
+
+    Args:
+        path: file.
+        source: where the file may be had again, for the message.
+
+    Raises:
+        UserError: it is absent or does not read.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist: restore it from {source}")
+    try:
+        return loadmat(path)
+    except NotImplementedError:  # scipy's way of saying that it is HDF5
+        raise UserError(f"{path} is a mat file of version 7.3: save it in MATLAB with -v7") from None
+    except Exception as error:  # scipy raises nearly anything over a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is not a readable mat file ({reason}): restore it from {source}") from None
+
+
+def mat_numbers(content: dict[str, Any], key: str, size: int, path: str | Path, source: str) -> np.ndarray:
+    """The `size` numbers of a variable, (size,) float64 in row-major order, whatever their type and shape were.
+
+    Raises:
+        UserError: it is absent, or not that many finite numbers.
+    """
+    if key not in content:
+        raise UserError(f"{path} has no {key}: restore it from {source}")
+    try:
+        values = np.asarray(content[key]).astype(np.float64).ravel()
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if len(values) != size or not np.isfinite(values).all():
+        raise UserError(f"{path}: {key} is not {size} finite numbers: restore it from {source}")
+    return values

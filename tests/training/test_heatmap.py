@@ -1,0 +1,181 @@
+"""The heatmap task: its loss (Eq. 1 of Guo et al.), coherence, landmarks without depth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nasface.data.module import prepare_batch
+from nasface.faces.landmarks import FLIP_68, mirror_landmarks
+from nasface.faces.morphable import load_embedded_head
+from nasface.faces.uv import uv_basis
+from nasface.nets.heatmap_network import HeatmapNetwork
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import create_network
+from nasface.report.faces import results_figure
+from nasface.training.targets.heatmap import HeatmapConfig, HeatmapTask, coherence_loss, heatmap_loss
+from nasface.training.targets.heatmap_coding import draw_heatmaps
+from nasface.training.targets.uv import UVTarget
+from nasface.training.targets.views import ViewConfig, Views, draw_views
+from nasface.training.tasks import make_task
+from tests.toy import SIZE, toy_context, toy_faces
+
+ORDER = torch.from_numpy(FLIP_68.copy())
+
+
+class Pointwise(HeatmapNetwork):
+    """Heatmaps of every cell's own colours, the same for a landmark and its mirror image: it moves with the image."""
+
+    def __init__(self, symmetric: bool = True, coherent: bool = True) -> None:
+        super().__init__(NetworkSpec("sdu-dual", SIZE), stride=1, coherent=coherent)
+        torch.manual_seed(0)
+        weight = torch.randn(68, 3)
+        self.weight = nn.Parameter((weight + weight[ORDER]) / 2 if symmetric else weight)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [torch.einsum("nc,bchw->bnhw", self.weight, image)]
+
+
+def task_of(network: HeatmapNetwork, config: HeatmapConfig | None = None, seed: int = 0) -> HeatmapTask:
+    context = toy_context()
+    experiment = replace(context.experiment, heatmap=config or HeatmapConfig(), seed=seed)
+    return HeatmapTask(network, replace(context, experiment=experiment))
+
+
+def batch_of(count: int = 3, seed: int = 0) -> dict[str, Tensor]:
+    faces = toy_faces(count, seed)
+    keys = ("landmarks", "box", "yaw", "pose", "coefficients")
+    tensors = {key: torch.from_numpy(getattr(faces, key)) for key in keys}
+    return prepare_batch({"image": torch.from_numpy(faces.images), **tensors, "seed": 0}, None)
+
+
+def test_cross_entropy_by_hand() -> None:
+    target = torch.tensor([[0.0, 1.0], [0.5, 0.25]])
+    logits = torch.tensor([[-1.0, 2.0], [0.0, 1.0]])
+    p = 1 / (1 + np.exp(-logits.numpy().astype(float)))
+    t = target.numpy().astype(float)
+    cross = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+    entropy = (np.log(2) - 0.25 * np.log(0.25) - 0.75 * np.log(0.75)) / 4
+    assert heatmap_loss(logits, target).item() == pytest.approx(cross - entropy, abs=1e-6)
+    assert heatmap_loss(torch.logit(target.clamp(1e-6, 1 - 1e-6)), target).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_a_predictor_that_moves_with_the_image_is_coherent() -> None:
+    """A linear one, under any affine map and mirror: reading between cells is linear, too."""
+    views = draw_views(6, ViewConfig(), 11)
+    assert views.flipped.any() and not views.flipped.all()
+    images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    (first,), (second,) = (Pointwise()(x) for x in (images, views.images(images)))
+    assert coherence_loss(first, second, views).item() < 1e-10
+    other = draw_views(6, ViewConfig(), 12)
+    assert coherence_loss(first, second, other).item() > 1e-3
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+@pytest.mark.parametrize("flipped", [False, True])
+def test_right_angles_and_mirrors_keep_any_pointwise_predictor_coherent(quarters: int, flipped: bool) -> None:
+    turn = torch.linalg.matrix_power(torch.tensor([[0.0, -1], [1, 0]]), quarters)
+    linear = torch.diag(torch.tensor([-1.0, 1])) @ turn if flipped else turn
+    views = Views(torch.cat((linear, torch.zeros(2, 1)), 1)[None], torch.tensor([flipped]))
+    images = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    (first,), (second,) = (Pointwise()(x) for x in (images, views.images(images)))
+    assert coherence_loss(first.sigmoid(), second.sigmoid(), views).item() < 1e-10
+    (first,), (second,) = (Pointwise(symmetric=False)(x) for x in (images, views.images(images)))
+    found = coherence_loss(first.sigmoid(), second.sigmoid(), views).item()
+    assert (found > 1e-3) == flipped, "a mirror must rename the landmarks, and a rotation must not"
+
+
+def test_coherence_is_the_mean_square_where_both_views_are() -> None:
+    half = Views(torch.tensor([[[1.0, 0, 1.0], [0, 1, 0]]]), torch.tensor([False]))
+    first, second = torch.zeros(1, 68, 4, 4), torch.zeros(1, 68, 4, 4)
+    second[..., :2] = 0.5  # there both views are
+    second[..., 2:] = 9.0
+    assert coherence_loss(first, second, half).item() == pytest.approx(0.25)
+
+
+def test_loss_is_equation_1() -> None:
+    network, config = Pointwise(), HeatmapConfig(sigma=1.5, coherence=0.3)
+    task, batch = task_of(network, config, seed=4), batch_of()
+    values = task.loss(batch)
+    views = draw_views(3, config.view, 1_000_003 * 4)
+    points = task.uv.target_landmarks(batch)
+    (first,), (second,) = network(batch["image"]), network(views.images(batch["image"]))
+    truth = heatmap_loss(first, draw_heatmaps(points, SIZE, 1, 1.5)) + heatmap_loss(
+        second, draw_heatmaps(views.landmarks(points, SIZE), SIZE, 1, 1.5)
+    )
+    agreement = coherence_loss(first.sigmoid(), second.sigmoid(), views)
+    torch.testing.assert_close(values["truth"], truth)
+    torch.testing.assert_close(values["coherence"], agreement)
+    torch.testing.assert_close(values["loss"], truth + 0.3 * agreement)
+    assert HeatmapConfig().coherence == 0.001
+
+
+def test_a_network_without_coherence_sees_one_view() -> None:
+    network = Pointwise(coherent=False)
+    values = task_of(network).loss(batch := batch_of())
+    assert set(values) == {"loss"}
+    points = task_of(network).uv.target_landmarks(batch)
+    torch.testing.assert_close(
+        values["loss"], heatmap_loss(network(batch["image"])[0], draw_heatmaps(points, SIZE, 1, 1.0))
+    )
+
+
+def test_all_stacks_are_trained() -> None:
+    network = create_network("fan", SIZE, 16, 1 / 16)
+    task_of(network).loss(batch_of())["loss"].backward()
+    assert all(stack.head.weight.grad.abs().sum() > 0 for stack in network.stacks)
+    assert all((stack.head.bias.grad != 0).all() for stack in network.stacks)
+
+
+class Known(HeatmapNetwork):
+    """Heatmaps of landmarks that it was told."""
+
+    def __init__(self, points: Tensor) -> None:
+        super().__init__(NetworkSpec("fan", SIZE), stride=2)
+        self.points, self.unused = points, nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        heatmaps = draw_heatmaps(self.points[: len(image)], SIZE // 2, 2, 1.0).double()
+        right = torch.logit(heatmaps.clamp(1e-300, 1 - 1e-9)).float()
+        return [torch.zeros_like(right), right]
+
+
+def test_the_last_stacks_landmarks_without_depth(tmp_path: Path) -> None:
+    faces = toy_faces(3)
+    task = task_of(Known(torch.from_numpy(faces.landmarks)))
+    prediction = task(torch.zeros(3, 3, SIZE, SIZE))
+    assert prediction.landmarks.shape == (3, 68, 3) and prediction.dense is None
+    assert prediction.landmarks[..., 2].isnan().all()
+    np.testing.assert_allclose(prediction.landmarks[..., :2].numpy(), faces.landmarks[..., :2], atol=0.1)
+    task._evaluate(batch_of())
+    nme, _ = task._evaluated[0]
+    assert nme.isfinite().all() and nme.max() < 0.5
+    figure = results_figure(task, faces, tmp_path / "faces.png", count=3)
+    assert len(figure.axes) == 3, "landmarks alone: there is no dense shape to draw"
+    assert "nan" not in " ".join(axes.get_title() for axes in figure.axes)
+    assert cv2.imread(str(tmp_path / "faces.png")) is not None
+
+
+@pytest.mark.parametrize("name", ["sdu-outside", "fan"])
+def test_the_task_of_a_registered_network(name: str) -> None:
+    task = make_task(create_network(name, SIZE, 16, 1 / 16), toy_context())
+    assert isinstance(task, HeatmapTask) and task.mirrors
+    assert task.loss(batch_of())["loss"].isfinite()
+
+
+def test_mirrored_faces_have_mirrored_targets() -> None:
+    """The augmentation's own mirror, with a head whose chart is symmetric: places are mirrored and renamed."""
+    uv = UVTarget(uv_basis(load_embedded_head(), 32), SIZE)
+    modes = uv.modes.shape[0]
+    pose = torch.tensor([[[9.0, 0, 2, 14], [0, -9, 1, 17], [-2, 1, 9, 0]]])
+    batch = {"coefficients": torch.zeros(1, modes), "pose": pose, "flipped": torch.tensor([False])}
+    plain = uv.target_landmarks(batch)[0].numpy()
+    mirrored = uv.target_landmarks({**batch, "flipped": torch.tensor([True])})[0].numpy()
+    assert np.abs(mirrored - plain).max() > 1
+    np.testing.assert_allclose(mirrored, mirror_landmarks(plain, SIZE), rtol=0, atol=0.02)
