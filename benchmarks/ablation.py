@@ -46,8 +46,8 @@ from nasface.pipelines.workflow import (
 )
 from nasface.report.tables import NMERow, duration, spread, text_table
 from nasface.search.strategy import Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
+from nasface.space.space import Architecture
 from nasface.tracking.runs import Run
 from nasface.training.fit import TrainingClock
 from nasface.training.supernet import SupernetTask
@@ -409,7 +409,7 @@ def folder_of(experiment: Experiment) -> Path:
 def main(arguments: Sequence[str]) -> int:
     experiment, own = read_arguments(arguments)
     space, seeds, folder = load_space(experiment.space), own["seeds"], folder_of(experiment)
-    experiment.network.check(space)
+    experiment.network.check(space.scales)
     for sampler in SAMPLERS:
         make_sampler(of_job(experiment, 0, sampler), space)
     for strategy in STRATEGIES:

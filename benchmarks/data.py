@@ -30,7 +30,7 @@ from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workflow import write_json
 from nasface.rendering.synthetic import build_synthetic, draw_face
 from nasface.report.tables import text_table
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.cores import available_cores
 from nasface.utils.processes import in_processes

@@ -4,8 +4,8 @@
 
 The stages: a smoke search and its best.json, a replay on the table with every strategy, the supernet's weights, a
 retraining, one short training per target representation, and, where real samples are at hand (3ddfa/ and
-others), the published MobileNet's landmarks on one photograph and short trainings on photographs. Everything runs through the
-`nasface` command on one thread.
+others), the published MobileNet's landmarks on one photograph and short trainings on photographs. Everything runs
+through the `nasface` command on one thread.
 """
 
 from __future__ import annotations

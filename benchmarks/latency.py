@@ -24,19 +24,20 @@ from torch import nn
 
 from benchmarks.common import parse, run_benchmark
 from nasface.cli.command import Option
+from nasface.config import MultipathConfig
 from nasface.inference.export import onnx_bytes, onnx_session
 from nasface.nets.cost import count_macs
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import MultipathNetwork
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import create_network, get_candidate, network_names
 from nasface.nets.weights import first_line
 from nasface.pipelines.architectures import member
 from nasface.pipelines.workflow import write_json
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
-from nasface.space.architecture import Architecture
-from nasface.tracking.progress import stage_bar
+from nasface.space.space import Architecture
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 OPTIONS = (
     Option("arch", str, "best.json", "the searched network; nothing of it where the file does not exist"),

@@ -18,16 +18,17 @@ from nni.nas.space import RawFormatModelSpace
 from nni.nas.strategy import RandomOneShot
 from torch import Tensor, nn
 
+from nasface.config import OptimizerConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Connection, Supernet, connection_name
 from nasface.pipelines.workflow import Workspace, fresh_supernet
-from nasface.space.architecture import OPERATIONS
-from nasface.space.space import MultipathSpace
+from nasface.space.space import OPERATIONS, MultipathSpace
 from nasface.tracking.progress import TrainingProgress
-from nasface.training.face_task import FaceModule, OptimizerConfig
+from nasface.training.face_task import FaceModule
 from nasface.training.fit import interruptible, make_trainer
-from nasface.training.targets.uv import UVTarget, uv_loss
+from nasface.training.targets.uv import uv_loss
+from nasface.training.uv_target import UVTarget
 
 _OPERATION = ".operation.hpm."
 """Between a connection's name and its HPM block's, in the names of NNI's weights."""

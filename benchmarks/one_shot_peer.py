@@ -43,7 +43,7 @@ from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.workflow import Workspace, make_sampler, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
-from nasface.space.architecture import Architecture
+from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
 from nasface.tracking.environment import environment
 from nasface.tracking.runs import Run

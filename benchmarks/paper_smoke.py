@@ -27,7 +27,7 @@ from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workflow import make_evaluator, prepare, train_supernet, write_json
 from nasface.report.tables import milliseconds, quantity
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 
@@ -124,7 +124,8 @@ def report(result: Smoke, experiment: Experiment, small: Experiment) -> str:
     space = load_space(experiment.space)
     lines = [
         f"{experiment.name}: {space.title}, input {network.input_size} px, map {network.map_size} x"
-        f" {network.map_size}, widths {network.scale_widths(space)}, {experiment.supernet.children} children a step",
+        f" {network.map_size}, widths {network.scale_widths(space.scales)},"
+        f" {experiment.supernet.children} children a step",
         f"supernet       {quantity(result.supernet_parameters)} parameters",
         f"random member  {result.member}: {quantity(result.cost.parameters)} parameters,"
         f" {quantity(result.cost.macs)} MACs, {milliseconds(result.cost.latency_ms)} on one CPU thread",

@@ -24,6 +24,7 @@ from scipy.io import loadmat
 
 from benchmarks.common import run_benchmark
 from benchmarks.published_mobilenet import CHECKPOINT, Prediction, predict
+from nasface.data.cache import fill_images
 from nasface.data.ddfa_crops import (
     benchmark_region,
     box_region,
@@ -34,7 +35,6 @@ from nasface.data.ddfa_crops import (
     to_photograph,
     to_photograph_exactly,
 )
-from nasface.data.images import decode_image, fill_images
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import CROP_SIZE, EXPRESSION_MODES, IDENTITY_MODES, load_ddfa_model, load_keypoint_model
@@ -49,6 +49,7 @@ from nasface.report.ced import draw_ced
 from nasface.report.tables import protocol_table, text_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
 
 PUBLISHED = "3DDFA's benchmark, boxes clipped"

@@ -24,14 +24,13 @@ import numpy as np
 import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface.cli.command import Option
-from nasface.config import Experiment, experiment_file
+from nasface.config import Experiment, MultipathConfig, experiment_file
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
-from nasface.nets.multipath import MultipathConfig
 from nasface.pipelines.search_table import read_table
 from nasface.pipelines.workflow import Workspace, evaluation_faces, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
-from nasface.space.architecture import Architecture
+from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError

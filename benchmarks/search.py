@@ -47,11 +47,11 @@ from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Strategy
 from nasface.search.study import Evaluation
 from nasface.search.workers import Pace, create_shared_study, run_shared
-from nasface.space.space import load_space
-from nasface.tracking.progress import stage_bar
+from nasface.space.catalogue import load_space
 from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 WAYS = {
     "naive": {"reuse": False, "early_rejection": False},

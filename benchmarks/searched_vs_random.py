@@ -25,19 +25,21 @@ import torch
 import nasface
 from benchmarks.common import SETTINGS, described, parse, run_benchmark, take, with_settings_of
 from nasface.cli.command import Option
-from nasface.config import Experiment, experiment_file
+from nasface.config import Experiment, MultipathConfig, experiment_file
 from nasface.nets.cost import connection_macs, head_macs, measure_cost, stem_macs
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.architectures import resolve_architecture
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workflow import Workspace, prepare, retrain, write_json
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.report.tables import NMERow, text_table, yaw_table
-from nasface.space.architecture import Architecture, load_record
-from nasface.space.space import MultipathSpace, load_space
-from nasface.tracking.progress import stage_bar
+from nasface.space.catalogue import load_space
+from nasface.space.neighbours import random_neighbour
+from nasface.space.record import load_record
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 DRAWS = 5000
 """Uniform members that are drawn before the band is entered by a walk."""
@@ -65,7 +67,7 @@ class MacCounter:
         for (gap, source, target), costs in connection_macs(space, config).items():
             for operation, macs in costs.items():
                 self._table[space.connection_index(gap, source, target), operation] = macs
-        width = config.scale_widths(space)[-1]
+        width = config.scale_widths(space.scales)[-1]
         self._fixed = stem_macs(config, width) + head_macs(config, width)
         self._places = np.arange(space.num_connections)
 
@@ -150,7 +152,7 @@ def _walk(
     for _ in range(20 * WALK):
         if steps_inside >= WALK:
             break
-        candidate = space.random_neighbour(current, rng)
+        candidate = random_neighbour(current, rng)
         # Outside the band only towards it, inside never out of it.
         if abs(macs(candidate) - target) <= max(tolerance * target, abs(macs(current) - target)):
             current = candidate
@@ -433,7 +435,7 @@ def main(arguments: Sequence[str]) -> int:
     space = load_space(experiment.space)
     if space.shape != searched.space.shape:
         raise UserError(f"{own['arch']} is not of {space.title}: give the experiment that it was searched in")
-    experiment.network.check(space)
+    experiment.network.check(space.scales)
     drawn = draw_members(space, experiment.network, searched, own["members"], own["tolerance"], experiment.seed)
     networks = [("searched", searched), *((f"random {n}", member) for n, member in enumerate(drawn.members, 1))]
     macs = MacCounter(space, experiment.network)

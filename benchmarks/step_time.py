@@ -26,8 +26,8 @@ from nasface.data.augment import normalise
 from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.pipelines.workflow import make_sampler, write_json
 from nasface.report.tables import milliseconds, text_table
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.catalogue import load_space
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.errors import UserError
 
@@ -236,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     if repeats < 1:
         raise UserError(f"--repeats must be at least 1, not {repeats}")
     space = load_space(experiment.space)
-    experiment.network.check(space)
+    experiment.network.check(space.scales)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     device = find_device(parsed.own["on"])

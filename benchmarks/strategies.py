@@ -31,10 +31,10 @@ from nasface.report.tables import text_table
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings
 from nasface.search.strategy import Proposal, Strategy
 from nasface.tabular.table import MemberTable, MemberTableEvaluator
-from nasface.tracking.progress import stage_bar
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.progress import stage_bar
 
 MARKS = (10, 20, 50, 100, 200)
 """Numbers of evaluations at which strategies are compared."""

@@ -17,13 +17,13 @@ def load(path: Any, **settings: Any) -> FaceAligner:
 
     Args:
         path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
-        settings: arch, model, detector, threshold: see `nasface.inference.aligner.load_aligner`.
+        settings: arch, model, detector, threshold: see `nasface.inference.load.load_aligner`.
 
     Raises:
         UserError: a file is absent, broken or of another kind.
     """
     # Imported when asked for: torch takes seconds, and `nasface --help` needs none of it.
-    from nasface.inference.aligner import load_aligner
+    from nasface.inference.load import load_aligner
 
     return load_aligner(path, **settings)
 

@@ -6,17 +6,164 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from nasface.data.augment import AugmentConfig
-from nasface.data.sources import DataConfig
-from nasface.nets.multipath import MultipathConfig
-from nasface.training.face_task import OptimizerConfig
-from nasface.training.fit import DeviceConfig
-from nasface.training.targets.heatmap import HeatmapConfig
-from nasface.training.targets.parameters import ParametersConfig
-from nasface.training.targets.volume import VolumeConfig
 from nasface.utils.errors import UserError
+from nasface.utils.resources import resource_folder
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the faces come from.
+
+    Attributes:
+        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head), `ddfa`
+            (3DDFA's released layout) or `w300lp` (300W-LP's photographs).
+        test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
+        cache: folder in which rendered and decoded faces are kept.
+        domain: look of the synthetic test faces: `studio`, or `wild`, harder pictures with 2D labels only; training and
+            validation faces are always `studio`'s, whose 3D labels they need.
+        seed: of the synthetic faces.
+        train_count: synthetic training faces; of real ones, how many of the list to use (0: all).
+        val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
+        test_count: synthetic test faces.
+        ddfa: folder in 3DDFA's layout (images, lists, parameters).
+        ddfa_assets: folder of 3DDFA's morphable model files (40 + 10 modes).
+        w300lp: folder of 300W-LP (AFW, HELEN, IBUG, LFPW).
+        bfm: model of 300W-LP's targets: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), or folder
+            configs of 3DDFA_V2 with bfm_noneck_v3.pkl (40 + 10); where empty, 3DDFA's in ddfa_assets.
+        aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
+    """
+
+    train: Literal["synthetic", "ddfa", "w300lp"] = "synthetic"
+    test: Literal["synthetic", "aflw2000"] = "synthetic"
+    cache: str = "cache"
+    domain: Literal["studio", "wild"] = "studio"
+    seed: NonNegativeInt = 0
+    train_count: NonNegativeInt = 6000
+    val_count: NonNegativeInt = 400
+    test_count: NonNegativeInt = 1000
+    ddfa: str = "../shared/data/aflw_120x120"
+    ddfa_assets: str = "../shared/data/3ddfa"
+    w300lp: str = "../shared/data/300w_lp_sample"
+    bfm: str = ""
+    aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Strength of each augmentation; 0 switches it off.
+
+    Attributes:
+        rotation: largest in-plane rotation in degrees.
+        scale: largest relative change of size.
+        shift: largest shift, as a fraction of the image's side.
+        flip: probability of a left-right mirror.
+        colour: largest relative change of each channel's gain, of brightness and of contrast.
+        grey: probability of a grey image.
+        erase: probability of an erased rectangle.
+        noise: largest standard deviation of pixel noise, in units of the 0..255 range.
+    """
+
+    rotation: NonNegativeFloat = 20.0
+    scale: NonNegativeFloat = 0.1
+    shift: NonNegativeFloat = 0.05
+    flip: ClosedUnitInterval = 0.5
+    colour: ClosedUnitInterval = 0.2
+    grey: ClosedUnitInterval = 0.1
+    erase: ClosedUnitInterval = 0.2
+    noise: NonNegativeFloat = 4.0
+
+
+@dataclass(frozen=True)
+class MultipathConfig:
+    """Sizes of a multi-path network; the connections are the architecture's.
+
+    Attributes:
+        input_size: side of the square input image in pixels.
+        map_size: side of the UV position map that the head writes, in cells.
+        stem_stride: input pixels per cell of the finest scale (a power of two, at least 2).
+        width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more.
+        widths: channels of every scale, coarsest first, where they should be others.
+        head_width: channels between the output node and the map.
+    """
+
+    input_size: PositiveInt = 64
+    map_size: PositiveInt = 64
+    stem_stride: PositiveInt = 4
+    width: PositiveInt = 32
+    widths: list[PositiveInt] | None = None
+    head_width: PositiveInt = 64
+
+    def scale_widths(self, scales: int) -> list[int]:
+        """Channels of every scale, coarsest first."""
+        if self.widths:
+            return list(self.widths)
+        return [self.width + self.width // 2 * coarser for coarser in range(scales - 1, -1, -1)]
+
+    def stem_widths(self, width: int) -> list[int]:
+        """Channels after each stride-2 convolution of the stem."""
+        steps = self.stem_stride.bit_length() - 1
+        return [max(width >> (steps - 1 - step), min(16, width)) for step in range(steps)]
+
+    def check(self, scales: int) -> None:
+        """Raise a UserError where these sizes cannot carry a space of so many scales."""
+        finest = self.input_size // self.stem_stride
+        widths = self.scale_widths(scales)
+        if len(widths) != scales:
+            raise UserError(f"network.widths has {len(widths)} numbers, the space {scales} scales: give one each")
+        if any(width < 4 or width % 4 for width in widths):
+            raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
+        if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):
+            raise UserError(f"network.stem_stride must be a power of two of at least 2, not {self.stem_stride}")
+        if self.input_size % (self.stem_stride * 2 ** (scales - 1)):
+            unit = self.stem_stride * 2 ** (scales - 1)
+            raise UserError(
+                f"network.input_size {self.input_size} must be a multiple of {unit} (stem_stride * 2^(scales - 1))"
+            )
+        if self.map_size % finest:
+            raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam and its schedule.
+
+    Attributes:
+        lr: learning rate.
+        schedule: `constant`, or `cosine` down to zero after a short warm-up.
+        warmup: share of the steps over which a cosine schedule rises.
+        weight_decay: decoupled (AdamW).
+        clip: largest gradient norm; 0 switches clipping off.
+    """
+
+    lr: PositiveFloat = 1e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: ClosedUnitInterval = 0.05
+    weight_decay: NonNegativeFloat = 0.0
+    clip: NonNegativeFloat = 1.0
+
+
+@dataclass(frozen=True)
+class DeviceConfig:
+    """Lightning's Trainer settings.
+
+    Attributes:
+        accelerator: `auto`, `cpu`, `gpu`, ...
+        devices: how many, or `auto`.
+        num_nodes: machines.
+        strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's
+            weights).
+        precision: `32-true`, `bf16-mixed`, ...
+        threads: CPU threads of one process; 0 leaves it to torch.
+    """
+
+    accelerator: str = "auto"
+    devices: str | int = "auto"
+    num_nodes: PositiveInt = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)
@@ -150,6 +297,128 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True)
+class VideoConfig:
+    """3D-aided short-video synthesis.
+
+    Attributes:
+        frames: n, adjacent frames made of one still image; a batch holds batch_size / n videos. 1 makes none.
+        yaw: largest change of yaw from frame to frame, in degrees; it grows away from the frontal view.
+        pitch: the same of pitch, in either direction.
+        roll: largest in-plane rotation from frame to frame, in degrees.
+        scale: largest relative change of size from frame to frame.
+        shift: largest shift from frame to frame, as a fraction of the image's side.
+        noise: largest standard deviation of pixel noise, in units of the 0..255 range.
+        blur: longest motion blur, as a fraction of the image's side.
+    """
+
+    frames: PositiveInt = 1
+    yaw: NonNegativeFloat = 2.0
+    pitch: NonNegativeFloat = 1.0
+    roll: NonNegativeFloat = 1.0
+    scale: NonNegativeFloat = 0.01
+    shift: NonNegativeFloat = 0.01
+    noise: NonNegativeFloat = 4.0
+    blur: NonNegativeFloat = 0.04
+
+    def stronger(self, factor: float) -> VideoConfig:
+        """The same with every change multiplied."""
+        changes = ("yaw", "pitch", "roll", "scale", "shift", "noise", "blur")
+        return replace(self, **{name: factor * getattr(self, name) for name in changes})
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """How much a second view differs from the first.
+
+    Attributes:
+        rotation: largest rotation in degrees.
+        scale: largest relative change of size.
+        shift: largest shift, as a fraction of the image's side.
+        flip: probability of a left-right mirror.
+    """
+
+    rotation: NonNegativeFloat = 40.0
+    scale: NonNegativeFloat = 0.2
+    shift: NonNegativeFloat = 0.05
+    flip: ClosedUnitInterval = 0.5
+
+
+@dataclass(frozen=True)
+class HeatmapConfig:
+    """Training of networks that regress landmark heatmaps.
+
+    Attributes:
+        sigma: standard deviation of the Gaussians in cells of the heatmap.
+        coherence: weight (lambda) of the squared difference between the predictions of two views, for the networks
+            that are trained on two.
+        view: the second view.
+    """
+
+    sigma: PositiveFloat = 1.0
+    coherence: NonNegativeFloat = 0.001
+    view: ViewConfig = field(default_factory=ViewConfig)
+
+
+@dataclass(frozen=True)
+class ParametersConfig:
+    """Training of the networks that regress 3DMM parameters.
+
+    Attributes:
+        objective: `paper` (what the network's paper uses), or one of 3DDFA_V2's: `vdc` (vertex distance), `wpdc`
+            (weighted parameter distance, slow and literal), `fwpdc` (the same, fast), `vdc_from_fwpdc` (one after the
+            other), `vanilla_joint` (their weighted sum), `meta_joint` (both looked ahead with, the better one taken;
+            twice the work of a step).
+        landmarks: use of the 2D landmarks beside it: `paper`, `none`, `regression` (a branch of its own, dropped after
+            training) or `constraint` (on the face that the parameters give).
+        beta: share of fWPDC in `vanilla_joint`.
+        switch: share of the steps after which `vdc_from_fwpdc` goes over to VDC.
+        look_ahead: k, steps that `meta_joint` looks ahead; the next batch decides and trains nothing.
+        video: batches of short synthetic videos in place of stills, where `frames` is more than 1.
+    """
+
+    objective: Literal["paper", "vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"] = "paper"
+    landmarks: Literal["paper", "none", "regression", "constraint"] = "paper"
+    beta: ClosedUnitInterval = 0.5
+    switch: ClosedUnitInterval = 0.5
+    look_ahead: PositiveInt = 100
+    video: VideoConfig = field(default_factory=VideoConfig)
+
+
+@dataclass(frozen=True)
+class VolumeConfig:
+    """Training of networks that regress volumes (`jvcr` and its kin).
+
+    Attributes:
+        sigma: deviation of a landmark's Gaussian in voxels, which are 4 pixels wide.
+        colours: which landmark has which colour in a semantic volume: `sorted` (hues in the landmarks' order) or
+            `random`.
+        pretrain: share of the steps in which the volume estimator and the coordinate regressor learn separately, from
+            drawn volumes; 0 trains in one stage.
+        finetune_lr: factor of the learning rate after that.
+        wild: faces without depth that are mixed in after that, as many as others: none where empty, `synthetic`, or a
+            folder in 3DDFA's layout.
+        adversarial: train against a discriminator after that.
+        coord: weight of the coordinates' error for the volume estimator.
+        aux: weight of the coordinates' error for the discriminator.
+        adv: weight of the discriminator's reconstruction error for the volume estimator.
+        gamma: ratio of the reconstruction errors of estimated and drawn volumes at which they are in balance.
+        balance: rate at which the weight of estimated volumes, mu, follows their distance from that balance.
+    """
+
+    sigma: PositiveFloat = 1.0
+    colours: Literal["sorted", "random"] = "sorted"
+    pretrain: ClosedUnitInterval = 0.5
+    finetune_lr: PositiveFloat = 1.0
+    wild: str = ""
+    adversarial: bool = False
+    coord: NonNegativeFloat = 1.0
+    aux: NonNegativeFloat = 0.1
+    adv: NonNegativeFloat = 0.001
+    gamma: PositiveFloat = 0.7
+    balance: NonNegativeFloat = 0.001
+
+
+@dataclass(frozen=True)
 class CompareConfig:
     """Networks that are compared under one protocol.
 
@@ -238,7 +507,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) else float(value)
 
 
-EXPERIMENTS = Path(__file__).resolve().parent.parent / "experiments"
+EXPERIMENTS = resource_folder("experiments")
 
 
 def experiment_file(name: str) -> Path:

@@ -16,7 +16,7 @@ import yaml
 
 from nasface.cli import commands
 from nasface.cli import main as cli
-from nasface.space.architecture import load_record
+from nasface.space.record import load_record
 from tests.tiny import Command, Result, finish, settings, start
 
 NAMES = tuple(commands.COMMANDS)

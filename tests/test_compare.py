@@ -12,7 +12,7 @@ import pytest
 
 from nasface.config import CompareConfig, Experiment
 from nasface.pipelines.compare import read_entries
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 from tests.tiny import Command
 
 TWO = ["--compare.networks", '["random","hourglass1@0.0625"]']

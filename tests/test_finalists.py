@@ -11,7 +11,8 @@ import pytest
 from nasface.pipelines.finalists import Finalist, shortlist
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
-from nasface.space.architecture import load_record
+from nasface.space.neighbours import random_neighbour
+from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
@@ -27,7 +28,7 @@ def evaluations(count: int, seed: int = 0) -> list[Evaluation]:
     for number in range(count):
         outcome = Outcome(float(rng.uniform(5, 10)), complete=bool(number % 5))
         found.append(Evaluation(number, Proposal(member), outcome, 0.1, {}, replayed=False))
-        member = SPACE.random_neighbour(member, rng)
+        member = random_neighbour(member, rng)
     return found
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nasface.config import Experiment, LogConfig, SearchConfig
+from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
 from nasface.tracking.runs import is_first_process, open_run, settings_file
-from nasface.training.fit import DeviceConfig
 from nasface.utils.errors import UserError
 
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.config import Experiment
-from nasface.data.augment import AugmentConfig
+from nasface.config import AugmentConfig, Experiment
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines import build_table as table_building
 from nasface.pipelines.build_table import append_training, build_jobs, build_table, read_trainings

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasface.config import Experiment, RetrainConfig
+from nasface.config import Experiment, OptimizerConfig, RetrainConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import UVBasis, position_map, sample_map
-from nasface.training.face_task import OptimizerConfig, TaskContext
-from nasface.training.targets.uv import UVTarget
+from nasface.training.face_task import TaskContext
+from nasface.training.uv_target import UVTarget
 
 SIZE = 32
 MAP = 16

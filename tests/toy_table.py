@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from nasface.nets.multipath import MultipathConfig
+from nasface.config import MultipathConfig
 from nasface.space.space import MultipathSpace
 from nasface.tabular.table import MemberTable, TrainedMember
 

@@ -25,7 +25,7 @@ def build(
 ) -> None:
     """Draw a synthetic set into the cache."""
     from nasface.rendering.synthetic import build_synthetic, synthetic_name
-    from nasface.tracking.progress import progress_for
+    from nasface.utils.progress import progress_for
 
     progress = progress_for(f"rendering {split} faces")
     faces = build_synthetic(cache, split, int(count), int(size), int(seed), progress, int(workers), domain)

@@ -23,7 +23,7 @@ def prepare(
 ) -> None:
     """Make the UV position maps of 300W-LP."""
     from nasface.data.position_maps import write_position_maps
-    from nasface.tracking.progress import progress_for
+    from nasface.utils.progress import progress_for
 
     if root is None or bfm is None:
         raise UserError("where is the set, and where the model? give --root 300W_LP --bfm BFM.mat")

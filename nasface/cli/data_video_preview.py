@@ -10,7 +10,7 @@ from nasface.cli.data_build import SEED, SIZE
 
 def video_preview(size: int, seed: int, frames: int, rows: int, strength: float, output: str) -> None:
     """Draw a contact sheet of short videos."""
-    from nasface.rendering.video import VideoConfig
+    from nasface.config import VideoConfig
     from nasface.rendering.video_preview import draw_video_preview
 
     draw_video_preview(output, VideoConfig(frames=int(frames)).stronger(strength), int(size), int(seed), int(rows))

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 
 from nasface.cli.command import SCALE, Command
-from nasface.config import Experiment
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.config import Experiment, MultipathConfig
+from nasface.nets.multipath import MultipathNetwork
 from nasface.nets.network import UV_MAP, NetworkSpec
 from nasface.nets.registry import get_candidate, network_cost, network_names
 from nasface.pipelines.architectures import member

@@ -19,8 +19,8 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from nasface.cli import commands
 from nasface.config import Experiment, experiment_file
 from nasface.pipelines.architectures import recorded_experiment
-from nasface.tracking.progress import close_bars
 from nasface.utils.errors import UserError
+from nasface.utils.progress import close_bars
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,9 +28,10 @@ def predict(
     smooth: float,
 ) -> None:
     """Align the faces of an image, a folder or a video."""
-    from nasface.inference.aligner import load_aligner, parse_box
+    from nasface.inference.aligner import parse_box
+    from nasface.inference.load import load_aligner
     from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
-    from nasface.tracking.progress import stage_bar
+    from nasface.utils.progress import stage_bar
 
     sources = find_inputs(input)
     whole = box == "image"

@@ -9,7 +9,8 @@ from nasface.config import Experiment
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import network_names
 from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
-from nasface.space.architecture import Architecture, load_record
+from nasface.space.record import load_record
+from nasface.space.space import Architecture
 from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
 
@@ -38,7 +39,7 @@ def retrain(
         if init != "scratch":
             weights = _supernet_file(init, arch)
             supernet = load_supernet(weights, space, experiment.network)
-        experiment.network.check(space)
+        experiment.network.check(space.scales)
     make_trainer(experiment.device, logger=False)
     folder = open_run("retrain", experiment, architecture.digest, resume, run)
     print(f"run      {folder.folder}")

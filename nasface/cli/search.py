@@ -10,8 +10,8 @@ from jsonargparse.typing import NonNegativeInt
 from nasface.cli.command import RESUME, RUN, Command, Option
 from nasface.config import Experiment
 from nasface.pipelines.supernets import take_supernet
-from nasface.space.architecture import load_record
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
+from nasface.space.record import load_record
 from nasface.tracking.runs import Run, open_run
 from nasface.utils.errors import UserError
 
@@ -58,7 +58,7 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
 
     space = load_space(experiment.space)
     # Whatever is wrong with the settings shall come out now, not after the training.
-    experiment.network.check(space)
+    experiment.network.check(space.scales)
     workflow.make_sampler(experiment, space)
     strategy = workflow.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)

@@ -13,7 +13,7 @@ from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import Command, Option
 from nasface.config import Experiment
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nasface.cli.command import Command, Option
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 
 
 def space(space: str) -> None:

@@ -8,7 +8,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from nasface.cli.command import Command, Option
 from nasface.config import Experiment
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 
 
 def table_build(
@@ -18,7 +18,7 @@ def table_build(
     from nasface.pipelines.build_table import build_table
 
     space = load_space(experiment.space)
-    experiment.network.check(space)
+    experiment.network.check(space.scales)
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
     print(f"records  {place}; the same command goes on with what is missing")

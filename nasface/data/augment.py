@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class AugmentConfig:
-    """Strength of each augmentation; 0 switches it off.
-
-    Attributes:
-        rotation: largest in-plane rotation in degrees.
-        scale: largest relative change of size.
-        shift: largest shift, as a fraction of the image's side.
-        flip: probability of a left-right mirror.
-        colour: largest relative change of each channel's gain, of brightness and of contrast.
-        grey: probability of a grey image.
-        erase: probability of an erased rectangle.
-        noise: largest standard deviation of pixel noise, in units of the 0..255 range.
-    """
-
-    rotation: NonNegativeFloat = 20.0
-    scale: NonNegativeFloat = 0.1
-    shift: NonNegativeFloat = 0.05
-    flip: ClosedUnitInterval = 0.5
-    colour: ClosedUnitInterval = 0.2
-    grey: ClosedUnitInterval = 0.1
-    erase: ClosedUnitInterval = 0.2
-    noise: NonNegativeFloat = 4.0
+from nasface.config import AugmentConfig
 
 
 def normalise(images: Tensor) -> Tensor:

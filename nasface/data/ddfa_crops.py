@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from nasface.data.images import crop_square
+from nasface.data.crops import crop_square
 from nasface.faces.ddfa_model import CROP_SIZE
 
 BOX_SCALE = 1.58

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,10 +11,22 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from nasface.data.augment import AugmentConfig, augment, normalise
+from nasface.config import AugmentConfig
+from nasface.data.augment import augment, normalise
 from nasface.data.face_set import FaceSet
-from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
+
+
+class BatchVideos(Protocol):
+    """What makes videos of the stills of a batch (`nasface.rendering.video.ShortVideos`)."""
+
+    def stills(self, batch_size: int) -> int:
+        """How many stills make a batch of so many frames."""
+        ...
+
+    def of_batch(self, batch: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+        """The frames, and their labels, of a batch of stills."""
+        ...
 
 
 class Batch(NamedTuple):
@@ -130,7 +142,7 @@ class FaceDataModule(pl.LightningDataModule):
         seed: int,
         augmentation: AugmentConfig,
         eval_batch_size: int = 100,
-        videos: ShortVideos | None = None,
+        videos: BatchVideos | None = None,
     ) -> None:
         super().__init__()
         for name, faces in (("training", train), ("validation", val)):

@@ -8,20 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
+from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.data.face_set import FaceSet
-from nasface.data.images import (
-    Progress,
-    cached_face_set,
-    crop_square,
-    decode_image,
-    fill_images,
-    fingerprint,
-    image_buffer,
-    resize_image,
-)
-from nasface.data.sets.aflw2000 import CROP_MARGIN, crop_window
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
+from nasface.utils.progress import Progress
 
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
-from nasface.data.images import Progress
 from nasface.data.photographs import Photograph, crop_photographs
-from nasface.data.sets.aflw2000 import CROP_MARGIN
 from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
 
 LABELS_FILE, IMAGES_FOLDER = "landmarks.npz", "images"
 _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}

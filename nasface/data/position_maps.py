@@ -30,7 +30,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.data.images import Progress, crop_square, decode_image, resize_image
+from nasface.data.crops import crop_square, resize_image
 from nasface.data.sets.w300lp import (
     Parameters,
     check_copy,
@@ -46,7 +46,9 @@ from nasface.faces.rasterize import rasterize
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.images import decode_image
 from nasface.utils.processes import in_processes
+from nasface.utils.progress import Progress
 
 MAP_SIZE = 256
 CROP_FACTOR = 1.5

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from jsonargparse.typing import NonNegativeInt
-
+from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
@@ -17,44 +16,6 @@ if TYPE_CHECKING:
     from nasface.faces.ddfa_model import KeypointModel
 
 ProgressFor = Callable[[str], Callable[[int, int], None]]
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Where the faces come from.
-
-    Attributes:
-        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head), `ddfa`
-            (3DDFA's released layout) or `w300lp` (300W-LP's photographs).
-        test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
-        cache: folder in which rendered and decoded faces are kept.
-        domain: look of the synthetic test faces: `studio`, or `wild`, harder pictures with 2D labels only; training and
-            validation faces are always `studio`'s, whose 3D labels they need.
-        seed: of the synthetic faces.
-        train_count: synthetic training faces; of real ones, how many of the list to use (0: all).
-        val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
-        test_count: synthetic test faces.
-        ddfa: folder in 3DDFA's layout (images, lists, parameters).
-        ddfa_assets: folder of 3DDFA's morphable model files (40 + 10 modes).
-        w300lp: folder of 300W-LP (AFW, HELEN, IBUG, LFPW).
-        bfm: model of 300W-LP's targets: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), or folder
-            configs of 3DDFA_V2 with bfm_noneck_v3.pkl (40 + 10); where empty, 3DDFA's in ddfa_assets.
-        aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
-    """
-
-    train: Literal["synthetic", "ddfa", "w300lp"] = "synthetic"
-    test: Literal["synthetic", "aflw2000"] = "synthetic"
-    cache: str = "cache"
-    domain: Literal["studio", "wild"] = "studio"
-    seed: NonNegativeInt = 0
-    train_count: NonNegativeInt = 6000
-    val_count: NonNegativeInt = 400
-    test_count: NonNegativeInt = 1000
-    ddfa: str = "../shared/data/aflw_120x120"
-    ddfa_assets: str = "../shared/data/3ddfa"
-    w300lp: str = "../shared/data/300w_lp_sample"
-    bfm: str = ""
-    aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from nasface.config import MultipathConfig
 from nasface.nets.cost import connection_macs, cpu_latency, head_macs, stem_macs
-from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathConfig, MultipathNetwork, Stem, UVHead
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathNetwork, Stem, UVHead
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
@@ -42,7 +42,7 @@ class MemberCosts:
 
     def __init__(self, space: MultipathSpace, config: MultipathConfig) -> None:
         self.space, self.config = space, config
-        width = config.scale_widths(space)[-1]
+        width = config.scale_widths(space.scales)[-1]
         self._macs = connection_macs(space, config)
         self._parameters = connection_parameters(space, config)
         self._fixed_macs = stem_macs(config, width) + head_macs(config, width)
@@ -91,7 +91,7 @@ class MemberCosts:
 def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
     """Parameters of every connection by operation code; one connection of each pair of scales is built, without
     memory, to count them."""
-    widths, finest = config.scale_widths(space), space.scales - 1
+    widths, finest = config.scale_widths(space.scales), space.scales - 1
 
     @cache
     def count(start: int, end: int, with_hpm: bool) -> int:

@@ -17,8 +17,8 @@ from nasface.metrics.aflw2000 import binned_nme
 from nasface.nets.multipath import Supernet, incoming
 from nasface.pipelines.workflow import Workspace, make_evaluator
 from nasface.search.strategy import Proposal
-from nasface.space.architecture import Architecture
-from nasface.training.targets.uv import UVTarget
+from nasface.space.space import Architecture
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 LEAST = 20

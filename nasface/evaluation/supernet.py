@@ -22,8 +22,8 @@ from nasface.nets.cost import connection_macs, head_macs
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Supernet, incoming
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.architecture import Architecture
-from nasface.training.targets.uv import UVTarget
+from nasface.space.space import Architecture
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 BINS = ("0-30", "30-60", "60-90")

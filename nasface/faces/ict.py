@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.images import Progress
 from nasface.faces.chart import outward, symmetric, upright_chart
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
 
 NEUTRAL_FILE, CONFIG_FILE = "generic_neutral_mesh.obj", "vertex_indices.json"
 FACE_VERTICES = 9409

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from nasface.data.augment import normalise
-from nasface.data.images import crop_square, decode_image, resize_image
-from nasface.data.sets.aflw2000 import CROP_MARGIN, crop_window
+from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
-from nasface.inference.detection import Detection, Detector, make_detector
-from nasface.inference.trained import TrainedTask, load_task
+from nasface.inference.detection import Detection, Detector
+from nasface.inference.trained import TrainedTask
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 
 Box = tuple[float, float, float, float]
 Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
@@ -155,36 +155,6 @@ class FaceAligner:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
             dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
         return transform_points(landmarks, back), dense
-
-
-def load_aligner(
-    path: str | Path,
-    *,
-    arch: str | None = None,
-    model: str | None = None,
-    detector: Detector | str | Path | None = None,
-    threshold: float = 0.5,
-) -> FaceAligner:
-    """A trained network, ready for photographs.
-
-    Args:
-        path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
-        arch: `mobilenet_x05` or `mobilenet`: `path` is 3DDFA_V2's published checkpoint.
-        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; needed with `arch`.
-        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
-            where it has none, whole images are faces.
-        threshold: least score of a detected face.
-
-    Raises:
-        UserError: a file is absent, broken or of another kind.
-    """
-    find = detector if callable(detector) else make_detector(detector, threshold)
-    if arch is not None:
-        from nasface.inference.published import load_published_mobilenet
-
-        return load_published_mobilenet(path, arch, model, find)
-    trained = load_task(path, model)
-    return FaceAligner(task_regress(trained), trained.input_size, trained.mean_landmarks, trained.inside, find)
 
 
 def task_regress(trained: TrainedTask) -> Regress:

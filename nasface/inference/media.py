@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nasface.data.images import decode_image
 from nasface.inference.aligner import Box, Face, FaceAligner
 from nasface.inference.five_points import aligned_crop
 from nasface.inference.mesh import write_obj
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother
-from nasface.tracking.progress import stage_bar
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.images import decode_image
+from nasface.utils.progress import stage_bar
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")

@@ -9,8 +9,8 @@ import numpy as np
 
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
+from nasface.faces.surface import PREDICTED, draw_surface, grid_triangles
 from nasface.inference.aligner import Face
-from nasface.report.faces import PREDICTED, draw_surface, grid_triangles
 
 _SHIFT = 4  # binary digits of a drawn point's fraction
 _NOSE_TIP = 30

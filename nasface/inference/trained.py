@@ -15,13 +15,13 @@ import torch
 
 from nasface.config import Experiment
 from nasface.faces.morphable import MorphableModel, load_embedded_head
+from nasface.faces.surface import grid_triangles
 from nasface.faces.uv import UVBasis, sample_map, uv_basis
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
-from nasface.report.faces import grid_triangles
 from nasface.training.face_task import FaceTask, TaskContext
-from nasface.training.targets.uv import UVTarget
 from nasface.training.tasks import make_task, target_of
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 EMBEDDED = "embedded"

@@ -17,9 +17,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from nasface.nets.multipath import HPM_BLOCK, IDENTITY, MultipathConfig
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.config import MultipathConfig
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY
+from nasface.space.space import Architecture, MultipathSpace
 
 Place = tuple[int, int, int]
 
@@ -106,7 +106,7 @@ def cpu_latency(network: nn.Module, input_size: int, repeats: int = 30, threads:
 
 def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
     """Multiply-adds of every connection by operation code, for one image."""
-    finest = config.input_size // config.stem_stride
+    finest, widths = config.input_size // config.stem_stride, config.scale_widths(space.scales)
     table: dict[Place, dict[int, int]] = {}
     for gap in range(space.layers):
         sources, targets = space.gap_shape(gap)
@@ -114,7 +114,7 @@ def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[Plac
             for target in range(targets):
                 start = source if gap > 0 else space.scales - 1
                 end = target if gap < space.layers - 1 else space.scales - 1
-                table[gap, source, target] = _connection_macs(space, config.scale_widths(space), finest, start, end)
+                table[gap, source, target] = _connection_macs(space, widths, finest, start, end)
     return table
 
 
@@ -149,7 +149,7 @@ def architecture_macs(architecture: Architecture, config: MultipathConfig) -> in
     """Multiply-adds of a derived child for one image, from the table; equal to `count_macs` of the built network."""
     space = architecture.space
     table = connection_macs(space, config)
-    width = config.scale_widths(space)[-1]
+    width = config.scale_widths(space.scales)[-1]
     connections = sum(
         table[gap, source, target][operation] for gap, source, target, operation in architecture.canonical.connections()
     )

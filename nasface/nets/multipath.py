@@ -8,72 +8,16 @@ layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jsonargparse.typing import PositiveInt
 from torch import Tensor, nn
 
+from nasface.config import MultipathConfig
 from nasface.nets.layers.blocks import HPM, Resample, all_at_once, each_normalised, node_sum
-from nasface.space.architecture import Architecture
-from nasface.space.space import OPERATIONS, MultipathSpace
-from nasface.utils.errors import UserError
+from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 
 NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
-
-
-@dataclass(frozen=True)
-class MultipathConfig:
-    """Sizes of a multi-path network; the connections are the architecture's.
-
-    Attributes:
-        input_size: side of the square input image in pixels.
-        map_size: side of the UV position map that the head writes, in cells.
-        stem_stride: input pixels per cell of the finest scale (a power of two, at least 2).
-        width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more.
-        widths: channels of every scale, coarsest first, where they should be others.
-        head_width: channels between the output node and the map.
-    """
-
-    input_size: PositiveInt = 64
-    map_size: PositiveInt = 64
-    stem_stride: PositiveInt = 4
-    width: PositiveInt = 32
-    widths: list[PositiveInt] | None = None
-    head_width: PositiveInt = 64
-
-    def scale_widths(self, space: MultipathSpace) -> list[int]:
-        """Channels of every scale, coarsest first."""
-        if self.widths:
-            return list(self.widths)
-        return [self.width + self.width // 2 * coarser for coarser in range(space.scales - 1, -1, -1)]
-
-    def stem_widths(self, width: int) -> list[int]:
-        """Channels after each stride-2 convolution of the stem."""
-        steps = self.stem_stride.bit_length() - 1
-        return [max(width >> (steps - 1 - step), min(16, width)) for step in range(steps)]
-
-    def check(self, space: MultipathSpace) -> None:
-        """Raise a UserError where these sizes cannot carry `space`."""
-        finest = self.input_size // self.stem_stride
-        widths = self.scale_widths(space)
-        if len(widths) != space.scales:
-            raise UserError(
-                f"network.widths has {len(widths)} numbers but space {space.name!r} has {space.scales} scales:"
-                " give one each"
-            )
-        if any(width < 4 or width % 4 for width in widths):
-            raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
-        if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):
-            raise UserError(f"network.stem_stride must be a power of two of at least 2, not {self.stem_stride}")
-        if self.input_size % (self.stem_stride * 2 ** (space.scales - 1)):
-            unit = self.stem_stride * 2 ** (space.scales - 1)
-            raise UserError(
-                f"network.input_size {self.input_size} must be a multiple of {unit} (stem_stride * 2^(scales - 1))"
-            )
-        if self.map_size % finest:
-            raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
 
 
 class Stem(nn.Module):
@@ -173,8 +117,8 @@ class MultipathTrunk(nn.Module):
 
     def __init__(self, space: MultipathSpace, config: MultipathConfig, hpm: dict[tuple[int, int, int], bool]) -> None:
         super().__init__()
-        config.check(space)
-        self.space, self.config, self.widths = space, config, config.scale_widths(space)
+        config.check(space.scales)
+        self.space, self.config, self.widths = space, config, config.scale_widths(space.scales)
         self.stem = Stem(config, self.widths[-1])
         self.connections = nn.ModuleDict(
             {connection_name(*place): self._connection(*place, with_hpm) for place, with_hpm in hpm.items()}

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.config import MultipathConfig
+from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.nets.network import FixedNetwork
 from nasface.nets.registry import create_network
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 

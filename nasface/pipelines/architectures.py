@@ -12,9 +12,10 @@ import torch
 from nasface.config import EXPERIMENTS, Experiment
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import create_network, network_names
-from nasface.space.architecture import Architecture, load_record
+from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
-from nasface.space.space import load_space
+from nasface.space.record import load_record
+from nasface.space.space import Architecture
 from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
 

@@ -25,14 +25,13 @@ from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workflow import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
-from nasface.tracking.progress import stage_bar
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.progress import stage_bar
 
 LARGEST = 200_000
 """Members that a space may have where all are asked for."""

@@ -22,11 +22,11 @@ from nasface.nets.weights import load_network
 from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
 from nasface.pipelines.workflow import Workspace, retrain, write_json
 from nasface.report.tables import NMERow
-from nasface.space.architecture import Architecture
+from nasface.space.space import Architecture
 from nasface.tracking.artifacts import parents_of
-from nasface.tracking.progress import stage_bar
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 _OWN = ("retrain", "volume", "heatmap", "parameters")
 """Sections of the settings that a row may change; faces, sizes and device are common to all."""
@@ -111,7 +111,7 @@ def _read_entry(experiment: Experiment, text: str) -> Entry:
     if scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
     experiment, architecture, name = resolve_architecture(experiment, arch)
-    experiment.network.check(architecture.space)
+    experiment.network.check(architecture.space.scales)
     return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own), arch)
 
 

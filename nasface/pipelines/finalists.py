@@ -21,11 +21,11 @@ from nasface.config import Experiment, FinalistsConfig
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workflow import Workspace, timed, validate_training, write_json
 from nasface.search.study import Evaluation, StudyResult
-from nasface.space.architecture import Architecture
-from nasface.tracking.progress import stage_bar
+from nasface.space.space import Architecture
 from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 
 def shortlist(evaluations: Sequence[Evaluation], count: int, distance: int) -> list[Evaluation]:

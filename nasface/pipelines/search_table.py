@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nasface
-from nasface.config import Experiment
+from nasface.config import Experiment, MultipathConfig
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
-from nasface.nets.multipath import MultipathConfig
 from nasface.pipelines.workflow import make_search_strategy, search_storage
 from nasface.search.ledger import search_counts
 from nasface.search.study import StudyResult, run_study

@@ -17,28 +17,29 @@ import torch
 from pytorch_lightning.loggers import WandbLogger
 
 import nasface
-from nasface.config import Experiment, SearchConfig
+from nasface.config import Experiment, MultipathConfig, SearchConfig, VideoConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
 from nasface.data.sources import Faces, load_faces
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
 from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
+from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.faces.uv import uv_basis
 from nasface.inference.trained import trained_record
-from nasface.metrics.stability import measure_videos, require_videos
 from nasface.nets.cost import Cost, architecture_macs, measure_cost
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.nets.network import FixedNetwork, NetworkSpec
 from nasface.nets.registry import create_network
 from nasface.nets.weights import load_supernet, save_weights, state_digest
-from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.rendering.video import ShortVideos
 from nasface.report.drawing import draw_architecture
 from nasface.report.faces import results_figure
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.report.tables import NMERow
 from nasface.report.test_faces import FILE as TEST_FACES
 from nasface.report.test_faces import evaluate_faces, save_test_faces
+from nasface.report.training_figures import TrainingFigures
 from nasface.search.ledger import search_counts
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
@@ -46,12 +47,11 @@ from nasface.search.registry import make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
 from nasface.search.study import StudyResult, run_study
 from nasface.search.workers import create_shared_study, run_shared
-from nasface.space.architecture import Architecture
 from nasface.space.path_samplers import MNUS, PathSampler, UniformPaths
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.artifacts import NETWORK, SUPERNET, RunFile, log_file, use_file
 from nasface.tracking.environment import environment
-from nasface.tracking.progress import TrainingProgress, progress_for
+from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.retrain_log import log_results
 from nasface.tracking.runs import Run, is_first_process
 from nasface.tracking.search_log import SearchLog, SearchProgress
@@ -59,10 +59,12 @@ from nasface.tracking.wandb import finish, make_logger
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer, release_memory
 from nasface.training.supernet import SupernetTask
-from nasface.training.targets.uv import UVTarget, mean_map
+from nasface.training.targets.uv import mean_map
 from nasface.training.tasks import make_task
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.progress import progress_for
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Workspace:
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
     """Faces and targets of an experiment."""
     if space is not None:
-        experiment.network.check(space)
+        experiment.network.check(space.scales)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     faces = load_faces(experiment.data, experiment.network.input_size, progress_for)
@@ -398,7 +400,7 @@ def _train(
         config.steps,
         config.accumulate,
         experiment.device,
-        [TrainingProgress(f"training {label}", config.steps)],
+        [TrainingProgress(f"training {label}", config.steps), TrainingFigures()],
         logger,
         validate=validate,
         identity=f"network {architecture.digest} {json.dumps(asdict(experiment.network))}",

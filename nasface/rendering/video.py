@@ -10,14 +10,14 @@ The changes are summed over the frames and every frame is drawn from the still i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
-from jsonargparse.typing import NonNegativeFloat, PositiveInt
 from torch import Tensor
 
+from nasface.config import VideoConfig
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
@@ -27,36 +27,6 @@ _RINGS = (1.0, 1.15, 1.4, 1.8, 2.6)
 _SPOKES = 48  # anchors of a ring
 _SMOOTH = 0.25  # deviation of a change from frame to frame, in parts of its strength
 _FLIP_Y = np.diag([1.0, -1.0, 1.0])
-
-
-@dataclass(frozen=True)
-class VideoConfig:
-    """3D-aided short-video synthesis.
-
-    Attributes:
-        frames: n, adjacent frames made of one still image; a batch holds batch_size / n videos. 1 makes none.
-        yaw: largest change of yaw from frame to frame, in degrees; it grows away from the frontal view.
-        pitch: the same of pitch, in either direction.
-        roll: largest in-plane rotation from frame to frame, in degrees.
-        scale: largest relative change of size from frame to frame.
-        shift: largest shift from frame to frame, as a fraction of the image's side.
-        noise: largest standard deviation of pixel noise, in units of the 0..255 range.
-        blur: longest motion blur, as a fraction of the image's side.
-    """
-
-    frames: PositiveInt = 1
-    yaw: NonNegativeFloat = 2.0
-    pitch: NonNegativeFloat = 1.0
-    roll: NonNegativeFloat = 1.0
-    scale: NonNegativeFloat = 0.01
-    shift: NonNegativeFloat = 0.01
-    noise: NonNegativeFloat = 4.0
-    blur: NonNegativeFloat = 0.04
-
-    def stronger(self, factor: float) -> VideoConfig:
-        """The same with every change multiplied."""
-        changes = ("yaw", "pitch", "roll", "scale", "shift", "noise", "blur")
-        return replace(self, **{name: factor * getattr(self, name) for name in changes})
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from nasface.config import VideoConfig
 from nasface.faces.camera import split_pose
 from nasface.faces.morphable import load_embedded_head
 from nasface.rendering.preview import enlarge, spread_over_yaw, with_landmarks
 from nasface.rendering.synthetic import check_settings, draw_face
-from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 

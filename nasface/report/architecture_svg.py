@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nasface.report.charts import svg
-from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.space.space import OPERATIONS, Architecture
 
 _COLUMN, _ROW, _RADIUS = 70, 52, 9
 _LEFT, _TOP = 56, 34

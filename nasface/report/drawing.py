@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.space.space import OPERATIONS, Architecture
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 

@@ -17,10 +17,10 @@ from markupsafe import Markup
 from PIL import Image
 
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
+from nasface.faces.surface import PREDICTED, TRUE, shaded
 from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_counts
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
-from nasface.report.faces import PREDICTED, TRUE, shaded
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
 from nasface.report.test_faces import TestFaces

@@ -12,7 +12,7 @@ import yaml
 
 from nasface.report.test_faces import FILE as TEST_FACES
 from nasface.report.test_faces import TestFaces, load_test_faces
-from nasface.space.architecture import Record, load_record
+from nasface.space.record import Record, load_record
 from nasface.tracking.runs import Run, settings_file
 from nasface.utils.errors import UserError
 

@@ -10,8 +10,7 @@ from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.objectives import objective_values, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 

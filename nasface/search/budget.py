@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasface.search.strategy import Constraint, Proposal, Strategy, require_count
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 
 
 class BudgetedStrategy(Strategy):

@@ -11,8 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 
 # The operation of a connection that the code does not have but the member needs: identity, which costs least.
 _ADDED = 1

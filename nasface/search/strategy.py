@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.neighbours import random_neighbour
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 # A draw finds a new member with probability (n - k) / n after k of n; this many times the expected draws fail with
@@ -302,7 +302,7 @@ class Strategy(ABC):
             current = self.space.random_architecture(self._rng)
             excess = self._excess(current)
             for _ in range(_WALK):
-                neighbour = self.space.random_neighbour(current, self._rng)
+                neighbour = random_neighbour(current, self._rng)
                 if (next_excess := self._excess(neighbour)) <= excess:
                     current, excess = neighbour, next_excess
                 if self._is_new(neighbour):
@@ -316,7 +316,7 @@ class Strategy(ABC):
     def _draw_neighbour(self, architecture: Architecture, moves: int = 1) -> Architecture | None:
         """A random neighbour within the limits, known ones included; None where none was met."""
         for _ in range(_NEIGHBOURS if self.constraints else 1):
-            neighbour = self.space.random_neighbour(architecture, self._rng, moves)
+            neighbour = random_neighbour(architecture, self._rng, moves)
             if self._admits(neighbour):
                 return neighbour
         return None
@@ -324,7 +324,7 @@ class Strategy(ABC):
     def _draw_new_neighbour(self, architecture: Architecture, moves: int = 1) -> Architecture | None:
         """A new member a few random moves away; as many more moves away as it takes, at last anywhere."""
         for more in range(_PATIENCE):
-            neighbour = self.space.random_neighbour(architecture, self._rng, moves + more // 10)
+            neighbour = random_neighbour(architecture, self._rng, moves + more // 10)
             if self._is_new(neighbour):
                 return neighbour
         return self._draw()

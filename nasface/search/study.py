@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
-from nasface.space.architecture import Architecture
+from nasface.space.space import Architecture
 from nasface.utils.errors import UserError
 
 Evaluate = Callable[[Proposal], Outcome]

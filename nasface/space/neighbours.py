@@ -20,18 +20,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 
 PRESENT = (1, 2)  # operations of a connection that is there
 Change = tuple[tuple[int, int], ...]  # (place in the code, new operation), ...
 
 
-def neighbours(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[int, ...]]:
+def neighbours(architecture: Architecture) -> Iterator[Architecture]:
+    """Every architecture that is one move away from the canonical form, each once, in a fixed order. From a member of
+    a space the moves lead to members."""
+    for codes in _codes_around(architecture.space, architecture.canonical.codes):
+        yield Architecture(architecture.space, codes)
+
+
+def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
+    """An architecture that is so many random moves away; canonical, never the same network, of a member a member.
+
+    The gap to change is drawn first and uniformly, so that every gap changes equally often.
+    """
+    start = codes = architecture.canonical.codes
+    done = 0
+    # Several moves can undo each other; one more then leads away again.
+    while done < moves or codes == start:
+        codes = _random_move(architecture.space, codes, rng)
+        done += 1
+    return Architecture(architecture.space, codes)
+
+
+def _codes_around(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[int, ...]]:
     """Every code that is one move away from a canonical one, each once, in a fixed order."""
     gaps = _read_gaps(space, codes)
     for gap in range(space.layers):
@@ -44,7 +63,7 @@ def neighbours(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[in
                 yield _apply(codes, change)
 
 
-def random_neighbour(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
+def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
     """A random move: of a gap drawn uniformly, of a kind drawn uniformly among those that are possible there, uniform
     within the kind.
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.space.architecture import Architecture
-from nasface.space.space import SPACES, MultipathSpace, load_space
+from nasface.space.catalogue import SPACES, load_space
+from nasface.space.record import load_architecture
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 IDENTITY, HPM = 1, 2
@@ -77,7 +78,7 @@ def load_preset(name: str) -> Architecture:
     """
     if name not in PRESETS:
         raise UserError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
-    return Architecture.load(FOLDER / f"{name}.json")
+    return load_architecture(FOLDER / f"{name}.json")
 
 
 def write_presets(folder: Path = FOLDER) -> None:

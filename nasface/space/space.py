@@ -1,25 +1,28 @@
-"""The multi-path space (MONAS, section III-A): its topology, validity (Eq. 8), exact counts, and uniform random
-members."""
+"""The multi-path space (MONAS, section III-A) and its architectures: topology, validity (Eq. 8), exact counts, uniform
+random members.
+
+The two classes are one idea, and one file: a space makes architectures, and an architecture belongs to its space.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from nasface.space import counting, neighbours
-from nasface.space.architecture import OPERATIONS, Architecture
+from nasface.space import counting
 from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
 
-__all__ = ["OPERATIONS", "SPACES", "MultipathSpace", "find_space", "load_space", "space_names"]
-
-# The repository's folder of spaces; an editable installation, which is what the Makefile makes, sits beside it.
-SPACES = Path(__file__).resolve().parents[2] / "search_spaces"
+OPERATIONS = ("none", "identity", "hpm")
+ARCHITECTURE_FORMAT = 1
 MAX_LAYERS, MAX_SCALES = 64, 8
 
 
@@ -176,86 +179,118 @@ class MultipathSpace:
         """A member drawn exactly uniformly."""
         return self.member(_random_below(rng, self.count_members()))
 
-    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
-        """Every architecture that is one move away from the canonical form, each once, in a fixed order; the moves
-        are those of `nasface.space.neighbours`. From a member they lead to members."""
-        for codes in neighbours.neighbours(self, architecture.canonical.codes):
-            yield Architecture(self, codes)
-
-    def random_neighbour(self, architecture: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
-        """An architecture that is so many random moves away; canonical, never the same network, of a member a member.
-
-        The gap to change is drawn first and uniformly, so that every gap changes equally often.
-        """
-        start = codes = architecture.canonical.codes
-        done = 0
-        # Several moves can undo each other; one more then leads away again.
-        while done < moves or codes == start:
-            codes = neighbours.random_neighbour(self, codes, rng)
-            done += 1
-        return Architecture(self, codes)
-
     def _check_gap(self, gap: int) -> None:
         if not 0 <= gap < self.layers:
             raise IndexError(f"{self.title} has the gaps 0 to {self.layers - 1}, not {gap}")
 
 
-def space_names() -> list[str]:
-    """Names of the spaces in search_spaces/."""
-    return sorted(path.stem for path in SPACES.glob("*.yaml"))
+@dataclass(frozen=True)
+class Architecture:
+    """A valid code of a multi-path space.
 
-
-def find_space(name: str) -> MultipathSpace | None:
-    """The space of that name in search_spaces/, None when there is none."""
-    return load_space(name) if name in space_names() else None
-
-
-def load_space(name_or_path: str | Path) -> MultipathSpace:
-    """Read a space from search_spaces/<name>.yaml, or from the path of a YAML file.
-
-    The file has the keys name, layers, scales and connections ([least, greatest] or null), no others.
+    Attributes:
+        space: the space it belongs to.
+        codes: one operation (0 none, 1 identity, 2 hpm) per connection; gap after gap, inside a gap row-major
+            [source][target].
 
     Raises:
-        UserError: there is no such space or file, or its content is not a space.
+        UserError: the code has another length, a value that is no operation, or is not valid (Eq. 8 of the MONAS
+        paper, and the output is reached).
     """
-    text = str(name_or_path)
-    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
-        path = Path(name_or_path)
-    elif text in space_names():
-        path = SPACES / f"{text}.yaml"
-    else:
-        raise UserError(
-            f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} "
-            "or give the path of a YAML file"
-        )
-    try:
-        return _space_from(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; the known spaces are {', '.join(space_names())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path} is not YAML{place}: correct it") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
 
+    space: MultipathSpace
+    codes: tuple[int, ...]
 
-def _space_from(content: Any) -> MultipathSpace:
-    keys = ("name", "layers", "scales", "connections")
-    if not isinstance(content, dict):
-        raise UserError(f"must be a mapping with the keys {', '.join(keys)}")
-    if unknown := sorted(str(key) for key in content if key not in keys):
-        raise UserError(f"unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
-    if missing := [key for key in keys if key not in content]:
-        raise UserError(f"the key {missing[0]!r} is missing; the keys are {', '.join(keys)}")
-    connections = content["connections"]
-    if connections is not None:
-        if not isinstance(connections, list) or len(connections) != 2:
-            raise UserError("connections must be null or two numbers, [least, greatest]")
-        connections = tuple(connections)
-    return MultipathSpace(content["name"], content["layers"], content["scales"], connections)
+    def __post_init__(self) -> None:
+        codes = tuple(int(code) for code in self.codes)
+        object.__setattr__(self, "codes", codes)
+        if len(codes) != self.space.num_connections:
+            raise UserError(
+                f"an architecture of {self.space.title} has {self.space.num_connections} connections, "
+                f"this one has {len(codes)}"
+            )
+        if min(codes) < 0 or max(codes) >= len(OPERATIONS):
+            raise UserError(
+                f"an architecture's codes are 0 to {len(OPERATIONS) - 1}, this one has {min(codes)} to {max(codes)}: "
+                "correct it"
+            )
+        if problem := self.space.find_problem(codes):
+            raise UserError(f"the architecture is not connected: {problem}")
+
+    def gap(self, index: int) -> np.ndarray:
+        """The operations of one gap, int8 of shape (sources, targets)."""
+        return np.array(self.codes[self.space.gap_slice(index)], dtype=np.int8).reshape(self.space.gap_shape(index))
+
+    @cached_property
+    def canonical(self) -> Architecture:
+        """The same network without the connections that do not lie on a path from the stem to the output."""
+        codes = self.space.canonical(self.codes)
+        return self if codes == self.codes else Architecture(self.space, codes)
+
+    @property
+    def is_canonical(self) -> bool:
+        return self.canonical is self
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that depend on nothing but the network: layers, scales, operations and the canonical
+        code."""
+        digits = "".join(map(str, self.canonical.codes))
+        text = f"{self.space.layers} {self.space.scales} {','.join(OPERATIONS)} {digits}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def connections(self) -> list[tuple[int, int, int, int]]:
+        """Every connection that is present, as (gap, source, target, operation), in the order of the code."""
+        found = []
+        for gap in range(self.space.layers):
+            targets = self.space.gap_shape(gap)[1]
+            for place, operation in enumerate(self.codes[self.space.gap_slice(gap)]):
+                if operation:
+                    found.append((gap, place // targets, place % targets, operation))
+        return found
+
+    def inner_counts(self) -> list[int]:
+        """Number of connections in each inner gap (1..L-2) of the canonical form."""
+        codes = self.canonical.codes
+        return [sum(code > 0 for code in codes[self.space.gap_slice(gap)]) for gap in range(1, self.space.layers - 1)]
+
+    @property
+    def digits(self) -> list[str]:
+        """The code as text: one string of digits per gap, a group per source."""
+        lines = []
+        for gap in range(self.space.layers):
+            sources, targets = self.space.gap_shape(gap)
+            text = "".join(map(str, self.codes[self.space.gap_slice(gap)]))
+            groups = [text[i * targets : (i + 1) * targets] for i in range(sources)]
+            lines.append("".join(groups) if targets == 1 else " ".join(groups))
+        return lines
+
+    def __str__(self) -> str:
+        return f"{self.space.name}:{self.digest}"
+
+    def to_json(self, provenance: dict[str, Any] | None = None, scores: dict[str, Any] | None = None) -> str:
+        """The architecture as the text of a JSON file; `provenance` and `scores` are plain JSON objects that travel
+        with it."""
+        record = {
+            "format": ARCHITECTURE_FORMAT,
+            "space": {"name": self.space.name, "layers": self.space.layers, "scales": self.space.scales},
+            "code": self.digits,
+            "provenance": provenance or {},
+            "scores": scores or {},
+        }
+        return json.dumps(record, indent=2, allow_nan=False) + "\n"
+
+    def save(
+        self, path: str | Path, provenance: dict[str, Any] | None = None, scores: dict[str, Any] | None = None
+    ) -> None:
+        """Write the JSON file atomically.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        text = self.to_json(provenance, scores)
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _check_integer(what: str, value: Any, low: int, high: int) -> None:

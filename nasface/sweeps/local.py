@@ -17,9 +17,9 @@ from nasface.sweeps.run_process import RunProcess
 from nasface.sweeps.samplers import draw, make_pruner, make_sampler
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder
-from nasface.tracking.progress import stage_bar
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.progress import stage_bar
 
 _PAUSE = 0.1  # seconds between two looks at the processes
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)

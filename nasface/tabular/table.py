@@ -20,8 +20,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 

@@ -20,7 +20,8 @@ from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule, prepare_batch
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.training.face_task import learning_rate_factor
-from nasface.training.targets.uv import UVTarget, mean_map, uv_loss
+from nasface.training.targets.uv import mean_map, uv_loss
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 KEPT_BYTES = 2**30

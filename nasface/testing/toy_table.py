@@ -7,8 +7,7 @@ import time
 import numpy as np
 
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 
 _OPERATIONS = 3
 _BINS = 3

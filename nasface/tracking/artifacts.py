@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import wandb
 
-from nasface.space.architecture import load_record
+from nasface.space.record import load_record
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import WandbLogger

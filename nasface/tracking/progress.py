@@ -2,49 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 from tqdm import tqdm
 
+from nasface.utils.progress import stage_bar
+
 if TYPE_CHECKING:
     from nasface.training.face_task import FaceModule
-
-_FORMAT = "{desc:<28} {percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-
-
-_open: weakref.WeakSet[tqdm] = weakref.WeakSet()
-
-
-def stage_bar(description: str, total: int | None = None, initial: int = 0) -> tqdm:
-    """An empty bar for a stage."""
-    bar = tqdm(total=total, initial=initial, desc=description, bar_format=_FORMAT, dynamic_ncols=True, mininterval=0.5)
-    _open.add(bar)
-    return bar
-
-
-def close_bars() -> None:
-    """End the line of every bar that an error has left open, so that a message has a line of its own."""
-    for bar in list(_open):
-        bar.close()
-    _open.clear()
-
-
-def progress_for(description: str) -> Callable[[int, int], None]:
-    """A callback (done, total) behind a bar that appears with its first call and closes when all is done."""
-    bar: tqdm | None = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = stage_bar(description, total)
-        bar.update(done - bar.n)
-        if done >= total:
-            bar.close()
-
-    return progress
 
 
 class TrainingProgress(pl.Callback):

@@ -13,7 +13,7 @@ from nasface.metrics.aflw2000 import YAW_BINS, yaw_bin
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
 from nasface.report.faces import draw_results
 from nasface.report.tables import NMERow
-from nasface.space.architecture import Architecture
+from nasface.space.space import Architecture
 from nasface.tracking.search_log import architecture_image, png_image
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from nasface.search.study import Evaluation, StudyResult
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger, WandbLogger
 
-    from nasface.space.architecture import Architecture
+    from nasface.space.space import Architecture
     from nasface.tracking.runs import Run
 
 _BIN_NAMES = tuple(name.strip("[]").replace(",", "-") for name in YAW_BINS)  # 0-30, 30-60, 60-90
@@ -162,7 +162,7 @@ class SearchProgress:
     """
 
     def __init__(self, description: str, total: int) -> None:
-        from nasface.tracking.progress import stage_bar
+        from nasface.utils.progress import stage_bar
 
         self._bar = stage_bar(description, total)
 

@@ -6,43 +6,21 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
+from nasface.config import Experiment, OptimizerConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import binned_nme
 from nasface.rendering.video import ShortVideos
 from nasface.training.prediction import FacePrediction
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from nasface.config import Experiment
-    from nasface.training.targets.uv import UVTarget
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """Adam and its schedule.
-
-    Attributes:
-        lr: learning rate.
-        schedule: `constant`, or `cosine` down to zero after a short warm-up.
-        warmup: share of the steps over which a cosine schedule rises.
-        weight_decay: decoupled (AdamW).
-        clip: largest gradient norm; 0 switches clipping off.
-    """
-
-    lr: PositiveFloat = 1e-3
-    schedule: Literal["constant", "cosine"] = "cosine"
-    warmup: ClosedUnitInterval = 0.05
-    weight_decay: NonNegativeFloat = 0.0
-    clip: NonNegativeFloat = 1.0
 
 
 class FaceModule(pl.LightningModule):
@@ -139,11 +117,6 @@ class FaceTask(FaceModule):
         self.network = network
         self._evaluated: list[tuple[Tensor, Tensor]] = []
         self._dense: list[Tensor] = []
-
-    @classmethod
-    def create(cls, network: nn.Module, context: TaskContext) -> Self:
-        """The task of a network; by default the constructor."""
-        return cls(network, context)
 
     def learn_statistics(self, faces: FaceSet) -> None:
         """Set, before training, what the network is built around (such as the mean face): buffers of the network, which

@@ -10,45 +10,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.weights import UNREADABLE, write_record
 from nasface.utils.errors import UserError
 
 CHECKPOINT = "last.ckpt"
-
-
-@dataclass(frozen=True)
-class DeviceConfig:
-    """Lightning's Trainer settings.
-
-    Attributes:
-        accelerator: `auto`, `cpu`, `gpu`, ...
-        devices: how many, or `auto`.
-        num_nodes: machines.
-        strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's
-            weights).
-        precision: `32-true`, `bf16-mixed`, ...
-        threads: CPU threads of one process; 0 leaves it to torch.
-    """
-
-    accelerator: str = "auto"
-    devices: str | int = "auto"
-    num_nodes: PositiveInt = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
-    threads: NonNegativeInt = 0
 
 
 class TrainingClock(pl.Callback):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from nasface.config import OptimizerConfig
 from nasface.nets.multipath import Supernet
 from nasface.space.path_samplers import PathSampler
-from nasface.training.face_task import FaceModule, OptimizerConfig
-from nasface.training.targets.uv import UVTarget, uv_loss
+from nasface.training.face_task import FaceModule
+from nasface.training.targets.uv import uv_loss
+from nasface.training.uv_target import UVTarget
 
 
 class SupernetTask(FaceModule):

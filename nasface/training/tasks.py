@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-
 from torch import nn
 
+from nasface.nets.face_vector import ModelVector
 from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, FixedNetwork
 from nasface.nets.registry import get_candidate
 from nasface.training.face_task import FaceTask, TaskContext
-
-# Imported when asked for: a training needs one of them.
-_TASKS = {
-    UV_MAP: "nasface.training.targets.uv:UVTask",
-    VOLUMES: "nasface.training.targets.volume:VolumeTask",
-    HEATMAPS: "nasface.training.targets.heatmap:HeatmapTask",
-    PARAMETERS: "nasface.training.targets.parameters:ParametersTask",
-}
-
-
-def task_type(target: str) -> type[FaceTask]:
-    """The task of a target, one of the names in `nasface.nets.network`."""
-    module, name = _TASKS[target].split(":")
-    return getattr(importlib.import_module(module), name)
+from nasface.training.targets.heatmap import HeatmapTask
+from nasface.training.targets.landmark_vector import LandmarkVectorTask
+from nasface.training.targets.meta_joint import MetaJointTask
+from nasface.training.targets.parameters import ParametersTask, objective_of
+from nasface.training.targets.uv import UVTask
+from nasface.training.targets.volume import VolumeTask
 
 
 def target_of(network: nn.Module) -> str:
@@ -33,4 +24,15 @@ def target_of(network: nn.Module) -> str:
 
 def make_task(network: nn.Module, context: TaskContext) -> FaceTask:
     """The task that trains a network."""
-    return task_type(target_of(network)).create(network, context)
+    return _TASKS[target_of(network)](network, context)
+
+
+def _parameters_task(network: nn.Module, context: TaskContext) -> FaceTask:
+    """The task of the network's vector and of the experiment's objective."""
+    if not isinstance(network.vector, ModelVector):
+        return LandmarkVectorTask(network, context)
+    meta = objective_of(network, context.experiment.parameters) == "meta_joint"
+    return (MetaJointTask if meta else ParametersTask)(network, context)
+
+
+_TASKS = {UV_MAP: UVTask, VOLUMES: VolumeTask, HEATMAPS: HeatmapTask, PARAMETERS: _parameters_task}

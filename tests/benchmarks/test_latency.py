@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.latency import Candidate, _export, main, measure
-from nasface.nets.multipath import MultipathConfig
+from nasface.config import MultipathConfig
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import network_cost
 from nasface.utils.errors import UserError

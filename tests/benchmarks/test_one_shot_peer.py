@@ -26,17 +26,15 @@ from benchmarks.one_shot_peer import (
     read_arguments,
     seeds_table,
 )
-from nasface.config import SupernetConfig
+from nasface.config import OptimizerConfig, SupernetConfig
 from nasface.data.sources import Faces
 from nasface.evaluation.ranking import Ranking
 from nasface.nets.multipath import Supernet
 from nasface.pipelines import workflow
 from nasface.pipelines.workflow import Workspace, fresh_supernet, train_supernet
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.runs import Run
-from nasface.training.face_task import OptimizerConfig
-from nasface.training.targets.uv import UVTarget
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment
 from tests.toy import SIZE, toy_basis, toy_faces

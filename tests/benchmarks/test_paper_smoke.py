@@ -12,7 +12,7 @@ from benchmarks.paper_smoke import OPTIONS, STEPS, report, results, smaller, smo
 from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.workflow import make_search_strategy
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def test_numbers_are_the_papers(paper: Experiment) -> None:
 
 def test_sizes_fit_the_space_and_the_search_can_be_made(paper: Experiment) -> None:
     space = load_space(paper.space)
-    paper.network.check(space)
+    paper.network.check(space.scales)
     assert make_search_strategy(paper, space).progress == (0, 201)
 
 

@@ -29,8 +29,9 @@ from benchmarks.searched_vs_random import (
 from nasface.nets.cost import Cost, architecture_macs
 from nasface.pipelines.workflow import Retrained
 from nasface.report.tables import NMERow
-from nasface.space.architecture import Architecture
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
+from nasface.space.record import load_architecture
+from nasface.space.space import Architecture
 from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import NETWORK, SPACE, toy_experiment, toy_workspace
@@ -224,7 +225,7 @@ def test_whole_command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    searched = Architecture.load(best)
+    searched = load_architecture(best)
     monkeypatch.setattr(
         searched_vs_random,
         "retrain",

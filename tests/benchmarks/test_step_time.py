@@ -9,8 +9,8 @@ import torch
 
 from benchmarks import step_time
 from benchmarks.step_time import measure, noise, retraining_step, sharing_child, step_table, supernet_steps
-from nasface.space.architecture import Architecture
 from nasface.space.path_samplers import MNUS
+from nasface.space.space import Architecture
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import SPACE, toy_experiment, toy_supernet
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from nasface.config import Experiment, RetrainConfig, SearchConfig, SupernetConfig
-from nasface.data.sources import DataConfig, Faces
-from nasface.nets.multipath import MultipathConfig, Supernet
+from nasface.config import DataConfig, Experiment, MultipathConfig, RetrainConfig, SearchConfig, SupernetConfig
+from nasface.data.sources import Faces
+from nasface.nets.multipath import Supernet
 from nasface.pipelines.workflow import Workspace
 from nasface.space.space import MultipathSpace
-from nasface.training.targets.uv import UVTarget
+from nasface.training.uv_target import UVTarget
 from tests.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))

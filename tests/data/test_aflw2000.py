@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nasface.data.sets.aflw2000 import crop_window, find_pairs, load_aflw2000, read_annotation
+from nasface.data.crops import crop_window
+from nasface.data.sets.aflw2000 import find_pairs, load_aflw2000, read_annotation
 from nasface.faces.landmarks import bounding_box
 from nasface.metrics.aflw2000 import yaw_bin
 from nasface.metrics.nme import nme_68

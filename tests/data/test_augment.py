@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.data.augment import AugmentConfig, augment, normalise
+from nasface.config import AugmentConfig
+from nasface.data.augment import augment, normalise
 
 SIZE, COUNT = 64, 24
 OFF = AugmentConfig(**{field.name: 0.0 for field in fields(AugmentConfig)})

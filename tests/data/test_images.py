@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from nasface.data import images as module
+from nasface.data.cache import cached_face_set, fill_images, image_buffer
+from nasface.data.crops import crop_square, resize_image
 from nasface.data.face_set import FaceSet
-from nasface.data.images import cached_face_set, crop_square, decode_image, fill_images, image_buffer, resize_image
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 
 
 def test_a_photograph_decodes_as_rgb(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasface.data.augment import AugmentConfig
+from nasface.config import AugmentConfig
 from nasface.data.module import Batch, FaceDataModule, SeededBatches
 from nasface.utils.errors import UserError
 from tests.toy import SIZE, toy_faces

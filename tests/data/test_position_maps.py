@@ -12,12 +12,12 @@ from scipy.io import loadmat, savemat
 from scipy.spatial import cKDTree
 
 from nasface.data import position_maps
-from nasface.data.images import decode_image
 from nasface.data.position_maps import MAP_SIZE, uv_cells, write_position_maps
 from nasface.faces.bfm import keypoints_of, load_bfm, load_bfm_mesh
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.uv import sample_map
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 from tests.data.w300lp_files import BRIGHT, write_w300lp
 from tests.faces.basel_files import COUNT, SIDE, surface, write_bfm
 from tests.tiny import Command

@@ -11,10 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasface.config import VideoConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.faces.camera import make_pose, split_pose
-from nasface.rendering.video import ShortVideos, VideoConfig, draw_motion, motion_blur, profiling_mesh, render_mesh
+from nasface.rendering.video import ShortVideos, draw_motion, motion_blur, profiling_mesh, render_mesh
 from nasface.utils.errors import UserError
 from tests.toy import MAP, SIZE, toy_faces, toy_model
 

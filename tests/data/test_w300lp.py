@@ -10,8 +10,9 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from benchmarks.common import parse
+from nasface.config import DataConfig
 from nasface.data.sets.w300lp import choose, find_images, load_w300lp, photograph_name
-from nasface.data.sources import DataConfig, load_faces
+from nasface.data.sources import load_faces
 from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
 from nasface.faces.landmarks import bounding_box

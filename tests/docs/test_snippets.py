@@ -17,7 +17,7 @@ from matplotlib import cbook
 from nasface.cli import main as cli
 from nasface.nets import registry
 from nasface.search import registry as strategies
-from nasface.space.space import load_space
+from nasface.space.catalogue import load_space
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
 from tests.inference.world import toy_weights

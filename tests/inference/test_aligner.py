@@ -12,14 +12,16 @@ from PIL import Image
 
 import nasface
 from nasface.data.augment import normalise
-from nasface.data.images import decode_image
-from nasface.data.sets.aflw2000 import crop_window, find_pairs, read_annotation
+from nasface.data.crops import crop_window
+from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.landmarks import bounding_box
-from nasface.inference.aligner import load_aligner, parse_box
+from nasface.inference.aligner import parse_box
+from nasface.inference.load import load_aligner
 from nasface.inference.trained import load_task
 from nasface.metrics.nme import nme_68
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 from tests.inference.world import KnowingAligner, coordinate_image, marked_points, toy_weights
 from tests.toy import SIZE, toy_context
 

@@ -22,8 +22,8 @@ from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
 from nasface.nets.registry import create_network, get_candidate
 from nasface.nets.weights import save_weights
 from nasface.training.face_task import TaskContext
-from nasface.training.targets.uv import UVTarget
 from nasface.training.tasks import make_task
+from nasface.training.uv_target import UVTarget
 from tests.tiny import Command
 from tests.toy import toy_faces
 

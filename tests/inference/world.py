@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nasface.config import MultipathConfig
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detection
 from nasface.inference.trained import trained_record
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import MultipathNetwork
 from nasface.nets.weights import save_weights
 from nasface.space.space import MultipathSpace
 from tests.toy import MAP, SIZE, toy_context

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasface.config import MultipathConfig
 from nasface.nets.cost import architecture_macs, count_macs, cpu_latency
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import MultipathNetwork
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import create_network, network_cost
 from nasface.space.space import MultipathSpace

@@ -27,8 +27,8 @@ from nasface.nets.cost import count_macs
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import create_network, network_cost
 from nasface.training.face_task import TaskContext
-from nasface.training.targets.uv import UVTarget
 from nasface.training.tasks import make_task
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 

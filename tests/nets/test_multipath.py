@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from nasface.config import MultipathConfig
 from nasface.nets.layers.blocks import HPM, Resample
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet, incoming
-from nasface.space.architecture import Architecture
+from nasface.nets.multipath import MultipathNetwork, Supernet, incoming
 from nasface.space.path_samplers import MNUS
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.config import MultipathConfig
+from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.nets.weights import load_network, load_supernet, save_weights, state_digest
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError

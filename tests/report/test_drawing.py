@@ -9,9 +9,9 @@ import pytest
 from matplotlib.patches import FancyArrowPatch
 
 from nasface.report.drawing import draw_architecture
-from nasface.space.architecture import Architecture
+from nasface.space.catalogue import load_space
 from nasface.space.presets import load_preset
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nasface.config import ParametersConfig
 from nasface.nets.registry import create_network
 from nasface.report.evolution import draw_evolution
-from nasface.training.targets.parameters import ParametersConfig
-from tests.training.parameter_training import parameters_task, run
+from nasface.report.training_figures import TrainingFigures
 from tests.toy import MAP, SIZE, toy_faces
+from tests.training.parameter_training import parameters_task, run
 
 
 def test_a_column_for_each_step(tmp_path: Path) -> None:
@@ -33,5 +34,5 @@ def test_flat_maps_are_drawn_too(tmp_path: Path) -> None:
 
 def test_a_training_draws_its_steps(tmp_path: Path) -> None:
     for name in ("dhm", "dhm_landmarks"):
-        run(parameters_task(ParametersConfig(), name, 0.05, steps=1), tmp_path / name, 1)
+        run(parameters_task(ParametersConfig(), name, 0.05, steps=1), tmp_path / name, 1, callbacks=[TrainingFigures()])
         assert (tmp_path / name / "steps.png").is_file()

@@ -14,8 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.report.faces import PREDICTED, TRUE, draw_results, grid_triangles, results_figure, shaded, spread_over_yaw
-from nasface.training.targets.uv import UVTarget, UVTask
+from nasface.faces.surface import PREDICTED, TRUE, grid_triangles, shaded
+from nasface.report.faces import draw_results, results_figure, spread_over_yaw
+from nasface.training.targets.uv import UVTask
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from tests.toy import SIZE, toy_basis, toy_context, toy_faces
 

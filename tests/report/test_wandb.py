@@ -19,7 +19,7 @@ from nasface.cli.main import main
 from nasface.config import Experiment, LogConfig
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
-from nasface.space.architecture import load_record
+from nasface.space.record import load_record
 from nasface.tracking import wandb as report
 from nasface.tracking import workspace
 from nasface.tracking.runs import Run

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from nasface.config import MultipathConfig
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts, make_constraints, peak_activations
 from nasface.nets.cost import count_macs
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork
+from nasface.nets.multipath import MultipathNetwork
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from nasface.config import MultipathConfig
 from nasface.data.augment import normalise
 from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import MultipathSpace
-from nasface.training.targets.uv import UVTarget
+from nasface.training.uv_target import UVTarget
 from tests.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))

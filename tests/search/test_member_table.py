@@ -11,8 +11,9 @@ import pytest
 
 from nasface.search.registry import make_strategy
 from nasface.search.strategy import Proposal
-from nasface.space.architecture import load_record
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.catalogue import load_space
+from nasface.space.record import load_record
+from nasface.space.space import MultipathSpace
 from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, MemberTableEvaluator, TrainedMember, load_table
 from nasface.utils.errors import UserError
 from tests.tiny import Command

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nasface.search.strategies.samos import SAMOS, acceptance_threshold
 from nasface.search.strategy import Outcome, Proposal
+from nasface.space.neighbours import random_neighbour
 from nasface.space.space import MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
 from nasface.utils.errors import UserError
@@ -39,7 +40,7 @@ def algorithm_2(
     p = table.penalty(s)
     steps = []
     while k > 0:
-        s_k = space.random_neighbour(s, rng)
+        s_k = random_neighbour(s, rng)
         u = rng.random()
         p_k = table.penalty(s_k)
         dp = p_k - p

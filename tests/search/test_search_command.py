@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from nasface.space.architecture import load_record
+from nasface.space.record import load_record
 from tests.tiny import REPOSITORY, Command
 
 

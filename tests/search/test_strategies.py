@@ -15,8 +15,7 @@ import pytest
 
 from nasface.search.registry import get_strategy, make_strategy, register, strategy_names
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
 from nasface.utils.errors import UserError
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.space.architecture import Architecture, load_record, read_record
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.catalogue import load_space
+from nasface.space.record import load_architecture, load_record, read_record
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace("tiny", 3, 2)
@@ -89,21 +90,21 @@ def test_file_round_trip(tmp_path: Path) -> None:
         record = load_record(path)
         assert record.architecture == architecture
         assert (record.provenance, record.scores) == ({"run": seed}, {"nme": 3.25})
-        assert Architecture.load(path, space) == architecture
+        assert load_architecture(path, space) == architecture
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_space_of_a_file() -> None:
     # a space that is not in search_spaces/ is made from the file; a given one is kept, with its range
-    assert Architecture.from_json(text()).space == SPACE
+    assert read_record(text()).architecture.space == SPACE
     given = MultipathSpace("mine", 3, 2, (1, 3))
-    assert Architecture.from_json(text(), given).space is given
+    assert read_record(text(), given).architecture.space is given
     known = load_space("multipath_small")
     architecture = known.random_architecture(np.random.default_rng(0))
-    assert Architecture.from_json(architecture.to_json()).space == known
+    assert read_record(architecture.to_json()).architecture.space == known
     # a known name with another size is another space
     odd = text(space={"name": "multipath", "layers": 3, "scales": 2})
-    assert Architecture.from_json(odd).space == MultipathSpace("multipath", 3, 2)
+    assert read_record(odd).architecture.space == MultipathSpace("multipath", 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -171,4 +172,4 @@ def test_a_failed_save_keeps_the_earlier_file(tmp_path: Path) -> None:
     architecture.save(path)
     with pytest.raises(ValueError, match="JSON"):
         architecture.save(path, scores={"nme": float("nan")})
-    assert Architecture.load(path) == architecture
+    assert load_architecture(path) == architecture

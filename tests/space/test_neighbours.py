@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasface.space.architecture import Architecture
+from nasface.space.catalogue import load_space
+from nasface.space.neighbours import neighbours, random_neighbour
 from nasface.space.presets import hrnet
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.space import Architecture, MultipathSpace
 
 RANGES = [None, (1, 2), (2, 2), (2, 3), (4, 4)]
 
@@ -16,7 +17,7 @@ RANGES = [None, (1, 2), (2, 2), (2, 3), (4, 4)]
 def test_moves_can_be_undone_and_reach_the_whole_small_space(connections: tuple[int, int] | None) -> None:
     space = MultipathSpace("small", 3, 2, connections)
     members = [space.member(rank) for rank in range(space.count_members())]
-    around = {member: set(space.neighbours(member)) for member in members}
+    around = {member: set(neighbours(member)) for member in members}
     for member, near in around.items():
         assert member not in near
         assert all(other in around and member in around[other] for other in near)
@@ -31,7 +32,7 @@ def test_neighbours_by_hand() -> None:
     # one chain at scale 1 of two: 3 changes of operation, and detours over scale 0 of either inner layer
     space = MultipathSpace("small", 3, 2)
     chain = Architecture(space, (0, 2, 0, 0, 0, 2, 0, 2))
-    near = {architecture.codes for architecture in space.neighbours(chain)}
+    near = {architecture.codes for architecture in neighbours(chain)}
     operations = {(0, 1, 0, 0, 0, 2, 0, 2), (0, 2, 0, 0, 0, 1, 0, 2), (0, 2, 0, 0, 0, 2, 0, 1)}
     first_layer = {(a, 2, 0, b, 0, 2, 0, 2) for a in (1, 2) for b in (1, 2)}
     second_layer = {(0, 2, 0, 0, a, 2, b, 2) for a in (1, 2) for b in (1, 2)}
@@ -54,12 +55,12 @@ def test_neighbours_are_distinct_members(
     space = MultipathSpace("s", layers, scales, connections)
     rng = np.random.default_rng(seed)
     architecture = space.random_architecture(rng)
-    near = [neighbour.codes for neighbour in space.neighbours(architecture)]
+    near = [neighbour.codes for neighbour in neighbours(architecture)]
     assert len(near) == len(set(near))
     assert architecture.codes not in near
     assert all(space.is_member(codes) for codes in near)
-    assert all(space.random_neighbour(architecture, rng).codes in set(near) for _ in range(5))
-    far = space.random_neighbour(architecture, rng, moves=4)
+    assert all(random_neighbour(architecture, rng).codes in set(near) for _ in range(5))
+    far = random_neighbour(architecture, rng, moves=4)
     assert far != architecture
     assert space.is_member(far.codes)
 
@@ -71,7 +72,7 @@ def test_every_gap_and_every_kind_of_change_occurs() -> None:
     changed = np.zeros(space.layers, dtype=int)
     kinds = set()
     for _ in range(3000):
-        following = space.random_neighbour(architecture, rng)
+        following = random_neighbour(architecture, rng)
         difference = [gap for gap in range(space.layers) if (following.gap(gap) != architecture.gap(gap)).any()]
         changed[difference] += 1
         edges = tuple(np.count_nonzero(a.codes) for a in (architecture, following))
@@ -94,7 +95,7 @@ def test_moves_from_outside_the_range_go_no_further_out() -> None:
     distance = [max(low - n, n - high, 0) for n in architecture.inner_counts()]
     assert sum(distance) > 0
     for _ in range(1500):
-        architecture = space.random_neighbour(architecture, rng)
+        architecture = random_neighbour(architecture, rng)
         following = [max(low - n, n - high, 0) for n in architecture.inner_counts()]
         assert all(a <= b for a, b in zip(following, distance, strict=True))
         assert architecture.is_canonical
@@ -106,4 +107,4 @@ def test_neighbours_of_a_code_with_dead_ends_are_those_of_its_network() -> None:
     space = MultipathSpace("small", 3, 2)
     plain = Architecture(space, (0, 2, 0, 0, 0, 2, 0, 2))
     dead_end = Architecture(space, (0, 2, 0, 0, 1, 2, 0, 2))
-    assert list(space.neighbours(dead_end)) == list(space.neighbours(plain))
+    assert list(neighbours(dead_end)) == list(neighbours(plain))

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nasface.space.catalogue import load_space
 from nasface.space.path_samplers import MNUS, UniformPaths, _draw_gap, _Draws
-from nasface.space.space import MultipathSpace, load_space
+from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 
 FIG2 = load_space("multipath")

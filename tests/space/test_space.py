@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasface.space.space import MultipathSpace, find_space, load_space, space_names
+from nasface.space.catalogue import find_space, load_space, space_names
+from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 
 TINY = MultipathSpace("tiny", 3, 2)

@@ -23,8 +23,8 @@ from nasface.sweeps.local import run_local_sweep, values_of
 from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, write_best, write_table
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
-from nasface.tracking.progress import close_bars
 from nasface.utils.errors import UserError
+from nasface.utils.progress import close_bars
 from tests.sweeps.files import toy_sweep
 from tests.tiny import REPOSITORY, is_alive, wait_for_end
 

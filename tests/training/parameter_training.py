@@ -9,15 +9,14 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from nasface.data.augment import AugmentConfig
+from nasface.config import AugmentConfig, OptimizerConfig, ParametersConfig
 from nasface.data.face_set import FaceSet
 from nasface.nets.registry import create_network
-from nasface.training.face_task import FaceTask, OptimizerConfig
+from nasface.training.face_task import FaceTask
 from nasface.training.fit import fit
-from nasface.training.targets.parameters import ParametersConfig
 from nasface.training.tasks import make_task
-from tests.training.toy_training import CPU, make_data
 from tests.toy import MAP, SIZE, toy_context, toy_faces
+from tests.training.toy_training import CPU, make_data
 
 PLAIN = AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0)
 

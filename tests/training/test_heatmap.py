@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasface.config import HeatmapConfig, ViewConfig
 from nasface.data.module import prepare_batch
 from nasface.faces.landmarks import FLIP_68, mirror_landmarks
 from nasface.faces.morphable import load_embedded_head
@@ -19,11 +20,11 @@ from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import create_network
 from nasface.report.faces import results_figure
-from nasface.training.targets.heatmap import HeatmapConfig, HeatmapTask, coherence_loss, heatmap_loss
+from nasface.training.targets.heatmap import HeatmapTask, coherence_loss, heatmap_loss
 from nasface.training.targets.heatmap_coding import draw_heatmaps
-from nasface.training.targets.uv import UVTarget
-from nasface.training.targets.views import ViewConfig, Views, draw_views
+from nasface.training.targets.views import Views, draw_views
 from nasface.training.tasks import make_task
+from nasface.training.uv_target import UVTarget
 from tests.toy import SIZE, toy_context, toy_faces
 
 ORDER = torch.from_numpy(FLIP_68.copy())

@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.training.face_task import OptimizerConfig
+from nasface.config import OptimizerConfig, ParametersConfig
+from nasface.report.training_figures import TrainingFigures
 from nasface.training.targets.meta_joint import BRANCHES, MetaJointTask, unseen
 from nasface.training.targets.parameter_losses import Face
-from nasface.training.targets.parameters import ParametersConfig
 from nasface.utils.errors import UserError
 from tests.training.parameter_training import parameters_task, run
 
@@ -130,7 +130,7 @@ def test_a_killed_training_goes_on_as_it_was(tmp_path: Path) -> None:
 
 
 def test_selections_are_kept_and_drawn(tmp_path: Path) -> None:
-    task = run(meta_task(2, 7), tmp_path, 7)
+    task = run(meta_task(2, 7), tmp_path, 7, callbacks=[TrainingFigures()])
     assert json.loads((tmp_path / "selection.json").read_text()) == task.selections
     assert (tmp_path / "selection.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
+from nasface.config import OptimizerConfig, ParametersConfig
 from nasface.data.augment import normalise
 from nasface.data.module import Batch, _Faces, prepare_batch
 from nasface.nets.network import PARAMETERS
 from nasface.nets.registry import get_candidate, network_names
-from nasface.training.face_task import OptimizerConfig
 from nasface.training.targets.landmark_vector import LandmarkVectorTask
 from nasface.training.targets.meta_joint import MetaJointTask
 from nasface.training.targets.parameter_losses import Face
-from nasface.training.targets.parameters import ParametersConfig, ParametersTask
+from nasface.training.targets.parameters import ParametersTask
 from nasface.utils.errors import UserError
-from tests.training.parameter_training import mean_nme, parameters_task, run
 from tests.toy import MAP, SIZE, toy_faces
+from tests.training.parameter_training import mean_nme, parameters_task, run
 
 NAMES = [name for name in network_names() if get_candidate(name).target == PARAMETERS]
 

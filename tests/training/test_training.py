@@ -19,15 +19,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
-from nasface.data.augment import AugmentConfig, normalise
+from nasface.config import AugmentConfig, OptimizerConfig
+from nasface.data.augment import normalise
 from nasface.data.module import SeededBatches
-from nasface.training.face_task import FaceModule, OptimizerConfig
+from nasface.training.face_task import FaceModule
 from nasface.training.fit import CHECKPOINT
-from nasface.training.targets.uv import UVTarget, uv_loss
+from nasface.training.targets.uv import uv_loss
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
+from tests.toy import toy_faces
 from tests.training import toy_training
 from tests.training.toy_training import BATCH, CPU, EVERY, STEPS, make_data, make_task, train
-from tests.toy import toy_faces
 
 KINDS = ("supernet", "network")
 REPOSITORY = Path(__file__).resolve().parents[2]

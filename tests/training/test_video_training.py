@@ -10,14 +10,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from nasface.config import ParametersConfig, VideoConfig
 from nasface.data.module import FaceDataModule
-from nasface.rendering.video import VideoConfig
 from nasface.training.fit import fit
-from nasface.training.targets.parameters import ParametersConfig
 from nasface.utils.errors import UserError
+from tests.toy import toy_faces
 from tests.training.parameter_training import PLAIN, parameters_task
 from tests.training.toy_training import CPU
-from tests.toy import toy_faces
 
 VIDEOS = ParametersConfig(objective="vdc", landmarks="regression", video=VideoConfig(frames=2))
 

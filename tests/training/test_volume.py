@@ -15,21 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nasface.data.augment import AugmentConfig, normalise
+from nasface.config import AugmentConfig, OptimizerConfig, VolumeConfig
+from nasface.data.augment import normalise
 from nasface.data.module import FaceDataModule
 from nasface.faces.target_points import point_matrix
 from nasface.nets.baselines.jvcr import JVCR
 from nasface.nets.registry import create_network
 from nasface.tracking.progress import TrainingProgress
-from nasface.training.face_task import OptimizerConfig, TaskContext
+from nasface.training.face_task import TaskContext
 from nasface.training.fit import CHECKPOINT, fit
-from nasface.training.targets.uv import UVTarget
-from nasface.training.targets.volume import Labelled, VolumeConfig, VolumeTask, coordinate_loss, voxel_loss
+from nasface.training.targets.volume import Labelled, VolumeTask, coordinate_loss, voxel_loss
 from nasface.training.targets.wild_faces import WildFaces
 from nasface.training.tasks import make_task
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-from tests.training.toy_training import CPU
 from tests.toy import SIZE, toy_basis, toy_context, toy_faces
+from tests.training.toy_training import CPU
 
 NONE = AugmentConfig(rotation=0, scale=0, shift=0, flip=0, colour=0, grey=0, erase=0, noise=0)
 STEPS = 6

@@ -16,16 +16,17 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from nasface.data.augment import AugmentConfig
+from nasface.config import AugmentConfig, DeviceConfig, MultipathConfig, OptimizerConfig
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
-from nasface.nets.multipath import MultipathConfig, MultipathNetwork, Supernet
+from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.space.path_samplers import MNUS
 from nasface.space.space import MultipathSpace
-from nasface.training.face_task import FaceModule, OptimizerConfig
-from nasface.training.fit import DeviceConfig, fit
+from nasface.training.face_task import FaceModule
+from nasface.training.fit import fit
 from nasface.training.supernet import SupernetTask
-from nasface.training.targets.uv import UVTarget, UVTask
+from nasface.training.targets.uv import UVTask
+from nasface.training.uv_target import UVTarget
 from tests.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)

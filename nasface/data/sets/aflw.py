@@ -16,21 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
+from nasface.data.crops import resize_image
 from nasface.data.face_set import FaceSet
-from nasface.data.images import (
-    Progress,
-    cached_face_set,
-    decode_image,
-    fill_images,
-    fingerprint,
-    image_buffer,
-    resize_image,
-)
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.ddfa_model import CROP_SIZE
 from nasface.faces.landmarks import bounding_box
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
+from nasface.utils.progress import Progress
 
 POINTS = 21
 DATASET_URL = "https://github.com/cleardusk/3DDFA"

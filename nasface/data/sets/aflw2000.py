@@ -12,26 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
+from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.data.face_set import FaceSet
-from nasface.data.images import (
-    Progress,
-    cached_face_set,
-    crop_square,
-    decode_image,
-    fill_images,
-    fingerprint,
-    image_buffer,
-    resize_image,
-)
+from nasface.data.sets.ls3d_w import read_points
 from nasface.faces.camera import points_from_300wlp, resize_similarity, transform_points
 from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
 from nasface.metrics.aflw2000 import DATASET_URL
 from nasface.utils.errors import UserError
+from nasface.utils.images import decode_image
 from nasface.utils.mat import read_mat
 from nasface.utils.npy import read_npy
-
-CROP_MARGIN = 2.0**0.5
-"""Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
+from nasface.utils.progress import Progress
 
 _SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
 _MEND = "it belongs to the whole set, one row an image"
@@ -165,14 +157,6 @@ def read_annotation(path: str | Path) -> Annotation:
     return Annotation(landmarks=landmarks, yaw=float(degrees[1]), largest_angle=float(np.abs(degrees).max()))
 
 
-def crop_window(landmarks: np.ndarray, margin: float = CROP_MARGIN) -> tuple[np.ndarray, int]:
-    """First pixel (x, y) and side, in whole pixels, of the crop around landmarks (68, >=2); it may leave the image."""
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    side = max(1, int(np.round(float((high - low).max()) * margin)))
-    # Pixel k covers k - 0.5 to k + 0.5.
-    return np.round((low + high) / 2 + 0.5 - side / 2).astype(np.int64), side
-
-
 def _numbers(content: dict[str, object], key: str, shape: tuple[int, int], path: str | Path) -> np.ndarray:
     if key not in content:
         raise UserError(f"{path} has no {key}: is it of AFLW2000-3D? (300W-LP's files have no pt3d_68)")
@@ -198,8 +182,6 @@ def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None,
 def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
     """The fitted landmarks (N, 68, 3) with x and y of a .npy file or of a folder of .t7 files."""
     if path.is_dir():
-        from nasface.data.sets.ls3d_w import read_points  # which itself crops as this module does
-
         points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])
     else:
         points = np.swapaxes(read_npy(path, (len(fitted), None, NUM_LANDMARKS), _MEND), 1, 2)

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
-from nasface.data.images import Progress
 from nasface.data.photographs import Photograph, crop_photographs
-from nasface.data.sets.aflw2000 import CROP_MARGIN
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
 
 POINTS = 29
 FILES = {"train": ("COFW_train_color.mat", "IsTr", "phisTr"), "test": ("COFW_test_color.mat", "IsT", "phisT")}

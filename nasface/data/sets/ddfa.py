@@ -21,16 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
+from nasface.data.crops import resize_image
 from nasface.data.face_set import FaceSet
-from nasface.data.images import (
-    Progress,
-    cached_face_set,
-    decode_image,
-    fill_images,
-    fingerprint,
-    image_buffer,
-    resize_image,
-)
 from nasface.faces.camera import project, resize_similarity, split_pose, transform_pose
 from nasface.faces.ddfa_model import (
     CROP_SIZE,
@@ -48,6 +41,8 @@ from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_array
+from nasface.utils.images import decode_image
+from nasface.utils.progress import Progress
 
 SPLITS = ("train", "val")
 DATASET_URL = "https://github.com/cleardusk/3DDFA"

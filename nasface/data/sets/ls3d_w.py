@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
-from nasface.data.images import Progress
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
-from nasface.data.sets.aflw2000 import CROP_MARGIN
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
 from nasface.utils.torch7 import load_t7
 
 DATASET_URL = "https://www.adrianbulat.com/face-alignment"

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
-from nasface.data.images import Progress
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
-from nasface.data.sets.aflw2000 import CROP_MARGIN
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
 
 
 def load_pts(

@@ -30,16 +30,16 @@ from typing import Literal
 
 import numpy as np
 
+from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
-from nasface.data.images import Progress
 from nasface.data.photographs import Photograph, crop_photographs
-from nasface.data.sets.aflw2000 import CROP_MARGIN
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import KeypointModel
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
+from nasface.utils.progress import Progress
 
 SUBSETS = ("AFW", "HELEN", "IBUG", "LFPW")
 DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"

@@ -7,8 +7,7 @@ from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 
 
 class RegularizedEvolution(BudgetedStrategy):

@@ -7,8 +7,8 @@ from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.strategy import Constraint, Outcome, Proposal
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.neighbours import neighbours
+from nasface.space.space import Architecture, MultipathSpace
 
 
 class LocalSearch(BudgetedStrategy):
@@ -59,7 +59,7 @@ class LocalSearch(BudgetedStrategy):
         if not outcome.complete or (self._current is not None and not penalty < self._current[1]):
             return
         self._current = (proposal.architecture, penalty)
-        self._neighbours = list(self.space.neighbours(proposal.architecture))
+        self._neighbours = list(neighbours(proposal.architecture))
         self._untried = self._rng.permutation(len(self._neighbours)).tolist()
 
     def _state(self) -> dict[str, Any]:
@@ -75,5 +75,5 @@ class LocalSearch(BudgetedStrategy):
         if state["current"] is not None:
             codes, penalty = state["current"]
             self._current = (self._architecture(codes), float(penalty))
-            self._neighbours = list(self.space.neighbours(self._current[0]))
+            self._neighbours = list(neighbours(self._current[0]))
         self._untried = [int(rank) for rank in state["untried"]]

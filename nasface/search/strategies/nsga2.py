@@ -11,8 +11,8 @@ from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.objectives import crowding, fronts, objective_values, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.neighbours import random_neighbour
+from nasface.space.space import Architecture, MultipathSpace
 
 _TRIES = 100
 
@@ -97,7 +97,7 @@ class NSGA2(BudgetedStrategy):
             if self._rng.random() < self.crossover:
                 mask = self._rng.random(len(first.codes)) < 0.5
                 child = project(self.space, np.where(mask, first.codes, second.codes))
-            child = self.space.random_neighbour(child, self._rng)
+            child = random_neighbour(child, self._rng)
             if self._is_new(child):
                 return child
         return self._draw()

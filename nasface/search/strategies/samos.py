@@ -16,8 +16,7 @@ from nasface.search.strategy import (
     number_or_inf,
     require_count,
 )
-from nasface.space.architecture import Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
-from nasface.space.architecture import OPERATIONS, Architecture
-from nasface.space.space import MultipathSpace
+from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 _TRIES = 100

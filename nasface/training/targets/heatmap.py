@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 import torch.nn.functional as F
-from jsonargparse.typing import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.heatmap_coding import decode_heatmaps, draw_heatmaps
-from nasface.training.targets.views import ViewConfig, Views, draw_views
-
-
-@dataclass(frozen=True)
-class HeatmapConfig:
-    """Training of networks that regress landmark heatmaps.
-
-    Attributes:
-        sigma: standard deviation of the Gaussians in cells of the heatmap.
-        coherence: weight (lambda) of the squared difference between the predictions of two views, for the networks
-            that are trained on two.
-        view: the second view.
-    """
-
-    sigma: PositiveFloat = 1.0
-    coherence: NonNegativeFloat = 0.001
-    view: ViewConfig = field(default_factory=ViewConfig)
+from nasface.training.targets.views import Views, draw_views
 
 
 def heatmap_loss(logits: Tensor, target: Tensor) -> Tensor:

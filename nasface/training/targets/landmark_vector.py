@@ -8,7 +8,6 @@ from nasface.data.face_set import FaceSet
 from nasface.nets.face_vector import VectorNetwork
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
-from nasface.training.targets.parameters import draw_steps
 from nasface.utils.errors import UserError
 
 
@@ -31,9 +30,6 @@ class LandmarkVectorTask(FaceTask):
 
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.vector.learn(faces)
-
-    def on_fit_end(self) -> None:
-        draw_steps(self)
 
     def forward(self, image: Tensor) -> FacePrediction:
         return FacePrediction(landmarks=self.network.vector.landmarks(self.network(image)), dense=None)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from nasface.nets.face_vector import VectorNetwork
-from nasface.report.selection import draw_selection
 from nasface.training.face_task import TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.parameter_losses import Face
@@ -149,7 +148,6 @@ class MetaJointTask(ParametersTask):
             folder = Path(callback.dirpath)
             with atomic_write(folder / "selection.json") as path:
                 path.write_text(json.dumps(self.selections, indent=1) + "\n", encoding="utf-8")
-            draw_selection(self.selections, BRANCHES, folder / "selection.png")
         self.leader, self.rival, self.rival_branch = 0, None, None
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import torch
-from jsonargparse.typing import ClosedUnitInterval, PositiveInt
 from torch import Tensor, nn
 
+from nasface.config import ParametersConfig
 from nasface.data.face_set import FaceSet
-from nasface.nets.baselines.evolution import Evolution
-from nasface.nets.face_vector import MatrixVector, ModelVector, VectorNetwork, full_precision
-from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.nets.face_vector import MatrixVector, VectorNetwork, full_precision
+from nasface.rendering.video import ShortVideos
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.parameter_losses import (
@@ -31,31 +28,6 @@ from nasface.utils.errors import UserError
 
 Objective = Literal["vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"]
 Landmarks = Literal["none", "regression", "constraint"]
-
-
-@dataclass(frozen=True)
-class ParametersConfig:
-    """Training of the networks that regress 3DMM parameters.
-
-    Attributes:
-        objective: `paper` (what the network's paper uses), or one of 3DDFA_V2's: `vdc` (vertex distance), `wpdc`
-            (weighted parameter distance, slow and literal), `fwpdc` (the same, fast), `vdc_from_fwpdc` (one after the
-            other), `vanilla_joint` (their weighted sum), `meta_joint` (both looked ahead with, the better one taken;
-            twice the work of a step).
-        landmarks: use of the 2D landmarks beside it: `paper`, `none`, `regression` (a branch of its own, dropped after
-            training) or `constraint` (on the face that the parameters give).
-        beta: share of fWPDC in `vanilla_joint`.
-        switch: share of the steps after which `vdc_from_fwpdc` goes over to VDC.
-        look_ahead: k, steps that `meta_joint` looks ahead; the next batch decides and trains nothing.
-        video: batches of short synthetic videos in place of stills, where `frames` is more than 1.
-    """
-
-    objective: Literal["paper", "vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"] = "paper"
-    landmarks: Literal["paper", "none", "regression", "constraint"] = "paper"
-    beta: ClosedUnitInterval = 0.5
-    switch: ClosedUnitInterval = 0.5
-    look_ahead: PositiveInt = 100
-    video: VideoConfig = field(default_factory=VideoConfig)
 
 
 class ParametersTask(FaceTask):
@@ -93,17 +65,6 @@ class ParametersTask(FaceTask):
         branch = self.landmarks == "regression"
         self.landmark_branch = nn.Linear(network.feature_count, 136) if branch else None
 
-    @classmethod
-    def create(cls, network: VectorNetwork, context: TaskContext) -> Self:
-        """The task of the network's vector and of the experiment's objective."""
-        from nasface.training.targets.landmark_vector import LandmarkVectorTask
-        from nasface.training.targets.meta_joint import MetaJointTask
-
-        if not isinstance(network.vector, ModelVector):
-            return LandmarkVectorTask(network, context)
-        meta = objective_of(network, context.experiment.parameters) == "meta_joint"
-        return (MetaJointTask if meta else cls)(network, context)
-
     def _fit_model(self, network: VectorNetwork) -> None:
         network.resize(len(self.uv.modes))
         reading = self.uv.reading
@@ -114,10 +75,6 @@ class ParametersTask(FaceTask):
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.vector.learn(faces)
 
-    def on_fit_end(self) -> None:
-        draw_steps(self)
-
-    @property
     def points(self) -> Points:
         """The points of VDC and WPDC: the cells of the UV chart."""
         return Points(self.point_mean, self.point_modes)
@@ -204,15 +161,6 @@ class ParametersTask(FaceTask):
     def _planar(self, landmarks: Tensor) -> Tensor:
         """68 x, then 68 y of value (pixel - S / 2) / (S / 2): what the published branch writes."""
         return ((landmarks[..., :2] - self.half) / self.half).transpose(1, 2).flatten(1)
-
-
-def draw_steps(task: FaceTask) -> None:
-    """Beside the checkpoint of a finished training, what a recurrent network makes of validation faces."""
-    trainer, folder = task.trainer, getattr(task.trainer.checkpoint_callback, "dirpath", None)
-    if isinstance(task.network, Evolution) and trainer.is_global_zero and folder:
-        from nasface.report.evolution import draw_evolution
-
-        draw_evolution(task.network, trainer.datamodule.val, Path(folder) / "steps.png")
 
 
 def objective_of(network: VectorNetwork, config: ParametersConfig) -> str:

@@ -7,85 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.faces.uv import UVBasis
 from nasface.nets.uv_network import UVNetwork
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
-
-
-class UVTarget(nn.Module):
-    """Makes UV position maps from model parameters and reads landmarks from maps; crop pixels of an S x S image in
-    and out.
-
-    Args:
-        basis: the morphable model on the map's grid.
-        image_size: S.
-    """
-
-    def __init__(self, basis: UVBasis, image_size: int) -> None:
-        super().__init__()
-        self.image_size, self.map_size = image_size, basis.mean.shape[-1]
-        self.register_buffer("mean", torch.from_numpy(basis.mean.reshape(1, 3, -1).copy()), persistent=False)
-        modes = basis.basis.shape[-1]
-        self.register_buffer("modes", torch.from_numpy(basis.basis.reshape(-1, modes).T.copy()), persistent=False)
-        self.register_buffer("weight", torch.from_numpy(basis.weight.copy()), persistent=False)
-        self.register_buffer(
-            "reading", torch.from_numpy(reading_matrix(basis.landmark_uv, self.map_size)), persistent=False
-        )
-
-    def maps(self, coefficients: Tensor, pose: Tensor, flipped: Tensor) -> Tensor:
-        """Position maps (B, 3, M, M) of coefficients (B, K) under pose (B, 3, 4), mirrored where flipped (B,)."""
-        # Raw coefficients of the Basel model reach 1e6: never in half precision.
-        with torch.autocast(pose.device.type, enabled=False):
-            shape = (coefficients @ self.modes).unflatten(1, (3, -1)) + self.mean
-            maps = (pose[:, :, :3] @ shape + pose[:, :, 3:]).unflatten(2, (self.map_size, self.map_size))
-        mirrored = maps.flip(-1)
-        mirrored = torch.cat((self.image_size - 1 - mirrored[:, :1], mirrored[:, 1:]), 1)
-        return torch.where(flipped[:, None, None, None], mirrored, maps)
-
-    @torch.no_grad()
-    def target_maps(self, batch: dict[str, Tensor]) -> Tensor:
-        """Position maps (B, 3, M, M) of a training batch, in crop pixels of its augmented images."""
-        return self.maps(batch["coefficients"], batch["pose"], batch["flipped"])
-
-    def target_units(self, batch: dict[str, Tensor]) -> Tensor:
-        """`target_maps` in the networks' units."""
-        return self.to_units(self.target_maps(batch))
-
-    def target_landmarks(self, batch: dict[str, Tensor]) -> Tensor:
-        """The 68 landmarks (B, 68, 3) of a training batch, in crop pixels of its augmented images (a batch's own are
-        those before augmentation)."""
-        return self.landmarks(self.target_maps(batch))
-
-    def landmarks(self, maps: Tensor) -> Tensor:
-        """The 68 landmarks (..., 68, 3), read from maps (..., 3, M, M) at their sub-pixel UV positions."""
-        with torch.autocast(maps.device.type, enabled=False):
-            return (maps.flatten(-2).float() @ self.reading).transpose(-1, -2)
-
-    def to_units(self, maps: Tensor) -> Tensor:
-        """Crop pixels to units of half the image's side about its centre (depth: about zero)."""
-        return torch.cat((maps[..., :2, :, :] - (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3) * (
-            2 / self.image_size
-        )
-
-    def to_pixels(self, maps: Tensor) -> Tensor:
-        """The inverse of `to_units`."""
-        maps = maps * (self.image_size / 2)
-        return torch.cat((maps[..., :2, :, :] + (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3)
-
-
-def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
-    """Bilinear reading of a map at positions uv (P, 2) in [0, 1] as one matrix (map_size^2, P), float32."""
-    position = np.clip(np.asarray(uv, dtype=np.float64), 0, 1) * (map_size - 1)
-    base = np.minimum(position.astype(int), map_size - 2)
-    fraction = position - base
-    matrix = np.zeros((map_size * map_size, len(position)), dtype=np.float32)
-    points = np.arange(len(position))
-    for right in (0, 1):
-        for below in (0, 1):
-            share = np.abs(1 - right - fraction[:, 0]) * np.abs(1 - below - fraction[:, 1])
-            matrix[(base[:, 1] + below) * map_size + base[:, 0] + right, points] += share
-    return matrix
+from nasface.training.uv_target import UVTarget
 
 
 def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Tensor:

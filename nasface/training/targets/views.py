@@ -6,28 +6,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat
 from torch import Tensor
 
+from nasface.config import ViewConfig
 from nasface.faces.landmarks import FLIP_68
 from nasface.nets.layers.spatial_transformer import inverse, warp
-
-
-@dataclass(frozen=True)
-class ViewConfig:
-    """How much a second view differs from the first.
-
-    Attributes:
-        rotation: largest rotation in degrees.
-        scale: largest relative change of size.
-        shift: largest shift, as a fraction of the image's side.
-        flip: probability of a left-right mirror.
-    """
-
-    rotation: NonNegativeFloat = 40.0
-    scale: NonNegativeFloat = 0.2
-    shift: NonNegativeFloat = 0.05
-    flip: ClosedUnitInterval = 0.5
 
 
 @dataclass(frozen=True)

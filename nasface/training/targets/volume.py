@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, PositiveFloat
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
@@ -32,40 +31,6 @@ from nasface.training.targets.volume_drawing import (
     marginal,
 )
 from nasface.training.targets.wild_faces import WildFaces, load_wild_faces, mirrored
-
-
-@dataclass(frozen=True)
-class VolumeConfig:
-    """Training of networks that regress volumes (`jvcr` and its kin).
-
-    Attributes:
-        sigma: deviation of a landmark's Gaussian in voxels, which are 4 pixels wide.
-        colours: which landmark has which colour in a semantic volume: `sorted` (hues in the landmarks' order) or
-            `random`.
-        pretrain: share of the steps in which the volume estimator and the coordinate regressor learn separately, from
-            drawn volumes; 0 trains in one stage.
-        finetune_lr: factor of the learning rate after that.
-        wild: faces without depth that are mixed in after that, as many as others: none where empty, `synthetic`, or a
-            folder in 3DDFA's layout.
-        adversarial: train against a discriminator after that.
-        coord: weight of the coordinates' error for the volume estimator.
-        aux: weight of the coordinates' error for the discriminator.
-        adv: weight of the discriminator's reconstruction error for the volume estimator.
-        gamma: ratio of the reconstruction errors of estimated and drawn volumes at which they are in balance.
-        balance: rate at which the weight of estimated volumes, mu, follows their distance from that balance.
-    """
-
-    sigma: PositiveFloat = 1.0
-    colours: Literal["sorted", "random"] = "sorted"
-    pretrain: ClosedUnitInterval = 0.5
-    finetune_lr: PositiveFloat = 1.0
-    wild: str = ""
-    adversarial: bool = False
-    coord: NonNegativeFloat = 1.0
-    aux: NonNegativeFloat = 0.1
-    adv: NonNegativeFloat = 0.001
-    gamma: PositiveFloat = 0.7
-    balance: NonNegativeFloat = 0.001
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasface.data.augment import AugmentConfig, augment, normalise
+from nasface.config import AugmentConfig
+from nasface.data.augment import augment, normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import SeededBatches
 from nasface.faces.landmarks import FLIP_68
@@ -69,7 +70,7 @@ def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> Wil
         UserError: the folder is absent or damaged.
     """
     # Imported here: this module is part of every command's settings.
-    from nasface.tracking.progress import progress_for
+    from nasface.utils.progress import progress_for
 
     data, retrain = experiment.data, experiment.retrain
     if source == "synthetic":

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nasface.config import VideoConfig
 from nasface.data.face_set import FaceSet
-from nasface.metrics.stability import measure_videos
-from nasface.rendering.video import ShortVideos, VideoConfig
+from nasface.evaluation.video_stability import measure_videos
+from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
 from tests.toy import toy_faces, toy_model
 

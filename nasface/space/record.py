@@ -1,144 +1,15 @@
-"""One architecture of a multi-path space: an immutable code, its canonical form, its digest, and its strict JSON
-file."""
+"""Reading an architecture's JSON file (best.json), strictly; `Architecture.save` writes it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from nasface.space.catalogue import find_space
+from nasface.space.space import ARCHITECTURE_FORMAT, Architecture, MultipathSpace
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
-
-if TYPE_CHECKING:
-    from nasface.space.space import MultipathSpace
-
-OPERATIONS = ("none", "identity", "hpm")
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A valid code of a multi-path space.
-
-    Attributes:
-        space: the space it belongs to.
-        codes: one operation (0 none, 1 identity, 2 hpm) per connection; gap after gap, inside a gap row-major
-            [source][target].
-
-    Raises:
-        UserError: the code has another length, a value that is no operation, or is not valid (Eq. 8 of the MONAS
-        paper, and the output is reached).
-    """
-
-    space: MultipathSpace
-    codes: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        codes = tuple(int(code) for code in self.codes)
-        object.__setattr__(self, "codes", codes)
-        if len(codes) != self.space.num_connections:
-            raise UserError(
-                f"an architecture of {self.space.title} has {self.space.num_connections} connections, "
-                f"this one has {len(codes)}"
-            )
-        if min(codes) < 0 or max(codes) >= len(OPERATIONS):
-            raise UserError(
-                f"an architecture's codes are 0 to {len(OPERATIONS) - 1}, this one has {min(codes)} to {max(codes)}: "
-                "correct it"
-            )
-        if problem := self.space.find_problem(codes):
-            raise UserError(f"the architecture is not connected: {problem}")
-
-    def gap(self, index: int) -> np.ndarray:
-        """The operations of one gap, int8 of shape (sources, targets)."""
-        return np.array(self.codes[self.space.gap_slice(index)], dtype=np.int8).reshape(self.space.gap_shape(index))
-
-    @cached_property
-    def canonical(self) -> Architecture:
-        """The same network without the connections that do not lie on a path from the stem to the output."""
-        codes = self.space.canonical(self.codes)
-        return self if codes == self.codes else Architecture(self.space, codes)
-
-    @property
-    def is_canonical(self) -> bool:
-        return self.canonical is self
-
-    @cached_property
-    def digest(self) -> str:
-        """16 hexadecimal digits that depend on nothing but the network: layers, scales, operations and the canonical
-        code."""
-        digits = "".join(map(str, self.canonical.codes))
-        text = f"{self.space.layers} {self.space.scales} {','.join(OPERATIONS)} {digits}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def connections(self) -> list[tuple[int, int, int, int]]:
-        """Every connection that is present, as (gap, source, target, operation), in the order of the code."""
-        found = []
-        for gap in range(self.space.layers):
-            targets = self.space.gap_shape(gap)[1]
-            for place, operation in enumerate(self.codes[self.space.gap_slice(gap)]):
-                if operation:
-                    found.append((gap, place // targets, place % targets, operation))
-        return found
-
-    def inner_counts(self) -> list[int]:
-        """Number of connections in each inner gap (1..L-2) of the canonical form."""
-        codes = self.canonical.codes
-        return [sum(code > 0 for code in codes[self.space.gap_slice(gap)]) for gap in range(1, self.space.layers - 1)]
-
-    @property
-    def digits(self) -> list[str]:
-        """The code as text: one string of digits per gap, a group per source."""
-        lines = []
-        for gap in range(self.space.layers):
-            sources, targets = self.space.gap_shape(gap)
-            text = "".join(map(str, self.codes[self.space.gap_slice(gap)]))
-            groups = [text[i * targets : (i + 1) * targets] for i in range(sources)]
-            lines.append("".join(groups) if targets == 1 else " ".join(groups))
-        return lines
-
-    def __str__(self) -> str:
-        return f"{self.space.name}:{self.digest}"
-
-    def to_json(self, provenance: dict[str, Any] | None = None, scores: dict[str, Any] | None = None) -> str:
-        """The architecture as the text of a JSON file; `provenance` and `scores` are plain JSON objects that travel
-        with it."""
-        record = {
-            "format": FORMAT,
-            "space": {"name": self.space.name, "layers": self.space.layers, "scales": self.space.scales},
-            "code": self.digits,
-            "provenance": provenance or {},
-            "scores": scores or {},
-        }
-        return json.dumps(record, indent=2, allow_nan=False) + "\n"
-
-    def save(
-        self, path: str | Path, provenance: dict[str, Any] | None = None, scores: dict[str, Any] | None = None
-    ) -> None:
-        """Write the JSON file atomically.
-
-        Raises:
-            UserError: the file cannot be written.
-        """
-        text = self.to_json(provenance, scores)
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    @classmethod
-    def from_json(cls, text: str, space: MultipathSpace | None = None, origin: str = "architecture") -> Architecture:
-        """Read what `to_json` writes; see `read_record`."""
-        return read_record(text, space, origin).architecture
-
-    @classmethod
-    def load(cls, path: str | Path, space: MultipathSpace | None = None) -> Architecture:
-        """Read what `save` writes; see `load_record`."""
-        return load_record(path, space).architecture
 
 
 @dataclass(frozen=True)
@@ -148,6 +19,11 @@ class Record:
     architecture: Architecture
     provenance: dict[str, Any]
     scores: dict[str, Any]
+
+
+def load_architecture(path: str | Path, space: MultipathSpace | None = None) -> Architecture:
+    """The architecture of a JSON file; see `load_record`."""
+    return load_record(path, space).architecture
 
 
 def load_record(path: str | Path, space: MultipathSpace | None = None) -> Record:
@@ -182,8 +58,8 @@ def read_record(text: str, space: MultipathSpace | None = None, origin: str = "a
     otherwise."""
     record = _parse(text, origin)
     _check_keys(record, ("format", "space", "code", "provenance", "scores"), f"{origin}")
-    if type(record["format"]) is not int or record["format"] != FORMAT:
-        raise UserError(f'{origin}: "format" is {_show(record["format"])}, this version reads {FORMAT}')
+    if type(record["format"]) is not int or record["format"] != ARCHITECTURE_FORMAT:
+        raise UserError(f'{origin}: "format" is {_show(record["format"])}, this version reads {ARCHITECTURE_FORMAT}')
     for key in ("provenance", "scores"):
         if not isinstance(record[key], dict):
             raise UserError(f'{origin}: "{key}" must be an object, such as {{}}')
@@ -232,9 +108,6 @@ def _check_keys(record: dict[str, Any], keys: tuple[str, ...], where: str) -> No
 
 
 def _resolve_space(entry: Any, space: MultipathSpace | None, origin: str) -> MultipathSpace:
-    # The space module imports this one, because spaces make architectures.
-    from nasface.space.space import MultipathSpace, find_space
-
     if not isinstance(entry, dict):
         raise UserError(f'{origin}: "space" must be an object with name, layers and scales, not {_show(entry)}')
     _check_keys(entry, ("name", "layers", "scales"), f'{origin}, "space"')

@@ -1,4 +1,4 @@
-"""Reading photographs, and keeping decoded face sets on disk."""
+"""Decoded photographs in memory, and face sets kept on disk, so that nothing is decoded twice."""
 
 from __future__ import annotations
 
@@ -10,60 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-
-Progress = Callable[[int, int], None]
-"""Called with (done, total) as work proceeds."""
+from nasface.utils.progress import Progress
 
 _IN_MEMORY = 1 << 30  # bytes of decoded images beyond which they go to a file while a set is built
-
-
-def decode_image(path: str | Path, upright: bool = False) -> np.ndarray:
-    """An image file as (H, W, 3) uint8 RGB, in the orientation in which its pixels are stored.
-
-    A photograph that ends early is an error here, where OpenCV would return it with a grey remainder; an EXIF rotation
-    is ignored, since annotations refer to the stored pixels.
-
-    Args:
-        upright: apply the EXIF rotation after all, as viewers do.
-
-    Raises:
-        UserError: the file is absent, truncated, or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
-    except FileNotFoundError:
-        raise UserError(f"image {path} does not exist: restore it or take it off the list") from None
-    except UnidentifiedImageError:
-        raise UserError(f"image {path} does not decode (no known image format): restore it from its source") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"image {path} does not decode ({error}): restore it from its source") from None
-
-
-def resize_image(image: np.ndarray, size: int) -> np.ndarray:
-    """A (H, W, 3) image at (size, size): area averages when shrinking, bilinear when enlarging."""
-    if image.shape[:2] == (size, size):
-        return image
-    shrinks = size <= min(image.shape[:2])
-    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def crop_square(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
-    """The (side, side, 3) square whose first pixel is (left, top); black where it leaves the image."""
-    height, width = image.shape[:2]
-    square = np.zeros((side, side, 3), dtype=image.dtype)
-    x0, x1 = max(left, 0), min(left + side, width)
-    y0, y1 = max(top, 0), min(top + side, height)
-    if x0 < x1 and y0 < y1:
-        square[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
-    return square
 
 
 def fill_images(out: np.ndarray, make: Callable[[int], np.ndarray], progress: Progress | None = None) -> None:

@@ -1,0 +1,36 @@
+"""Square crops around faces, as the benchmarks cut them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+CROP_MARGIN = 2.0**0.5
+"""Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
+
+
+def crop_window(landmarks: np.ndarray, margin: float = CROP_MARGIN) -> tuple[np.ndarray, int]:
+    """First pixel (x, y) and side, in whole pixels, of the crop around landmarks (68, >=2); it may leave the image."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    side = max(1, int(np.round(float((high - low).max()) * margin)))
+    # Pixel k covers k - 0.5 to k + 0.5.
+    return np.round((low + high) / 2 + 0.5 - side / 2).astype(np.int64), side
+
+
+def resize_image(image: np.ndarray, size: int) -> np.ndarray:
+    """A (H, W, 3) image at (size, size): area averages when shrinking, bilinear when enlarging."""
+    if image.shape[:2] == (size, size):
+        return image
+    shrinks = size <= min(image.shape[:2])
+    return cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def crop_square(image: np.ndarray, left: int, top: int, side: int) -> np.ndarray:
+    """The (side, side, 3) square whose first pixel is (left, top); black where it leaves the image."""
+    height, width = image.shape[:2]
+    square = np.zeros((side, side, 3), dtype=image.dtype)
+    x0, x1 = max(left, 0), min(left + side, width)
+    y0, y1 = max(top, 0), min(top + side, height)
+    if x0 < x1 and y0 < y1:
+        square[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return square

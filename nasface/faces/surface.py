@@ -1,0 +1,83 @@
+"""Drawing a dense shape over its photograph, and the triangles of a map of positions."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+
+from nasface.faces.rasterize import rasterize
+
+PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
+"""Colours of the two sets of landmarks; both stand out from skin."""
+
+_SIDE = 320  # side in pixels at which a dense shape is drawn
+
+
+_LIGHT = np.array([-0.35, -0.45, 0.82])  # from the upper left, in front
+
+
+def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = None, opacity: float = 0.9) -> np.ndarray:
+    """A dense shape drawn over its photograph, (P, P, 3) uint8.
+
+    Args:
+        image: (S, S, 3) uint8.
+        dense: (3, M, M) UV position map in crop pixels of the image.
+        inside: (M, M) bool, the cells to draw.
+        opacity: of the shape, 0..1.
+    """
+    size = image.shape[0]
+    scale = _SIDE / size
+    canvas = cv2.resize(np.ascontiguousarray(image), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+    vertices = np.asarray(dense, dtype=np.float64).reshape(3, -1).T * scale
+    vertices[:, :2] += (scale - 1) / 2  # pixel centres stay pixel centres
+    triangles = grid_triangles(np.ones(dense.shape[1:], dtype=bool) if inside is None else inside)
+    if len(triangles) == 0 or not np.isfinite(vertices).all():
+        return canvas
+    return draw_surface(canvas, vertices, triangles, opacity)
+
+
+def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, opacity: float) -> np.ndarray:
+    """A surface drawn over a picture (H, W, 3) uint8, coloured by depth, with light and shade.
+
+    Args:
+        vertices: (V, 3) finite, pixels of the picture.
+        triangles: (T, 3), at least one.
+        opacity: 0..1.
+    """
+    index, weights, _ = rasterize(vertices, triangles, canvas.shape[:2])
+    seen = index >= 0
+    corners = triangles[index[seen]]
+    normals = (_normals(vertices, triangles)[corners] * weights[seen][..., None]).sum(1)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+    # A surface that is seen faces the viewer, whichever way its triangles turn.
+    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
+    light = 0.45 + 0.6 * np.clip(normals @ _LIGHT, 0, 1)
+    low, high = np.percentile(vertices[np.unique(triangles), 2], (1, 99))
+    depth = (vertices[corners, 2] * weights[seen]).sum(1)
+    colours = colormaps["viridis"]((depth - low) / max(high - low, 1e-9))[:, :3]
+    drawn = 255 * np.clip(colours * light[:, None], 0, 1)
+    result = canvas.astype(np.float64)
+    result[seen] = opacity * drawn + (1 - opacity) * result[seen]
+    return result.round().astype(np.uint8)
+
+
+def grid_triangles(inside: np.ndarray) -> np.ndarray:
+    """Triangles (T, 3) int32 between neighbouring cells of a map, two in each square whose four cells are `inside`
+    (M, M); a cell's index is row * M + column."""
+    rows, columns = inside.shape
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = (index[y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1))
+    whole = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:]
+    a, b, c, d = (corner[whole] for corner in (a, b, c, d))
+    return np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]).astype(np.int32)
+
+
+def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Normals (V, 3) of the vertices, not of unit length: those of the triangles around them, by area."""
+    corners = vertices[triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices)
+    for k in range(3):
+        np.add.at(normals, triangles[:, k], faces)
+    return normals

@@ -1,0 +1,27 @@
+"""Figures that a finished training leaves beside its checkpoint, drawn by a callback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from nasface.nets.baselines.evolution import Evolution
+from nasface.report.evolution import draw_evolution
+from nasface.report.selection import draw_selection
+from nasface.training.face_task import FaceTask
+from nasface.training.targets.meta_joint import BRANCHES
+
+
+class TrainingFigures(pl.Callback):
+    """Draws what only some trainings have: a recurrent network's steps on validation faces (steps.png), and the losses
+    that meta-joint optimisation selected (selection.png)."""
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: FaceTask) -> None:
+        folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+        if not (trainer.is_global_zero and folder):
+            return
+        if isinstance(pl_module.network, Evolution):
+            draw_evolution(pl_module.network, trainer.datamodule.val, Path(folder) / "steps.png")
+        if selections := getattr(pl_module, "selections", None):
+            draw_selection(selections, BRANCHES, Path(folder) / "selection.png")

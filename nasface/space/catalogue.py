@@ -1,0 +1,72 @@
+"""The spaces that come with the program, and reading a space from its YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
+from nasface.utils.resources import resource_folder
+
+SPACES = resource_folder("search_spaces")
+
+
+def space_names() -> list[str]:
+    """Names of the spaces in search_spaces/."""
+    return sorted(path.stem for path in SPACES.glob("*.yaml"))
+
+
+def find_space(name: str) -> MultipathSpace | None:
+    """The space of that name in search_spaces/, None when there is none."""
+    return load_space(name) if name in space_names() else None
+
+
+def load_space(name_or_path: str | Path) -> MultipathSpace:
+    """Read a space from search_spaces/<name>.yaml, or from the path of a YAML file.
+
+    The file has the keys name, layers, scales and connections ([least, greatest] or null), no others.
+
+    Raises:
+        UserError: there is no such space or file, or its content is not a space.
+    """
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
+        path = Path(name_or_path)
+    elif text in space_names():
+        path = SPACES / f"{text}.yaml"
+    else:
+        raise UserError(
+            f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} "
+            "or give the path of a YAML file"
+        )
+    try:
+        return _space_from(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; the known spaces are {', '.join(space_names())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path} is not YAML{place}: correct it") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _space_from(content: Any) -> MultipathSpace:
+    keys = ("name", "layers", "scales", "connections")
+    if not isinstance(content, dict):
+        raise UserError(f"must be a mapping with the keys {', '.join(keys)}")
+    if unknown := sorted(str(key) for key in content if key not in keys):
+        raise UserError(f"unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
+    if missing := [key for key in keys if key not in content]:
+        raise UserError(f"the key {missing[0]!r} is missing; the keys are {', '.join(keys)}")
+    connections = content["connections"]
+    if connections is not None:
+        if not isinstance(connections, list) or len(connections) != 2:
+            raise UserError("connections must be null or two numbers, [least, greatest]")
+        connections = tuple(connections)
+    return MultipathSpace(content["name"], content["layers"], content["scales"], connections)
