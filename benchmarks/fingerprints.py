@@ -73,6 +73,7 @@ def _stages(work: Path, samples: Path | None) -> Any:
     assets = ("--data.ddfa_assets", str(samples / "3ddfa"))
     photograph = samples / "aflw2000_sample" / "AFLW2000" / "image00021.jpg"
     published = ("--weights", str(samples / "3ddfa" / "mb05_120x120.pth"), "--arch", "mobilenet_x05")
+    published += ("--model", str(samples / "3ddfa"))
     _run(
         work, "predict", str(photograph), *published, "--box", "120,120,200,200", "--overlay", "false", "--obj", "false"
     )
@@ -92,7 +93,7 @@ def _stages(work: Path, samples: Path | None) -> Any:
 
 
 def _run(work: Path, *arguments: str) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", "NASFACE_QUIET": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "nasface", *arguments]
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
     if done.returncode:
