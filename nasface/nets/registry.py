@@ -1,27 +1,24 @@
 """Fixed networks by name: the candidates that a searched network is compared with.
 
-A network is one file in nasface/nets/ that ends in a registered factory; files there are found by themselves:
+A network is one file in nasface/nets/baselines/ that ends in a registered factory; files there are found by themselves:
 
     @register_network("mine", paper="Doe, 2030", target=UV_MAP)
     def mine(spec: NetworkSpec) -> UVNetwork:
         return Mine(spec)
 
-A package of its own registers in the same way, where it is imported.
+Another package registers in the same way, in a module that its entry point in `nasface.networks` names.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cache
 
 import torch
 
 from nasface.nets.cost import NoValues, count_macs
 from nasface.nets.network import FixedNetwork, NetworkSpec
-from nasface.utils.errors import UserError
+from nasface.utils.registry import Registry
 
 Factory = Callable[[NetworkSpec], FixedNetwork]
 
@@ -43,7 +40,7 @@ class Candidate:
     make: Factory
 
 
-_CANDIDATES: dict[str, Candidate] = {}
+NETWORKS: Registry[Candidate] = Registry("network", "nasface.networks", "nasface.nets.baselines")
 
 
 def register_network(name: str, *, paper: str, target: str) -> Callable[[Factory], Factory]:
@@ -54,27 +51,15 @@ def register_network(name: str, *, paper: str, target: str) -> Callable[[Factory
     """
 
     def register(make: Factory) -> Factory:
-        if name in _CANDIDATES:
-            taken = _CANDIDATES[name].make
-            raise ValueError(f"the network name {name!r} is taken by {taken.__module__}.{taken.__qualname__}")
-        _CANDIDATES[name] = Candidate(name, paper, target, make)
+        NETWORKS.add(name, Candidate(name, paper, target, make), source=make)
         return make
 
     return register
 
 
-@cache
-def _import_networks() -> None:
-    import nasface.nets.baselines
-
-    for module in pkgutil.iter_modules(nasface.nets.baselines.__path__, "nasface.nets.baselines."):
-        importlib.import_module(module.name)
-
-
 def network_names() -> tuple[str, ...]:
     """All known names, sorted."""
-    _import_networks()
-    return tuple(sorted(_CANDIDATES))
+    return NETWORKS.names()
 
 
 def get_candidate(name: str) -> Candidate:
@@ -83,9 +68,7 @@ def get_candidate(name: str) -> Candidate:
     Raises:
         UserError: unknown; the known names are listed.
     """
-    if name not in network_names():
-        raise UserError(f"unknown network {name!r}; known are: {', '.join(network_names())}")
-    return _CANDIDATES[name]
+    return NETWORKS.get(name)
 
 
 def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> FixedNetwork:

@@ -47,7 +47,7 @@ from nasface.search.registry import make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
 from nasface.search.study import StudyResult, run_study
 from nasface.search.workers import create_shared_study, run_shared
-from nasface.space.path_samplers import MNUS, PathSampler, UniformPaths
+from nasface.space.path_samplers import PathSampler, make_path_sampler
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.artifacts import NETWORK, SUPERNET, RunFile, log_file, use_file
 from nasface.tracking.environment import environment
@@ -95,13 +95,14 @@ def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
 def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
     """The path sampler that the experiment names."""
     config = experiment.supernet
-    if config.sampler == "mnus":
-        return MNUS(
-            space, config.children, experiment.seed, repeats=tuple(config.repeats), last_repeats=config.last_repeats
-        )
-    if config.sampler == "uniform":
-        return UniformPaths(space, config.children, experiment.seed)
-    raise UserError(f"unknown path sampler {config.sampler!r}; known are: mnus, uniform")
+    return make_path_sampler(
+        config.sampler,
+        space,
+        config.children,
+        experiment.seed,
+        repeats=tuple(config.repeats),
+        last_repeats=config.last_repeats,
+    )
 
 
 def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callback] = ()) -> Supernet:

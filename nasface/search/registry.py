@@ -1,10 +1,12 @@
 """Strategies by name.
 
-A package adds its own with the decorator:
+A strategy is one file in nasface/search/strategies/ that registers its class; files there are found by themselves:
 
     @register
     class Mine(Strategy):
         name = "mine"
+
+Another package registers in the same way, in a module that its entry point in `nasface.strategies` names.
 """
 
 from __future__ import annotations
@@ -12,21 +14,14 @@ from __future__ import annotations
 import inspect
 from typing import Any, TypeVar
 
-from nasface.search.strategies.evolution import RegularizedEvolution
-from nasface.search.strategies.local import LocalSearch
-from nasface.search.strategies.nni import NNI_STRATEGIES
-from nasface.search.strategies.nsga2 import NSGA2
-from nasface.search.strategies.optuna import OPTUNA_STRATEGIES
-from nasface.search.strategies.random import RandomSample, RandomSearch
-from nasface.search.strategies.samos import SAMOS
-from nasface.search.strategies.spos import SPOSEvolution
 from nasface.search.strategy import Strategy
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
+from nasface.utils.registry import Registry
 
 S = TypeVar("S", bound=Strategy)
 
-_STRATEGIES: dict[str, type[Strategy]] = {}
+STRATEGIES: Registry[type[Strategy]] = Registry("strategy", "nasface.strategies", "nasface.search.strategies")
 
 
 def register(strategy: type[S]) -> type[S]:
@@ -35,15 +30,13 @@ def register(strategy: type[S]) -> type[S]:
     Raises:
         ValueError: the name is taken by another class.
     """
-    known = _STRATEGIES.setdefault(strategy.name, strategy)
-    if known is not strategy:
-        raise ValueError(f"the strategy name {strategy.name!r} is taken by {known.__module__}.{known.__qualname__}")
+    STRATEGIES.add(strategy.name, strategy)
     return strategy
 
 
 def strategy_names() -> tuple[str, ...]:
     """All known names, sorted."""
-    return tuple(sorted(_STRATEGIES))
+    return STRATEGIES.names()
 
 
 def get_strategy(name: str) -> type[Strategy]:
@@ -52,9 +45,7 @@ def get_strategy(name: str) -> type[Strategy]:
     Raises:
         UserError: unknown; the known names are listed.
     """
-    if name not in _STRATEGIES:
-        raise UserError(f"unknown strategy {name!r}; known are: {', '.join(strategy_names())}")
-    return _STRATEGIES[name]
+    return STRATEGIES.get(name)
 
 
 def strategy_settings(name: str) -> list[str]:
@@ -77,8 +68,3 @@ def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy
     if unknown:
         raise UserError(f"strategy {name!r} has no setting {unknown[0]!r}; its settings are: {', '.join(known)}")
     return strategy(space, **settings)
-
-
-_OWN = (SAMOS, RandomSearch, RandomSample, RegularizedEvolution, SPOSEvolution, LocalSearch, NSGA2)
-for _strategy in (*_OWN, *OPTUNA_STRATEGIES, *NNI_STRATEGIES):
-    register(_strategy)

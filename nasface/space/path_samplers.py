@@ -3,19 +3,24 @@
 `MNUS` is multi-path networks unbiased sampling (MONAS, Algorithm 1, Eq. 5-8, Fig. 2); `UniformPaths` is the baseline
 without its constraints. A sampler is a pure function of (seed, step): every process, and every run that resumes, sees
 the same children.
+
+Another package adds one by `@register_path_sampler("name")` over a class that takes (space, children, seed), in a
+module that its entry point in `nasface.path_samplers` names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from nasface.space.space import OPERATIONS, MultipathSpace
 from nasface.utils.errors import UserError
+from nasface.utils.registry import Registry
 
 CHOICES = len(OPERATIONS) - 1  # operations that a connection can have when it is present
 MAX_CHILDREN = 64
@@ -37,6 +42,37 @@ class PathSampler(Protocol):
         ...
 
 
+M = TypeVar("M", bound=Callable[..., PathSampler])
+
+PATH_SAMPLERS: Registry[Callable[..., PathSampler]] = Registry("path sampler", "nasface.path_samplers", __name__)
+
+
+def register_path_sampler(name: str) -> Callable[[M], M]:
+    """Make a sampler known under a name; decorates its class.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(sampler: M) -> M:
+        PATH_SAMPLERS.add(name, sampler)
+        return sampler
+
+    return register
+
+
+def make_path_sampler(name: str, space: MultipathSpace, children: int, seed: int, **settings: Any) -> PathSampler:
+    """The sampler of a name, with those of the settings that it takes.
+
+    Raises:
+        UserError: the name is unknown, or the sampler refuses its settings.
+    """
+    make = PATH_SAMPLERS.get(name)
+    known = inspect.signature(make).parameters
+    return make(space, children, seed, **{key: value for key, value in settings.items() if key in known})
+
+
+@register_path_sampler("uniform")
 @dataclass(frozen=True)
 class UniformPaths:
     """K independent members of the space a step, each uniform over the canonical ones within the space's range of
@@ -60,6 +96,7 @@ class UniformPaths:
         return np.array([self.space.random_architecture(rng).codes for _ in range(self.children)], dtype=np.int8)
 
 
+@register_path_sampler("mnus")
 @dataclass(frozen=True)
 class MNUS:
     """Multi-path networks unbiased sampling.

@@ -7,6 +7,7 @@ import io
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import yaml
 from matplotlib import cbook
 
 from nasface.cli import main as cli
-from nasface.nets import registry
-from nasface.search import registry as strategies
+from nasface.nets.registry import NETWORKS
+from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
@@ -44,18 +45,17 @@ def commands(document: Path) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder with what a reader has by then; what a snippet registers is forgotten again."""
     monkeypatch.chdir(tmp_path)
-    registry.network_names()
-    monkeypatch.setattr(registry, "_CANDIDATES", dict(registry._CANDIDATES))
-    monkeypatch.setattr(strategies, "_STRATEGIES", dict(strategies._STRATEGIES))
     toy_weights(tmp_path / "network.pt")
     with cbook.get_sample_data("grace_hopper.jpg") as photo:  # ships with matplotlib
         (tmp_path / "photo.jpg").write_bytes(photo.read())
     sweep = tmp_path / "runs" / "<sweep>"
     sweep.mkdir(parents=True)
     (sweep / "best.yaml").write_text("name: best\n")
+    with NETWORKS.scope(), STRATEGIES.scope():
+        yield
 
 
 @every_document

@@ -10,12 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nasface.nets import registry
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.baselines.prnet import PRNet
 from nasface.nets.cost import count_macs
 from nasface.nets.network import UV_MAP, NetworkSpec, scaled
-from nasface.nets.registry import create_network, get_candidate, network_cost, network_names, register_network
+from nasface.nets.registry import (
+    NETWORKS,
+    create_network,
+    get_candidate,
+    network_cost,
+    network_names,
+    register_network,
+)
 from nasface.nets.uv_network import UVNetwork
 from nasface.nets.weights import load_network, read_weights, save_weights, write_record
 from nasface.utils.errors import UserError
@@ -56,20 +62,20 @@ def test_unknown_names_and_sizes_are_one_line() -> None:
         create_network("prnet", map_size=0)
 
 
-def test_an_own_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    network_names()
-    monkeypatch.setattr(registry, "_CANDIDATES", dict(registry._CANDIDATES))
+def test_an_own_network() -> None:
+    with NETWORKS.scope():
 
-    @register_network("mine", paper="Doe, 2030", target=UV_MAP)
-    def mine(spec: NetworkSpec) -> UVNetwork:
-        return HourglassUV(spec, stacks=3)
+        @register_network("mine", paper="Doe, 2030", target=UV_MAP)
+        def mine(spec: NetworkSpec) -> UVNetwork:
+            return HourglassUV(spec, stacks=3)
 
-    assert "mine" in network_names()
-    assert create_network("mine", 32, 32, 0.05).spec.name == "mine"
-    with pytest.raises(ValueError, match="'mine' is taken by tests.nets.test_registry.*mine"):
-        register_network("mine", paper="", target="")(mine)
-    with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.baselines.prnet.prnet"):
-        register_network("prnet", paper="", target="")(mine)
+        assert "mine" in network_names()
+        assert create_network("mine", 32, 32, 0.05).spec.name == "mine"
+        with pytest.raises(ValueError, match="'mine' is taken by tests.nets.test_registry.*mine"):
+            register_network("mine", paper="", target="")(mine)
+        with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.baselines.prnet.prnet.*test_registry"):
+            register_network("prnet", paper="", target="")(mine)
+    assert "mine" not in network_names()
 
 
 def test_costs_are_those_of_the_network() -> None:

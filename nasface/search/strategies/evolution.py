@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
+from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
 from nasface.space.space import Architecture, MultipathSpace
 
 
+@register
 class RegularizedEvolution(BudgetedStrategy):
     """Real, Aggarwal, Huang and Le, "Regularized evolution for image classifier architecture search", AAAI 2019,
     algorithm 1.

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
+from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.neighbours import neighbours
 from nasface.space.space import Architecture, MultipathSpace
 
 
+@register
 class LocalSearch(BudgetedStrategy):
     """White, Nolen and Savani, "Exploring the loss landscape in neural architecture search", UAI 2021, with the first
     improvement instead of the best: a member of a multi-path space has hundreds of neighbours.

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasface.search.black_box import BlackBoxSearch
-from nasface.search.strategy import Strategy
+from nasface.search.registry import register
 from nasface.space.space import OPERATIONS
 from nasface.utils.errors import UserError
 
@@ -111,9 +111,10 @@ class NNISearch(BlackBoxSearch):
             np.random.set_state(numpy)  # noqa: NPY002
 
 
-def _strategy(tuner: str) -> type[Strategy]:
+def _register(tuner: str) -> None:
     text = f"NNI's {tuner} tuner over the coded space; see `NNISearch`."
-    return type(f"NNI_{tuner}", (NNISearch,), {"name": f"nni/{tuner}", "tuner": tuner, "__doc__": text})
+    register(type(f"NNI_{tuner}", (NNISearch,), {"name": f"nni/{tuner}", "tuner": tuner, "__doc__": text}))
 
 
-NNI_STRATEGIES = tuple(_strategy(tuner) for tuner in _TUNERS)
+for _tuner in _TUNERS:
+    _register(_tuner)

@@ -10,6 +10,7 @@ import numpy as np
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.objectives import crowding, fronts, objective_values, require_objectives
+from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
 from nasface.space.neighbours import random_neighbour
 from nasface.space.space import Architecture, MultipathSpace
@@ -17,6 +18,7 @@ from nasface.space.space import Architecture, MultipathSpace
 _TRIES = 100
 
 
+@register
 class NSGA2(BudgetedStrategy):
     """Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", IEEE
     Transactions on Evolutionary Computation 6(2), 2002.

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, ClassVar
-
-import optuna
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasface.search.black_box import BlackBoxSearch
-from nasface.search.strategy import Strategy
+from nasface.search.registry import register
 from nasface.space.space import OPERATIONS
 from nasface.utils.errors import UserError
 
-Make = Callable[[int, int], optuna.samplers.BaseSampler]
+if TYPE_CHECKING:  # half a second, which only a search with one of these samplers shall take
+    import optuna
 
-# name: (sampler of a seed and a number of first random members, the package that it needs, whether it can minimise
-# several objectives).
-_SAMPLERS: dict[str, tuple[Make, str | None, bool]] = {
-    "random": (lambda seed, _: optuna.samplers.RandomSampler(seed=seed), None, True),
-    "tpe": (lambda seed, startup: optuna.samplers.TPESampler(n_startup_trials=startup, seed=seed), None, True),
-    "cmaes": (lambda seed, startup: optuna.samplers.CmaEsSampler(n_startup_trials=startup, seed=seed), "cmaes", False),
-    "gp": (lambda seed, startup: optuna.samplers.GPSampler(n_startup_trials=startup, seed=seed), None, True),
-    "nsga2": (lambda seed, _: optuna.samplers.NSGAIISampler(population_size=20, seed=seed), None, True),
-    "nsga3": (lambda seed, _: optuna.samplers.NSGAIIISampler(population_size=20, seed=seed), None, True),
-    "qmc": (lambda seed, _: optuna.samplers.QMCSampler(scramble=True, seed=seed), None, True),
-    "bruteforce": (lambda seed, _: optuna.samplers.BruteForceSampler(seed=seed), None, True),
+
+@dataclass(frozen=True)
+class _Sampler:
+    """A sampler of Optuna by its class's name, and what it is made with.
+
+    Attributes:
+        name: of the class in optuna.samplers.
+        settings: beside the seed.
+        starts: it takes the number of first random members.
+        package: that it needs beside Optuna.
+        several: it can minimise several objectives.
+    """
+
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    starts: bool = False
+    package: str | None = None
+    several: bool = True
+
+
+_SAMPLERS = {
+    "random": _Sampler("RandomSampler"),
+    "tpe": _Sampler("TPESampler", starts=True),
+    "cmaes": _Sampler("CmaEsSampler", starts=True, package="cmaes", several=False),
+    "gp": _Sampler("GPSampler", starts=True),
+    "nsga2": _Sampler("NSGAIISampler", {"population_size": 20}),
+    "nsga3": _Sampler("NSGAIIISampler", {"population_size": 20}),
+    "qmc": _Sampler("QMCSampler", {"scramble": True}),
+    "bruteforce": _Sampler("BruteForceSampler"),
 }
 
 
@@ -41,14 +59,19 @@ class OptunaSearch(BlackBoxSearch):
     sampler: ClassVar[str]
 
     def _make_sampler(self) -> None:
-        make, package, several = _SAMPLERS[self.sampler]
-        if package is not None and find_spec(package) is None:
-            raise UserError(f"{self.name} needs the package {package}: pip install 'nasface[samplers]'")
-        if len(self.objectives) > 1 and not several:
+        import optuna
+
+        chosen = _SAMPLERS[self.sampler]
+        if chosen.package is not None and find_spec(chosen.package) is None:
+            raise UserError(f"{self.name} needs the package {chosen.package}: pip install 'nasface[samplers]'")
+        if len(self.objectives) > 1 and not chosen.several:
             raise UserError(f"{self.name} minimises one objective: give objectives penalty, or take optuna/nsga3")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        settings: dict[str, Any] = chosen.settings | {"seed": int(self._rng.integers(2**31))}
+        if chosen.starts:
+            settings["n_startup_trials"] = max(1, self.startup)
         with _quiet():
-            sampler = make(int(self._rng.integers(2**31)), max(1, self.startup))
+            sampler = getattr(optuna.samplers, chosen.name)(**settings)
             self._study = optuna.create_study(directions=["minimize"] * len(self.objectives), sampler=sampler)
         top = len(OPERATIONS) - 1
         self._distributions = {
@@ -87,12 +110,13 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _strategy(sampler: str) -> type[Strategy]:
+def _register(sampler: str) -> None:
     text = f"Optuna's {sampler} sampler over the coded space; see `OptunaSearch`."
     attributes: dict[str, Any] = {"name": f"optuna/{sampler}", "sampler": sampler, "__doc__": text}
     if sampler == "gp":
         attributes["suggestions"] = 5  # half a second each
-    return type(f"Optuna_{sampler}", (OptunaSearch,), attributes)
+    register(type(f"Optuna_{sampler}", (OptunaSearch,), attributes))
 
 
-OPTUNA_STRATEGIES = tuple(_strategy(sampler) for sampler in _SAMPLERS)
+for _sampler in _SAMPLERS:
+    _register(_sampler)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nasface.search.budget import BudgetedStrategy
+from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.space import MultipathSpace
 
 
+@register
 class RandomSearch(BudgetedStrategy):
     """Unique members, uniformly random over the space, without looking at any penalty.
 
@@ -41,6 +43,7 @@ class RandomSearch(BudgetedStrategy):
         del proposal, outcome  # random search learns nothing
 
 
+@register
 class RandomSample(RandomSearch):
     """One uniform draw from the space: what a search has to beat, at hardly any cost.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
+from nasface.search.registry import register
 from nasface.search.strategy import (
     Constraint,
     Outcome,
@@ -77,6 +78,7 @@ class _Chain:
     stale: int = 0
 
 
+@register
 class SAMOS(Strategy):
     """Algorithm 2. Each iteration draws one neighbour of the current member, decides, then cools: T <- factor * T.
 

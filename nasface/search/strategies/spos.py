@@ -9,6 +9,7 @@ import numpy as np
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
+from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
 from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 from nasface.utils.errors import UserError
@@ -16,6 +17,7 @@ from nasface.utils.errors import UserError
 _TRIES = 100
 
 
+@register
 class SPOSEvolution(BudgetedStrategy):
     """Guo et al., "Single path one-shot neural architecture search with uniform sampling", ECCV 2020, algorithm 1.
 
