@@ -35,4 +35,4 @@ def _parameters_task(network: nn.Module, context: TaskContext) -> FaceTask:
     return (MetaJointTask if meta else ParametersTask)(network, context)
 
 
-_TASKS = {UV_MAP: UVTask, VOLUMES: VolumeTask, HEATMAPS: HeatmapTask, PARAMETERS: _parameters_task}
+_TASKS = {UV_MAP: UVTask, VOLUMES: VolumeTask.create, HEATMAPS: HeatmapTask, PARAMETERS: _parameters_task}

@@ -75,6 +75,7 @@ class ParametersTask(FaceTask):
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.vector.learn(faces)
 
+    @property
     def points(self) -> Points:
         """The points of VDC and WPDC: the cells of the UV chart."""
         return Points(self.point_mean, self.point_modes)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from nasface.data import images as module
+from nasface.data import cache as module
 from nasface.data.cache import cached_face_set, fill_images, image_buffer
 from nasface.data.crops import crop_square, resize_image
 from nasface.data.face_set import FaceSet
