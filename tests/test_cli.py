@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,27 +15,47 @@ import pytest
 import torch
 import yaml
 
-from nasface.cli import commands
-from nasface.cli import main as cli
+from nasface import __version__
+from nasface.cli.command import Command as Definition
+from nasface.cli.commands import COMMANDS, GROUPS, load_command
+from nasface.cli.messages import setting_names
 from nasface.space.record import load_record
-from tests.tiny import Command, Result, finish, settings, start
+from tests.tiny import REPOSITORY, Command, Result, finish, settings, start
 
-NAMES = tuple(commands.COMMANDS)
+NAMES = tuple(COMMANDS)
+WITH_EXPERIMENT = tuple(name for name in NAMES if load_command(name).settings is not None)
+SLOW = ("torch", "lightning", "cv2", "optuna", "matplotlib")
 
 
 # Help and settings ---------------------------------------------------------------------------------------------------
 
 
+def entries(text: str) -> dict[str, str]:
+    """What a help says of every setting, by its name."""
+    parts = re.split(r"^  --(?=\w)", text.split("options:", 1)[1], flags=re.MULTILINE)[1:]
+    return {re.match(r"[\w.-]+", part).group(): " ".join(part.split("\n\n")[0].split()) for part in parts}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_help_lists_every_setting_with_meaning_and_default(nasface: Command, name: str) -> None:
-    result = nasface(*name.split(), "--help")
+    result = nasface(*name.split(), "--help-all" if name in WITH_EXPERIMENT else "--help")
     assert result.code == 0 and not result.errors
     text = " ".join(result.output.split("options:", 1)[1].split())
-    for setting in set(cli._settings_of(name)) - {"experiment", "config"}:
+    for setting in set(setting_names(name)) - {"experiment", "config"}:
         entry = re.search(rf" --{re.escape(setting)} .*?default: ", text)
         assert entry, f"{setting} has no default in the help"
         meaning = entry.group().split("(type:")[0].split(maxsplit=2)
         assert len(meaning) == 3 and meaning[2].strip(), f"{setting} has no meaning in the help: {meaning}"
+
+
+@pytest.mark.parametrize("name", WITH_EXPERIMENT)
+def test_help_shows_the_main_settings_alone(nasface: Command, name: str) -> None:
+    command = load_command(name)
+    own = {option.name for option in command.options if not option.positional}
+    shown, every = (entries(nasface(*name.split(), flag).output) for flag in ("--help", "--help-all"))
+    assert set(shown) == own | {"help-all", "config"} | set(command.settings)
+    assert len(set(command.settings)) == len(command.settings) <= 25
+    assert set(command.settings) < set(every) and all(every[setting] == shown[setting] for setting in shown)
 
 
 def test_help_of_the_command_itself(nasface: Command) -> None:
@@ -42,18 +63,40 @@ def test_help_of_the_command_itself(nasface: Command) -> None:
         result = nasface(*arguments)
         assert result.code == 0
         text = " ".join(result.output.split())
-        plain = [command.help for name, command in commands.COMMANDS.items() if " " not in name]
-        assert all(help in text for help in (*plain, *commands.GROUPS.values()))
+        plain = [entry.help for name, entry in COMMANDS.items() if " " not in name]
+        assert all(help in text for help in (*plain, *GROUPS.values()))
 
 
-@pytest.mark.parametrize("group", commands.GROUPS)
+@pytest.mark.parametrize("group", GROUPS)
 def test_help_of_a_group_names_its_commands(nasface: Command, group: str) -> None:
     result = nasface(group, "--help")
     text = " ".join(result.output.split())
     assert result.code == 0
-    for name, command in commands.COMMANDS.items():
+    for name, entry in COMMANDS.items():
         if name.startswith(f"{group} "):
-            assert name.split()[1] in text and command.help in text
+            assert name.split()[1] in text and entry.help in text
+
+
+def test_help_imports_nothing_slow() -> None:
+    """Every help in one process of its own, which then names what it has imported."""
+    code = f"""
+import contextlib, io, sys
+from nasface.cli.main import main
+for words in {[[], ["--help"], ["--version"], *([*name.split(), "--help"] for name in (*NAMES, *GROUPS))]}:
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        main(words)
+    assert printed.getvalue().strip(), words
+    print(" ".join(words), sorted(set({SLOW}) & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == len(NAMES) + len(GROUPS) + 3, done.stderr
+    assert [line for line in lines if not line.endswith("[]")] == []
+
+
+def test_version(nasface: Command) -> None:
+    result = nasface("--version")
+    assert (result.code, result.output) == (0, f"nasface {__version__}\n")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +128,8 @@ def test_help_of_a_group_names_its_commands(nasface: Command, group: str) -> Non
         ("retrain --arch absent.json", "absent.json does not exist"),
         ("draw --arch absent.json", "absent.json does not exist"),
         ("draw --experiment smoke", "unknown setting"),
+        ("data", "which command? give one of build,prepare,preview,video-preview; see nasface data --help"),
+        ("predict", "the following arguments are required: input; see nasface predict --help"),
         ("data marble", "unknown command 'marble'; known are: 'build', "),
         ("data build --coun 3", "unknown setting --coun; did you mean count?; see nasface data build --help"),
         ("data build --split night", "split: must be one of 'train', 'val', 'test', not night"),
@@ -131,8 +176,8 @@ def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkey
     def record(experiment: object, **_: object) -> None:
         taken["experiment"] = experiment
 
-    own = commands.COMMANDS["search"]
-    monkeypatch.setitem(commands.COMMANDS, "search", commands.Command(record, own.help, own.options))
+    own = load_command("search")
+    monkeypatch.setattr("nasface.cli.search.COMMAND", Definition(record, own.options, own.settings))
     (nasface.folder / "mine.yaml").write_text("supernet:\n  steps: 77\n  repeats: [1, 3]\n")
     result = nasface("search", "--experiment", "smoke", "--config", "mine.yaml", "--supernet.batch_size=5")
     assert result.code == 0, result.errors

@@ -1,1 +1,1 @@
-"""."""
+"""The `nasface` command: one file a command, named in `commands`; `main` runs them, `parser` reads their arguments."""

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from jsonargparse.typing import PositiveInt
 
-from nasface.cli.command import RESUME, RUN, Command, Option
+from nasface.cli.command import FACES, MACHINE, RESUME, RUN, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
 from nasface.tracking.runs import is_first_process, open_run
 from nasface.utils.errors import UserError
@@ -52,7 +52,6 @@ def compare(experiment: Experiment, run: str | None, resume: bool, workers: int)
 
 COMMAND = Command(
     compare,
-    "Train the networks of compare.networks under one protocol, print one table.",
     (
         RUN,
         RESUME,
@@ -63,4 +62,5 @@ COMMAND = Command(
             "trainings side by side, each in a process of its own; the table is the same with the same device.threads",
         ),
     ),
+    ("compare.networks", "compare.seeds", *FACES, *SIZES, *TRAINING, "parameters.objective", *MACHINE, "log.wandb"),
 )

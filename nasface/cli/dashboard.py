@@ -54,7 +54,6 @@ def _storage_of(folder: Path) -> str:
 
 COMMAND = Command(
     dashboard,
-    "Open optuna-dashboard on a search (extra `dashboard`).",
     (
         Option("run", str | None, None, "id of the search's run; the newest search where empty"),
         Option("runs", str, "runs", "folder of the runs"),
@@ -62,5 +61,4 @@ COMMAND = Command(
         Option("host", str, "localhost", "address to listen at"),
         Option("port", PositiveInt, 8080, "port to listen at"),
     ),
-    experiment=False,
 )

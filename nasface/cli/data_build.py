@@ -34,7 +34,6 @@ def build(
 
 COMMAND = Command(
     build,
-    "Draw a synthetic set into the cache, with several processes; killed, the same command goes on.",
     (
         DOMAIN,
         SPLIT,
@@ -44,5 +43,4 @@ COMMAND = Command(
         Option("cache", str, "cache", "folder of the sets; training finds them there (data.cache)"),
         Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
     ),
-    experiment=False,
 )

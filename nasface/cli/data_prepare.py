@@ -43,8 +43,6 @@ def prepare(
 
 COMMAND = Command(
     prepare,
-    "Make the UV position maps of 300W-LP, 256 x 256 as PRNet's, with several processes; killed, the same command"
-    " goes on.",
     (
         Option("dataset", Literal["300w-lp"], None, "300w-lp, the only set that needs it", positional=True),
         Option("root", str | None, None, "folder 300W_LP"),
@@ -56,5 +54,4 @@ COMMAND = Command(
         Option("seed", NonNegativeInt, 0, "another seed moves the crops otherwise"),
         Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
     ),
-    experiment=False,
 )

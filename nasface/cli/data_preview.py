@@ -29,7 +29,6 @@ def preview(
 
 COMMAND = Command(
     preview,
-    "Draw a contact sheet of synthetic faces over yaw, with landmarks, UV maps and visibility, as PNG.",
     (
         DOMAIN,
         SPLIT,
@@ -40,5 +39,4 @@ COMMAND = Command(
         Option("map_size", PositiveInt, 64, "side of the UV maps in cells"),
         Option("output", str, "preview.png", "file to write"),
     ),
-    experiment=False,
 )

@@ -19,7 +19,6 @@ def video_preview(size: int, seed: int, frames: int, rows: int, strength: float,
 
 COMMAND = Command(
     video_preview,
-    "Draw a contact sheet of the short videos that 3D-aided synthesis makes of still faces, as PNG.",
     (
         SIZE,
         SEED,
@@ -28,5 +27,4 @@ COMMAND = Command(
         Option("strength", NonNegativeFloat, 1.0, "factor of all changes from frame to frame"),
         Option("output", str, "video.png", "file to write"),
     ),
-    experiment=False,
 )

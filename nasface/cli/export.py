@@ -24,12 +24,10 @@ def export(weights: str, format: str, output: str | None, model: str | None) -> 
 
 COMMAND = Command(
     export,
-    "Write a trained network as ONNX, TorchScript or safetensors, and compare it with PyTorch.",
     (
         Option("weights", str, "network.pt", "network.pt of a retraining"),
         Option("format", Literal["onnx", "torchscript", "safetensors"], "onnx", "what to write"),
         Option("output", str | None, None, "file to write; beside the weights where empty"),
         Option("model", str | None, None, "morphable model as in `nasface predict`, where the weights do not say it"),
     ),
-    experiment=False,
 )

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import torch
-
-from nasface.cli.command import SCALE, Command
+from nasface.cli.command import SCALE, SIZES, Command
 from nasface.config import Experiment, MultipathConfig
-from nasface.nets.multipath import MultipathNetwork
-from nasface.nets.network import UV_MAP, NetworkSpec
-from nasface.nets.registry import get_candidate, network_cost, network_names
-from nasface.pipelines.architectures import member
-from nasface.space.presets import PRESETS
 from nasface.utils.errors import UserError
 
 
 def list_networks(experiment: Experiment, scale: float) -> None:
     """Print every network that `retrain` knows by name, and what it costs."""
+    from nasface.nets.network import UV_MAP, NetworkSpec
+    from nasface.nets.registry import get_candidate, network_cost, network_names
     from nasface.report.tables import NOTHING, quantity, text_table
+    from nasface.space.presets import PRESETS
 
     sizes, scale = experiment.network, float(scale)
     entries: list[tuple[str, str, str, Callable[[], tuple[int, int]]]] = []
@@ -48,7 +44,11 @@ def list_networks(experiment: Experiment, scale: float) -> None:
 
 def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
     """Parameters and multiply-adds for one image of a preset."""
+    import torch
+
     from nasface.nets.cost import NoValues, architecture_macs
+    from nasface.nets.multipath import MultipathNetwork
+    from nasface.pipelines.architectures import member
 
     architecture = member(arch)
     with torch.device("meta"), NoValues():
@@ -58,6 +58,6 @@ def _member_cost(arch: str, sizes: MultipathConfig) -> tuple[int, int]:
 
 COMMAND = Command(
     list_networks,
-    "List the fixed networks and presets with paper, target, parameters and multiply-adds.",
     (SCALE,),
+    (*SIZES, "network.widths", "network.stem_stride", "network.head_width"),
 )

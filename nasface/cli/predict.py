@@ -72,7 +72,6 @@ def predict(
 
 COMMAND = Command(
     predict,
-    "Align the faces of an image, a folder of images, or a video.",
     (
         Option("input", str, None, "image, folder of images and videos, or video", positional=True),
         Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
@@ -93,5 +92,4 @@ COMMAND = Command(
         Option("aligned", NonNegativeInt, 0, "side of crops normalised by five points, such as 112; 0 for none"),
         Option("smooth", ClosedUnitInterval, 0.0, "share of the earlier frame in a video's shapes; 0 is off"),
     ),
-    experiment=False,
 )

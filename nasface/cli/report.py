@@ -18,10 +18,8 @@ def report(runs: list[str], output: str) -> None:
 
 COMMAND = Command(
     report,
-    "Write one HTML page about a run, or one that compares several.",
     (
         Option("runs", list[str], None, "folders of runs, such as runs/*", positional=True),
         Option("output", str, "report.html", "file to write; it needs no other file and no network"),
     ),
-    experiment=False,
 )

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nasface.cli.command import ARCH, RESUME, RUN, SCALE, Command, Option
+from nasface.cli.command import ARCH, FACES, MACHINE, RESUME, RUN, SCALE, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import network_names
-from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
 from nasface.space.record import load_record
-from nasface.space.space import Architecture
 from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from nasface.nets.network import NetworkSpec
+    from nasface.space.space import Architecture
 
 
 def retrain(
     experiment: Experiment, arch: str, scale: float, init: str, label: str | None, run: str | None, resume: bool
 ) -> None:
     """Train one network from scratch, evaluate it, print the field's table."""
+    from nasface.nets.registry import network_names
     from nasface.nets.weights import load_supernet
     from nasface.pipelines import workflow
+    from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
     from nasface.report.tables import yaw_table
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
@@ -70,7 +73,6 @@ def _supernet_file(init: str, arch: str) -> Path:
 
 COMMAND = Command(
     retrain,
-    "Train one network from scratch, evaluate it, print its table.",
     (
         Option("arch", str, "best.json", f"{ARCH}; or a fixed network by its name in `nasface list`"),
         SCALE,
@@ -84,4 +86,5 @@ COMMAND = Command(
         RUN,
         RESUME,
     ),
+    ("seed", "runs", *FACES, *SIZES, *TRAINING, "retrain.optimizer.schedule", "retrain.videos", *MACHINE, "log.wandb"),
 )

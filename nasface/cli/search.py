@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt
 
-from nasface.cli.command import RESUME, RUN, Command, Option
+from nasface.cli.command import FACES, RESUME, RUN, SIZES, Command, Option
 from nasface.config import Experiment
 from nasface.pipelines.supernets import take_supernet
 from nasface.space.catalogue import load_space
@@ -149,5 +149,12 @@ ON = Option(
     " program; or another .parquet file of `nasface table build`. A table brings its own space and sizes",
 )
 COMMAND = Command(
-    search, "Train the multi-path supernet, search it, write best.json.", (RUN, RESUME, WORKERS, REUSE, ON)
+    search,
+    (RUN, RESUME, WORKERS, REUSE, ON),
+    (
+        *("space", "seed", "output", *FACES, *SIZES),
+        *("supernet.sampler", "supernet.children", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),
+        *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "finalists.count"),
+        *("device.accelerator", "device.devices", "device.threads", "log.wandb"),
+    ),
 )

@@ -68,7 +68,6 @@ def _with_device(experiment: Experiment, threads: int, accelerator: str | None) 
 
 COMMAND = Command(
     search_worker,
-    "Join a search of several workers, on this or another machine.",
     (
         Option(
             "storage", str | None, None, "Optuna storage URL or journal file of the search, as `nasface search` prints"
@@ -78,5 +77,4 @@ COMMAND = Command(
         Option("threads", NonNegativeInt, 0, "CPU threads; 0 for the experiment's"),
         Option("accelerator", str | None, None, "cpu, gpu or auto, where it shall not be the experiment's"),
     ),
-    experiment=False,
 )

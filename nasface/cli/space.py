@@ -18,7 +18,5 @@ def space(space: str) -> None:
 
 COMMAND = Command(
     space,
-    "Count the members of a space.",
     (Option("space", str, "multipath", "a name in search_spaces/ or a YAML file"),),
-    experiment=False,
 )

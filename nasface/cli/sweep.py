@@ -68,7 +68,7 @@ def _online(where: str) -> bool:
 
 def check_command(content: Any) -> None:
     """Refuse a wrong setting before any run is started."""
-    from nasface.cli.main import check_arguments
+    from nasface.cli.parser import read_arguments
     from nasface.sweeps.command_line import command_line, nasface_arguments
     from nasface.sweeps.samplers import example_values
 
@@ -76,14 +76,13 @@ def check_command(content: Any) -> None:
     arguments = nasface_arguments(words)
     if arguments is not None:
         try:
-            check_arguments(arguments)
+            read_arguments(arguments)
         except UserError as error:
             raise UserError(f"{content.path}: its command is refused: {error}") from None
 
 
 COMMAND = Command(
     sweep,
-    "Run a W&B sweep file: by W&B's agents with an account, else on this machine.",
     (
         Option("file", str, None, "sweep file, such as experiments/sweeps/quick.yaml", positional=True),
         Option("workers", PositiveInt, 1, "runs at the same time"),
@@ -99,5 +98,4 @@ COMMAND = Command(
         Option("run", str | None, None, "id of the sweep, its folder under runs/; made from time and file where empty"),
         RESUME,
     ),
-    experiment=False,
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import FACES, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
 from nasface.space.catalogue import load_space
 
@@ -35,7 +35,6 @@ def table_build(
 
 COMMAND = Command(
     table_build,
-    "Train every member of a small space on its own: the tabular benchmark. Settings: --experiment table.",
     (
         Option("folder", str | None, None, "where trainings are recorded; RUNS/table-SPACE where empty"),
         Option("parquet", str | None, None, "file to write; table.parquet in the folder where empty"),
@@ -43,4 +42,5 @@ COMMAND = Command(
         Option("seeds", list[NonNegativeInt], [0], "seeds of the trainings; every member is trained by each"),
         Option("workers", PositiveInt, 1, "processes with one thread each"),
     ),
+    ("space", "seed", "runs", *FACES, "data.test_count", *SIZES, *TRAINING),
 )

@@ -34,12 +34,10 @@ def wandb_workspace(entity: str | None, project: str, name: str, dry_run: bool) 
 
 COMMAND = Command(
     wandb_workspace,
-    "Lay out a W&B dashboard: sections for supernet, search and retraining.",
     (
         Option("entity", str | None, None, "W&B user or team; your default one where empty"),
         Option("project", str, "nasface", "W&B project, as --log.project of the runs"),
         Option("name", str, "nasface", "of the dashboard (a saved view of the project's workspace)"),
         Option("dry_run", bool, False, "print the sections and panels, change nothing"),
     ),
-    experiment=False,
 )

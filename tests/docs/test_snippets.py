@@ -15,7 +15,8 @@ import pytest
 import yaml
 from matplotlib import cbook
 
-from nasface.cli import main as cli
+from nasface.cli.main import main
+from nasface.cli.parser import read_arguments
 from nasface.nets.registry import NETWORKS
 from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
@@ -66,7 +67,7 @@ def test_snippets_run(document: Path, capsys: pytest.CaptureFixture[str]) -> Non
     for line in commands(document):
         if line.startswith(CHEAP):
             capsys.readouterr()
-            cli.main(shlex.split(line)[1:])
+            main(shlex.split(line)[1:])
             assert capsys.readouterr().out.strip(), line
 
 
@@ -96,7 +97,7 @@ def read_yaml(texts: list[str]) -> None:
         elif "method" in content:
             assert load_sweep("mine.yaml").most_runs
         else:
-            cli.check_arguments(["search", "--config", "mine.yaml"])
+            read_arguments(["search", "--config", "mine.yaml"])
 
 
 def run_python(document: Path) -> None:
@@ -136,6 +137,6 @@ def nasface_calls(line: str) -> list[list[str]]:
 def parse(arguments: list[str]) -> None:
     """As the command itself reads its arguments, without running it."""
     try:
-        cli.check_arguments(arguments)
+        read_arguments(arguments)
     except SystemExit as end:
         assert end.code == 0 and "--help" in arguments

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from nasface.cli.main import check_arguments
+from nasface.cli.parser import read_arguments
 from nasface.cli.sweep import check_command
 from nasface.sweeps.sweep_file import load_sweep
 from tests.sweeps.wandb_format import violations
@@ -35,7 +35,7 @@ def test_the_commands_exist() -> None:
         if words[:2] == ["make", "sweep"]:
             sweep = next(word for word in words if word.startswith("SWEEP=")).partition("=")[2]
             assert (REPOSITORY / sweep).is_file()
-            check_arguments(["sweep", sweep, "--workers", "2", "--resume", "true"])
+            read_arguments(["sweep", sweep, "--workers", "2", "--resume", "true"])
         for word in words:
             if word.startswith("experiments/"):
                 assert (REPOSITORY / word).is_file()

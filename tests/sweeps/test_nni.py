@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nasface.cli.main import check_arguments
+from nasface.cli.parser import read_arguments
 from nasface.sweeps import nni_trial
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
@@ -47,7 +47,7 @@ def test_the_command_takes_every_value(path: Path) -> None:
     assert sweep.metric is not None and words[3] == sweep.metric.name
     for place in range(2):
         values = {name: entry["_value"][place] for name, entry in content["searchSpace"].items()}
-        check_arguments([*words[4:], *(f"--{name}={value}" for name, value in values.items())])
+        read_arguments([*words[4:], *(f"--{name}={value}" for name, value in values.items())])
     # The constants of a sweep are in the command.
     fixed = {f"--{one.name}={one.distribution.value(None)}" for one in sweep.parameters if not one.distribution.optuna}
     given = [word for word in sweep.command if word.startswith("--")]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nasface.cli.main import check_arguments
+from nasface.cli.parser import read_arguments
 from nasface.cli.sweep import check_command
 from nasface.sweeps.samplers import make_pruner
 from nasface.sweeps.sweep_file import EarlyTermination, load_sweep
@@ -142,7 +142,7 @@ def test_a_setting_that_the_command_does_not_have(tmp_path: Path) -> None:
 
 def test_arguments_as_wandb_writes_them() -> None:
     """What an agent makes of values: Python's texts of them, mappings for nested parameters."""
-    check_arguments(
+    read_arguments(
         [
             "search",
             "--search.reuse=False",
@@ -154,4 +154,4 @@ def test_arguments_as_wandb_writes_them() -> None:
         ]
     )
     with pytest.raises(UserError):
-        check_arguments(["search", "--retrain={'steps': 0}"])
+        read_arguments(["search", "--retrain={'steps': 0}"])

@@ -1,0 +1,117 @@
+"""Command lines: the parser of each command, and what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from jsonargparse import SUPPRESS, ActionConfigFile, ArgumentError, ArgumentParser
+
+from nasface import __version__
+from nasface.cli.command import Command, Option
+from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
+from nasface.cli.messages import reworded
+from nasface.cli.settings_files import with_files
+from nasface.config import Experiment
+from nasface.utils.errors import UserError
+
+_HELP_ALL = "--help-all"
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
+    """The command that a command line names, and the values for its function.
+
+    Raises:
+        UserError: there is no such command, or an argument is unknown or not of its type.
+        SystemExit: help or the version was asked for and has been printed.
+    """
+    words = list(arguments)
+    name = command_of(words)
+    try:
+        if name not in COMMANDS:
+            _overview(name if name in GROUPS else "").parse_args(words[name in GROUPS :])
+        command, parser = load_command(name), command_parser(name, _HELP_ALL in words)
+        settings = parser.parse_args(with_files(name, words[len(name.split()) :]))
+    except ArgumentError as error:
+        raise UserError(reworded(str(error), name)) from None
+    values = vars(parser.instantiate(settings))
+    values.pop("config", None)
+    if command.settings is not None:
+        names = [field.name for field in fields(Experiment)]
+        values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
+    return command, values
+
+
+def print_overview() -> None:
+    """Print what `nasface --help` does."""
+    _overview("").print_help()
+
+
+@cache
+def command_parser(name: str, every: bool = True) -> ArgumentParser:
+    """The parser of one command.
+
+    Args:
+        name: in COMMANDS.
+        every: its help shows all settings, instead of the main ones.
+    """
+    command = load_command(name)
+    places = [option.name for option in command.options if option.positional]
+    parser = _parser(f"nasface {name}", COMMANDS[name].help, " ".join(["%(prog)s", *places, "[options]"]))
+    for option in command.options:
+        _add_option(parser, option)
+    if command.settings is not None:
+        parser.add_argument(_HELP_ALL, action="help", help="Show every setting, not only the main ones, and exit.")
+        parser.add_argument(
+            "--config",
+            action=ActionConfigFile,
+            help="YAML file of settings (`--experiment NAME` reads experiments/NAME.yaml); later ones win",
+        )
+        before = set(parser._actions)
+        parser.add_class_arguments(Experiment)
+        for action in parser._actions:
+            if not every and action not in before and action.dest not in command.settings:
+                action.help = SUPPRESS
+    return parser
+
+
+def _parser(name: str, description: str, usage: str | None = None) -> ArgumentParser:
+    return ArgumentParser(
+        prog=name,
+        usage=usage,
+        description=description,
+        exit_on_error=False,
+        allow_abbrev=False,  # an abbreviation would change its meaning with the next setting that is added
+        print_config=None,
+    )
+
+
+def _add_option(parser: ArgumentParser, option: Option) -> None:
+    if not option.positional:
+        parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
+    elif get_origin(option.type) is list:  # a list takes all that follow
+        parser.add_argument(option.name, type=get_args(option.type)[0], nargs="+", help=option.help)
+    else:
+        parser.add_argument(option.name, type=option.type, help=option.help)
+
+
+def _overview(group: str) -> ArgumentParser:
+    """The parser of the program, or of a group of commands, for its help and its complaints: it lists the commands
+    without their options."""
+    parser = _parser(
+        f"nasface {group}".strip(),
+        GROUPS.get(group, "Search, train and compare neural networks for 3D face alignment."),
+    )
+    if not group:
+        parser.add_argument("--version", action="version", version=f"nasface {__version__}", help="Print the version.")
+    helps = {
+        name.removeprefix(f"{group} "): entry.help
+        for name, entry in COMMANDS.items()
+        if name.rpartition(" ")[0] == group
+    }
+    commands = parser.add_subcommands(required=True, dest="command")
+    for name, text in (helps if group else helps | GROUPS).items():
+        commands.add_subcommand(name, ArgumentParser(exit_on_error=False), help=text)
+    return parser
