@@ -409,7 +409,7 @@ def folder_of(experiment: Experiment) -> Path:
 def main(arguments: Sequence[str]) -> int:
     experiment, own = read_arguments(arguments)
     space, seeds, folder = load_space(experiment.space), own["seeds"], folder_of(experiment)
-    experiment.network.check(space.scales)
+    experiment.network.check(space.scales, space.name)
     for sampler in SAMPLERS:
         make_sampler(of_job(experiment, 0, sampler), space)
     for strategy in STRATEGIES:

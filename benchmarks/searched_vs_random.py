@@ -435,7 +435,7 @@ def main(arguments: Sequence[str]) -> int:
     space = load_space(experiment.space)
     if space.shape != searched.space.shape:
         raise UserError(f"{own['arch']} is not of {space.title}: give the experiment that it was searched in")
-    experiment.network.check(space.scales)
+    experiment.network.check(space.scales, space.name)
     drawn = draw_members(space, experiment.network, searched, own["members"], own["tolerance"], experiment.seed)
     networks = [("searched", searched), *((f"random {n}", member) for n, member in enumerate(drawn.members, 1))]
     macs = MacCounter(space, experiment.network)

@@ -236,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
     if repeats < 1:
         raise UserError(f"--repeats must be at least 1, not {repeats}")
     space = load_space(experiment.space)
-    experiment.network.check(space.scales)
+    experiment.network.check(space.scales, space.name)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     device = find_device(parsed.own["on"])

@@ -106,12 +106,22 @@ class MultipathConfig:
         steps = self.stem_stride.bit_length() - 1
         return [max(width >> (steps - 1 - step), min(16, width)) for step in range(steps)]
 
-    def check(self, scales: int) -> None:
-        """Raise a UserError where these sizes cannot carry a space of so many scales."""
+    def check(self, scales: int, space: str) -> None:
+        """Refuse sizes that a space cannot have.
+
+        Args:
+            scales: of the space.
+            space: its name.
+
+        Raises:
+            UserError: widths, stem or sizes do not fit its scales.
+        """
         finest = self.input_size // self.stem_stride
         widths = self.scale_widths(scales)
         if len(widths) != scales:
-            raise UserError(f"network.widths has {len(widths)} numbers, the space {scales} scales: give one each")
+            raise UserError(
+                f"network.widths has {len(widths)} numbers but space {space!r} has {scales} scales: give one each"
+            )
         if any(width < 4 or width % 4 for width in widths):
             raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
         if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):

@@ -13,7 +13,8 @@ from nasface.config import Experiment
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
 _REWORDINGS = (
     (r"unrecognized arguments: (\S+).*", r"unknown setting \1"),
-    (r"Subcommand '\w+' does not accept option '(.+)'", r"unknown setting \1"),
+    (r"Option '(.+?)' is not accepted", r"unknown setting \1"),
+    (r"Group '(.+?)' does not accept option '(.+?)'", r"unknown setting \1.\2"),
     (r"argument command: invalid choice: ('.*?') \(choose from (.*)\)", r"unknown command \1; known are: \2"),
     (r'Parser key "(.+?)":\s+(.*)', r"\1: \2"),
     (r"Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"must be one of \1, not \2"),

@@ -42,7 +42,7 @@ def retrain(
         if init != "scratch":
             weights = _supernet_file(init, arch)
             supernet = load_supernet(weights, space, experiment.network)
-        experiment.network.check(space.scales)
+        experiment.network.check(space.scales, space.name)
     make_trainer(experiment.device, logger=False)
     folder = open_run("retrain", experiment, architecture.digest, resume, run)
     print(f"run      {folder.folder}")

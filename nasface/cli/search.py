@@ -58,7 +58,7 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
 
     space = load_space(experiment.space)
     # Whatever is wrong with the settings shall come out now, not after the training.
-    experiment.network.check(space.scales)
+    experiment.network.check(space.scales, space.name)
     workflow.make_sampler(experiment, space)
     strategy = workflow.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)

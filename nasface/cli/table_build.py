@@ -18,7 +18,7 @@ def table_build(
     from nasface.pipelines.build_table import build_table
 
     space = load_space(experiment.space)
-    experiment.network.check(space.scales)
+    experiment.network.check(space.scales, space.name)
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
     print(f"records  {place}; the same command goes on with what is missing")

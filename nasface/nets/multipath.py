@@ -117,7 +117,7 @@ class MultipathTrunk(nn.Module):
 
     def __init__(self, space: MultipathSpace, config: MultipathConfig, hpm: dict[tuple[int, int, int], bool]) -> None:
         super().__init__()
-        config.check(space.scales)
+        config.check(space.scales, space.name)
         self.space, self.config, self.widths = space, config, config.scale_widths(space.scales)
         self.stem = Stem(config, self.widths[-1])
         self.connections = nn.ModuleDict(

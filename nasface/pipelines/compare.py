@@ -111,7 +111,7 @@ def _read_entry(experiment: Experiment, text: str) -> Entry:
     if scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
     experiment, architecture, name = resolve_architecture(experiment, arch)
-    experiment.network.check(architecture.space.scales)
+    experiment.network.check(architecture.space.scales, architecture.space.name)
     return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own), arch)
 
 

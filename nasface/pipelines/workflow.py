@@ -81,7 +81,7 @@ class Workspace:
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
     """Faces and targets of an experiment."""
     if space is not None:
-        experiment.network.check(space.scales)
+        experiment.network.check(space.scales, space.name)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     faces = load_faces(experiment.data, experiment.network.input_size, progress_for)

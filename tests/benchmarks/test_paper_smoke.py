@@ -36,7 +36,7 @@ def test_numbers_are_the_papers(paper: Experiment) -> None:
 
 def test_sizes_fit_the_space_and_the_search_can_be_made(paper: Experiment) -> None:
     space = load_space(paper.space)
-    paper.network.check(space.scales)
+    paper.network.check(space.scales, space.name)
     assert make_search_strategy(paper, space).progress == (0, 201)
 
 
