@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
 from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import Command, Option
 from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
+from nasface.utils.yaml_files import load_yaml
 
 _JOURNAL = Path("search") / "journal.log"
 
@@ -45,9 +45,8 @@ def _find_run(runs: Path, run: str | None) -> Path:
 
 def _storage_of(folder: Path) -> str:
     try:
-        settings = yaml.safe_load(settings_file(folder).read_text(encoding="utf-8"))
-        recorded = settings["search"]["storage"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError):
+        recorded = load_yaml(settings_file(folder))["search"]["storage"]
+    except (UserError, TypeError, KeyError):
         raise UserError(f"{settings_file(folder)} cannot be read: give --storage") from None
     return recorded or str(folder / _JOURNAL)
 

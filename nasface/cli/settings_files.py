@@ -7,10 +7,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nasface.config import Experiment, experiment_file
 from nasface.utils.errors import UserError
+from nasface.utils.yaml_files import load_yaml
 
 
 def with_files(command: str, arguments: Sequence[str]) -> list[str]:
@@ -60,14 +59,7 @@ def _values(arguments: list[str], flag: str) -> list[str]:
 
 
 def _check_file(path: Path) -> None:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the settings {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path} is not YAML{place}: correct it") from None
+    content = load_yaml(path, "the settings")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
     _check_sections(content, Experiment(), path)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import yaml
-
 from nasface.config import Experiment
 from nasface.tracking.runs import Run, settings_file
+from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.yaml_files import load_yaml
 
 _TRAINING = ("space", "seed", "data", "network", "supernet")
 _PLACE = ("supernet", "supernet.pt")
@@ -36,7 +36,7 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
 def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | None:
     """What a run was trained with; None where that cannot be read."""
     try:
-        recorded = yaml.safe_load(settings_file(supernet.parent.parent).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        recorded = load_yaml(settings_file(supernet.parent.parent))
+    except UserError:
         return None
     return {name: recorded.get(name) for name in wanted} if isinstance(recorded, dict) else None

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nasface.report.test_faces import FILE as TEST_FACES
 from nasface.report.test_faces import TestFaces, load_test_faces
 from nasface.space.record import Record, load_record
 from nasface.tracking.runs import Run, settings_file
 from nasface.utils.errors import UserError
+from nasface.utils.yaml_files import load_yaml
 
 RANKING = "ranking.json"
 
@@ -125,8 +124,8 @@ def _ranking(path: Path) -> RankingRun:
 
 def _settings(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(path)
+    except UserError as error:
         raise UserError(f"{path} cannot be read ({error}): restore it") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} cannot be read (no mapping of settings): restore it")

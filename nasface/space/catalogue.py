@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.resources import resource_folder
+from nasface.utils.yaml_files import load_yaml
 
 SPACES = resource_folder("search_spaces")
 
@@ -42,16 +41,11 @@ def load_space(name_or_path: str | Path) -> MultipathSpace:
             f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} "
             "or give the path of a YAML file"
         )
+    if not path.exists():
+        raise UserError(f"{path} does not exist; the known spaces are {', '.join(space_names())}")
+    content = load_yaml(path)
     try:
-        return _space_from(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; the known spaces are {', '.join(space_names())}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path} is not YAML{place}: correct it") from None
+        return _space_from(content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 

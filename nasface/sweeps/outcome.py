@@ -21,6 +21,7 @@ from nasface.sweeps.sweep_file import SweepFile
 from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.yaml_files import load_yaml
 
 _STATES = {
     TrialState.COMPLETE: "done",
@@ -163,8 +164,8 @@ def _split(values: dict[str, Any], known: dict[str, Any]) -> tuple[dict[str, Any
 def _recorded(run: Path) -> dict[str, Any]:
     """The settings of a run of nasface, but where its results went."""
     try:
-        settings = yaml.safe_load(settings_file(run).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        settings = load_yaml(settings_file(run))
+    except UserError as error:
         raise UserError(f"{settings_file(run)} cannot be read ({error}): the best run's settings are lost") from None
     default = Experiment()
     return {name: value for name, value in settings.items() if name != "output" or value == default.output}

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nasface.sweeps.distributions import Distribution, in_a_grid, read_distribution
 from nasface.utils.errors import UserError
+from nasface.utils.yaml_files import load_yaml
 
 METHODS = ("grid", "random", "bayes")
 _KEYS = {
@@ -128,15 +127,7 @@ def load_sweep(path: str | Path) -> SweepFile:
         UserError: it cannot be read, or is no sweep file of W&B's.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise UserError(f"cannot read the sweep {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path} is not YAML{place}: correct it") from None
+    content, text = load_yaml(path, "the sweep"), path.read_text(encoding="utf-8-sig")
     try:
         return _checked(path, text, content)
     except UserError as error:

@@ -14,6 +14,7 @@ import yaml
 from nasface.config import Experiment
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.yaml_files import load_yaml
 
 _SETTINGS, _STATUS = "experiment.yaml", "summary.json"
 # These change where results go or how fast they come, not what they are.
@@ -144,8 +145,8 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
 def _difference(run: Run, experiment: Experiment) -> str:
     """The first setting in which the run differs, as `name: old, now new`; empty where none does."""
     try:
-        recorded = yaml.safe_load(run.path(_SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        recorded = load_yaml(run.path(_SETTINGS))
+    except UserError as error:
         raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
         raise UserError(f"{run.path(_SETTINGS)} cannot be read (no mapping of settings): start a new run")
