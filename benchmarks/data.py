@@ -28,7 +28,7 @@ from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workflow import write_json
-from nasface.rendering.synthetic import build_synthetic, draw_face
+from nasface.rendering.synthetic import SyntheticFaces, build_synthetic, draw_face
 from nasface.report.tables import text_table
 from nasface.space.catalogue import load_space
 from nasface.training.targets.uv import uv_loss
@@ -38,6 +38,8 @@ from nasface.utils.processes import in_processes
 SIZES = (64, 128, 256)
 AIMS = {64: 150.0, 128: 80.0}
 """Faces a second that two cores are meant to reach."""
+STILLS = 512
+"""Faces that training steps are timed on."""
 _BATCH = 20  # faces whose UV maps are made together
 OPTIONS = (
     Option("faces", int, 100, "faces that are drawn at each size"),
@@ -108,7 +110,7 @@ def drawing_rate(size: int, count: int, processes: int) -> DrawingRate:
 def waiting(experiment: Experiment, steps: int, cache: Path) -> Waiting:
     """Time the parts of training steps of one network, a uniform random member, on cached faces."""
     space, size = load_space(experiment.space), experiment.network.input_size
-    faces = build_synthetic(cache, "train", 512, size, seed=0, workers=1)
+    faces = build_synthetic(SyntheticFaces("train", STILLS, size, seed=0), cache, workers=1)
     settings = experiment.retrain
     module = FaceDataModule(faces, faces, None, settings.batch_size, steps + 1, experiment.seed, settings.augmentation)
     member = space.random_architecture(np.random.default_rng([experiment.seed, 3]))

@@ -108,23 +108,24 @@ def _one_step(
     """Seconds of forward, backward and update."""
     forward = backward = 0.0
     for run in passes:
-        start = _now(device)
+        start = now(device)
         with torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
             loss = run()
-        middle = _now(device)
+        middle = now(device)
         loss.backward()
-        forward, backward = forward + middle - start, backward + _now(device) - middle
+        forward, backward = forward + middle - start, backward + now(device) - middle
         del loss
-    start = _now(device)
+    start = now(device)
     optimizer.step()
-    return forward, backward, _now(device) - start
+    return forward, backward, now(device) - start
 
 
 def _medians(times: Sequence[tuple[float, float, float]]) -> list[float]:
     return [1000 * statistics.median(values) for values in zip(*times, strict=True)]
 
 
-def _now(device: torch.device) -> float:
+def now(device: torch.device) -> float:
+    """Seconds, when what was given to the device is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -24,12 +24,13 @@ def build(
     workers: int,
 ) -> None:
     """Draw a synthetic set into the cache."""
-    from nasface.rendering.synthetic import build_synthetic, synthetic_name
+    from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
     from nasface.utils.progress import progress_for
 
     progress = progress_for(f"rendering {split} faces")
-    faces = build_synthetic(cache, split, int(count), int(size), int(seed), progress, int(workers), domain)
-    print(f"{len(faces)} faces  {cache}/{synthetic_name(split, int(count), int(size), int(seed), domain)}")
+    faces = SyntheticFaces(split, int(count), int(size), int(seed), domain)
+    build_synthetic(faces, cache, progress, int(workers))
+    print(f"{faces.count} faces  {cache}/{faces.name}")
 
 
 COMMAND = Command(

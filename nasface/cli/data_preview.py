@@ -22,8 +22,10 @@ def preview(
 ) -> None:
     """Draw a contact sheet."""
     from nasface.rendering.preview import draw_preview
+    from nasface.rendering.synthetic import SyntheticFaces
 
-    draw_preview(output, domain, split, int(size), int(seed), int(columns), int(rows), int(map_size))
+    faces = SyntheticFaces(split, int(columns) * int(rows), int(size), int(seed), domain)
+    draw_preview(output, faces, int(columns), int(map_size))
     print(output)
 
 

@@ -17,7 +17,8 @@ from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
 
-_IN_MEMORY = 1 << 30  # bytes of decoded images beyond which they go to a file while a set is built
+IN_MEMORY = 1 << 30
+"""Bytes of decoded images beyond which they go to a file while a set is built."""
 
 
 def fill_images(out: np.ndarray, make: Callable[[int], np.ndarray], progress: Progress | None = None) -> None:
@@ -46,7 +47,7 @@ def image_buffer(count: int, size: int, folder: str | Path | None) -> Iterator[n
     """
     shape = (count, size, size, 3)
     total = int(np.prod(shape))
-    if folder is None or total < _IN_MEMORY:
+    if folder is None or total < IN_MEMORY:
         yield np.empty(shape, dtype=np.uint8)
         return
     Path(folder).mkdir(parents=True, exist_ok=True)

@@ -56,15 +56,14 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
 
 
 def _synthetic(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:
-    from nasface.rendering.synthetic import build_synthetic
+    from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
 
     count = {"train": config.train_count, "val": config.val_count, "test": config.test_count}[split]
     if count < 1:
         raise UserError(f"data.{split}_count must be at least 1 for synthetic faces, not {count}")
     domain = config.domain if split == "test" else "studio"
-    return build_synthetic(
-        config.cache, split, count, image_size, config.seed, progress_for(f"rendering {split} faces"), domain=domain
-    )
+    faces = SyntheticFaces(split, count, image_size, config.seed, domain)
+    return build_synthetic(faces, config.cache, progress_for(f"rendering {split} faces"))
 
 
 def _ddfa(config: DataConfig, split: str, image_size: int, progress_for: ProgressFor) -> FaceSet:

@@ -8,6 +8,7 @@ float32.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,9 +17,21 @@ from numba import njit
 _EDGE = 1e-9
 
 
-def rasterize(
-    vertices: np.ndarray, triangles: np.ndarray, size: int | tuple[int, int], cull: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+class Raster(NamedTuple):
+    """What each pixel sees; a NamedTuple because compiled functions take no dataclass.
+
+    Attributes:
+        index: (H, W) int32, the triangle; -1 on the background.
+        weights: (H, W, 3) float32, barycentric weights of its vertices; 0 on the background.
+        depth: (H, W) float32; -inf on the background.
+    """
+
+    index: np.ndarray
+    weights: np.ndarray
+    depth: np.ndarray
+
+
+def rasterize(vertices: np.ndarray, triangles: np.ndarray, size: int | tuple[int, int], cull: bool = False) -> Raster:
     """What each pixel sees.
 
     Args:
@@ -26,17 +39,13 @@ def rasterize(
         triangles: (T, 3) vertex indices, counter-clockwise seen from outside with y up.
         size: side of the square image, or (height, width).
         cull: leave out triangles seen from behind.
-
-    Returns:
-        Triangle index (H, W) int32, -1 on the background; barycentric weights (H, W, 3) float32 of its vertices, 0 on
-        the background; depth (H, W) float32, -inf on the background.
     """
     height, width = (size, size) if isinstance(size, int) else size
     index = np.full((height, width), -1, dtype=np.int32)
     depth = np.full((height, width), -np.inf, dtype=np.float32)
     vertices, triangles = np.asarray(vertices, dtype=np.float64), np.asarray(triangles, dtype=np.int32)
     fill_buffers(vertices, triangles, cull, index, depth)
-    return index, _weights(vertices, triangles, index), depth
+    return Raster(index, _weights(vertices, triangles, index), depth)
 
 
 @njit(cache=True, nogil=True)

@@ -32,6 +32,9 @@ from nasface.rendering.painting.shading import (
     SKIN,
     TEETH,
     TONGUE,
+    Finish,
+    Lens,
+    Solid,
     shade_glass,
     shade_hair,
     shade_solid,
@@ -60,15 +63,16 @@ class _View:
 
 
 @dataclass(frozen=True)
-class _Solid:
-    """Everything opaque as one mesh; see `shading.shade_solid`."""
+class _Scene:
+    """What is before the camera: the head and what it wears, lit."""
 
-    vertices: np.ndarray
-    triangles: np.ndarray
-    materials: np.ndarray
-    normals: np.ndarray
-    place: np.ndarray
-    open_sky: np.ndarray
+    person: Person
+    texture: np.ndarray  # of the skin
+    hair: Hair | None
+    glasses: Glasses | None
+    solid: Solid  # model coordinates
+    light: Light
+    view: _View
 
 
 def paint(
@@ -102,7 +106,7 @@ def paint(
     hair = grow_hair(rng, person, vertices, normals, cap=bool(rng.random() < look.hat))
     glasses = draw_glasses(rng, vertices, landmarks) if rng.random() < look.glasses and rough else None
     solid = _solid(rng, vertices, normals, masked, hair, glasses, view)
-    image = _draw(rng, solid, texture, person, hair, glasses, light, view, size * SUPERSAMPLING)
+    image = _draw(rng, _Scene(person, texture, hair, glasses, solid, light, view), size * SUPERSAMPLING)
     if rng.random() < look.occluder and rough:
         draw_object(rng, image, view.pixels(landmarks)[:, :2], tone, light)
     image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
@@ -135,7 +139,7 @@ def _solid(
     hair: Hair | None,
     glasses: Glasses | None,
     view: _View,
-) -> _Solid:
+) -> Solid:
     head, surface = load_embedded_head(), load_head_surface()
     if masked:
         vertices = vertices + normals * (rng.uniform(0.03, 0.06) * _under_mask()[:, None])
@@ -157,7 +161,8 @@ def _solid(
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
     triangles = [part[1] + start for part, start in zip(parts, starts, strict=False)]
     joined = [np.concatenate([part[k] for part in parts]) for k in (0, 2, 3, 4, 5)]
-    return _Solid(joined[0], np.concatenate(triangles).astype(np.int32), *joined[1:])
+    lit = np.ones(len(joined[0]), np.float32)
+    return Solid(joined[0], np.concatenate(triangles).astype(np.int32), *joined[1:], lit)
 
 
 @lru_cache(maxsize=1)
@@ -191,77 +196,50 @@ def _under_mask() -> np.ndarray:
     return worn
 
 
-def _draw(
-    rng: np.random.Generator,
-    solid: _Solid,
-    texture: np.ndarray,
-    person: Person,
-    hair: Hair | None,
-    glasses: Glasses | None,
-    light: Light,
-    view: _View,
-    side: int,
-) -> np.ndarray:
+def _draw(rng: np.random.Generator, scene: _Scene, side: int) -> np.ndarray:
     """The head and what it wears, (side, side, 4) linear and premultiplied."""
+    solid, view, hair = scene.solid, scene.view, scene.hair
     pixels = view.pixels(solid.vertices)
-    index, weights, depth = rasterize(pixels, solid.triangles, side)
+    raster = rasterize(pixels, solid.triangles, side)
     shown = None if hair is None else hair.triangles[_of_corners(np.maximum, hair.cover, hair.triangles) > -0.1]
-    sun = _sunlit(solid, hair, shown, light, view)
+    sun = _sunlit(scene, shown)
     image = np.zeros((side, side, 4), np.float32)
-    shine = (light.harmonics, light.ambient, light.lamp, light.colour)
-    shade_solid(
-        index,
-        weights,
-        pixels.astype(np.float64),
-        solid.triangles,
-        solid.materials,
-        view.turned(solid.normals),
-        solid.place,
-        solid.open_sky,
-        sun[: len(solid.vertices)],
-        texture,
-        _colours(rng, person, glasses),
-        np.ascontiguousarray(view.rotation[:, :2].T),
-        _pattern(rng),
-        bank(),
-        *shine,
-        image,
+    colours, axes = _colours(rng, scene.person, scene.glasses), np.ascontiguousarray(view.rotation[:, :2].T)
+    finish = Finish(scene.texture, colours, axes, _pattern(rng), bank())
+    placed = solid._replace(
+        vertices=pixels.astype(np.float64), normals=view.turned(solid.normals), lit=sun[: len(pixels)]
     )
+    shade_solid(raster, placed, finish, scene.light, image)
     if hair is not None:
-        points, normals, along = view.pixels(hair.vertices), view.turned(hair.normals), view.turned(hair.along)
-        style = np.array((hair.gloss, hair.fray, hair.opacity, hair.strands, hair.contrast, hair.wave), np.float32)
-        shift = rng.integers(0, SIDE, 2)
-        away = normals[shown, 2].mean(axis=1) < 0
-        # What turns away first: thin hair lets it be seen through.
-        for part in (shown[away], shown[~away]):
-            index, weights, hair_depth = rasterize(points, part, side)
-            shade_hair(
-                index,
-                weights,
-                hair_depth,
-                depth,
-                part,
-                normals,
-                along,
-                hair.place,
-                hair.cover,
-                sun[len(solid.vertices) :],
-                hair.colour,
-                style,
-                shift,
-                bank(),
-                *shine,
-                image,
-            )
-    if glasses is not None:
-        index, _, lens_depth = rasterize(view.pixels(glasses.lens_vertices), glasses.lens_triangles, side)
-        angle, wide = rng.uniform(0, 6.3), side * rng.uniform(0.03, 0.15)
-        slope = np.array([np.cos(angle), np.sin(angle), 0]) / wide
-        slope[2] = -slope[:2] @ view.pixels(glasses.lens_vertices)[rng.integers(len(glasses.lens_vertices)), :2]
-        glare = (rng.uniform(0, 0.35) * rng.random() * (light.ambient + light.colour)).astype(np.float32)
-        tint = (glasses.tint * (light.ambient + light.colour)).astype(np.float32)
-        shade_glass(index, lens_depth, depth, tint, np.float32(glasses.opacity), glare, slope.astype(np.float32), image)
+        _draw_hair(rng, scene, hair._replace(triangles=shown, lit=sun[len(pixels) :]), raster.depth, image)
+    if scene.glasses is not None:
+        _draw_lenses(rng, scene, scene.glasses, raster.depth, image)
     return image
+
+
+def _draw_hair(rng: np.random.Generator, scene: _Scene, hair: Hair, behind: np.ndarray, image: np.ndarray) -> None:
+    view, shown = scene.view, hair.triangles
+    points, normals = view.pixels(hair.vertices), view.turned(hair.normals)
+    shift = rng.integers(0, SIDE, 2)
+    away = normals[shown, 2].mean(axis=1) < 0
+    # What turns away first: thin hair lets it be seen through.
+    for part in (shown[away], shown[~away]):
+        placed = hair._replace(triangles=part, normals=normals, along=view.turned(hair.along))
+        shade_hair(rasterize(points, part, len(image)), behind, placed, bank(), shift, scene.light, image)
+
+
+def _draw_lenses(
+    rng: np.random.Generator, scene: _Scene, glasses: Glasses, behind: np.ndarray, image: np.ndarray
+) -> None:
+    points, side = scene.view.pixels(glasses.lens_vertices), len(image)
+    angle, wide = rng.uniform(0, 6.3), side * rng.uniform(0.03, 0.15)
+    slope = np.array([np.cos(angle), np.sin(angle), 0]) / wide
+    slope[2] = -slope[:2] @ points[rng.integers(len(points)), :2]
+    bright = scene.light.ambient + scene.light.colour
+    glare = (rng.uniform(0, 0.35) * rng.random() * bright).astype(np.float32)
+    tint = (glasses.tint * bright).astype(np.float32)
+    lens = Lens(tint, np.float32(glasses.opacity), glare, slope.astype(np.float32))
+    shade_glass(rasterize(points, glasses.lens_triangles, side), behind, lens, image)
 
 
 def _of_corners(reduce: np.ufunc, values: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -269,14 +247,14 @@ def _of_corners(reduce: np.ufunc, values: np.ndarray, triangles: np.ndarray) -> 
     return reduce(reduce(values[triangles[:, 0]], values[triangles[:, 1]]), values[triangles[:, 2]])
 
 
-def _sunlit(solid: _Solid, hair: Hair | None, shown: np.ndarray | None, light: Light, view: _View) -> np.ndarray:
-    """(N + M,) the share of the lamp that each vertex of solid and hair sees."""
-    points, triangles = solid.vertices, solid.triangles
+def _sunlit(scene: _Scene, shown: np.ndarray | None) -> np.ndarray:
+    """(N + M,) the share of the lamp that each vertex of solid and hair sees; of the hair `shown` casts shadows."""
+    points, triangles, hair = scene.solid.vertices, scene.solid.triangles, scene.hair
     if hair is not None and shown is not None:
-        points = np.concatenate([points, hair.vertices])
         casting = shown[_of_corners(np.minimum, hair.cover, shown) > 0.0]
-        triangles = np.concatenate([triangles, casting + len(solid.vertices)])
-    return lit(view.turned(points), triangles, light.lamp, 0.035, light.size)
+        triangles = np.concatenate([triangles, casting + len(points)])
+        points = np.concatenate([points, hair.vertices])
+    return lit(scene.view.turned(points), triangles, scene.light.lamp, 0.035, scene.light.size)
 
 
 def _colours(rng: np.random.Generator, person: Person, glasses: Glasses | None) -> np.ndarray:

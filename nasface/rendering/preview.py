@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,27 +11,17 @@ import numpy as np
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import UVBasis, position_map, sample_map, uv_basis
-from nasface.rendering.painting.looks import Domain
-from nasface.rendering.synthetic import Face, Split, check_settings, draw_face, face_yaw, visibility_buffer
+from nasface.rendering.synthetic import Face, SyntheticFaces, draw_face, face_yaw, visibility_buffer
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 
 _CELL = 192  # pixels of one picture on the sheet
-_CANDIDATES = 40  # faces looked at for each that is shown
+_CANDIDATES = 40  # faces to choose from for each that is shown
 _SEEN, _HIDDEN = (60, 230, 120), (235, 60, 60)
 
 
-def draw_preview(
-    path: str | Path,
-    domain: Domain,
-    split: Split,
-    size: int,
-    seed: int,
-    columns: int = 9,
-    rows: int = 2,
-    map_size: int = 64,
-) -> None:
-    """Write a PNG of `columns` x `rows` faces, yaw rising from left to right.
+def draw_preview(path: str | Path, faces: SyntheticFaces, columns: int = 9, map_size: int = 64) -> None:
+    """Write a PNG of synthetic faces in rows of `columns`, yaw rising from left to right.
 
     Each face has four pictures one below the other: as drawn; with its 68 landmarks, red where the head hides them;
     its UV position map, x, y and z as red, green and blue; and the image read back through that map, in a darker red
@@ -38,34 +29,39 @@ def draw_preview(
 
     Args:
         path: PNG.
-        domain, split, size, seed: as for `build_synthetic`.
-        map_size: side of the UV maps, 8 or more.
+        faces: from which split and how many, a multiple of `columns`.
+        map_size: side of the UV maps, 8 to 512.
 
     Raises:
         UserError: a setting is out of range, or the file cannot be written.
     """
-    check_settings(split, columns * rows, size, seed, domain)
     if not 8 <= map_size <= 512:
         raise UserError(f"UV maps of {map_size} cells are of no use here: choose 8 to 512")
-    basis = uv_basis(load_embedded_head(), map_size) if domain == "studio" else None
-    groups = []
-    for row in spread_over_yaw(domain, split, seed, columns, rows):
-        faces = [draw_face(seed, split, index, size, domain=domain) for index in row]
-        groups.append(np.concatenate([_column(face, basis) for face in faces], axis=1))
-    with atomic_write(path) as temporary:
-        _, packed = cv2.imencode(".png", np.concatenate(groups)[..., ::-1])
-        temporary.write_bytes(packed.tobytes())
+    basis = uv_basis(load_embedded_head(), map_size) if faces.domain == "studio" else None
+    rows = []
+    for row in spread_over_yaw(faces, columns):
+        drawn = [draw_face(faces.seed, faces.split, index, faces.image_size, domain=faces.domain) for index in row]
+        rows.append(np.concatenate([_column(face, basis) for face in drawn], axis=1))
+    write_sheet(path, rows)
 
 
-def spread_over_yaw(domain: Domain, split: Split, seed: int, columns: int, rows: int) -> np.ndarray:
-    """(rows, columns) indices of different faces, each row evenly spread over yaw."""
-    yaw = np.array([face_yaw(seed, split, index, domain) for index in range(_CANDIDATES * columns * rows)])
-    chosen = np.empty((rows, columns), dtype=np.int64)
-    for place in np.ndindex(rows, columns):
+def spread_over_yaw(faces: SyntheticFaces, columns: int) -> np.ndarray:
+    """(rows, columns) indices of `count` different faces of the split, each row evenly spread over yaw."""
+    candidates = range(_CANDIDATES * faces.count)
+    yaw = np.array([face_yaw(faces.seed, faces.split, index, faces.domain) for index in candidates])
+    chosen = np.empty((faces.count // columns, columns), dtype=np.int64)
+    for place in np.ndindex(*chosen.shape):
         wanted = -90 + 180 * (place[1] + 0.5) / columns
         chosen[place] = np.abs(yaw - wanted).argmin()
         yaw[chosen[place]] = np.inf
     return chosen
+
+
+def write_sheet(path: str | Path, rows: Sequence[np.ndarray]) -> None:
+    """Write pictures of equal width, one below the other, as a PNG."""
+    with atomic_write(path) as temporary:
+        _, packed = cv2.imencode(".png", np.concatenate(rows)[..., ::-1])
+        temporary.write_bytes(packed.tobytes())
 
 
 def _column(face: Face, basis: UVBasis | None) -> np.ndarray:

@@ -47,6 +47,46 @@ _IDENTITY_SPREAD = 0.9  # identities are drawn a little tighter than the model's
 
 
 @dataclass(frozen=True)
+class SyntheticFaces:
+    """Which faces a set holds: everything that decides over them but the renderer's version.
+
+    Attributes:
+        split: "train", "val" or "test"; the people in them differ.
+        count: number of faces, 1 or more.
+        image_size: side of the images in pixels, 16 to 1024.
+        seed: >= 0; another seed is another set.
+        domain: `studio`, or `wild`: another look, other people, and 2D labels only (z of the landmarks is NaN; no
+            pose, coefficients or vertices).
+
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    split: Split
+    count: int
+    image_size: int
+    seed: int
+    domain: Domain = "studio"
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (("split", self.split, SPLITS), ("domain", self.domain, DOMAINS)):
+            if value not in known:
+                raise UserError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
+        if self.count < 1:
+            raise UserError(f"a synthetic set of {self.count} faces is empty: ask for 1 or more")
+        if not 16 <= self.image_size <= _MAX_SIZE:
+            raise UserError(f"synthetic faces of {self.image_size} pixels cannot be drawn: choose 16 to {_MAX_SIZE}")
+        if self.seed < 0:
+            raise UserError(f"seed {self.seed} is negative: choose 0 or more")
+
+    @property
+    def name(self) -> str:
+        """What the set's folder in a cache is called."""
+        look = "" if self.domain == "studio" else f"-{self.domain}"
+        return f"synthetic{look}-{self.split}-{self.count}-{self.image_size}px-seed{self.seed}-v{RENDERER_VERSION}"
+
+
+@dataclass(frozen=True)
 class Face:
     """One drawn face; lengths in crop pixels."""
 
@@ -67,41 +107,28 @@ class Face:
 
 
 def build_synthetic(
+    faces: SyntheticFaces,
     cache_dir: str | Path,
-    split: Split,
-    count: int,
-    image_size: int,
-    seed: int,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
-    domain: Domain = "studio",
 ) -> FaceSet:
-    """The synthetic set of a split, memory-mapped from `cache_dir`; drawn first if it is not there.
+    """The faces as a set that is memory-mapped from `cache_dir`; drawn first if it is not there.
+
+        >>> train = build_synthetic(SyntheticFaces("train", count=6000, image_size=64, seed=0), "cache")
+        >>> train.images.shape
+        (6000, 64, 64, 3)
 
     Args:
+        faces: which ones.
         cache_dir: where sets are kept, one folder each, named after every setting and the renderer's version.
-        split: "train", "val" or "test"; their faces are disjoint.
-        count: number of faces.
-        image_size: side of the images in pixels, 16 to 1024.
-        seed: >= 0; another seed is another set.
         progress: called with (faces done, count) as they are drawn.
-        workers: processes; the files do not depend on it. One per core by default.
-        domain: `studio`, or `wild`: another look, other people, and 2D labels only (z of the landmarks is NaN; no
-            pose, coefficients or vertices).
+        workers: processes, one per core by default; the files do not depend on their number.
 
     Raises:
-        UserError: a setting is out of range, or the cache cannot be written or read.
+        UserError: the cache cannot be written or read.
     """
-    check_settings(split, count, image_size, seed, domain)
-    folder = Path(cache_dir) / synthetic_name(split, count, image_size, seed, domain)
-    make = partial(_entries, seed, split, image_size, domain)
-    return build_face_set(folder, make, count, workers or available_cores(), progress)
-
-
-def synthetic_name(split: Split, count: int, image_size: int, seed: int, domain: Domain = "studio") -> str:
-    """The name of a set's folder."""
-    look = "" if domain == "studio" else f"-{domain}"
-    return f"synthetic{look}-{split}-{count}-{image_size}px-seed{seed}-v{RENDERER_VERSION}"
+    make = partial(_entries, faces)
+    return build_face_set(Path(cache_dir) / faces.name, make, faces.count, workers or available_cores(), progress)
 
 
 def draw_face(
@@ -129,26 +156,9 @@ def face_yaw(seed: int, split: Split, index: int, domain: Domain = "studio") -> 
     return _yaw(_generator(seed, split, index, domain), split, index)
 
 
-def check_settings(split: str, count: int, image_size: int, seed: int, domain: str) -> None:
-    """Refuse what `build_synthetic` cannot draw.
-
-    Raises:
-        UserError: a setting is out of range.
-    """
-    for kind, value, known in (("split", split, SPLITS), ("domain", domain, DOMAINS)):
-        if value not in known:
-            raise UserError(f"unknown {kind} {value!r}: choose one of {', '.join(known)}")
-    if count < 1:
-        raise UserError(f"a synthetic set of {count} faces is empty: ask for 1 or more")
-    if not 16 <= image_size <= _MAX_SIZE:
-        raise UserError(f"synthetic faces of {image_size} pixels cannot be drawn: choose 16 to {_MAX_SIZE}")
-    if seed < 0:
-        raise UserError(f"seed {seed} is negative: choose 0 or more")
-
-
-def _entries(seed: int, split: Split, image_size: int, domain: Domain, index: int) -> dict[str, np.ndarray]:
+def _entries(faces: SyntheticFaces, index: int) -> dict[str, np.ndarray]:
     """A face as a row of a set's arrays; `wild` keeps what a 2D annotation holds."""
-    face = draw_face(seed, split, index, image_size, domain=domain)
+    face = draw_face(faces.seed, faces.split, index, faces.image_size, domain=faces.domain)
     entries = {
         "images": face.image,
         "landmarks": face.landmarks,
@@ -156,7 +166,7 @@ def _entries(seed: int, split: Split, image_size: int, domain: Domain, index: in
         "box": bounding_box(face.landmarks),
         "visible": face.visible,
     }
-    if domain == "wild":
+    if faces.domain == "wild":
         entries["landmarks"] = face.landmarks * np.float32([1, 1, np.nan])
         return entries
     return entries | {

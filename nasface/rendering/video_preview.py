@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from nasface.config import VideoConfig
 from nasface.faces.camera import split_pose
 from nasface.faces.morphable import load_embedded_head
-from nasface.rendering.preview import enlarge, spread_over_yaw, with_landmarks
-from nasface.rendering.synthetic import check_settings, draw_face
+from nasface.rendering.preview import enlarge, spread_over_yaw, with_landmarks, write_sheet
+from nasface.rendering.synthetic import SyntheticFaces, draw_face
 from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
 
 
 def draw_video_preview(path: str | Path, config: VideoConfig, size: int, seed: int, rows: int) -> None:
@@ -23,18 +21,18 @@ def draw_video_preview(path: str | Path, config: VideoConfig, size: int, seed: i
     Args:
         path: PNG.
         config: the videos.
-        size, seed: as for `build_synthetic`.
+        size, seed: as for `SyntheticFaces`.
         rows: faces.
 
     Raises:
         UserError: a setting is out of range, or the file cannot be written.
     """
-    check_settings("train", rows, size, seed, "studio")
+    stills = SyntheticFaces("train", rows, size, seed)
     if config.frames < 2:
         raise UserError("a video has 2 frames or more: give --video.frames")
     head = load_embedded_head()
     videos, lines = ShortVideos(head, config), []
-    for index in spread_over_yaw("studio", "train", seed, rows, 1)[0]:
+    for index in spread_over_yaw(stills, rows)[0]:
         face = draw_face(seed, "train", int(index), size)
         rng = np.random.default_rng([seed, int(index)])
         frames, poses = videos.video(face.image, face.coefficients, face.pose, rng)
@@ -46,6 +44,4 @@ def draw_video_preview(path: str | Path, config: VideoConfig, size: int, seed: i
             labelled = with_landmarks(frame, landmarks, face.visible, yaw)
             pictures.append(np.concatenate((enlarge(frame), labelled)))
         lines.append(np.concatenate(pictures, axis=1))
-    with atomic_write(path) as temporary:
-        _, packed = cv2.imencode(".png", np.concatenate(lines)[..., ::-1])
-        temporary.write_bytes(packed.tobytes())
+    write_sheet(path, lines)

@@ -4,48 +4,90 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
-from benchmarks.latency import Candidate, _export, main, measure
+from benchmarks import latency
+from benchmarks.latency import Candidate, least_time, main, measure
 from nasface.config import MultipathConfig
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import network_cost
 from nasface.utils.errors import UserError
+from tests.benchmarks.clock import Clock
 
 SIZES = ["--network.input_size", "32", "--network.map_size", "32", "--repeats", "1"]
 
 
-def test_one_row_a_network_and_a_column_a_runtime(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(latency, "time", clock)
+    return clock
+
+
+def test_one_row_a_network_and_a_column_a_runtime(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package)
+    times = iter((1.5, 2.5, 3.5, 4.5))
+    monkeypatch.setattr(latency, "least_time", lambda run, _: next(times) if run() is not None else None)
     file = tmp_path / "latency.json"
     names = ["--arch", "absent.json", "--networks", "mobilenet_x05,rhg", "--scale", "0.125"]
     main([*names, *SIZES, "--network.input_size", "36", "--json", str(file)])
     (row,) = json.loads(file.read_text())["rows"]
     assert (row["parameters"], row["macs"]) == network_cost(NetworkSpec("mobilenet_x05", 36, 32, 0.125))
-    assert len(row["milliseconds"]) == 4 and all(value > 0 for value in row["milliseconds"])
+    assert row["milliseconds"] == [1.5, 2.5, 3.5, 4.5]
     said = capsys.readouterr().out
     assert "onnxruntime, all" in said and "rhg: network.input_size 36 must be a multiple of 8" in said
 
 
-class OneConvolution(Candidate):
-    """Costs to count by hand."""
+def test_the_least_time_leaves_out_the_first_two(clock: Clock) -> None:
+    seconds = iter((0.001, 0.002, 0.009, 0.007, 0.008))
+    assert least_time(lambda: clock.pass_by(next(seconds)), 3) == pytest.approx(7)
+    assert next(seconds, None) is None
 
-    def make(self) -> torch.nn.Module:
-        return torch.nn.Conv2d(3, 4, 3).eval().requires_grad_(False)
+
+class Timed(nn.Conv2d):
+    """A convolution whose costs can be counted by hand; each thread does its share of 12 ms."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(3, 4, 3)
+        self.clock = clock
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.clock.pass_by(0.012 / torch.get_num_threads())
+        return super().forward(image)
 
 
-def test_latency_is_measured_for_every_runtime(tmp_path: Path) -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package)
-    spec = NetworkSpec("one", 8, 8, 1.0)
-    candidate = OneConvolution(spec, MultipathConfig(input_size=8, map_size=8))
-    assert _export((candidate, "one", tmp_path / "one.onnx")) is None
-    row = measure(candidate, tmp_path / "one.onnx", (1,), 1)
+class Runtime:
+    """In place of an onnxruntime session; each thread does its share of 6 ms."""
+
+    def __init__(self, clock: Clock, threads: int) -> None:
+        self.clock, self.threads = clock, threads
+
+    def run(self, _names: Any, feed: dict[str, np.ndarray]) -> None:
+        assert feed["image"].shape == (1, 3, 8, 8) and feed["image"].dtype == np.float32
+        self.clock.pass_by(0.006 / self.threads)
+
+
+def test_every_runtime_is_measured_with_every_number_of_threads(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Candidate, "make", lambda _: Timed(clock).eval().requires_grad_(False))
+    monkeypatch.setattr(latency, "onnx_session", lambda _, threads: Runtime(clock, threads))
+    candidate = Candidate(NetworkSpec("one", 8, 8, 1.0), MultipathConfig(input_size=8, map_size=8))
+    (tmp_path / "one.onnx").touch()
+    before = torch.get_num_threads()
+    row = measure(candidate, tmp_path / "one.onnx", (1, 3), 2)
+    assert row["milliseconds"] == pytest.approx([12, 4, 6, 2])
     assert row["parameters"] == 112 and row["macs"] == 36 * 108
-    assert len(row["milliseconds"]) == 2 and all(value > 0 for value in row["milliseconds"])
+    assert torch.get_num_threads() == before
+    assert measure(candidate, tmp_path / "none.onnx", (1,), 1)["milliseconds"] == [pytest.approx(12), None]
 
 
 def test_an_unknown_network_is_named() -> None:

@@ -33,11 +33,22 @@ def test_separate_passes_leave_the_gradients_of_the_routed_pass(tmp_path: Path) 
         torch.testing.assert_close(separate[name], gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_every_kind_is_timed_and_told(tmp_path: Path) -> None:
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that moves one second whenever it is looked at: passes add up."""
+    clock = iter(range(1000))
+    monkeypatch.setattr(step_time, "now", lambda _device: float(next(clock)))
+
+
+def test_every_kind_is_timed_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count_looks(monkeypatch)
+    peaks = iter((5, 70, 6, 20, 30, 10, 40, 40))
+    monkeypatch.setattr(step_time, "peak_bytes", lambda: next(peaks) << 20)
     experiment = toy_experiment(tmp_path)
     steps = supernet_steps(experiment, SPACE, "fp32", 1, CPU) + retraining_step(experiment, SPACE, "bf16", 1, CPU)
     assert [item.images for item in steps] == [6, 6, 2]
-    assert all(item.total_ms > 0 and item.peak_bytes > 2**20 for item in steps)
+    assert [(item.forward_ms, item.backward_ms) for item in steps] == [(1000, 1000), (3000, 3000), (1000, 1000)]
+    assert [item.total_ms for item in steps] == [3000, 7000, 3000]
+    assert [item.peak_bytes >> 20 for item in steps] == [6, 70, 30]  # the greatest, the step to warm up included
     assert len(supernet_steps(experiment, SPACE, "fp32", 1, CPU, compare=False)) == 1
     lines = step_table(steps).splitlines()[2:]
     assert [line.split("  ")[0] for line in lines] == [item.kind for item in steps]
@@ -46,8 +57,7 @@ def test_every_kind_is_timed_and_told(tmp_path: Path) -> None:
 def test_ways_take_turns_and_the_first_step_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     weight = torch.nn.Linear(1, 1)
-    clock = iter(range(1000))
-    monkeypatch.setattr(step_time, "_now", lambda _device: float(next(clock)))
+    count_looks(monkeypatch)
 
     def way(name: str, passes: int) -> step_time.Losses:
         def losses(step: int) -> list:
@@ -58,7 +68,6 @@ def test_ways_take_turns_and_the_first_step_does_not_count(monkeypatch: pytest.M
 
     one, two = measure({"a": way("a", 1), "b": way("b", 2)}, weight, 5, "fp32", 2, CPU)
     assert seen == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("b", 2)]
-    # The clock above moves one second a look: passes add up.
     assert (one.forward_ms, one.backward_ms, one.update_ms) == (1000, 1000, 1000)
     assert (two.forward_ms, two.backward_ms, two.update_ms) == (2000, 2000, 1000)
     assert two.images_per_second == pytest.approx(1.0)

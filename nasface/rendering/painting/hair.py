@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +26,25 @@ _CENTRE = np.array([0.0, 0.25, -0.8])  # of the skull; strands run away from the
 _CURTAIN_COLUMNS, _CURTAIN_ROWS = 41, 9
 
 
-@dataclass(frozen=True)
-class Hair:
+class Style(NamedTuple):
+    """How hair looks, float32.
+
+    Attributes:
+        gloss: strength of the highlights.
+        fray: depth of the ragged edge, in units of `Hair.cover`.
+        opacity: greatest opacity.
+        strands: strands around the head; contrast: how far they differ in brightness; wave: how far they wind.
+    """
+
+    gloss: np.float32
+    fray: np.float32
+    opacity: np.float32
+    strands: np.float32
+    contrast: np.float32
+    wave: np.float32
+
+
+class Hair(NamedTuple):
     """A mesh of hair or of a cap.
 
     Attributes:
@@ -36,12 +54,10 @@ class Hair:
         along: (M, 3) float32, unit directions of the strands.
         place: (M, 2) float32, across and along the strands, for their texture; across is periodic with 1.
         cover: (M,) float32, > 0 where there is hair.
+        lit: (M,) float32, share of the lamp that is seen; 1 until shadows are cast.
         shaded: (V,) float32, what the scalp below keeps of the light from all sides.
         colour: (3,) linear.
-        gloss: strength of the highlights.
-        fray: depth of the ragged edge, in units of `cover`.
-        opacity: greatest opacity.
-        strands: strands around the head; contrast: how far they differ in brightness; wave: how far they wind.
+        style: see `Style`.
     """
 
     vertices: np.ndarray
@@ -50,14 +66,10 @@ class Hair:
     along: np.ndarray
     place: np.ndarray
     cover: np.ndarray
+    lit: np.ndarray
     shaded: np.ndarray
     colour: np.ndarray
-    gloss: float
-    fray: float
-    opacity: float
-    strands: float
-    contrast: float
-    wave: float
+    style: Style
 
 
 @dataclass(frozen=True)
@@ -140,12 +152,16 @@ def grow_hair(
         parts = _join(parts, _curtain(rng, vertices))
     points, triangles, own_normals, strands, place, cover = parts
     colour = np.clip(rng.uniform(0.05, 0.9) + rng.normal(0, 0.12, 3), 0.02, 0.95) if cap else person.hair
-    return Hair(
-        *(np.ascontiguousarray(a, np.float32) for a in (points,)),
-        np.ascontiguousarray(triangles, np.int32),
-        *(np.ascontiguousarray(a, np.float32) for a in (own_normals, strands, place, cover)),
-        shaded,
-        np.clip(colour, 0.02, 1).astype(np.float32) ** 2,
+    points, own_normals, strands, place, cover = (
+        np.ascontiguousarray(values, np.float32) for values in (points, own_normals, strands, place, cover)
+    )
+    lit, triangles = np.ones(len(points), np.float32), np.ascontiguousarray(triangles, np.int32)
+    colour = np.clip(colour, 0.02, 1).astype(np.float32) ** 2
+    return Hair(points, triangles, own_normals, strands, place, cover, lit, shaded, colour, _style(rng, kind, cap))
+
+
+def _style(rng: np.random.Generator, kind: str, cap: bool) -> Style:
+    values = (
         0.0 if cap else rng.uniform(0.1, 0.7) * (0.3 if kind in ("shaved", "round") else 1.0),
         0.004 if cap else rng.uniform(0.04, 0.12),
         rng.uniform(0.45, 0.85) if kind == "shaved" and not cap else 1.0,
@@ -153,6 +169,7 @@ def grow_hair(
         rng.uniform(0.05, 0.12) if cap else rng.uniform(0.15, 0.4),
         0.0 if cap else 3.0 if kind == "round" else rng.uniform(0, 1) ** 2 * 2.2,
     )
+    return Style(*map(np.float32, values))
 
 
 def _hair_line(rng: np.random.Generator, scalp: _Scalp, kind: str, age: float) -> np.ndarray:

@@ -5,8 +5,8 @@ Directions are in camera axes: x right, y up, z toward the camera.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -19,8 +19,7 @@ _GRID = 112  # side of a shadow map
 _SKY = 160  # directions from which occlusion is measured
 
 
-@dataclass(frozen=True)
-class Light:
+class Light(NamedTuple):
     """Light of one picture, linear.
 
     Attributes:

@@ -6,15 +6,67 @@ camera axes (x right, y up, z toward the camera).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from nasface.faces.rasterize import Raster
+from nasface.rendering.painting.hair import Hair
+from nasface.rendering.painting.light import Light
 from nasface.rendering.painting.noise import MOTTLE, PORES, SIDE, STRANDS
 
 SKIN, PLAIN, EYE, TEETH, TONGUE, CLOTH, FRAME = range(7)
 """What a triangle is made of: the embedded head's `MATERIALS`, then what is worn."""
 IRIS, PATTERN = 7, 8
 """Further rows of the colours."""
+
+
+class Solid(NamedTuple):
+    """Everything opaque as one mesh; lit and placed in a picture by `_replace`.
+
+    Attributes:
+        vertices: (N, 3); triangles: (T, 3); materials: (T,).
+        normals: (N, 3).
+        place: (N, 2) on the texture, the pattern or the eyeball.
+        open_sky: (N,) share of the light from all sides that a vertex sees; lit: (N,) share of the lamp's.
+    """
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    materials: np.ndarray
+    normals: np.ndarray
+    place: np.ndarray
+    open_sky: np.ndarray
+    lit: np.ndarray
+
+
+class Finish(NamedTuple):
+    """What the opaque triangles look like.
+
+    Attributes:
+        texture: `painting.skin`'s.
+        colours: (9, 3) linear, by material.
+        axes: (2, 3) the head's x and y axes in camera axes, along which the skin's relief slopes.
+        pattern: (4,) of the cloth: stripes around, stripes down, their strength, roughness.
+        fields: `noise.bank()`.
+    """
+
+    texture: np.ndarray
+    colours: np.ndarray
+    axes: np.ndarray
+    pattern: np.ndarray
+    fields: np.ndarray
+
+
+class Lens(NamedTuple):
+    """The glass of spectacles: tint (3,) and reflection (3,) linear, opacity 0 to 1, and the slope (3,) of the plane
+    in pixels along which the reflection runs."""
+
+    tint: np.ndarray
+    opacity: float
+    reflection: np.ndarray
+    slope: np.ndarray
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -61,42 +113,12 @@ def _field(fields: np.ndarray, kind: int, row: float, column: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def shade_solid(
-    index: np.ndarray,
-    weights: np.ndarray,
-    vertices: np.ndarray,
-    triangles: np.ndarray,
-    materials: np.ndarray,
-    normals: np.ndarray,
-    place: np.ndarray,
-    open_sky: np.ndarray,
-    lit: np.ndarray,
-    texture: np.ndarray,
-    colours: np.ndarray,
-    axes: np.ndarray,
-    pattern: np.ndarray,
-    fields: np.ndarray,
-    harmonics: np.ndarray,
-    ambient: np.ndarray,
-    lamp: np.ndarray,
-    lamp_colour: np.ndarray,
-    image: np.ndarray,
-) -> None:
-    """Shade every covered pixel of the opaque triangles.
-
-    Args:
-        index, weights: of `rasterize`.
-        vertices: (N, 3) float64 pixels; triangles (T, 3); materials (T,).
-        normals: (N, 3); place (N, 2) on the texture, pattern or eyeball; open_sky, lit: (N,) shares of the light from
-            all sides and of the lamp.
-        texture: `painting.skin`'s.
-        colours: (9, 3) linear, by material.
-        axes: (2, 3) the head's x and y axes in camera axes, along which the skin's relief slopes.
-        pattern: (4,) of the cloth: stripes around, stripes down, their strength, roughness.
-        fields: `noise.bank()`.
-        harmonics, ambient, lamp, lamp_colour: of `light.Light`.
-        image: (S, S, 4) to draw into.
-    """
+def shade_solid(raster: Raster, solid: Solid, finish: Finish, light: Light, image: np.ndarray) -> None:
+    """Shade every covered pixel of the opaque triangles; vertices are in float64 pixels, normals in camera axes."""
+    index, weights, _depth = raster
+    vertices, triangles, materials, normals, place, open_sky, lit = solid
+    texture, colours, axes, pattern, fields = finish
+    harmonics, ambient, lamp, lamp_colour, _size = light
     size, wrap = index.shape[0], SIDE - 1
     texel = np.zeros(texture.shape[2], dtype=np.float32)
     colour = np.zeros(3, dtype=np.float32)
@@ -192,36 +214,30 @@ def shade_solid(
 
 @njit(cache=True, nogil=True)
 def shade_hair(
-    index: np.ndarray,
-    weights: np.ndarray,
-    depth: np.ndarray,
+    raster: Raster,
     behind: np.ndarray,
-    triangles: np.ndarray,
-    normals: np.ndarray,
-    along: np.ndarray,
-    place: np.ndarray,
-    cover: np.ndarray,
-    lit: np.ndarray,
-    colour: np.ndarray,
-    style: np.ndarray,
-    shift: np.ndarray,
+    hair: Hair,
     fields: np.ndarray,
-    harmonics: np.ndarray,
-    ambient: np.ndarray,
-    lamp: np.ndarray,
-    lamp_colour: np.ndarray,
+    shift: np.ndarray,
+    light: Light,
     image: np.ndarray,
 ) -> None:
-    """Draw hair over what is there.
+    """Draw hair over what is there; highlights are those of thin cylinders (Kajiya and Kay 1989).
 
     Args:
-        index, weights, depth: of the hair's triangles; behind: depth of what is opaque.
-        triangles to lit: `hair.Hair`'s, normals and strands in camera axes.
-        style: (6,) gloss, fray, opacity, strands, contrast, wave; shift: (2,) cells into the noise.
-        fields to image: as for `shade_solid`. Highlights are those of thin cylinders (Kajiya and Kay 1989).
+        raster: of the hair's triangles.
+        behind: (S, S) depth of what is opaque.
+        hair: normals and strands in camera axes.
+        fields: `noise.bank()`; shift: (2,) cells into it.
+        light: of the picture.
+        image: (S, S, 4) to draw into.
     """
+    index, weights, depth = raster
+    triangles, normals, along, place = hair.triangles, hair.normals, hair.along, hair.place
+    cover, lit, colour = hair.cover, hair.lit, hair.colour
+    gloss, fray, opacity, strands, contrast, wave = hair.style
+    harmonics, ambient, lamp, lamp_colour, _size = light
     size = index.shape[0]
-    gloss, fray, opacity, strands, contrast, wave = style[0], style[1], style[2], style[3], style[4], style[5]
     hx, hy, hz = lamp[0], lamp[1], lamp[2] + np.float32(1.0)
     half = np.sqrt(hx * hx + hy * hy + hz * hz) + np.float32(1e-6)
     for row in range(size):
@@ -280,18 +296,14 @@ def shade_hair(
 
 
 @njit(cache=True, nogil=True)
-def shade_glass(
-    index: np.ndarray,
-    depth: np.ndarray,
-    behind: np.ndarray,
-    tint: np.ndarray,
-    opacity: float,
-    reflection: np.ndarray,
-    slope: np.ndarray,
-    image: np.ndarray,
-) -> None:
-    """Lay lenses over what is there: a tint, and a soft reflection that runs aslant over them (slope: 3 numbers of a
-    plane in pixels)."""
+def shade_glass(raster: Raster, behind: np.ndarray, lens: Lens, image: np.ndarray) -> None:
+    """Lay lenses over what is there: a tint, and a soft reflection that runs aslant over them.
+
+    Args:
+        raster: of the lenses' triangles; the others as for `shade_hair`.
+    """
+    index, _weights, depth = raster
+    tint, opacity, reflection, slope = lens
     for row in range(index.shape[0]):
         for column in range(index.shape[1]):
             if index[row, column] < 0 or depth[row, column] <= behind[row, column]:

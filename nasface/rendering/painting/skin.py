@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -27,8 +28,7 @@ TONES = np.array([[244, 214, 196], [233, 190, 164], [208, 158, 126], [164, 114, 
 _UNIT = TEXTURE / 256  # lengths below are in texels of a texture of 256
 
 
-@dataclass(frozen=True)
-class Canvas:
+class Canvas(NamedTuple):
     """Masks in [0, 1], (TEXTURE, TEXTURE) float32, and where the landmarks lie (68, 2), in texels."""
 
     landmarks: np.ndarray
@@ -154,19 +154,7 @@ def paint_skin(rng: np.random.Generator, person: Person) -> np.ndarray:
     )
     shifts = rng.integers(0, SIDE, (3, 2))
     tone = person.tone.astype(np.float32)
-    _base(
-        texture,
-        relief,
-        bank(),
-        shifts,
-        amounts,
-        tone,
-        place.window,
-        place.cheeks,
-        place.nose,
-        place.sockets,
-        place.shine,
-    )
+    _base(texture, relief, bank(), shifts, amounts, tone, place)
     if old > 0.3:
         _wrinkle(rng, texture, relief, place, old)
     if rng.random() < 0.25:
@@ -189,11 +177,7 @@ def _base(
     shifts: np.ndarray,
     amounts: np.ndarray,
     tone: np.ndarray,
-    window: np.ndarray,
-    cheeks: np.ndarray,
-    nose: np.ndarray,
-    sockets: np.ndarray,
-    shine: np.ndarray,
+    place: Canvas,
 ) -> None:
     wrap, one = SIDE - 1, np.float32(1.0)
     for row in range(TEXTURE):
@@ -201,16 +185,16 @@ def _base(
             blotch = fields[BLOTCHES, (row + shifts[0, 0]) & wrap, (column + shifts[0, 1]) & wrap]
             mottle = fields[MOTTLE, (row + shifts[1, 0]) & wrap, (column + shifts[1, 1]) & wrap]
             pore = fields[PORES, (row + shifts[2, 0]) & wrap, (column + shifts[2, 1]) & wrap]
-            inside = window[row, column]
+            inside = place.window[row, column]
             shade = one + inside * (amounts[0] * blotch + amounts[1] * mottle + amounts[2] * pore)
-            shade *= one - amounts[6] * sockets[row, column]
-            red = amounts[3] * cheeks[row, column] + amounts[4] * nose[row, column]
+            shade *= one - amounts[6] * place.sockets[row, column]
+            red = amounts[3] * place.cheeks[row, column] + amounts[4] * place.nose[row, column]
             red = inside * (red + amounts[5] * max(mottle - np.float32(0.3) * blotch, np.float32(0.0)))
             texture[row, column, 0] = tone[0] * shade * (one - np.float32(0.1) * red)
             texture[row, column, 1] = tone[1] * shade * (one - red)
             texture[row, column, 2] = tone[2] * shade * (one - np.float32(0.9) * red)
             texture[row, column, 3] = amounts[9] * (
-                np.float32(0.7) + np.float32(0.15) * blotch + amounts[10] * shine[row, column]
+                np.float32(0.7) + np.float32(0.15) * blotch + amounts[10] * place.shine[row, column]
             )
             relief[row, column] = inside * (amounts[7] * pore + amounts[8] * mottle)
 

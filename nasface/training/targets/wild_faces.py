@@ -74,11 +74,10 @@ def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> Wil
 
     data, retrain = experiment.data, experiment.retrain
     if source == "synthetic":
-        from nasface.rendering.synthetic import build_synthetic
+        from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
 
-        faces = build_synthetic(
-            data.cache, "train", data.train_count, image_size, data.seed + 1, progress_for("rendering wild faces")
-        )
+        drawn = SyntheticFaces("train", data.train_count, image_size, data.seed + 1)
+        faces = build_synthetic(drawn, data.cache, progress_for("rendering wild faces"))
     else:
         from nasface.data.sets.ddfa import load_ddfa
 

@@ -72,7 +72,7 @@ def test_an_interrupted_build_goes_on(tmp_path: Path) -> None:
 
 def test_a_killed_build_goes_on(tmp_path: Path) -> None:
     command = (
-        "from pathlib import Path; from functools import partial; from tests.data.test_building import *;"
+        "from pathlib import Path; from functools import partial; from tests.rendering.test_building import *;"
         f"build_face_set(Path({str(tmp_path)!r}) / 'set', partial(make, gate=Path('never')), COUNT, workers=2)"
     )
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
