@@ -167,12 +167,9 @@ def of_job(experiment: Experiment, seed: int, sampler: str) -> Experiment:
 
 
 def of_strategy(config: SearchConfig, strategy: str) -> SearchConfig:
-    """The settings of a search with that strategy; SAMOS's own ones are left to SAMOS."""
-    if strategy != "samos":
-        defaults = SearchConfig()
-        own = {name: getattr(defaults, name) for name in ("acceptance", "chains", "restart_after", "moves")}
-        config = replace(config, **own)
-    return replace(config, strategy=strategy, storage="")
+    """The settings of a search with that strategy; its own ones are left to the experiment's."""
+    own = config.settings if strategy == config.strategy else {}
+    return replace(config, strategy=strategy, settings=own, storage="")
 
 
 def search_with(

@@ -219,15 +219,8 @@ class SearchConfig:
         strategy: `samos` (simulated annealing, the paper's), `random`, `random-sample` (one draw), `evolution`
             (regularized), `spos` (its evolution), `local`, `nsga2` (several objectives), a sampler of Optuna such as
             `optuna/tpe`, or a tuner of NNI such as `nni/tpe`.
+        settings: the strategy's own, each by its name, such as `--search.settings.temperature 0.1`.
         iterations: candidates that the search looks at.
-        temperature: SAMOS's first temperature.
-        factor: by which the temperature falls after every iteration.
-        acceptance: share of worse candidates that SAMOS's first temperature shall accept; it is then calibrated on the
-            first 20 candidates. 0 takes `temperature`.
-        chains: SAMOS's walks side by side; so many workers can be busy.
-        restart_after: candidates without a better one after which a walk of SAMOS starts again; 0 for never.
-        moves: random moves from a member to SAMOS's candidate.
-        population: members of a generation of `evolution`, `spos` and `nsga2`; 0 for the strategy's own number.
         penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
@@ -243,14 +236,8 @@ class SearchConfig:
     """
 
     strategy: str = "samos"
+    settings: dict[str, Any] = field(default_factory=dict)
     iterations: PositiveInt = 200
-    temperature: PositiveFloat = 1024.0
-    factor: float = 0.85
-    acceptance: float = 0.0
-    chains: PositiveInt = 1
-    restart_after: NonNegativeInt = 0
-    moves: PositiveInt = 1
-    population: NonNegativeInt = 0
     penalty: Literal["mean", "0-30", "30-60", "60-90"] = "mean"
     objectives: list[str] = field(default_factory=lambda: ["penalty"])
     max_macs: NonNegativeFloat = 0.0
@@ -512,9 +499,65 @@ def _plain(value: Any) -> Any:
         return replace(value, **{entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)})
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return int(value) if isinstance(value, int) else float(value)
+
+
+@dataclass(frozen=True)
+class RenamedSetting:
+    """A setting under a former name.
+
+    Attributes:
+        name: of today.
+        default: its value where a file of then leaves it alone, as runs have recorded it.
+        strategies: whose setting it is.
+    """
+
+    name: str
+    default: float
+    strategies: tuple[str, ...]
+
+
+# Former name -> today's. Files and command lines of users keep working with the former ones.
+RENAMED_SETTINGS = {
+    f"search.{name}": RenamedSetting(f"search.settings.{name}", default, strategies)
+    for name, default, strategies in (
+        ("temperature", 1024.0, ("samos",)),
+        ("factor", 0.85, ("samos",)),
+        ("acceptance", 0.0, ("samos",)),
+        ("chains", 1, ("samos",)),
+        ("restart_after", 0, ("samos",)),
+        ("moves", 1, ("samos",)),
+        ("population", 0, ("evolution", "spos", "nsga2")),
+    )
+}
+
+
+def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> dict[str, Any]:
+    """Settings as a file holds them, under the names of today.
+
+    What another strategy than the search's was given under a former name is left out, as it had no effect then; so is
+    a default, which today's strategies have by themselves.
+
+    Args:
+        recorded: nested settings of an experiment, as YAML gives them.
+        strategy: the search's, where it is not the recorded one.
+    """
+    search = recorded.get("search")
+    former = {name.partition(".")[2]: entry for name, entry in RENAMED_SETTINGS.items()}
+    if not isinstance(search, dict) or not former.keys() & search.keys():
+        return recorded
+    strategy = strategy or search.get("strategy")
+    own = {
+        name: value
+        for name, value in search.items()
+        if name in former and value != former[name].default and strategy in (None, *former[name].strategies)
+    }
+    kept = {name: value for name, value in search.items() if name not in former}
+    return recorded | {"search": kept | {"settings": own | (search.get("settings") or {})}}
 
 
 EXPERIMENTS = resource_folder("experiments")

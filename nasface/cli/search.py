@@ -79,8 +79,9 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
     if workers != 1:
         storage = workflow.search_storage(experiment, folder)
         print(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {folder.id}")
-        if strategy.name == "samos" and workers > experiment.search.chains:
-            print(f"         samos walks {experiment.search.chains} chain(s), so others wait: see --search.chains")
+        chains = strategy.settings.get("chains", workers)
+        if workers > chains:
+            print(f"         samos walks {chains} chain(s), so others wait: see --search.settings.chains")
     logger = make_logger(experiment, folder.folder, "search")
     result = workflow.search(workspace, supernet, folder, resume, workers, logger)
     result = finalists.decide(workspace, folder, result)

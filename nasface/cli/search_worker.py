@@ -12,7 +12,7 @@ from jsonargparse import ArgumentParser
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import Command, Option
-from nasface.config import Experiment
+from nasface.config import Experiment, current_settings
 from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
 
@@ -51,7 +51,7 @@ def _experiment(settings: Any, name: str) -> Experiment:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Experiment)
     try:
-        return Experiment(**vars(parser.instantiate(parser.parse_object(settings))))
+        return Experiment(**vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
     except Exception as error:  # the parser's exceptions are many
         line = str(error).splitlines()[0]
         raise UserError(f"study {name!r} is of another version of nasface ({line}): use the same one") from None

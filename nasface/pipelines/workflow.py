@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.loggers import WandbLogger
 
 import nasface
-from nasface.config import Experiment, MultipathConfig, SearchConfig, VideoConfig
+from nasface.config import Experiment, MultipathConfig, VideoConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
@@ -43,7 +43,7 @@ from nasface.report.training_figures import TrainingFigures
 from nasface.search.ledger import search_counts
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
-from nasface.search.registry import make_strategy, strategy_settings
+from nasface.search.registry import check_settings, make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
 from nasface.search.study import StudyResult, run_study
 from nasface.search.workers import create_shared_study, run_shared
@@ -62,7 +62,6 @@ from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import mean_map
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
-from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.progress import progress_for
 
@@ -197,32 +196,26 @@ def search_device(experiment: Experiment) -> str:
 
 
 def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strategy:
-    """The strategy that the experiment names, with those of the search's settings that it knows.
+    """The strategy that the experiment names, with those of the search's settings that it knows, and its own.
 
     Raises:
-        UserError: the strategy or an objective is unknown, or a setting is of another strategy.
+        UserError: the strategy or an objective is unknown, or a setting of its own is not one, or not of its type.
     """
     config = experiment.search
     costs = MemberCosts(space, experiment.network)
     for name in require_objectives(config.objectives)[1:]:
         costs.measure(name)
     limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
-    own = {name: getattr(config, name) for name in ("acceptance", "chains", "restart_after", "moves", "population")}
-    own = {name: value for name, value in own.items() if value != getattr(SearchConfig(), name)}
     known = strategy_settings(config.strategy)
-    for name in own:
-        if name not in known:
-            raise UserError(f"search.{name} is no setting of the strategy {config.strategy!r}: leave it out")
     settings = {
         "iterations": config.iterations,
         "evaluations": config.iterations + 1,
-        "temperature": config.temperature,
-        "factor": config.factor,
         "objectives": tuple(config.objectives),
         "constraints": make_constraints(costs, limits),
-    } | own
+    }
     settings = {name: value for name, value in settings.items() if name in known}
-    return make_strategy(config.strategy, space, seed=experiment.seed, **settings)
+    own = check_settings(config.strategy, config.settings)
+    return make_strategy(config.strategy, space, seed=experiment.seed, **settings, **own)
 
 
 def make_scorer(workspace: Workspace, evaluator: SupernetEvaluator) -> CostedEvaluator:

@@ -6,12 +6,16 @@ A strategy is one file in nasface/search/strategies/ that registers its class; f
     class Mine(Strategy):
         name = "mine"
 
-Another package registers in the same way, in a module that its entry point in `nasface.strategies` names.
+Another package registers in the same way, in a module that its entry point in `nasface.strategies` names. What its
+`__init__` takes beside the search's settings are settings of its own: `--search.settings.NAME`.
 """
 
 from __future__ import annotations
 
+import difflib
 import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nasface.search.strategy import Strategy
@@ -55,6 +59,74 @@ def strategy_settings(name: str) -> list[str]:
         UserError: the strategy is unknown.
     """
     return [parameter for parameter in inspect.signature(get_strategy(name)).parameters if parameter != "space"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a strategy's own.
+
+    Attributes:
+        default: without it; None where there is none.
+        kind: int, float, bool or str, as annotated; None where any value will do.
+    """
+
+    default: Any
+    kind: str | None
+
+
+# What a search gives to every strategy that asks for it.
+_OF_THE_SEARCH = ("space", "seed", "iterations", "evaluations", "objectives", "constraints")
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+
+
+def own_settings(name: str) -> dict[str, Setting]:
+    """The settings that only this strategy has, by name: what its signature takes as a number, a word, or true or
+    false.
+
+    Raises:
+        UserError: the strategy is unknown.
+    """
+    found = {}
+    for parameter in inspect.signature(get_strategy(name)).parameters.values():
+        kind = getattr(parameter.annotation, "__name__", parameter.annotation)
+        free = parameter.annotation is parameter.empty
+        if parameter.name not in _OF_THE_SEARCH and (kind in _KINDS or free):
+            default = None if parameter.default is parameter.empty else parameter.default
+            found[parameter.name] = Setting(default, None if free else kind)
+    return found
+
+
+def check_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`search.settings` as the strategy takes them: whole numbers may come as 16.0, as sweeps write them.
+
+    Raises:
+        UserError: the strategy is unknown, has no such setting, or the value is not of its type.
+    """
+    known, checked = own_settings(name), {}
+    for key, value in settings.items():
+        if key not in known:
+            own = ", ".join(f"{one} ({setting.default})" for one, setting in known.items())
+            near = difflib.get_close_matches(key, known, n=1)
+            raise UserError(
+                f"search.settings.{key} is no setting of the strategy {name!r}"
+                + (f"; its own, and their defaults, are: {own}" if own else ", which has none of its own: leave it out")
+                + (f"; did you mean {near[0]}?" if near else "")
+            )
+        kind = known[key].kind
+        checked[key] = value if kind is None else _as(kind, value)
+        if checked[key] is None and kind is not None:
+            raise UserError(f"search.settings.{key}: must be {_KINDS[kind]}, not {value}")
+    return checked
+
+
+def _as(kind: str, value: Any) -> Any:
+    """A value as one of a kind; None where it is not."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "int":
+        return int(value) if number and value == value // 1 else None
+    if kind == "float":
+        return float(value) if number else None
+    return value if isinstance(value, bool if kind == "bool" else str) else None
 
 
 def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy:

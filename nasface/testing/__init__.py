@@ -1,1 +1,6 @@
-"""."""
+"""Contracts that authors of strategies, networks and data sets can run in their own tests, and a toy table on which a
+search takes milliseconds."""
+
+from nasface.testing.strategies import STRATEGY_CHECKS, StrategyCase, check_strategy
+
+__all__ = ["STRATEGY_CHECKS", "StrategyCase", "check_strategy"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from nasface.config import Experiment
+from nasface.config import Experiment, current_settings
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.yaml_files import load_yaml
@@ -150,7 +150,7 @@ def _difference(run: Run, experiment: Experiment) -> str:
         raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
         raise UserError(f"{run.path(_SETTINGS)} cannot be read (no mapping of settings): start a new run")
-    old, new = _flat(recorded), _flat(asdict(experiment))
+    old, new = _flat(current_settings(recorded)), _flat(asdict(experiment))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
             return f"{key}: {old.get(key)}, now {new.get(key)}"

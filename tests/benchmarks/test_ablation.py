@@ -62,7 +62,7 @@ def test_tables_by_hand() -> None:
 
 
 def test_random_search_gets_no_settings_of_samos() -> None:
-    config = SearchConfig(acceptance=0.3, chains=2, iterations=7, storage="x")
+    config = SearchConfig(settings={"acceptance": 0.3, "chains": 2}, iterations=7, storage="x")
     assert of_strategy(config, "random") == SearchConfig(strategy="random", iterations=7)
     assert of_strategy(config, "samos") == replace(config, strategy="samos", storage="")
 

@@ -29,7 +29,8 @@ def test_numbers_are_the_papers(paper: Experiment) -> None:
         optimizer = training.optimizer
         assert (optimizer.lr, optimizer.schedule, optimizer.weight_decay) == (1e-3, "constant", 0.0)
     search = paper.search
-    assert (search.strategy, search.iterations, search.temperature, search.factor) == ("samos", 200, 2.0**10, 0.85)
+    settings = {"temperature": 2.0**10, "factor": 0.85}
+    assert (search.strategy, search.iterations, search.settings) == ("samos", 200, settings)
     assert (paper.data.train, paper.data.test) == ("w300lp", "aflw2000")
     assert paper.data.train_count == 0, "all of 300W-LP"
 

@@ -26,7 +26,7 @@ def toy_experiment(folder: Path) -> Experiment:
         data=DataConfig(cache=str(folder / "cache")),
         network=NETWORK,
         supernet=SupernetConfig(children=3, batch_size=2),
-        search=SearchConfig(iterations=60, temperature=8.0, calibration=8, chunk=1),
+        search=SearchConfig(iterations=60, settings={"temperature": 8.0}, calibration=8, chunk=1),
         retrain=RetrainConfig(steps=2, batch_size=2, evaluate_every=2),
     )
 

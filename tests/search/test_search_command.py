@@ -66,7 +66,14 @@ def check_complaints(nasface: Command) -> None:
 
 
 def test_a_front(nasface: Command) -> None:
-    settings = ("--search.strategy", "nsga2", "--search.population", "4", "--search.objectives", "[penalty,macs]")
+    settings = (
+        "--search.strategy",
+        "nsga2",
+        "--search.settings.population",
+        "4",
+        "--search.objectives",
+        "[penalty,macs]",
+    )
     result = nasface.tiny("search", *settings, "--search.iterations", "11", "--run", "front")
     assert result.code == 0, result.errors
     run = nasface.folder / "runs" / "front"
@@ -83,7 +90,20 @@ def test_a_front(nasface: Command) -> None:
     [
         ("--search.objectives [macs]", "objectives must begin with penalty"),
         ("--search.objectives [penalty,weight]", "unknown cost 'weight'; known are: macs, parameters"),
-        ("--search.strategy random --search.chains 2", "search.chains is no setting of the strategy 'random'"),
+        (
+            "--search.strategy random --search.settings.chains 2",
+            "search.settings.chains is no setting of the strategy 'random', which has none of its own",
+        ),
+        ("--search.strategy random --search.chains 2", "search.settings.chains is no setting of the strategy 'random'"),
+        (
+            "--search.settings.temprature 2",
+            "search.settings.temprature is no setting of the strategy 'samos'; its own, and their defaults, are:"
+            " temperature (1024.0), factor (0.85), chains (1), acceptance (0.0), restart_after (0), moves (1);"
+            " did you mean temperature?",
+        ),
+        ("--search.settings.chains 1.5", "search.settings.chains: must be a whole number, not 1.5"),
+        ("--search.settings.factor much", "search.settings.factor: must be a number, not much"),
+        ("--search.settings 3", "search.settings: "),
         ("--search.strategy nni/marble", "unknown strategy 'nni/marble'"),
         (
             "--search.strategy optuna/cmaes --search.objectives [penalty,macs]",
