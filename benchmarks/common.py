@@ -15,7 +15,8 @@ import jsonargparse
 from jsonargparse import ActionConfigFile, ArgumentParser
 
 from nasface.cli.command import Option
-from nasface.config import Experiment, experiment_file
+from nasface.cli.settings_files import with_files
+from nasface.config import Experiment
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 
@@ -49,7 +50,7 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
     )
     parser.add_class_arguments(Experiment)
     try:
-        settings = parser.parse_args(_with_files(arguments))
+        settings = parser.parse_args(with_files("search", arguments))
     except jsonargparse.ArgumentError as error:
         raise UserError(f"{error}; see --help") from None
     values = vars(parser.instantiate(settings))
@@ -57,18 +58,6 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
         Experiment(**{field.name: values[field.name] for field in fields(Experiment)}),
         {option.name: values[option.name] for option in options},
     )
-
-
-def _with_files(arguments: Sequence[str]) -> list[str]:
-    """`--experiment NAME` as `--config FILE`."""
-    result, waiting = [], iter(arguments)
-    for argument in waiting:
-        flag, equals, value = argument.partition("=")
-        if flag == "--experiment":
-            result += ["--config", str(experiment_file(value if equals else next(waiting, "")))]
-        else:
-            result.append(argument)
-    return result
 
 
 def take(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:

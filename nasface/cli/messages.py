@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from nasface.cli.commands import COMMANDS, GROUPS, load_command
-from nasface.config import Experiment
+from nasface.config import RENAMED_SETTINGS, Experiment
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
 _REWORDINGS = (
@@ -47,8 +47,9 @@ def reworded(message: str, command: str) -> str:
         return f"{message}; see nasface {command if command in GROUPS else ''} --help".replace("  ", " ")
     if message.startswith("unknown setting "):
         unknown = message.removeprefix("unknown setting ").lstrip("-").partition("=")[0]
-        near = difflib.get_close_matches(unknown, setting_names(command), n=1, cutoff=0.6)
-        message += f"; did you mean {near[0]}?" if near else ""
+        former = RENAMED_SETTINGS if load_command(command).settings is not None else {}
+        near = difflib.get_close_matches(unknown, [*setting_names(command), *former], n=1, cutoff=0.6)
+        message += f"; did you mean {former[near[0]].name if near[0] in former else near[0]}?" if near else ""
     return f"{message}; see nasface {command} --help"
 
 

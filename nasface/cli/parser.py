@@ -14,7 +14,7 @@ from nasface.cli.command import Command, Option
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
 from nasface.cli.settings_files import with_files
-from nasface.config import Experiment
+from nasface.config import Experiment, SearchConfig
 from nasface.utils.errors import UserError
 
 _HELP_ALL = "--help-all"
@@ -41,7 +41,16 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     if command.settings is not None:
         names = [field.name for field in fields(Experiment)]
         values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
+        if name == "search":
+            _check_strategy(values["experiment"].search)
     return command, values
+
+
+def _check_strategy(config: SearchConfig) -> None:
+    if config.settings:  # else a command need not know the strategies
+        from nasface.search.registry import check_settings
+
+        check_settings(config.strategy, config.settings)
 
 
 def print_overview() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from nasface.config import Experiment, experiment_file
+import yaml
+
+from nasface.config import RENAMED_SETTINGS, Experiment, current_settings, experiment_file
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
 
 
 def with_files(command: str, arguments: Sequence[str]) -> list[str]:
-    """Replace `--experiment NAME` by its file, and Python's None, as W&B's agents write it, by YAML's null; `retrain`
-    without an experiment takes that of its architecture.
+    """Replace `--experiment NAME` by its file, former names of settings by today's, and Python's None, as W&B's agents
+    write it, by YAML's null; `retrain` without an experiment takes that of its architecture.
 
     Args:
         command: its name.
@@ -28,16 +31,46 @@ def with_files(command: str, arguments: Sequence[str]) -> list[str]:
     for argument in waiting:
         flag, equals, value = argument.partition("=")
         if flag == "--experiment":
-            name = value if equals else next(waiting, "")
-            result += ["--config", str(experiment_file(name))]
-        else:
-            result.append(f"{flag}=null" if flag.startswith("--") and value == "None" else argument)
-    files = _values(result, "--config")
-    if command == "retrain" and not files and not {"-h", "--help", "--help-all"} & set(result):
+            result += ["--config", str(experiment_file(value if equals else next(waiting, "")))]
+            continue
+        if flag == "--config" and equals:
+            result += [flag, value]
+            continue
+        if flag.startswith("--"):
+            former = RENAMED_SETTINGS.get(flag[2:])
+            argument = f"--{former.name}{equals}{value}" if former else argument
+            argument = f"{argument.partition('=')[0]}=null" if value == "None" else argument
+        result.append(argument)
+    if command == "retrain" and "--config" not in result and not {"-h", "--help", "--help-all"} & set(result):
         result[:0] = _experiment_of_architecture(result)
-        files = _values(result, "--config")
-    for path in files:
-        _check_file(Path(path))
+    return _with_contents(result)
+
+
+def _with_contents(arguments: list[str]) -> list[str]:
+    """Replace the files by their content: under today's names, and the settings of the strategy one by
+    one, so that later ones win one by one. They belong to the strategy that is named beside them, and are left out
+    where another one wins."""
+    paths = _values(arguments, "--config")
+    contents = {path: _read(Path(path)) for path in paths}
+    named = [content["search"].get("strategy") for content in contents.values() if "search" in content]
+    strategy = next((one for one in [*_values(arguments, "--search.strategy")[::-1], *named[::-1]] if one), None)
+    result, waiting = [], iter(arguments)
+    for argument in waiting:
+        path = next(waiting, None) if argument == "--config" else None
+        if path is None:
+            result.append(argument)
+            continue
+        search = dict(contents[path].get("search", {}))
+        if search.get("strategy", strategy) != strategy:
+            search.pop("settings", None)
+        content = current_settings(contents[path] | {"search": search}, strategy)
+        search = dict(content["search"])
+        own = search.pop("settings", {})
+        if not isinstance(own, dict):
+            result += ["--config", path]  # the parser will complain
+            continue
+        result += ["--config", yaml.safe_dump(content | {"search": search})]
+        result += [f"--search.settings.{name}={json.dumps(value)}" for name, value in own.items()]
     return result
 
 
@@ -58,11 +91,12 @@ def _values(arguments: list[str], flag: str) -> list[str]:
     return values
 
 
-def _check_file(path: Path) -> None:
+def _read(path: Path) -> dict[str, Any]:
     content = load_yaml(path, "the settings")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
     _check_sections(content, Experiment(), path)
+    return content
 
 
 def _check_sections(content: dict[str, Any], default: Any, path: Path, prefix: str = "") -> None:

@@ -133,10 +133,12 @@ def test_what_is_no_sweep(tmp_path: Path, text: str, words: str) -> None:
 def test_a_setting_that_the_command_does_not_have(tmp_path: Path) -> None:
     command = ["${env}", "nasface", "search", "${args}"]
     sweep = toy_sweep(tmp_path, command=command, parameters={"search.temprature": {"value": 1}})
-    with pytest.raises(UserError, match=r"unknown setting --search\.temprature=1; did you mean search\.temperature\?"):
+    with pytest.raises(
+        UserError, match=r"unknown setting --search\.temprature=1; did you mean search\.settings\.temperature\?"
+    ):
         check_command(sweep)
     sweep = toy_sweep(tmp_path, command=command, parameters={"search.factor": {"values": ["much"]}})
-    with pytest.raises(UserError, match="search.factor: must be a number"):
+    with pytest.raises(UserError, match="search.settings.factor: must be a number"):
         check_command(sweep)
 
 
