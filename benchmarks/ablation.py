@@ -28,7 +28,7 @@ import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface.cli.command import Option
 from nasface.config import Experiment, SearchConfig, experiment_file
-from nasface.nets.multipath import Supernet
+from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import save_weights
 from nasface.pipelines import compare as comparison
 from nasface.pipelines.compare import Entry
@@ -209,8 +209,9 @@ def learning_curve(workspace: Workspace, folder: Path, count: int) -> list[dict[
 def train_network(workspace: Workspace, job: Training, folder: Path) -> dict[str, Any]:
     """Train and test one network from scratch; the row is kept."""
     experiment = replace(workspace.experiment, log=replace(workspace.experiment.log, wandb="off"))
+    spec = MemberSpec(job.architecture, experiment.network)
     place = folder / "networks" / f"{job.architecture.digest}-seed{job.seed}"
-    training = comparison.Training(Entry(job.label, job.architecture, experiment), job.seed, place)
+    training = comparison.Training(Entry(job.label, spec, experiment), job.seed, place)
     row = training.result() or training.train(workspace)
     return {"digest": job.architecture.digest, "seed": job.seed, "row": asdict(row)}
 

@@ -13,28 +13,25 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
-from torch import nn
 
 from benchmarks.common import parse, run_benchmark
 from nasface.cli.command import Option
 from nasface.config import MultipathConfig
 from nasface.inference.export import onnx_bytes, onnx_session
-from nasface.nets.cost import count_macs
-from nasface.nets.multipath import MultipathNetwork
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, get_candidate, network_names
+from nasface.nets.registry import BaselineSpec, get_candidate, network_names
 from nasface.nets.weights import first_line
 from nasface.pipelines.architectures import member
 from nasface.pipelines.workflow import write_json
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
-from nasface.space.space import Architecture
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.progress import stage_bar
@@ -48,39 +45,29 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A network that another process can make: a member of a space, or a fixed network's name and sizes."""
+def images(spec: NetworkSpec, count: int) -> torch.Tensor:
+    """Random images (B, 3, S, S)."""
+    return torch.rand(count, 3, spec.input_size, spec.input_size) * 2 - 1
 
-    architecture: Architecture | NetworkSpec
-    sizes: MultipathConfig
 
-    def make(self) -> nn.Module:
-        """The network with random weights, for inference."""
-        if isinstance(self.architecture, NetworkSpec):
-            network = create_network(**asdict(self.architecture))
-        else:
-            network = MultipathNetwork(self.architecture, self.sizes)
-        return network.eval().requires_grad_(False)
-
-    def images(self, count: int) -> torch.Tensor:
-        """Random images (B, 3, S, S)."""
-        return torch.rand(count, 3, self.sizes.input_size, self.sizes.input_size) * 2 - 1
+def for_inference(spec: NetworkSpec) -> torch.nn.Module:
+    """The network with random weights."""
+    return spec.build().eval().requires_grad_(False)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Export, measure, print, write."""
     settings = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own, sizes = settings.own, settings.experiment.network
-    candidates, reasons = _candidates(own, sizes)
+    specs, reasons = _specs(own, sizes)
     cores = available_cores()
     with TemporaryDirectory() as folder:
-        files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(candidates)}
-        reasons += export_all([(candidates[name], name, file) for name, file in files.items()], cores)
+        files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(specs)}
+        reasons += export_all([(specs[name], name, file) for name, file in files.items()], cores)
         rows = []
-        with stage_bar("measuring", len(candidates)) as bar:
-            for name, candidate in candidates.items():
-                rows.append({"name": name, **measure(candidate, files[name], (1, cores), int(own["repeats"]))})
+        with stage_bar("measuring", len(specs)) as bar:
+            for name, spec in specs.items():
+                rows.append({"name": name, **measure(spec, files[name], (1, cores), int(own["repeats"]))})
                 bar.update()
     print(f"one image of {sizes.input_size} x {sizes.input_size} pixels, least of {own['repeats']}; {cores} cores\n")
     names = [f"{runtime}, {threads}" for runtime in ("PyTorch", "onnxruntime") for threads in ("1 thread", "all")]
@@ -98,26 +85,26 @@ def main(arguments: Sequence[str]) -> None:
     write_json(Path(own["json"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
 
 
-def _candidates(own: dict, sizes: MultipathConfig) -> tuple[dict[str, Candidate], list[str]]:
+def _specs(own: dict, sizes: MultipathConfig) -> tuple[dict[str, NetworkSpec], list[str]]:
     """The networks by name, and why others are left out (sizes that a network does not take)."""
-    found: dict[str, Candidate] = {}
+    found: dict[str, NetworkSpec] = {}
     reasons = []
     if Path(own["arch"]).exists() or own["arch"].startswith("preset/"):
-        found["searched"] = Candidate(member(own["arch"]), sizes)
+        found["searched"] = MemberSpec(member(own["arch"]), sizes)
     names = own["networks"].split(",") if own["networks"] else network_names()
     for name in names:
         get_candidate(name)
-        candidate = Candidate(NetworkSpec(name, sizes.input_size, sizes.map_size, float(own["scale"])), sizes)
+        spec = BaselineSpec(name, sizes.input_size, sizes.map_size, float(own["scale"]))
         try:
-            candidate.make()
+            spec.build()
         except UserError as error:
             reasons.append(f"{name}: {error}")
         else:
-            found[name] = candidate
+            found[name] = spec
     return found, reasons
 
 
-def export_all(jobs: Sequence[tuple[Candidate, str, Path]], workers: int) -> list[str]:
+def export_all(jobs: Sequence[tuple[NetworkSpec, str, Path]], workers: int) -> list[str]:
     """Write every network as ONNX, and say what the exporter does not take.
 
     Raises:
@@ -132,15 +119,15 @@ def export_all(jobs: Sequence[tuple[Candidate, str, Path]], workers: int) -> lis
     return reasons
 
 
-def _export(job: tuple[Candidate, str, Path]) -> str | None:
-    candidate, name, file = job
+def _export(job: tuple[NetworkSpec, str, Path]) -> str | None:
+    spec, name, file = job
     torch.set_num_threads(1)
-    network, images = candidate.make(), candidate.images(2)
+    network, batch = for_inference(spec), images(spec, 2)
     with torch.inference_mode():
-        output = network(images)
+        output = network(batch)
     names = [f"output{k}" for k in range(len(output) if isinstance(output, tuple | list) else 1)]
     try:
-        file.write_bytes(onnx_bytes(network, images, names))
+        file.write_bytes(onnx_bytes(network, batch, names))
     except UserError:
         raise
     except Exception as error:  # the exporter has many exceptions for what it cannot follow
@@ -148,10 +135,10 @@ def _export(job: tuple[Candidate, str, Path]) -> str | None:
     return None
 
 
-def measure(candidate: Candidate, file: Path, threads: Sequence[int], repeats: int) -> dict:
+def measure(spec: NetworkSpec, file: Path, threads: Sequence[int], repeats: int) -> dict:
     """Costs, and milliseconds of one image: PyTorch, then onnxruntime (None where there is no file), each at every
     number of threads."""
-    network, image = candidate.make(), candidate.images(1)
+    network, image = for_inference(spec), images(spec, 1)
     before = torch.get_num_threads()
     times: list[float | None] = []
     try:
@@ -165,8 +152,8 @@ def measure(candidate: Candidate, file: Path, threads: Sequence[int], repeats: i
     for count in threads:
         session = onnx_session(file, count) if file.exists() else None
         times.append(None if session is None else least_time(partial(session.run, None, feed), repeats))
-    macs = count_macs(network, candidate.sizes.input_size)
-    return {"parameters": sum(one.numel() for one in network.parameters()), "macs": macs, "milliseconds": times}
+    macs = count_macs(network, spec.input_size)
+    return {"parameters": count_parameters(network), "macs": macs, "milliseconds": times}
 
 
 def least_time(run: Callable[[], object], repeats: int) -> float:

@@ -22,7 +22,7 @@ from benchmarks.common import described, gibibytes, names_settings, parse, peak_
 from benchmarks.step_time import StepTime, supernet_steps
 from nasface.cli.command import Option
 from nasface.config import Experiment
-from nasface.nets.cost import Cost, measure_cost
+from nasface.nets.cost import Cost, count_parameters, measure_cost
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workflow import make_evaluator, prepare, train_supernet, write_json
 from nasface.report.tables import milliseconds, quantity
@@ -107,7 +107,7 @@ def smoke(experiment: Experiment) -> Smoke:
     seconds, evaluation_peak = time.perf_counter() - start, peak_bytes()
     (step,) = supernet_steps(experiment, space, "fp32", 1, torch.device("cpu"), compare=False)
     return Smoke(
-        supernet_parameters=sum(parameter.numel() for parameter in supernet.parameters()),
+        supernet_parameters=count_parameters(supernet),
         member=member.digest,
         cost=measure_cost(MultipathNetwork(member, experiment.network), experiment.network.input_size, repeats=3),
         training_peak=training_peak,

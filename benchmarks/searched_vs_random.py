@@ -26,9 +26,10 @@ import nasface
 from benchmarks.common import SETTINGS, described, parse, run_benchmark, take, with_settings_of
 from nasface.cli.command import Option
 from nasface.config import Experiment, MultipathConfig, experiment_file
-from nasface.nets.cost import connection_macs, head_macs, measure_cost, stem_macs
-from nasface.nets.multipath import MultipathNetwork
-from nasface.pipelines.architectures import resolve_architecture
+from nasface.nets.cost import cpu_latency
+from nasface.nets.multipath import MemberSpec
+from nasface.nets.multipath_cost import connection_macs, head_macs, stem_macs
+from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workflow import Workspace, prepare, retrain, write_json
 from nasface.rendering.synthetic import RENDERER_VERSION
@@ -60,7 +61,7 @@ OPTIONS = (
 
 
 class MacCounter:
-    """Multiply-adds of codes from a table that is made once; equal to `architecture_macs`."""
+    """Multiply-adds of codes from a table that is made once; equal to `MemberSpec.cost`."""
 
     def __init__(self, space: MultipathSpace, config: MultipathConfig) -> None:
         self._table = np.zeros((space.num_connections, 3), dtype=np.int64)
@@ -205,9 +206,8 @@ class Job:
         experiment = workspace.experiment
         seeded = replace(experiment, seed=self.seed, log=replace(experiment.log, wandb="off"))
         run = Run(self.folder / self.key)
-        trained = retrain(
-            replace(workspace, experiment=seeded), self.architecture, run, label=f"{self.label}, seed {self.seed}"
-        )
+        spec = MemberSpec(self.architecture, experiment.network)
+        trained = retrain(replace(workspace, experiment=seeded), spec, run, label=f"{self.label}, seed {self.seed}")
         record = {
             "label": self.label,
             "digest": self.architecture.digest,
@@ -389,11 +389,11 @@ def verdict(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def with_latency(rows: dict[str, list[NMERow]], networks: dict[str, MultipathNetwork], size: int) -> None:
+def with_latency(rows: dict[str, list[NMERow]], specs: dict[str, MemberSpec]) -> None:
     """Put latencies that are measured now, one after the other, into the rows: those of the trainings were taken
     beside other work."""
-    for label, network in networks.items():
-        latency = measure_cost(network, size).latency_ms
+    for label, spec in specs.items():
+        latency = cpu_latency(spec.build(), spec.input_size)
         rows[label] = [replace(row, latency_ms=latency) for row in rows[label]]
 
 
@@ -431,7 +431,8 @@ def experiment_of(arch: str) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     experiment, own = read_arguments(arguments)
-    experiment, searched, _ = resolve_architecture(experiment, own["arch"])
+    experiment, spec, _ = resolve_network(experiment, own["arch"])
+    searched = spec.architecture
     space = load_space(experiment.space)
     if space.shape != searched.space.shape:
         raise UserError(f"{own['arch']} is not of {space.title}: give the experiment that it was searched in")
@@ -449,11 +450,7 @@ def main(arguments: Sequence[str]) -> int:
     # A result may have been recorded under another label, by an earlier run with other seeds or members.
     records = [job.load() | {"label": job.label} for job in jobs]
     rows = rows_by_network(records)
-    with_latency(
-        rows,
-        {label: MultipathNetwork(architecture, experiment.network) for label, architecture in networks},
-        experiment.network.input_size,
-    )
+    with_latency(rows, {label: MemberSpec(architecture, experiment.network) for label, architecture in networks})
     random = [rows[label] for label, _ in networks[1:]]
     mean = mean_rows(random, "mean of the random")
     comparisons = compare(rows["searched"], random, own["seeds"])

@@ -9,8 +9,7 @@ import torch
 
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, get_candidate, network_names
+from nasface.nets.registry import BaselineSpec, create_network, get_candidate, network_names
 from nasface.nets.weights import load_network
 from tests.tiny import Command
 
@@ -52,7 +51,7 @@ def test_retrain_by_name(nasface: Command) -> None:
     (run,) = (nasface.folder / "runs").iterdir()
     assert run.name.endswith("-retrain-hourglass1-x0.0625")
     network = load_network(run / "network.pt")
-    assert isinstance(network, HourglassUV) and network.spec == NetworkSpec("hourglass1", 32, 32, 0.0625)
+    assert isinstance(network, HourglassUV) and network.spec == BaselineSpec("hourglass1", 32, 32, 0.0625)
     assert network.mean_map.abs().sum() > 0, "it was trained around no face"
     summary = json.loads((run / "summary.json").read_text())
     assert summary["finished"] is True and summary["architecture"] == "hourglass1-x0.0625"
@@ -71,7 +70,7 @@ def test_retrain_heatmaps(nasface: Command, arch: str) -> None:
     (run,) = (nasface.folder / "runs").iterdir()
     assert (run / "faces.png").stat().st_size > 0
     network = load_network(run / "network.pt")
-    assert isinstance(network, HeatmapNetwork) and network.spec == NetworkSpec(arch, 32, 32, 0.0625)
+    assert isinstance(network, HeatmapNetwork) and network.spec == BaselineSpec(arch, 32, 32, 0.0625)
     figures = json.loads((run / "summary.json").read_text())["result"]
     assert all(value > 0 for value in (*figures["bins"], figures["mean"], figures["all"]))
 

@@ -82,11 +82,11 @@ def test_rows_have_settings_and_names_of_their_own() -> None:
     experiment = replace(Experiment(), compare=CompareConfig(networks=networks))
     plain, own = read_entries(experiment)
     assert (plain.name, own.name) == (networks[0], "by L1")
-    assert plain.experiment == experiment and plain.digest == plain.architecture.digest
+    assert plain.experiment == experiment and plain.digest == plain.spec.digest
     assert own.experiment.retrain.loss == "l1" and own.experiment.retrain.optimizer.lr == 1e-4
     retrain = replace(own.experiment.retrain, loss="distance", optimizer=experiment.retrain.optimizer)
     assert replace(own.experiment, retrain=retrain) == experiment
-    assert own.architecture == plain.architecture and own.digest != plain.digest
+    assert own.spec == plain.spec and own.digest != plain.digest
 
 
 def test_the_searched_network_is_left_out_until_it_is_there(tmp_path: Path) -> None:

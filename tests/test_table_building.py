@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nasface.config import AugmentConfig, Experiment
-from nasface.nets.multipath import MultipathNetwork
+from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines import build_table as table_building
 from nasface.pipelines.build_table import append_training, build_jobs, build_table, read_trainings
 from nasface.pipelines.workflow import Workspace, retrain
@@ -46,7 +46,7 @@ def test_training_is_that_of_retrain(workspace: Workspace, tmp_path: Path, monke
     for name in ("results_figure", "save_test_faces", "evaluate_faces", "trained_record", "save_weights"):
         monkeypatch.setattr(f"nasface.pipelines.workflow.{name}", lambda *_: None)
     member = SPACE.member(5)
-    slow = retrain(workspace, member, Run(tmp_path / "run"))
+    slow = retrain(workspace, MemberSpec(member, NETWORK), Run(tmp_path / "run"))
     faces, config = workspace.faces, workspace.experiment.retrain
     batches = SharedBatches(faces.train, workspace.uv, config, seed=3)
     network, seconds = train_alone(lambda: MultipathNetwork(member, NETWORK), batches)

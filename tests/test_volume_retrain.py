@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nasface.nets.baselines.jvcr import JVCR
-from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import BaselineSpec
 from nasface.nets.weights import load_network
 from tests.tiny import Command
 
@@ -27,7 +27,7 @@ def test_retrain_against_a_discriminator(
     assert "\njvcr-64 " in result.output
     (run,) = (tmp_path / "runs").iterdir()
     network = load_network(run / "network.pt")
-    assert isinstance(network, JVCR) and network.spec == NetworkSpec("jvcr-64", 32, 32, 0.0625)
+    assert isinstance(network, JVCR) and network.spec == BaselineSpec("jvcr-64", 32, 32, 0.0625)
     assert network.mean_shape.abs().sum() > 0, "it was trained around no face"
     assert json.loads((run / "summary.json").read_text())["finished"] is True
     checkpoint = torch.load(run / "retrain" / "last.ckpt", weights_only=True)

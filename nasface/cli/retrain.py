@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nasface.cli.command import ARCH, FACES, MACHINE, RESUME, RUN, SCALE, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
 from nasface.space.record import load_record
 from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from nasface.nets.network import NetworkSpec
-    from nasface.space.space import Architecture
 
 
 def retrain(
@@ -23,32 +18,28 @@ def retrain(
     from nasface.nets.registry import network_names
     from nasface.nets.weights import load_supernet
     from nasface.pipelines import workflow
-    from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
+    from nasface.pipelines.architectures import resolve_network
     from nasface.report.tables import yaw_table
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
     from nasface.training.fit import make_trainer
 
-    architecture: Architecture | NetworkSpec
-    supernet = space = None
-    weights: Path | None = None
-    if is_fixed(arch):
-        architecture, name = fixed_network(experiment, arch, scale, init), arch
-    else:
-        experiment, architecture, name = resolve_architecture(experiment, arch)
-        space = architecture.space
-        if scale != 1:
-            raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
-        if init != "scratch":
-            weights = _supernet_file(init, arch)
-            supernet = load_supernet(weights, space, experiment.network)
-        experiment.network.check(space.scales, space.name)
+    experiment, spec, name = resolve_network(experiment, arch, scale)
+    supernet, weights = None, None
+    if spec.architecture is None and init != "scratch":
+        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
+    if spec.architecture is not None and scale != 1:
+        raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
+    space = spec.architecture and spec.architecture.space
+    if init != "scratch":
+        weights = _supernet_file(init, arch)
+        supernet = load_supernet(weights, space, experiment.network)
     make_trainer(experiment.device, logger=False)
-    folder = open_run("retrain", experiment, architecture.digest, resume, run)
+    folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):
         workspace = workflow.prepare(experiment, space)
-    trained = workflow.retrain(workspace, architecture, folder, supernet, label or name, parents_of(arch, weights))
+    trained = workflow.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights))
     folder.update_summary(finished=True)
     print(
         f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"

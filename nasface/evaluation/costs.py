@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -15,8 +14,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nasface.config import MultipathConfig
-from nasface.nets.cost import connection_macs, cpu_latency, head_macs, stem_macs
-from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathNetwork, Stem, UVHead
+from nasface.nets.cost import cpu_latency
+from nasface.nets.multipath import MultipathNetwork
+from nasface.nets.multipath_cost import (
+    connection_macs,
+    connection_parameters,
+    fixed_parameters,
+    head_macs,
+    stem_macs,
+)
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.space import Architecture, MultipathSpace
@@ -86,40 +92,6 @@ class MemberCosts:
         with torch.random.fork_rng(devices=[]):
             network = MultipathNetwork(architecture, self.config).to(memory_format=torch.channels_last)
         return cpu_latency(network, self.config.input_size, repeats=20, threads=threads)
-
-
-def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
-    """Parameters of every connection by operation code; one connection of each pair of scales is built, without
-    memory, to count them."""
-    widths, finest = config.scale_widths(space.scales), space.scales - 1
-
-    @cache
-    def count(start: int, end: int, with_hpm: bool) -> int:
-        with torch.device("meta"):
-            return count_parameters(Connection(widths[start], widths[end], end - start, with_hpm))
-
-    table = {}
-    for gap in range(space.layers):
-        sources, targets = space.gap_shape(gap)
-        for source in range(sources):
-            for target in range(targets):
-                start = source if gap > 0 else finest
-                end = target if gap < space.layers - 1 else finest
-                table[gap, source, target] = {
-                    IDENTITY: count(start, end, False),
-                    HPM_BLOCK: count(start, end, True),
-                }
-    return table
-
-
-def fixed_parameters(config: MultipathConfig, width: int) -> int:
-    """Parameters of stem and head, which all members share."""
-    with torch.device("meta"):
-        return count_parameters(Stem(config, width)) + count_parameters(UVHead(config, width))
-
-
-def count_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def peak_activations(network: nn.Module, image: Tensor) -> int:

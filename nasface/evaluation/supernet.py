@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from nasface.metrics.aflw2000 import binned_nme, yaw_bin
-from nasface.nets.cost import connection_macs, head_macs
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Supernet, incoming
+from nasface.nets.multipath_cost import connection_macs, head_macs
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import Architecture
 from nasface.training.uv_target import UVTarget

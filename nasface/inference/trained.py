@@ -20,7 +20,7 @@ from nasface.faces.uv import UVBasis, sample_map, uv_basis
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
 from nasface.training.face_task import FaceTask, TaskContext
-from nasface.training.tasks import make_task, target_of
+from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
@@ -79,13 +79,12 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
     network = network_of(record, path)
     faces = record.get("faces")
     experiment = _settings(Experiment(), faces["experiment"]) if faces else Experiment()
-    size = network.spec.input_size if hasattr(network, "spec") else network.config.input_size
-    cells = network.spec.map_size if hasattr(network, "spec") else network.config.map_size
-    if faces and model is None and target_of(network) == UV_MAP:
+    size = network.spec.input_size
+    if faces and model is None and network.target == UV_MAP:
         basis, shape = _chart(faces, path)
     else:
         shape = _model(faces, model, path)
-        basis = uv_basis(shape, cells)
+        basis = uv_basis(shape, network.spec.map_size)
     context = TaskContext(UVTarget(basis, size), shape, experiment)
     return TrainedTask(
         make_task(network, context).eval(),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nasface.faces.camera import split_pose
 from nasface.faces.landmarks import NUM_LANDMARKS
-from nasface.nets.network import FixedNetwork, NetworkSpec
+from nasface.nets.network import Network, NetworkSpec, full_precision
 from nasface.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class LandmarkVector(FaceVector):
         return self.raw(whitened).view(-1, NUM_LANDMARKS, 3)
 
 
-class VectorNetwork(FixedNetwork):
+class VectorNetwork(Network):
     """A network that maps images (B, 3, S, S) to whitened vectors (B, P).
 
     How long the vector is depends on the morphable model: `resize` fits the last layer to it, and so does loading
@@ -238,12 +238,6 @@ class VectorNetwork(FixedNetwork):
         if isinstance(self.vector, ModelVector) and isinstance(mean, Tensor) and len(mean) > self.vector.pose_size:
             self.resize(len(mean) - self.vector.pose_size)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-
-def full_precision(tensor: Tensor) -> torch.autocast:
-    """Switches autocast off: bfloat16 would round positions to a quarter of a pixel. (Costs are counted on meta
-    tensors, for which there is no autocast.)"""
-    return torch.autocast("cpu" if tensor.is_meta else tensor.device.type, enabled=False)
 
 
 def rotation(angles: Tensor) -> Tensor:

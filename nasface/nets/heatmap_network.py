@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from nasface.nets.network import FixedNetwork, NetworkSpec
+from nasface.nets.network import Network, NetworkSpec
 
 LANDMARKS = 68
 
@@ -21,7 +21,7 @@ MakeConvolution = Callable[[int, int], nn.Conv2d]
 _FIRST_PROBABILITY = 0.01
 
 
-class HeatmapNetwork(FixedNetwork):
+class HeatmapNetwork(Network):
     """A network that maps images (B, 3, S, S) to the logits of 68 heatmaps, (B, 68, S / stride, S / stride) for each of
     its stacks; the last stack's are the prediction, all are trained.
 

@@ -8,13 +8,17 @@ layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
-from nasface.nets.layers.blocks import HPM, Resample, all_at_once, each_normalised, node_sum
+from nasface.nets.layers.blocks import HPM, Resample, node_sum
+from nasface.nets.network import UV_MAP, Network, NetworkSpec
+from nasface.nets.uv_head import UVHead
 from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 
 NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
@@ -48,45 +52,6 @@ class Stem(nn.Module):
         return self.layers(torch.cat((image, self.coordinates.expand(image.shape[0], -1, -1, -1)), 1))
 
 
-class UVHead(nn.Module):
-    """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input side around its
-    centre.
-
-    The map is a mean map (a buffer, the training set's mean) plus what the network adds. A learned bias per cell
-    tells the cells apart; the
-    last convolution runs in float32 whatever the autocast, since bfloat16 would round positions to a quarter of a
-    pixel.
-    """
-
-    def __init__(self, config: MultipathConfig, width: int) -> None:
-        super().__init__()
-        finest = config.input_size // config.stem_stride
-        self.factor = config.map_size // finest
-        self.norm1 = nn.BatchNorm2d(width)
-        self.conv1 = nn.Conv2d(width, config.head_width, 3, padding=1, bias=False)
-        self.cell_bias = nn.Parameter(torch.zeros(1, config.head_width, finest, finest))
-        self.norm2 = nn.BatchNorm2d(config.head_width)
-        self.conv2 = nn.Conv2d(config.head_width, 3 * self.factor**2, 1)
-        self.shuffle = nn.PixelShuffle(self.factor)
-        nn.init.zeros_(self.conv2.bias)
-        nn.init.normal_(self.conv2.weight, std=0.01)
-        self.register_buffer("mean_map", torch.zeros(1, 3, config.map_size, config.map_size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(torch.relu(self.norm1(x)))
-        with torch.autocast(x.device.type, enabled=False):
-            x = torch.relu(self.norm2(x.float() + self.cell_bias))
-            return self.shuffle(self.conv2(x)) + self.mean_map
-
-    def children_forward(self, features: Sequence[Tensor]) -> Tensor:
-        """`forward` in training mode on each of K children's features: (K, B, 3, M, M)."""
-        features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
-        with torch.autocast(features[0].device.type, enabled=False):
-            features = each_normalised(self.norm2, [x.float() + self.cell_bias for x in features])
-            maps = self.shuffle(self.conv2(torch.relu(torch.cat(features)))) + self.mean_map
-        return maps.unflatten(0, (len(features), -1))
-
-
 class Connection(nn.Module):
     """One connection: an operation at the source's scale, then the change to the target's scale."""
 
@@ -115,8 +80,10 @@ class MultipathTrunk(nn.Module):
     The names of parameters are the same in both, so a child's state is a subset of its supernet's.
     """
 
-    def __init__(self, space: MultipathSpace, config: MultipathConfig, hpm: dict[tuple[int, int, int], bool]) -> None:
-        super().__init__()
+    def __init__(
+        self, space: MultipathSpace, config: MultipathConfig, hpm: dict[tuple[int, int, int], bool], **base: Any
+    ) -> None:
+        super().__init__(**base)
         config.check(space.scales, space.name)
         self.space, self.config, self.widths = space, config, config.scale_widths(space.scales)
         self.stem = Stem(config, self.widths[-1])
@@ -125,7 +92,7 @@ class MultipathTrunk(nn.Module):
         )
         self.head = UVHead(config, self.widths[-1])
         for module in self.modules():
-            if isinstance(module, nn.Conv2d) and module is not self.head.conv2:
+            if isinstance(module, nn.Conv2d) and module is not self.head.last:
                 nn.init.kaiming_normal_(
                     module.weight, nonlinearity="relu" if module.kernel_size == (3, 3) else "linear"
                 )
@@ -157,7 +124,7 @@ class MultipathTrunk(nn.Module):
 
     def set_mean_map(self, mean_map: Tensor) -> None:
         """Set the map (3, M, M) around which the head regresses, in the head's units."""
-        self.head.mean_map.copy_(mean_map[None])
+        self.head.set_mean_map(mean_map)
 
 
 def connection_name(gap: int, source: int, target: int) -> str:
@@ -177,7 +144,50 @@ def incoming(
                 yield gap + 1, target, sources
 
 
-class MultipathNetwork(MultipathTrunk):
+@dataclass(frozen=True)
+class MemberSpec(NetworkSpec):
+    """A member of a multi-path space, and the sizes of its network.
+
+    Attributes:
+        architecture: its connections.
+        config: its sizes.
+    """
+
+    architecture: Architecture
+    config: MultipathConfig
+
+    target = UV_MAP
+
+    @property
+    def name(self) -> str:
+        return self.digest
+
+    @property
+    def input_size(self) -> int:
+        return self.config.input_size
+
+    @property
+    def map_size(self) -> int:
+        return self.config.map_size
+
+    @property
+    def digest(self) -> str:
+        return self.architecture.digest
+
+    def build(self) -> MultipathNetwork:
+        return MultipathNetwork(self.architecture, self.config)
+
+    def description(self) -> dict[str, Any]:
+        codes = list(self.architecture.canonical.codes)
+        return {**_describe(self.architecture.space, self.config), "codes": codes}
+
+
+def _describe(space: MultipathSpace, config: MultipathConfig) -> dict[str, Any]:
+    """The keys that files of supernets and of members share."""
+    return {"layers": space.layers, "scales": space.scales, "network": asdict(config)}
+
+
+class MultipathNetwork(MultipathTrunk, Network):
     """A child: only the live connections of one architecture. (B, 3, S, S) -> (B, 3, M, M) in the head's units."""
 
     def __init__(self, architecture: Architecture, config: MultipathConfig) -> None:
@@ -187,7 +197,7 @@ class MultipathNetwork(MultipathTrunk):
             for layer, target, sources in incoming(space, codes)
             for source, operation in sources
         }
-        super().__init__(space, config, live)
+        super().__init__(space, config, live, spec=MemberSpec(architecture.canonical, config))
         self.architecture = architecture.canonical
         self._graph = list(incoming(space, codes))
 
@@ -202,6 +212,10 @@ class MultipathNetwork(MultipathTrunk):
                 layer, target, [(source, operation, previous[source]) for source, operation in sources]
             )
         return self.head(current[0])
+
+    def trained_maps(self, image: Tensor) -> list[Tensor]:
+        """As `UVNetwork.trained_maps`."""
+        return [self(image)]
 
 
 class Supernet(MultipathTrunk):
@@ -253,6 +267,10 @@ class Supernet(MultipathTrunk):
             for k, value in zip(taken, values, strict=True):
                 incoming[k].setdefault(target, []).append(value)
         return [{target: node_sum(values) for target, values in nodes.items()} for nodes in incoming]
+
+    def description(self) -> dict[str, Any]:
+        """What a file of its weights says of it."""
+        return {"kind": "supernet", **_describe(self.space, self.config)}
 
     def child(self, architecture: Architecture) -> MultipathNetwork:
         """The derived network with this supernet's weights; its batch-norm statistics are still to be calibrated."""

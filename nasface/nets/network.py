@@ -1,13 +1,15 @@
-"""What the fixed networks have in common, whatever they regress: the targets' names, their sizes, first weights."""
+"""What all networks have in common, whatever they regress: their description, the targets' names, first weights."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from nasface.utils.errors import UserError
+from nasface.nets.cost import NoValues, count_macs, count_parameters
+from nasface.space.space import Architecture
 
 UV_MAP = "UV position map"
 HEATMAPS = "heatmaps"
@@ -16,54 +18,61 @@ PARAMETERS = "3DMM parameters"
 """Targets, by their names in the registry and in tables; `nasface.training.tasks` says which task trains each."""
 
 
-@dataclass(frozen=True)
-class NetworkSpec:
-    """A fixed network by its registered name, and its sizes.
+class NetworkSpec(ABC):
+    """A network before it is built: what it is, how large, and what it regresses.
+
+    `nasface.nets.registry.BaselineSpec` describes a baseline by its name, `nasface.nets.multipath.MemberSpec` a member
+    of a multi-path space by its architecture.
 
     Attributes:
-        name: as registered (`nasface list`).
+        name: what messages call it.
         input_size: side S of the square input image in pixels.
-        map_size: side M of the UV position map in cells; networks with another target take no notice of it.
-        scale: multiplier of all widths; 1 is the paper's network, less is for a CPU. Widths are rounded to multiples of
-            4 or 8 (each network says which).
+        map_size: side M of the UV position map in cells; networks with another target ignore it.
+        target: what it regresses.
+        architecture: of a member of a multi-path space, None of a baseline.
+        digest: tells a network from others of the same sizes; good for a file's name.
     """
 
     name: str
-    input_size: int = 64
-    map_size: int = 64
-    scale: float = 1.0
+    input_size: int
+    map_size: int
+    target: str
+    architecture: Architecture | None
+    digest: str
 
-    def __post_init__(self) -> None:
-        if self.input_size < 1 or self.map_size < 1:
-            raise UserError(f"network.input_size and network.map_size of {self.name} must be at least 1")
-        if not 0 < self.scale < math.inf:
-            raise UserError(f"scale must be a number greater than 0, not {self.scale}")
+    @abstractmethod
+    def build(self) -> Network:
+        """A fresh network, randomly initialised by torch's generator.
 
-    @property
-    def digest(self) -> str:
-        """Tells a network from others of the same sizes, as `Architecture.digest` does; good for a file's name."""
-        return self.name if self.scale == 1 else f"{self.name}-x{self.scale:g}"
+        Raises:
+            UserError: there is no such network, or not of these sizes.
+        """
 
-    def require_multiple(self, stride: int) -> None:
-        """Raise a UserError where the input's side is no multiple of `stride`."""
-        if self.input_size % stride:
-            raise UserError(f"network.input_size {self.input_size} must be a multiple of {stride} for {self.name}")
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Plain values from which `nasface.nets.weights.load_network` makes the spec again."""
+
+    def cost(self) -> tuple[int, int]:
+        """Parameters, and multiply-adds for one image; counted without computing anything.
+
+        Raises:
+            UserError: as `build`.
+        """
+        with torch.device("meta"), NoValues():
+            network = self.build().eval()
+        return count_parameters(network), count_macs(network, self.input_size)
 
 
-def scaled(width: int, scale: float, unit: int = 4) -> int:
-    """`width` times `scale`, rounded to a positive multiple of `unit`; `width` itself at scale 1."""
-    return width if scale == 1 else max(unit, unit * round(width * scale / unit))
-
-
-class FixedNetwork(nn.Module):
-    """A network that is not searched. Its `forward` takes images (B, 3, S, S) normalised to about [-1, 1]; what it
-    returns is its task's matter.
+class Network(nn.Module):
+    """A network for faces. Its `forward` takes images (B, 3, S, S) normalised to about [-1, 1]; what it returns depends
+    on its target.
 
     Args:
-        spec: name and sizes.
+        spec: what it was built from.
 
     Attributes:
-        channels_last: whether it is trained in that memory layout, which is the faster one on a CPU.
+        channels_last: whether it is trained in that memory layout, which is faster on a CPU but only for 2D
+            convolutions.
     """
 
     channels_last = True
@@ -71,6 +80,20 @@ class FixedNetwork(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
+
+    @property
+    def target(self) -> str:
+        """What it regresses."""
+        return self.spec.target
+
+    def description(self) -> dict[str, Any]:
+        """What a file of its weights says of it."""
+        return {"kind": "network", **self.spec.description()}
+
+
+def scaled(width: int, scale: float, unit: int = 4) -> int:
+    """`width` times `scale`, rounded to a positive multiple of `unit`; `width` itself at scale 1."""
+    return width if scale == 1 else max(unit, unit * round(width * scale / unit))
 
 
 def init_convolutions(network: nn.Module) -> None:
@@ -81,3 +104,9 @@ def init_convolutions(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Switch autocast off: bfloat16 would round positions to a quarter of a pixel."""
+    # Costs are counted on meta tensors, for which there is no autocast.
+    return torch.autocast("cpu" if tensor.is_meta else tensor.device.type, enabled=False)

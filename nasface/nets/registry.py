@@ -3,7 +3,7 @@
 A network is one file in nasface/nets/baselines/ that ends in a registered factory; files there are found by themselves:
 
     @register_network("mine", paper="Doe, 2030", target=UV_MAP)
-    def mine(spec: NetworkSpec) -> UVNetwork:
+    def mine(spec: BaselineSpec) -> UVNetwork:
         return Mine(spec)
 
 Another package registers in the same way, in a module that its entry point in `nasface.networks` names.
@@ -11,16 +11,16 @@ Another package registers in the same way, in a module that its entry point in `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
-import torch
-
-from nasface.nets.cost import NoValues, count_macs
-from nasface.nets.network import FixedNetwork, NetworkSpec
+from nasface.nets.network import Network, NetworkSpec
+from nasface.utils.errors import UserError
 from nasface.utils.registry import Registry
 
-Factory = Callable[[NetworkSpec], FixedNetwork]
+Factory = Callable[["BaselineSpec"], Network]
 
 
 @dataclass(frozen=True)
@@ -71,25 +71,53 @@ def get_candidate(name: str) -> Candidate:
     return NETWORKS.get(name)
 
 
-def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> FixedNetwork:
-    """A fresh network, randomly initialised by torch's generator.
+@dataclass(frozen=True)
+class BaselineSpec(NetworkSpec):
+    """A baseline by its registered name, and its sizes.
 
-    Args:
-        name: as registered.
-        input_size, map_size, scale: see `NetworkSpec`.
+    Attributes:
+        name: as registered (`nasface list`).
+        input_size, map_size: see `NetworkSpec`.
+        scale: multiplier of all widths; 1 is the paper's network, less is for a CPU. Widths are rounded to multiples of
+            4 or 8 (each network says which).
+    """
+
+    name: str
+    input_size: int = 64
+    map_size: int = 64
+    scale: float = 1.0
+    architecture: ClassVar[None] = None
+
+    def __post_init__(self) -> None:
+        if self.input_size < 1 or self.map_size < 1:
+            raise UserError(f"network.input_size and network.map_size of {self.name} must be at least 1")
+        if not 0 < self.scale < math.inf:
+            raise UserError(f"scale must be a number greater than 0, not {self.scale}")
+
+    @property
+    def digest(self) -> str:
+        return self.name if self.scale == 1 else f"{self.name}-x{self.scale:g}"
+
+    @property
+    def target(self) -> str:
+        return get_candidate(self.name).target
+
+    def build(self) -> Network:
+        return get_candidate(self.name).make(self)
+
+    def description(self) -> dict[str, Any]:
+        return {"fixed": asdict(self)}
+
+    def require_multiple(self, stride: int) -> None:
+        """Raise a UserError where the input's side is no multiple of `stride`."""
+        if self.input_size % stride:
+            raise UserError(f"network.input_size {self.input_size} must be a multiple of {stride} for {self.name}")
+
+
+def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> Network:
+    """A fresh baseline; see `BaselineSpec`.
 
     Raises:
         UserError: the name is unknown, or the network has no such size.
     """
-    return get_candidate(name).make(NetworkSpec(name, input_size, map_size, scale))
-
-
-def network_cost(spec: NetworkSpec) -> tuple[int, int]:
-    """Parameters, and multiply-adds for one image, of a fixed network; counted without computing anything.
-
-    Raises:
-        UserError: as `create_network`.
-    """
-    with torch.device("meta"), NoValues():
-        network = create_network(**asdict(spec)).eval()
-    return sum(parameter.numel() for parameter in network.parameters()), count_macs(network, spec.input_size)
+    return BaselineSpec(name, input_size, map_size, scale).build()

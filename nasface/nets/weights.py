@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from nasface.config import MultipathConfig
-from nasface.nets.multipath import MultipathNetwork, Supernet
-from nasface.nets.network import FixedNetwork
-from nasface.nets.registry import create_network
+from nasface.nets.multipath import MemberSpec, Supernet
+from nasface.nets.network import Network, NetworkSpec
+from nasface.nets.registry import BaselineSpec
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
@@ -35,10 +35,8 @@ UNREADABLE = (
 )
 
 
-def save_weights(
-    path: str | Path, network: Supernet | MultipathNetwork | FixedNetwork, faces: dict[str, Any] | None = None
-) -> None:
-    """Write the weights of a supernet, a derived network or a fixed network, atomically.
+def save_weights(path: str | Path, network: Supernet | Network, faces: dict[str, Any] | None = None) -> None:
+    """Write the weights of a supernet or of a network, atomically.
 
     Args:
         faces: what the output means, of `nasface.inference.trained.trained_record`; such a file can predict.
@@ -49,27 +47,10 @@ def save_weights(
     write_record(path, weights_record(network, faces))
 
 
-def weights_record(
-    network: Supernet | MultipathNetwork | FixedNetwork, faces: dict[str, Any] | None = None
-) -> dict[str, Any]:
+def weights_record(network: Supernet | Network, faces: dict[str, Any] | None = None) -> dict[str, Any]:
     """What `save_weights` writes."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return {**_description(network), "state": state, **({"faces": faces} if faces else {})}
-
-
-def _description(network: Supernet | MultipathNetwork | FixedNetwork) -> dict[str, Any]:
-    """What `load_network` and `load_supernet` build the network from."""
-    if isinstance(network, FixedNetwork):
-        return {"kind": "network", "fixed": asdict(network.spec)}
-    record: dict[str, Any] = {
-        "kind": "supernet" if isinstance(network, Supernet) else "network",
-        "layers": network.space.layers,
-        "scales": network.space.scales,
-        "network": asdict(network.config),
-    }
-    if isinstance(network, MultipathNetwork):
-        record["codes"] = list(network.architecture.codes)
-    return record
+    return {**network.description(), "state": state, **({"faces": faces} if faces else {})}
 
 
 def write_record(path: str | Path, record: dict[str, Any]) -> None:
@@ -120,8 +101,8 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
     return supernet
 
 
-def load_network(path: str | Path) -> MultipathNetwork | FixedNetwork:
-    """Read a derived network with its own architecture and sizes, or a fixed network with its name and sizes.
+def load_network(path: str | Path) -> Network:
+    """Read a network with its own architecture or name, and sizes.
 
     Raises:
         UserError: the file is absent, broken, or of another kind.
@@ -129,10 +110,10 @@ def load_network(path: str | Path) -> MultipathNetwork | FixedNetwork:
     return network_of(read_weights(path, "network"), path)
 
 
-def network_of(record: dict[str, Any], path: str | Path) -> MultipathNetwork | FixedNetwork:
+def network_of(record: dict[str, Any], path: str | Path) -> Network:
     """The network of a record that was read from `path`; see `load_network`."""
     try:
-        network = _described(record)
+        network = _spec_of(record).build()
     except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
         raise UserError(
             f"{path} does not describe a network ({first_line(error)}): train again or restore it"
@@ -141,11 +122,12 @@ def network_of(record: dict[str, Any], path: str | Path) -> MultipathNetwork | F
     return network
 
 
-def _described(record: dict[str, Any]) -> MultipathNetwork | FixedNetwork:
+def _spec_of(record: dict[str, Any]) -> NetworkSpec:
+    """The inverse of `NetworkSpec.description`."""
     if "fixed" in record:
-        return create_network(**record["fixed"])
+        return BaselineSpec(**record["fixed"])
     space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
-    return MultipathNetwork(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+    return MemberSpec(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
 
 
 def read_weights(path: str | Path, kind: str) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nasface.config import EXPERIMENTS, Experiment
+from nasface.nets.cost import NoValues
+from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, network_names
+from nasface.nets.registry import BaselineSpec, network_names
 from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
@@ -20,44 +23,37 @@ from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
 
 
-def is_fixed(arch: str) -> bool:
-    """Whether `--arch` names a fixed network; a registered name goes before a file of that name."""
-    if arch in network_names():
-        return True
-    if arch == "random" or "/" in arch or Path(arch).suffix or Path(arch).exists():
-        return False
-    raise UserError(
-        f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {', '.join(network_names())}"
-    )
-
-
-def fixed_network(experiment: Experiment, arch: str, scale: float, init: str) -> NetworkSpec:
-    if init != "scratch":
-        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
-    spec = NetworkSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
-    with torch.device("meta"):
-        create_network(**asdict(spec))  # sizes that it cannot have come out here
-    return spec
-
-
-def resolve_architecture(experiment: Experiment, arch: str) -> tuple[Experiment, Architecture, str]:
-    """The architecture that `--arch` names, and the experiment with the sizes that it was searched with.
+def resolve_network(experiment: Experiment, arch: str, scale: float = 1.0) -> tuple[Experiment, NetworkSpec, str]:
+    """The network that `--arch` names, the experiment with the sizes that it was searched with, and the name of its
+    row.
 
     Args:
-        arch: a JSON file, `preset/NAME`, or `random` (one uniform member of the experiment's space, drawn by the
-            experiment's seed).
-    """
-    import numpy as np
+        arch: a baseline's name (it goes before a file of that name), an architecture's JSON file, `preset/NAME`, or
+            `random` (one uniform member of the experiment's space, drawn by the experiment's seed).
+        scale: multiplier of a baseline's widths; members of a space ignore it.
 
+    Raises:
+        UserError: there is no such network, or not of these sizes.
+    """
+    if arch in network_names():
+        spec = BaselineSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
+        with torch.device("meta"), NoValues():
+            spec.build()  # sizes that it cannot have come out here
+        return experiment, spec, arch
+    experiment, architecture, name = _resolve_member(experiment, arch)
+    experiment.network.check(architecture.space.scales, architecture.space.name)
+    return experiment, MemberSpec(architecture, experiment.network), name
+
+
+def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Architecture, str]:
     if arch == "random":
-        space = load_space(experiment.space)
-        return (
-            experiment,
-            space.random_architecture(np.random.default_rng([experiment.seed, 3])),
-            f"random (seed {experiment.seed})",
-        )
+        rng = np.random.default_rng([experiment.seed, 3])
+        return experiment, load_space(experiment.space).random_architecture(rng), f"random (seed {experiment.seed})"
     if arch.startswith("preset/"):
         return experiment, member(arch), arch
+    if not ("/" in arch or Path(arch).suffix or Path(arch).exists()):
+        known = ", ".join(network_names())
+        raise UserError(f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {known}")
     record = load_record(arch)
     sizes = record.provenance.get("network")
     if isinstance(sizes, dict) and set(sizes) == set(vars(experiment.network)):
@@ -73,6 +69,7 @@ def _merged(network: Any, sizes: dict[str, Any]) -> Any:
 
 
 def member(arch: str) -> Architecture:
+    """The architecture of a JSON file or of `preset/NAME`."""
     name = arch.removeprefix("preset/")
     if name == arch:
         return load_record(arch).architecture

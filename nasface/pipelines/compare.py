@@ -15,14 +15,12 @@ from pathlib import Path
 import jsonargparse
 
 from nasface.config import Experiment
-from nasface.nets.cost import architecture_macs, cpu_latency
+from nasface.nets.cost import cpu_latency
 from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import network_cost
 from nasface.nets.weights import load_network
-from nasface.pipelines.architectures import fixed_network, is_fixed, resolve_architecture
+from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.workflow import Workspace, retrain, write_json
 from nasface.report.tables import NMERow
-from nasface.space.space import Architecture
 from nasface.tracking.artifacts import parents_of
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
@@ -38,7 +36,7 @@ class Entry:
 
     Attributes:
         name: of its row.
-        architecture: the network.
+        spec: the network.
         experiment: the comparison's settings, with the sizes that the network was searched at and the row's own
             settings.
         own: those that the row changes, as they were written.
@@ -46,7 +44,7 @@ class Entry:
     """
 
     name: str
-    architecture: Architecture | NetworkSpec
+    spec: NetworkSpec
     experiment: Experiment
     own: tuple[str, ...] = ()
     arch: str = ""
@@ -55,15 +53,13 @@ class Entry:
     def digest(self) -> str:
         """Tells its trainings from those of other rows; good for a file's name."""
         if not self.own:
-            return self.architecture.digest
-        return f"{self.architecture.digest}-{hashlib.sha256(json.dumps(sorted(self.own)).encode()).hexdigest()[:8]}"
+            return self.spec.digest
+        return f"{self.spec.digest}-{hashlib.sha256(json.dumps(sorted(self.own)).encode()).hexdigest()[:8]}"
 
     @cached_property
     def macs(self) -> int:
         """Multiply-adds for one image."""
-        if isinstance(self.architecture, NetworkSpec):
-            return network_cost(self.architecture)[1]
-        return architecture_macs(self.architecture, self.experiment.network)
+        return self.spec.cost()[1]
 
 
 def read_entries(experiment: Experiment) -> list[Entry]:
@@ -105,14 +101,14 @@ def _read_entry(experiment: Experiment, text: str) -> Entry:
         factor = float(scale or 1)
     except ValueError:
         raise UserError(f"compare.networks: the scale of {text!r} is no number: write it as hourglass2@0.25") from None
-    if is_fixed(arch):
-        architecture = fixed_network(experiment, arch, factor, "scratch")
-        return Entry(label.strip() or text, architecture, experiment, tuple(own), arch)
-    if scale:
+    experiment, spec, name = resolve_network(experiment, arch, factor)
+    if spec.architecture is None:
+        name = text
+    elif scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
-    experiment, architecture, name = resolve_architecture(experiment, arch)
-    experiment.network.check(architecture.space.scales, architecture.space.name)
-    return Entry(label.strip() or " ".join((name, *own)), architecture, experiment, tuple(own), arch)
+    else:
+        name = " ".join((name, *own))
+    return Entry(label.strip() or name, spec, experiment, tuple(own), arch)
 
 
 def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experiment:
@@ -167,7 +163,7 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         own = replace(workspace, experiment=seeded)
         entry, parents = self.entry, parents_of(self.entry.arch)
-        row = retrain(own, entry.architecture, Run(self.folder), label=entry.name, parents=parents).row
+        row = retrain(own, entry.spec, Run(self.folder), label=entry.name, parents=parents).row
         # Its checkpoint is only for a training that was cut short.
         shutil.rmtree(self.folder / "retrain", ignore_errors=True)
         return row

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from nasface.config import Experiment, FinalistsConfig
+from nasface.nets.multipath import MemberSpec
+from nasface.nets.network import NetworkSpec
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workflow import Workspace, timed, validate_training, write_json
 from nasface.search.study import Evaluation, StudyResult
-from nasface.space.space import Architecture
 from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
@@ -58,12 +59,12 @@ class Finalist:
     """One short training.
 
     Attributes:
-        architecture: what is trained.
+        spec: what is trained.
         experiment: the settings of the training.
         folder: keeps the checkpoint while it runs, and its error afterwards.
     """
 
-    architecture: Architecture
+    spec: NetworkSpec
     experiment: Experiment
     folder: Path
 
@@ -75,7 +76,7 @@ class Finalist:
         """Train it, or go on where it was, and record its error on the validation faces."""
         self.folder.mkdir(parents=True, exist_ok=True)
         own = replace(workspace, experiment=self.experiment)
-        write_json(self._file, {"nme": validate_training(own, self.architecture, Run(self.folder))})
+        write_json(self._file, {"nme": validate_training(own, self.spec, Run(self.folder))})
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def nme(self) -> float | None:
@@ -111,7 +112,10 @@ def decide(workspace: Workspace, run: Run, result: StudyResult) -> StudyResult:
         return result
     settings = short_settings(workspace.experiment)
     folder = run.path("search", "finalists")
-    finalists = [Finalist(one.architecture, settings, folder / one.architecture.digest) for one in candidates]
+    finalists = [
+        Finalist(MemberSpec(one.architecture, settings.network), settings, folder / one.architecture.digest)
+        for one in candidates
+    ]
     with timed(run, "finalists_s"):
         _train_all(workspace, finalists, folder, config.workers or available_cores())
     table: list[dict[str, Any]] = [

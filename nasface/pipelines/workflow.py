@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.loggers import WandbLogger
 
 import nasface
-from nasface.config import Experiment, MultipathConfig, VideoConfig
+from nasface.config import Experiment, VideoConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
@@ -27,10 +27,9 @@ from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
 from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.faces.uv import uv_basis
 from nasface.inference.trained import trained_record
-from nasface.nets.cost import Cost, architecture_macs, measure_cost
-from nasface.nets.multipath import MultipathNetwork, Supernet
-from nasface.nets.network import FixedNetwork, NetworkSpec
-from nasface.nets.registry import create_network
+from nasface.nets.cost import Cost, measure_cost
+from nasface.nets.multipath import MemberSpec, Supernet
+from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.weights import load_supernet, save_weights, state_digest
 from nasface.rendering.video import ShortVideos
 from nasface.report.drawing import draw_architecture
@@ -48,7 +47,7 @@ from nasface.search.strategy import Strategy
 from nasface.search.study import StudyResult, run_study
 from nasface.search.workers import create_shared_study, run_shared
 from nasface.space.path_samplers import PathSampler, make_path_sampler
-from nasface.space.space import Architecture, MultipathSpace
+from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import NETWORK, SUPERNET, RunFile, log_file, use_file
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
@@ -308,14 +307,14 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     experiment, best = workspace.experiment, result.best
     provenance = _provenance(experiment, run)
     details = result.best_evaluation.outcome.details
-    network = MultipathNetwork(best, experiment.network)
+    parameters, macs = MemberSpec(best, experiment.network).cost()
     scores = {
         "penalty": result.penalty,
         # A yaw bin without validation faces has none.
         "nme": [None if value is None or math.isnan(value) else value for value in details["nme"]],
         "nme_all": details["nme_all"],
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "macs": architecture_macs(best, experiment.network),
+        "parameters": parameters,
+        "macs": macs,
     }
     best.save(run.path("best.json"), provenance, scores)
     draw_architecture(best, run.path("architecture.png"))
@@ -346,24 +345,15 @@ def _provenance(experiment: Experiment, run: Run) -> dict[str, Any]:
 class Retrained:
     """A trained network, its table row and what it cost."""
 
-    network: MultipathNetwork | FixedNetwork
+    network: Network
     row: NMERow
     cost: Cost
     seconds: float
 
 
-def build_network(
-    architecture: Architecture | NetworkSpec, config: MultipathConfig, supernet: Supernet | None = None
-) -> MultipathNetwork | FixedNetwork:
-    """The network of an architecture, with fresh weights or `supernet`'s, or a fixed network at `config`'s sizes."""
-    if isinstance(architecture, NetworkSpec):
-        return create_network(**asdict(replace(architecture, input_size=config.input_size, map_size=config.map_size)))
-    return supernet.child(architecture) if supernet is not None else MultipathNetwork(architecture, config)
-
-
 def _train(
     workspace: Workspace,
-    architecture: Architecture | NetworkSpec,
+    spec: NetworkSpec,
     run: Run,
     supernet: Supernet | None,
     label: str,
@@ -376,10 +366,10 @@ def _train(
     if config.videos:
         require_videos(workspace.faces.test, workspace.faces.model)
     pl.seed_everything(experiment.seed, verbose=False)
-    network = build_network(architecture, experiment.network, supernet)
+    network = spec.build() if supernet is None else supernet.child(spec.architecture)
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if getattr(network, "channels_last", True) and all(parameter.dim() < 5 for parameter in network.parameters()):
+    if network.channels_last:
         network.to(memory_format=torch.channels_last)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
     per_epoch = config.evaluate_every * config.accumulate
@@ -397,16 +387,16 @@ def _train(
         [TrainingProgress(f"training {label}", config.steps), TrainingFigures()],
         logger,
         validate=validate,
-        identity=f"network {architecture.digest} {json.dumps(asdict(experiment.network))}",
+        identity=f"network {spec.digest} {json.dumps(asdict(experiment.network))}",
     )
     leave_to_first_process()
     return task, data, logger, seconds
 
 
-def validate_training(workspace: Workspace, architecture: Architecture, run: Run) -> float:
-    """Train a member from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
+def validate_training(workspace: Workspace, spec: NetworkSpec, run: Run) -> float:
+    """Train a network from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
     test faces are not looked at."""
-    task, data, _, _ = _train(workspace, architecture, run, None, "finalist", validate=False)
+    task, data, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
     trainer = make_trainer(workspace.experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
     (metrics,) = trainer.validate(task, datamodule=data, verbose=False)
     return metrics["val/nme"]
@@ -414,16 +404,16 @@ def validate_training(workspace: Workspace, architecture: Architecture, run: Run
 
 def retrain(
     workspace: Workspace,
-    architecture: Architecture | NetworkSpec,
+    spec: NetworkSpec,
     run: Run,
     supernet: Supernet | None = None,
     label: str = "searched",
     parents: tuple[RunFile, ...] = (),
 ) -> Retrained:
-    """Train a derived network from scratch (or from `supernet`'s weights), or a fixed network, and evaluate it on the
-    test faces. `parents` are the files that it goes back to, for W&B's lineage."""
+    """Train a network from scratch, or a member from `supernet`'s weights, and evaluate it on the test faces.
+    `parents` are the files that it goes back to, for W&B's lineage."""
     experiment = workspace.experiment
-    task, data, logger, seconds = _train(workspace, architecture, run, supernet, label, parents=parents)
+    task, data, logger, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
     network = task.network
     trainer = make_trainer(experiment.device, logger=logger or False, devices=1, num_nodes=1, strategy="auto")
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
@@ -449,11 +439,11 @@ def retrain(
     run.update_summary(
         costs={"retrain_s": round(seconds, 1)},
         result=_plain(asdict(row)),
-        architecture=architecture.digest,
+        architecture=spec.digest,
         environment=environment(),
     )
     if logger is not None:
-        log_results(logger, row, test_faces, run.path("faces.png"), architecture)
+        log_results(logger, row, test_faces, run.path("faces.png"), spec.architecture)
         log_file(logger, RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
         finish(logger)
     return Retrained(network, row, cost, seconds)

@@ -19,7 +19,6 @@ from nasface.tracking.search_log import architecture_image, png_image
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import WandbLogger
 
-    from nasface.nets.network import NetworkSpec
     from nasface.report.test_faces import TestFaces
 
 CED_THRESHOLD = 10.0
@@ -28,7 +27,7 @@ _CED_POINTS = 101
 
 
 def log_results(
-    logger: WandbLogger, row: NMERow, faces: TestFaces, figure: Path, architecture: Architecture | NetworkSpec
+    logger: WandbLogger, row: NMERow, faces: TestFaces, figure: Path, architecture: Architecture | None
 ) -> None:
     """Log the results of a network on the test faces.
 
@@ -37,7 +36,7 @@ def log_results(
         row: its line in the table.
         faces: its errors on all faces, and the best, median and worst ones.
         figure: PNG of faces over the range of yaw.
-        architecture: what is drawn, where it is a member of a multi-path space.
+        architecture: what is drawn, of a member of a multi-path space.
     """
     values: dict[str, Any] = {
         "test/auc": area_under_ced(faces.nme, CED_THRESHOLD),
@@ -49,7 +48,7 @@ def log_results(
     }
     costs = {"parameters": row.parameters, "macs": row.macs, "latency_ms": row.latency_ms, "train_s": row.train_s}
     values |= {f"cost/{name}": value for name, value in costs.items() if value is not None}
-    if isinstance(architecture, Architecture):
+    if architecture is not None:
         values["retrain/architecture"] = wandb.Image(architecture_image(architecture), caption=architecture.digest)
     logger.experiment.log(values)
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
-
-from nasface.nets.face_vector import ModelVector
-from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, FixedNetwork
-from nasface.nets.registry import get_candidate
+from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.targets.heatmap import HeatmapTask
 from nasface.training.targets.landmark_vector import LandmarkVectorTask
@@ -16,20 +12,14 @@ from nasface.training.targets.uv import UVTask
 from nasface.training.targets.volume import VolumeTask
 
 
-def target_of(network: nn.Module) -> str:
-    """What a network regresses: the members of the multi-path spaces a UV map, a fixed one what it is registered
-    for."""
-    return get_candidate(network.spec.name).target if isinstance(network, FixedNetwork) else UV_MAP
-
-
-def make_task(network: nn.Module, context: TaskContext) -> FaceTask:
+def make_task(network: Network, context: TaskContext) -> FaceTask:
     """The task that trains a network."""
-    return _TASKS[target_of(network)](network, context)
+    return _TASKS[network.target](network, context)
 
 
-def _parameters_task(network: nn.Module, context: TaskContext) -> FaceTask:
+def _parameters_task(network: Network, context: TaskContext) -> FaceTask:
     """The task of the network's vector and of the experiment's objective."""
-    if not isinstance(network.vector, ModelVector):
+    if not network.vector.has_model:
         return LandmarkVectorTask(network, context)
     meta = objective_of(network, context.experiment.parameters) == "meta_joint"
     return (MetaJointTask if meta else ParametersTask)(network, context)

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import latency
-from benchmarks.latency import Candidate, least_time, main, measure
-from nasface.config import MultipathConfig
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import network_cost
+from benchmarks.latency import least_time, main, measure
+from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
 from tests.benchmarks.clock import Clock
 
@@ -40,7 +38,7 @@ def test_one_row_a_network_and_a_column_a_runtime(
     names = ["--arch", "absent.json", "--networks", "mobilenet_x05,rhg", "--scale", "0.125"]
     main([*names, *SIZES, "--network.input_size", "36", "--json", str(file)])
     (row,) = json.loads(file.read_text())["rows"]
-    assert (row["parameters"], row["macs"]) == network_cost(NetworkSpec("mobilenet_x05", 36, 32, 0.125))
+    assert (row["parameters"], row["macs"]) == BaselineSpec("mobilenet_x05", 36, 32, 0.125).cost()
     assert row["milliseconds"] == [1.5, 2.5, 3.5, 4.5]
     said = capsys.readouterr().out
     assert "onnxruntime, all" in said and "rhg: network.input_size 36 must be a multiple of 8" in said
@@ -78,16 +76,16 @@ class Runtime:
 def test_every_runtime_is_measured_with_every_number_of_threads(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Candidate, "make", lambda _: Timed(clock).eval().requires_grad_(False))
+    monkeypatch.setattr(BaselineSpec, "build", lambda _: Timed(clock))
     monkeypatch.setattr(latency, "onnx_session", lambda _, threads: Runtime(clock, threads))
-    candidate = Candidate(NetworkSpec("one", 8, 8, 1.0), MultipathConfig(input_size=8, map_size=8))
+    spec = BaselineSpec("one", 8, 8)
     (tmp_path / "one.onnx").touch()
     before = torch.get_num_threads()
-    row = measure(candidate, tmp_path / "one.onnx", (1, 3), 2)
+    row = measure(spec, tmp_path / "one.onnx", (1, 3), 2)
     assert row["milliseconds"] == pytest.approx([12, 4, 6, 2])
     assert row["parameters"] == 112 and row["macs"] == 36 * 108
     assert torch.get_num_threads() == before
-    assert measure(candidate, tmp_path / "none.onnx", (1,), 1)["milliseconds"] == [pytest.approx(12), None]
+    assert measure(spec, tmp_path / "none.onnx", (1,), 1)["milliseconds"] == [pytest.approx(12), None]
 
 
 def test_an_unknown_network_is_named() -> None:

@@ -26,7 +26,8 @@ from benchmarks.searched_vs_random import (
     run_jobs,
     verdict,
 )
-from nasface.nets.cost import Cost, architecture_macs
+from nasface.nets.cost import Cost
+from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.workflow import Retrained
 from nasface.report.tables import NMERow
 from nasface.space.catalogue import load_space
@@ -51,17 +52,17 @@ def test_mac_counter_is_the_networks_own_count() -> None:
     macs = MacCounter(SPACE, NETWORK)
     for seed in range(10):
         member = some_member(seed)
-        assert macs(member) == architecture_macs(member, NETWORK)
+        assert macs(member) == MemberSpec(member, NETWORK).cost()[1]
 
 
 def test_members_are_different_members_in_the_band() -> None:
     searched = some_member()
     drawn = draw_members(SPACE, NETWORK, searched, 8, 0.2, 0)
-    target = architecture_macs(searched, NETWORK)
+    target = MemberSpec(searched, NETWORK).cost()[1]
     assert len({member.digest for member in drawn.members} | {searched.digest}) == 9
     for member in drawn.members:
         assert SPACE.is_member(member.codes)
-        assert abs(architecture_macs(member, NETWORK) - target) <= 0.2 * target
+        assert abs(MemberSpec(member, NETWORK).cost()[1] - target) <= 0.2 * target
     assert "walk" not in drawn.method and drawn.method.startswith("8 uniform")
 
 
@@ -75,11 +76,11 @@ def test_members_are_a_function_of_the_seed_and_more_of_them_keep_the_first() ->
 def test_a_band_that_draws_miss_is_entered_by_a_walk_that_says_so(largest: bool) -> None:
     searched = extreme_member(largest)
     drawn = draw_members(SPACE, NETWORK, searched, 3, 0.02, 0, draws=1)
-    target = architecture_macs(searched, NETWORK)
+    target = MemberSpec(searched, NETWORK).cost()[1]
     assert len({member.digest for member in drawn.members}) == 3
     for member in drawn.members:
         assert SPACE.is_member(member.codes)
-        assert abs(architecture_macs(member, NETWORK) - target) <= 0.02 * target
+        assert abs(MemberSpec(member, NETWORK).cost()[1] - target) <= 0.02 * target
     assert "3 by a random walk" in drawn.method and "not exactly uniform" in drawn.method
 
 
@@ -94,8 +95,8 @@ def row(mean: float, name: str = "") -> NMERow:
 
 
 def fake_retrain(calls: list[tuple[str, int]], error: Callable[[Architecture, int], float]) -> Callable[..., Retrained]:
-    def retrain(workspace: object, architecture: Architecture, run: object, label: str = "") -> Retrained:
-        seed = workspace.experiment.seed
+    def retrain(workspace: object, spec: MemberSpec, run: object, label: str = "") -> Retrained:
+        architecture, seed = spec.architecture, workspace.experiment.seed
         assert workspace.experiment.log.wandb == "off"
         run.update_summary(something=1)
         calls.append((architecture.digest, seed))

@@ -14,21 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.network import FixedNetwork
-from nasface.nets.uv_network import UVNetwork
+from nasface.nets.network import Network
+from nasface.nets.uv_head import UVNetwork
 from nasface.nets.weights import load_network, save_weights
 
-Network = TypeVar("Network", bound=FixedNetwork)
+Network = TypeVar("Network", bound=Network)
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """A network whose costs can be counted without computing anything."""
     with torch.device("meta"):
         return make().eval()
-
-
-def count_parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def settled(network: Network) -> tuple[Network, Tensor]:
@@ -44,13 +40,13 @@ def settled(network: Network) -> tuple[Network, Tensor]:
     return network.eval(), image
 
 
-def outputs_of(network: FixedNetwork, image: Tensor) -> list[Tensor]:
+def outputs_of(network: Network, image: Tensor) -> list[Tensor]:
     """All that a network returns, as a list."""
     outputs = network(image)
     return [outputs] if isinstance(outputs, Tensor) else list(outputs)
 
 
-def check_gradients(network: FixedNetwork) -> None:
+def check_gradients(network: Network) -> None:
     """Every parameter moves the output. (In evaluation mode: in training, batch norm undoes a bias before it.)"""
     network, image = settled(network)
     sum((output * torch.randn_like(output)).sum() for output in outputs_of(network, image)).backward()
@@ -84,7 +80,7 @@ def check_weights(network: UVNetwork | HeatmapNetwork, path: Path) -> None:
             assert torch.equal(one, other)
 
 
-def check_export(network: FixedNetwork) -> None:
+def check_export(network: Network) -> None:
     """Exported to ONNX and run by ONNX Runtime, it gives the same; skips where either is not installed."""
     pytest.importorskip("onnx", reason="torch.onnx.export needs the package onnx")
     runtime = pytest.importorskip("onnxruntime")

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from nasface.nets.baselines.aggregation import Aggregation, AggregationNode, LightNode
 from nasface.nets.baselines.unet import UNet
-from tests.nets.fixed import count_parameters, on_meta
+from nasface.nets.cost import count_parameters
+from tests.nets.fixed import on_meta
 
 
 class Marked(nn.Module):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nasface.nets.cost import count_parameters
 from nasface.nets.layers.cab import CAB
-from tests.nets.fixed import count_parameters, on_meta
+from tests.nets.fixed import on_meta
 
 
 def test_published_count() -> None:

@@ -8,10 +8,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasface.config import MultipathConfig
-from nasface.nets.cost import architecture_macs, count_macs, cpu_latency
+from nasface.evaluation.costs import MemberCosts
+from nasface.nets.cost import count_macs, cpu_latency
 from nasface.nets.multipath import MultipathNetwork
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, network_cost
+from nasface.nets.registry import BaselineSpec, create_network
 from nasface.space.space import MultipathSpace
 
 
@@ -22,7 +22,7 @@ def test_table_equals_torchs_counter(layers: int, scales: int, size: int, stride
     rng = np.random.default_rng(0)
     for _ in range(3):
         architecture = space.random_architecture(rng)
-        assert architecture_macs(architecture, config) == count_macs(MultipathNetwork(architecture, config), size)
+        assert MemberCosts(space, config).macs(architecture) == count_macs(MultipathNetwork(architecture, config), size)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_counting_equals_torchs_counter(name: str) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, 3, 32, 32))
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    assert network_cost(NetworkSpec(name, 32, 16, 0.05)) == (parameters, counter.get_total_flops() // 2)
+    assert BaselineSpec(name, 32, 16, 0.05).cost() == (parameters, counter.get_total_flops() // 2)
     assert count_macs(network, 32) == counter.get_total_flops() // 2
 
 

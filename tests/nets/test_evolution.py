@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from nasface.nets.baselines.evolution import Evolution
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, network_cost
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec, create_network
 from nasface.nets.weights import load_network, save_weights
 from nasface.utils.errors import UserError
-from tests.nets.fixed import count_parameters, on_meta, settled
+from tests.nets.fixed import on_meta, settled
 from tests.toy import SIZE, toy_context, toy_faces
 
 NAMES = ("dhm", "dhm_3dcnn", "dhm_2drnn", "dhm_landmarks", "rhg", "rhg_landmarks")
@@ -40,7 +39,7 @@ def test_parameters_of_dhm() -> None:
     """With the full Basel model at the paper's 224 pixels: 234 outputs, 14 x 14 cells."""
     convolutions = (6 * 32 + 32 * 64) * 25 + 32 + 64
     recurrent = 64 * 14**2 * 512 + 512**2
-    parameters, macs = network_cost(NetworkSpec("dhm", 224))
+    parameters, macs = BaselineSpec("dhm", 224).cost()
     assert parameters == convolutions + recurrent + 512 * 234
     convolution_macs = 25 * (112**2 * 6 * 32 + 28**2 * 32 * 64)
     drawing = 228 * 204 + 3 * 3 * 68 + 3 * 224**2 * 68
@@ -49,7 +48,7 @@ def test_parameters_of_dhm() -> None:
 
 
 def test_parameters_of_the_ablations() -> None:
-    (whole, _), (plain, _), (flat, _) = (network_cost(NetworkSpec(name, 224)) for name in NAMES[:3])
+    (whole, _), (plain, _), (flat, _) = (BaselineSpec(name, 224).cost() for name in NAMES[:3])
     assert whole - plain == 512**2 - 512, "no recurrent weights, but biases"
     assert whole - flat == 512 * (234 - 204) + 25 * 2 * 32, "204 outputs, two channels less"
 
@@ -76,7 +75,7 @@ def test_shapes(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", ["dhm", "rhg"])
 def test_counts_are_the_same_with_and_without_computing(name: str) -> None:
     network = create_network(name, SIZE, 16, 1 / 32).eval()
-    assert network_cost(NetworkSpec(name, SIZE, 16, 1 / 32)) == (count_parameters(network), count_macs(network, SIZE))
+    assert BaselineSpec(name, SIZE, 16, 1 / 32).cost() == (count_parameters(network), count_macs(network, SIZE))
 
 
 def test_rhg_refuses_sides_that_it_cannot_halve() -> None:

@@ -9,11 +9,10 @@ import torch
 
 from nasface.nets.baselines.fan import FAN
 from nasface.nets.baselines.hourglass import Hourglass
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec, create_network
 from nasface.utils.errors import UserError
-from tests.nets.fixed import check_export, check_gradients, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_weights, on_meta
 from tests.nets.overfit import overfit
 
 
@@ -29,7 +28,7 @@ def small(input_size: int = 32) -> FAN:
     [(1, 6_249_668, 6.25, 8.27), (2, 12_106_504, 12.11, 13.92), (4, 23_820_176, 23.82, 25.24)],
 )
 def test_published_counts(stacks: int, parameters: int, millions: float, macs: float) -> None:
-    network = on_meta(lambda: FAN(NetworkSpec("fan", 256), stacks))
+    network = on_meta(lambda: FAN(BaselineSpec("fan", 256), stacks))
     assert count_parameters(network) == parameters and round(parameters / 1e6, 2) == millions
     assert round(count_macs(network, 256) / 1e9, 2) == macs
 

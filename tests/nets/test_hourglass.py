@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from nasface.nets.baselines.hourglass import Hourglass, HourglassUV, Residual, StackedHourglass
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
-from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, on_meta
 from tests.nets.overfit import overfit
 
 
 def small(stacks: int = 2, input_size: int = 32, map_size: int = 32) -> HourglassUV:
     torch.manual_seed(0)
-    return HourglassUV(NetworkSpec(f"hourglass{stacks}", input_size, map_size, 1 / 16), stacks)
+    return HourglassUV(BaselineSpec(f"hourglass{stacks}", input_size, map_size, 1 / 16), stacks)
 
 
 def heatmaps(*outputs: int) -> StackedHourglass:
@@ -57,7 +57,7 @@ def test_published_macs() -> None:
     ("stacks", "input_size", "map_size"), [(1, 256, 256), (2, 64, 64), (4, 32, 32), (1, 64, 16), (1, 40, 40), (1, 8, 4)]
 )
 def test_shapes(stacks: int, input_size: int, map_size: int) -> None:
-    network = on_meta(lambda: HourglassUV(NetworkSpec("hourglass", input_size, map_size, 0.25), stacks))
+    network = on_meta(lambda: HourglassUV(BaselineSpec("hourglass", input_size, map_size, 0.25), stacks))
     assert network(torch.zeros(2, 3, input_size, input_size, device="meta")).shape == (2, 3, map_size, map_size)
     halvings = sum(isinstance(module, Hourglass) for module in network.modules()) // stacks
     assert halvings == {256: 4, 64: 4, 32: 3, 40: 1, 8: 1}[input_size]
@@ -65,7 +65,7 @@ def test_shapes(stacks: int, input_size: int, map_size: int) -> None:
 
 @pytest.mark.parametrize(("scale", "width"), [(1, 256), (0.5, 128), (0.1, 24), (0.001, 8)])
 def test_widths(scale: float, width: int) -> None:
-    body = on_meta(lambda: HourglassUV(NetworkSpec("hourglass1", 32, 32, scale), 1)).body
+    body = on_meta(lambda: HourglassUV(BaselineSpec("hourglass1", 32, 32, scale), 1)).body
     assert body.stacks[0].last.in_channels == width and body.stem[0].out_channels == width // 4
 
 
@@ -74,7 +74,7 @@ def test_other_sizes_are_refused(input_size: int, map_size: int) -> None:
     with pytest.raises(
         UserError, match="network.(input_size 36|map_size (24|8)) must be a multiple of (8|16) for hourglass1"
     ):
-        HourglassUV(NetworkSpec("hourglass1", input_size, map_size), 1)
+        HourglassUV(BaselineSpec("hourglass1", input_size, map_size), 1)
 
 
 def test_every_stack_has_an_output_and_the_map_is_the_last() -> None:

@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from nasface.nets.baselines.hrnet import Exchange, HRNetUV, HRNetV2
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
-from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, on_meta
 from tests.nets.overfit import overfit
 
 
 def small(input_size: int = 32, map_size: int = 32) -> HRNetUV:
     torch.manual_seed(0)
-    return HRNetUV(NetworkSpec("hrnet", input_size, map_size, 0.2))
+    return HRNetUV(BaselineSpec("hrnet", input_size, map_size, 0.2))
 
 
 def test_published_counts() -> None:
@@ -30,14 +30,14 @@ def test_published_counts() -> None:
 
 def test_what_the_uv_map_adds() -> None:
     heatmaps = on_meta(lambda: HRNetV2(nn.Conv2d(270, 68, 1)))
-    maps = on_meta(lambda: HRNetUV(NetworkSpec("hrnet", 256, 256)))
+    maps = on_meta(lambda: HRNetUV(BaselineSpec("hrnet", 256, 256)))
     # 3 coordinates of 4 x 4 cells for 68 heatmaps, and a bias for each of 64 x 64 cells.
     assert count_parameters(maps) - count_parameters(heatmaps) == (48 - 68) * 271 + 270 * 64 * 64
 
 
 @pytest.mark.parametrize(("input_size", "map_size"), [(32, 32), (64, 16), (96, 48)])
 def test_shapes(input_size: int, map_size: int) -> None:
-    network = on_meta(lambda: HRNetUV(NetworkSpec("hrnet", input_size, map_size, 0.25)))
+    network = on_meta(lambda: HRNetUV(BaselineSpec("hrnet", input_size, map_size, 0.25)))
     assert network(torch.zeros(2, 3, input_size, input_size, device="meta")).shape == (2, 3, map_size, map_size)
 
 
@@ -45,7 +45,7 @@ def test_shapes(input_size: int, map_size: int) -> None:
     ("scale", "width", "stem"), [(1, 18, 64), (0.5, 8, 32), (0.25, 4, 16), (0.01, 4, 8), (2, 36, 128)]
 )
 def test_widths(scale: float, width: int, stem: int) -> None:
-    body = on_meta(lambda: HRNetUV(NetworkSpec("hrnet", 32, 32, scale))).body
+    body = on_meta(lambda: HRNetUV(BaselineSpec("hrnet", 32, 32, scale))).body
     assert (body.mix.in_channels, body.stem[0].out_channels) == (15 * width, stem)
 
 
@@ -54,7 +54,7 @@ def test_other_sizes_are_refused(input_size: int, map_size: int) -> None:
     with pytest.raises(
         UserError, match="network.(input_size 48|map_size (24|8)) must be a multiple of (32|16) for hrnet"
     ):
-        HRNetUV(NetworkSpec("hrnet", input_size, map_size))
+        HRNetUV(BaselineSpec("hrnet", input_size, map_size))
 
 
 def test_every_stream_reaches_every_other() -> None:

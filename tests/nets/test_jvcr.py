@@ -19,12 +19,11 @@ from nasface.nets.baselines.jvcr import (
     volumes_and_image,
 )
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, get_candidate
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec, create_network, get_candidate
 from nasface.nets.weights import load_network, save_weights
 from nasface.utils.errors import UserError
-from tests.nets.fixed import count_parameters, on_meta
+from tests.nets.fixed import on_meta
 
 
 def small(name: str = "jvcr", input_size: int = 32) -> JVCR:
@@ -100,7 +99,7 @@ def test_names_are_rows_of_tables() -> None:
     assert LAYOUTS["jvcr"] == VolumeLayout((1, 2, 4, 64), True, 68)
     assert LAYOUTS["jvcr-1-4-64-compact"] == VolumeLayout((1, 4, 64), False, 68)
     assert LAYOUTS["jvcr-21points"] == VolumeLayout((1, 2, 4, 64), True, 21)
-    assert get_candidate("jvcr-64").make(NetworkSpec("jvcr-64", 32, scale=0.05)).layout == VolumeLayout((64,))
+    assert get_candidate("jvcr-64").make(BaselineSpec("jvcr-64", 32, scale=0.05)).layout == VolumeLayout((64,))
 
 
 @pytest.mark.parametrize(("size", "message"), [(36, "must be a multiple of 8"), (120, "does not suit jvcr")])

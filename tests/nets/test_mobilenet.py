@@ -24,8 +24,7 @@ from nasface.metrics.aflw2000 import binned_nme
 from nasface.metrics.nme import nme_68
 from nasface.nets.baselines.mobilenet import MobileNetV1, adopt_published, load_published, normalise_crop
 from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network, network_cost
+from nasface.nets.registry import BaselineSpec, create_network
 from nasface.training.face_task import TaskContext
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
@@ -44,7 +43,7 @@ def test_parameter_counts_are_the_published_ones(width: float, parameters: int) 
     ("name", "parameters", "millions"), [("mobilenet", 3_270_526, 177.4), ("mobilenet_x05", 850_398, 46.5)]
 )
 def test_candidates_cost_what_is_published(name: str, parameters: int, millions: float) -> None:
-    found, macs = network_cost(NetworkSpec(name, 120))
+    found, macs = BaselineSpec(name, 120).cost()
     assert found == parameters and round(macs / 1e6, 1) == millions
 
 
@@ -52,7 +51,7 @@ def test_candidates_cost_what_is_published(name: str, parameters: int, millions:
 def test_widths_follow_the_scale(scale: float, channels: int) -> None:
     network = create_network("mobilenet_x05", 32, 16, scale)
     assert network.feature_count == network.body.fc_param.in_features == channels
-    assert network_cost(NetworkSpec("mobilenet_x05", 32, 16, scale))[1] == count_macs(network.eval(), 32)
+    assert BaselineSpec("mobilenet_x05", 32, 16, scale).cost()[1] == count_macs(network.eval(), 32)
 
 
 def test_a_crop_becomes_parameters() -> None:
@@ -123,12 +122,12 @@ def test_a_candidate_adopts_a_published_network() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (NetworkSpec("mobilenet_x05", 64), "published weights are for network.input_size 120, not 64"),
-        (NetworkSpec("mobilenet", 120), "another width than mobilenet: "),
-        (NetworkSpec("mobilenet_x05", 120, scale=0.5), "another width than mobilenet_x05-x0.5: "),
+        (BaselineSpec("mobilenet_x05", 64), "published weights are for network.input_size 120, not 64"),
+        (BaselineSpec("mobilenet", 120), "another width than mobilenet: "),
+        (BaselineSpec("mobilenet_x05", 120, scale=0.5), "another width than mobilenet_x05-x0.5: "),
     ],
 )
-def test_a_candidate_of_other_sizes_adopts_nothing(spec: NetworkSpec, message: str) -> None:
+def test_a_candidate_of_other_sizes_adopts_nothing(spec: BaselineSpec, message: str) -> None:
     with pytest.raises(UserError, match=message):
         adopt_published(create_network(**asdict(spec)), *random_published())
 

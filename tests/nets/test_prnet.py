@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasface.nets.baselines.prnet import PRNet, _conv, _transposed
-from nasface.nets.cost import count_macs
-from nasface.nets.network import NetworkSpec
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
-from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_mean_map, check_weights, on_meta
 from tests.nets.overfit import overfit
 
 
 def small(input_size: int = 32, map_size: int = 32) -> PRNet:
     torch.manual_seed(0)
-    return PRNet(NetworkSpec("prnet", input_size, map_size, 0.25))
+    return PRNet(BaselineSpec("prnet", input_size, map_size, 0.25))
 
 
 def macs_by_outputs(network: nn.Module, size: int) -> int:
@@ -37,24 +37,24 @@ def macs_by_outputs(network: nn.Module, size: int) -> int:
 
 
 def test_published_counts() -> None:
-    network = on_meta(lambda: PRNet(NetworkSpec("prnet", 256, 256), published=True))
+    network = on_meta(lambda: PRNet(BaselineSpec("prnet", 256, 256), published=True))
     assert count_parameters(network) == 13_353_618
     assert round(count_macs(network, 256) / 1e6) == 4_129
     assert int(macs_by_outputs(network, 256) / 1e6) == 6_142
-    ours = on_meta(lambda: PRNet(NetworkSpec("prnet", 256, 256)))
+    ours = on_meta(lambda: PRNet(BaselineSpec("prnet", 256, 256)))
     assert count_parameters(ours) == 13_353_618 - 2 * 3 + 3, "batch norm gives way to a bias"
 
 
 @pytest.mark.parametrize(("input_size", "map_size"), [(32, 32), (64, 64), (64, 16), (64, 2), (96, 48)])
 def test_shapes(input_size: int, map_size: int) -> None:
-    network = on_meta(lambda: PRNet(NetworkSpec("prnet", input_size, map_size, 0.25)))
+    network = on_meta(lambda: PRNet(BaselineSpec("prnet", input_size, map_size, 0.25)))
     assert network(torch.zeros(2, 3, input_size, input_size, device="meta")).shape == (2, 3, map_size, map_size)
     assert count_parameters(network) == count_parameters(on_meta(small)), "a smaller map takes the same parameters"
 
 
 def test_widths_are_multiples_of_four() -> None:
     for scale in (0.1, 0.3, 0.7, 1.3):
-        network = on_meta(lambda scale=scale: PRNet(NetworkSpec("prnet", 32, 32, scale)))
+        network = on_meta(lambda scale=scale: PRNet(BaselineSpec("prnet", 32, 32, scale)))
         widths = {m.num_features for m in network.modules() if isinstance(m, nn.BatchNorm2d)} - {3}
         assert all(width % 2 == 0 for width in widths), "half a block's width is a multiple of 2"
         assert network.encoder[0][1].out_channels % 4 == 0
@@ -63,7 +63,7 @@ def test_widths_are_multiples_of_four() -> None:
 @pytest.mark.parametrize(("input_size", "map_size"), [(48, 48), (64, 128), (64, 24), (64, 1)])
 def test_other_sizes_are_refused(input_size: int, map_size: int) -> None:
     with pytest.raises(UserError, match="network.(input|map)_size (48|128|24|1) must be .*for prnet"):
-        PRNet(NetworkSpec("prnet", input_size, map_size))
+        PRNet(BaselineSpec("prnet", input_size, map_size))
 
 
 def test_padding_is_tensorflows() -> None:
@@ -80,7 +80,7 @@ def test_padding_is_tensorflows() -> None:
 
 def test_the_published_end_stays_in_its_range() -> None:
     torch.manual_seed(0)
-    network = PRNet(NetworkSpec("prnet", 32, 32, 0.25), published=True)
+    network = PRNet(BaselineSpec("prnet", 32, 32, 0.25), published=True)
     with torch.no_grad():
         network.last[-1].weight.fill_(1e4)
         maps = network(torch.randn(2, 3, 32, 32)).amax((0, 2, 3)), network(torch.randn(2, 3, 32, 32)).amin((0, 2, 3))

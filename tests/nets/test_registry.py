@@ -12,20 +12,12 @@ from hypothesis import strategies as st
 
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.baselines.prnet import PRNet
-from nasface.nets.cost import count_macs
-from nasface.nets.network import UV_MAP, NetworkSpec, scaled
-from nasface.nets.registry import (
-    NETWORKS,
-    create_network,
-    get_candidate,
-    network_cost,
-    network_names,
-    register_network,
-)
-from nasface.nets.uv_network import UVNetwork
+from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.network import UV_MAP, scaled
+from nasface.nets.registry import NETWORKS, BaselineSpec, create_network, get_candidate, network_names, register_network
+from nasface.nets.uv_head import UVNetwork
 from nasface.nets.weights import load_network, read_weights, save_weights, write_record
 from nasface.utils.errors import UserError
-from tests.nets.fixed import count_parameters
 
 
 def test_the_known_names() -> None:
@@ -40,7 +32,7 @@ def test_the_known_names() -> None:
 def test_a_network_by_name() -> None:
     torch.manual_seed(3)
     network = create_network("prnet", input_size=32, map_size=16, scale=0.25)
-    assert isinstance(network, PRNet) and network.spec == NetworkSpec("prnet", 32, 16, 0.25)
+    assert isinstance(network, PRNet) and network.spec == BaselineSpec("prnet", 32, 16, 0.25)
     torch.manual_seed(3)
     same = create_network("prnet", input_size=32, map_size=16, scale=0.25).state_dict()
     assert all(torch.equal(value, same[name]) for name, value in network.state_dict().items())
@@ -66,7 +58,7 @@ def test_an_own_network() -> None:
     with NETWORKS.scope():
 
         @register_network("mine", paper="Doe, 2030", target=UV_MAP)
-        def mine(spec: NetworkSpec) -> UVNetwork:
+        def mine(spec: BaselineSpec) -> UVNetwork:
             return HourglassUV(spec, stacks=3)
 
         assert "mine" in network_names()
@@ -79,14 +71,14 @@ def test_an_own_network() -> None:
 
 
 def test_costs_are_those_of_the_network() -> None:
-    spec = NetworkSpec("hourglass1", 32, 16, 0.1)
+    spec = BaselineSpec("hourglass1", 32, 16, 0.1)
     network = create_network(**asdict(spec)).eval()
-    assert network_cost(spec) == (count_parameters(network), count_macs(network, 32))
+    assert spec.cost() == (count_parameters(network), count_macs(network, 32))
 
 
 def test_digests() -> None:
-    assert NetworkSpec("prnet").digest == NetworkSpec("prnet", 256, 256).digest == "prnet"
-    assert NetworkSpec("prnet", scale=0.25).digest == "prnet-x0.25"
+    assert BaselineSpec("prnet").digest == BaselineSpec("prnet", 256, 256).digest == "prnet"
+    assert BaselineSpec("prnet", scale=0.25).digest == "prnet-x0.25"
 
 
 @given(st.integers(1, 2000), st.floats(0.001, 8), st.sampled_from([4, 8]))
@@ -105,7 +97,7 @@ def test_scaled_widths(width: int, scale: float, unit: int) -> None:
 def test_a_damaged_description_is_one_line(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "n.pt"
     save_weights(path, create_network("hourglass1", 32, 32, 0.05))
-    assert load_network(path).spec == NetworkSpec("hourglass1", 32, 32, 0.05)
+    assert load_network(path).spec == BaselineSpec("hourglass1", 32, 32, 0.05)
     record = read_weights(path, "network")
     write_record(path, {**record, "fixed": {**record["fixed"], **change}})
     with pytest.raises(UserError, match=r"n\.pt does not (describe a network|fit its own).*train again or restore it"):

@@ -10,7 +10,7 @@ from torch import nn
 
 from nasface.nets.baselines.hourglass import Residual
 from nasface.nets.baselines.sdu_net import TABLE_1, SDULayout, SDUNet
-from nasface.nets.cost import count_macs
+from nasface.nets.cost import count_macs, count_parameters
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.layers.blocks import HPM
 from nasface.nets.layers.cab import CAB
@@ -18,10 +18,10 @@ from nasface.nets.layers.deformable import DeformableConv
 from nasface.nets.layers.hpm import hpm
 from nasface.nets.layers.inception import InceptionResidual
 from nasface.nets.layers.spatial_transformer import warp
-from nasface.nets.network import HEATMAPS, NetworkSpec
-from nasface.nets.registry import create_network, get_candidate, network_names
+from nasface.nets.network import HEATMAPS
+from nasface.nets.registry import BaselineSpec, create_network, get_candidate, network_names
 from nasface.utils.errors import UserError
-from tests.nets.fixed import check_export, check_gradients, check_weights, count_parameters, on_meta
+from tests.nets.fixed import check_export, check_gradients, check_weights, on_meta
 from tests.nets.overfit import overfit
 
 # Model sizes in MB (1e6 bytes, 4 a parameter): counted on the authors' code where it builds the row, else as printed.
@@ -124,7 +124,7 @@ def test_widths(scale: float, width: int) -> None:
 )
 def test_blocks(block: str, kinds: set[type]) -> None:
     layout = SDULayout(stacks=1, block=block, halvings=3)
-    network = on_meta(lambda: SDUNet(NetworkSpec("any", 32, 32, 1 / 16), layout))
+    network = on_meta(lambda: SDUNet(BaselineSpec("any", 32, 32, 1 / 16), layout))
     found = {type(module) for module in network.modules()}
     for kind in (Residual, InceptionResidual, HPM, CAB):
         assert any(issubclass(other, kind) for other in found) == (kind in kinds)
@@ -170,7 +170,7 @@ SHORT = {
 
 def short(kind: str) -> SDUNet:
     torch.manual_seed(0)
-    return SDUNet(NetworkSpec("sdu-dual", 32, 32, 1 / 16), SHORT[kind])
+    return SDUNet(BaselineSpec("sdu-dual", 32, 32, 1 / 16), SHORT[kind])
 
 
 @pytest.mark.parametrize("kind", ["unet", "inception", "sat", "deformable"])

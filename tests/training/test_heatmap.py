@@ -17,8 +17,7 @@ from nasface.faces.landmarks import FLIP_68, mirror_landmarks
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import uv_basis
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import create_network
+from nasface.nets.registry import BaselineSpec, create_network
 from nasface.report.faces import results_figure
 from nasface.training.targets.heatmap import HeatmapTask, coherence_loss, heatmap_loss
 from nasface.training.targets.heatmap_coding import draw_heatmaps
@@ -34,7 +33,7 @@ class Pointwise(HeatmapNetwork):
     """Heatmaps of every cell's own colours, the same for a landmark and its mirror image: it moves with the image."""
 
     def __init__(self, symmetric: bool = True, coherent: bool = True) -> None:
-        super().__init__(NetworkSpec("sdu-dual", SIZE), stride=1, coherent=coherent)
+        super().__init__(BaselineSpec("sdu-dual", SIZE), stride=1, coherent=coherent)
         torch.manual_seed(0)
         weight = torch.randn(68, 3)
         self.weight = nn.Parameter((weight + weight[ORDER]) / 2 if symmetric else weight)
@@ -138,7 +137,7 @@ class Known(HeatmapNetwork):
     """Heatmaps of landmarks that it was told."""
 
     def __init__(self, points: Tensor) -> None:
-        super().__init__(NetworkSpec("fan", SIZE), stride=2)
+        super().__init__(BaselineSpec("fan", SIZE), stride=2)
         self.points, self.unused = points, nn.Parameter(torch.zeros(1))
 
     def forward(self, image: Tensor) -> list[Tensor]:

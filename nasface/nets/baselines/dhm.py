@@ -18,8 +18,8 @@ from nasface.nets.baselines.evolution import (
     VanillaCell,
 )
 from nasface.nets.face_vector import AngleVector, LandmarkVector
-from nasface.nets.network import PARAMETERS, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import PARAMETERS, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
 
 _PAPER = "Sun et al., BMVC 2018"
 _WIDTHS, _KERNEL, _STRIDE, _HIDDEN = (32, 64), 5, 16, 512
@@ -38,7 +38,7 @@ class TwoConvolutions(nn.Sequential):
 
 
 def _dhm(
-    spec: NetworkSpec,
+    spec: BaselineSpec,
     vector: AngleVector | LandmarkVector,
     cell: type[nn.Module] = VanillaCell,
     steps: int = 4,
@@ -51,24 +51,24 @@ def _dhm(
 
 
 @register_network("dhm", paper=_PAPER, target=PARAMETERS)
-def dhm(spec: NetworkSpec) -> Evolution:
+def dhm(spec: BaselineSpec) -> Evolution:
     """Four steps on the parameters; 234 of them with the full Basel model."""
     return _dhm(spec, AngleVector(BASEL_MODES, spec.input_size))
 
 
 @register_network("dhm_3dcnn", paper=_PAPER, target=PARAMETERS)
-def dhm_3dcnn(spec: NetworkSpec) -> Evolution:
+def dhm_3dcnn(spec: BaselineSpec) -> Evolution:
     """The ablation without recurrence: one step from the mean face's map, a plain layer for the recurrent one."""
     return _dhm(spec, AngleVector(BASEL_MODES, spec.input_size), FeedForwardCell, steps=1)
 
 
 @register_network("dhm_2drnn", paper=_PAPER, target=PARAMETERS)
-def dhm_2drnn(spec: NetworkSpec) -> Evolution:
+def dhm_2drnn(spec: BaselineSpec) -> Evolution:
     """The ablation without the third dimension: landmarks drawn flat, 204 corrections of them."""
     return _dhm(spec, LandmarkVector(spec.input_size), flat=True)
 
 
 @register_network("dhm_landmarks", paper=_PAPER, target=PARAMETERS)
-def dhm_landmarks(spec: NetworkSpec) -> Evolution:
+def dhm_landmarks(spec: BaselineSpec) -> Evolution:
     """Four steps on the 204 coordinates of the landmarks, drawn with their depth, for sets without a model."""
     return _dhm(spec, LandmarkVector(spec.input_size))

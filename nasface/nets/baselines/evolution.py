@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.face_vector import AngleVector, LandmarkVector, VectorNetwork, full_precision
+from nasface.nets.face_vector import AngleVector, LandmarkVector, VectorNetwork
 from nasface.nets.layers.diffusion import diffusion_maps, landmark_maps
-from nasface.nets.network import NetworkSpec
+from nasface.nets.network import full_precision
+from nasface.nets.registry import BaselineSpec
 
 BASEL_MODES = 199 + 29
 """Identity and expression modes of the paper's full Basel model; with the 6 numbers of the pose, 234."""
@@ -82,7 +83,7 @@ class Evolution(VectorNetwork):
 
     def __init__(
         self,
-        spec: NetworkSpec,
+        spec: BaselineSpec,
         vector: AngleVector | LandmarkVector,
         extract: nn.Module,
         features: int,

@@ -19,8 +19,8 @@ from nasface.nets.heatmap_network import (
     run_stacks,
 )
 from nasface.nets.layers.hpm import hpm
-from nasface.nets.network import HEATMAPS, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import HEATMAPS, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
 
 _STRIDE, _ORDER = 4, 4
 
@@ -37,7 +37,7 @@ class FAN(HeatmapNetwork):
         UserError: other sizes.
     """
 
-    def __init__(self, spec: NetworkSpec, stacks: int = 4) -> None:
+    def __init__(self, spec: BaselineSpec, stacks: int = 4) -> None:
         spec.require_multiple(2 * _STRIDE)
         super().__init__(spec, _STRIDE)
         width = scaled(256, spec.scale, 16)
@@ -61,6 +61,6 @@ class FAN(HeatmapNetwork):
 
 
 @register_network("fan", paper="Bulat and Tzimiropoulos, ICCV 2017", target=HEATMAPS)
-def fan(spec: NetworkSpec) -> FAN:
+def fan(spec: BaselineSpec) -> FAN:
     """Four hourglasses."""
     return FAN(spec)

@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasface.nets.network import UV_MAP, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
-from nasface.nets.uv_network import MapConv, UVNetwork
+from nasface.nets.network import UV_MAP, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
+from nasface.nets.uv_head import MapConv, UVNetwork
 
 _STRIDE = 4
 _ORDER = 4
@@ -147,7 +147,7 @@ class HourglassUV(UVNetwork):
         UserError: other sizes.
     """
 
-    def __init__(self, spec: NetworkSpec, stacks: int) -> None:
+    def __init__(self, spec: BaselineSpec, stacks: int) -> None:
         spec.require_multiple(2 * _STRIDE)
         cells = spec.input_size // _STRIDE
         super().__init__(spec, cells)
@@ -173,18 +173,18 @@ def _activated(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
 
 
 @register_network("hourglass1", paper=_PAPER, target=UV_MAP)
-def hourglass1(spec: NetworkSpec) -> HourglassUV:
+def hourglass1(spec: BaselineSpec) -> HourglassUV:
     """One hourglass."""
     return HourglassUV(spec, stacks=1)
 
 
 @register_network("hourglass2", paper=_PAPER, target=UV_MAP)
-def hourglass2(spec: NetworkSpec) -> HourglassUV:
+def hourglass2(spec: BaselineSpec) -> HourglassUV:
     """Two stacked hourglasses."""
     return HourglassUV(spec, stacks=2)
 
 
 @register_network("hourglass4", paper=_PAPER, target=UV_MAP)
-def hourglass4(spec: NetworkSpec) -> HourglassUV:
+def hourglass4(spec: BaselineSpec) -> HourglassUV:
     """Four stacked hourglasses."""
     return HourglassUV(spec, stacks=4)

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasface.nets.network import UV_MAP, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
-from nasface.nets.uv_network import MapConv, UVNetwork
+from nasface.nets.network import UV_MAP, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
+from nasface.nets.uv_head import MapConv, UVNetwork
 
 _STRIDE = 4
 _STREAMS = 4
@@ -132,7 +132,7 @@ class HRNetUV(UVNetwork):
         UserError: other sizes.
     """
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(self, spec: BaselineSpec) -> None:
         spec.require_multiple(_STRIDE << (_STREAMS - 1))
         cells = spec.input_size // _STRIDE
         super().__init__(spec, cells)
@@ -168,6 +168,6 @@ def _enlarge(x: Tensor, like: Tensor) -> Tensor:
 
 
 @register_network("hrnet", paper="Sun et al., 2019", target=UV_MAP)
-def hrnet(spec: NetworkSpec) -> HRNetUV:
+def hrnet(spec: BaselineSpec) -> HRNetUV:
     """HRNetV2-W18."""
     return HRNetUV(spec)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from nasface.faces.target_points import point_matrix
 from nasface.nets.baselines.hourglass import Residual, StackedHourglass
-from nasface.nets.network import VOLUMES, FixedNetwork, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import VOLUMES, Network, full_precision, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
 from nasface.utils.errors import UserError
 
 STRIDE = 4
@@ -118,8 +118,7 @@ class CoordinateRegressor(nn.Module):
 
     def read(self, features: Tensor) -> Tensor:
         """Points (B, points, 3) of the encoder's features (B, 4 width, 1, 1, 1)."""
-        # bfloat16 would round positions to a quarter of a pixel; meta tensors, for counting, know no autocast.
-        with torch.autocast("cpu" if features.is_meta else features.device.type, enabled=False):
+        with full_precision(features):
             return self.output(features.float().flatten(1)).unflatten(1, (-1, 3))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -148,7 +147,7 @@ def volumes_and_image(volumes: list[Tensor], image: Tensor) -> Tensor:
     return torch.cat([*full, small[:, :, None].expand(-1, -1, side, -1, -1)], 1)
 
 
-class JVCR(FixedNetwork):
+class JVCR(Network):
     """The network: images (B, 3, S, S) -> volumes and points.
 
     The points (B, N, 3) are in units of half the image's side about its centre, with depth about the mean of the 68
@@ -164,7 +163,9 @@ class JVCR(FixedNetwork):
         UserError: other sizes.
     """
 
-    def __init__(self, spec: NetworkSpec, layout: VolumeLayout) -> None:
+    channels_last = False  # no such layout of 3D convolutions
+
+    def __init__(self, spec: BaselineSpec, layout: VolumeLayout) -> None:
         spec.require_multiple(2 * STRIDE)
         super().__init__(spec)
         self.layout, self.side = layout, spec.input_size // STRIDE
@@ -215,7 +216,7 @@ def _register(name: str, layout: VolumeLayout) -> None:
     """Make a row of the paper's tables known."""
 
     @register_network(name, paper=_PAPER, target=VOLUMES)
-    def make(spec: NetworkSpec) -> JVCR:
+    def make(spec: BaselineSpec) -> JVCR:
         return JVCR(spec, layout)
 
 

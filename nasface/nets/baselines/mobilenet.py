@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from nasface.faces.ddfa_model import COEFFICIENTS, CROP_SIZE, PARAMETERS, Whitening
 from nasface.nets.face_vector import MatrixVector, VectorNetwork
 from nasface.nets.network import PARAMETERS as TARGET
-from nasface.nets.network import NetworkSpec, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import scaled
+from nasface.nets.registry import BaselineSpec, register_network
 from nasface.utils.errors import UserError
 
 _PAPER = "Guo et al., ECCV 2020"
@@ -124,7 +124,7 @@ class MobileNetParameters(VectorNetwork):
     paper_objective = "meta_joint"
     paper_landmarks = "regression"
 
-    def __init__(self, spec: NetworkSpec, width: float) -> None:
+    def __init__(self, spec: BaselineSpec, width: float) -> None:
         super().__init__(spec, MatrixVector(COEFFICIENTS, spec.input_size))
         self.body = MobileNetV1(width * spec.scale, PARAMETERS)
         self.feature_count = self.body.fc_param.in_features
@@ -188,12 +188,12 @@ def adopt_published(network: MobileNetParameters, published: MobileNetV1, whiten
 
 
 @register_network("mobilenet", paper=_PAPER, target=TARGET)
-def mobilenet(spec: NetworkSpec) -> MobileNetParameters:
+def mobilenet(spec: BaselineSpec) -> MobileNetParameters:
     """MobileNet-V1."""
     return MobileNetParameters(spec, 1.0)
 
 
 @register_network("mobilenet_x05", paper=_PAPER, target=TARGET)
-def mobilenet_x05(spec: NetworkSpec) -> MobileNetParameters:
+def mobilenet_x05(spec: BaselineSpec) -> MobileNetParameters:
     """MobileNet-V1 of half the width."""
     return MobileNetParameters(spec, 0.5)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.network import UV_MAP, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
-from nasface.nets.uv_network import MapConv, UVNetwork
+from nasface.nets.network import UV_MAP, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
+from nasface.nets.uv_head import MapConv, UVNetwork
 from nasface.utils.errors import UserError
 
 # Channels at scale 1, and stride, of the encoder's blocks and of the decoder's transposed convolutions but for the
@@ -75,7 +75,7 @@ class PRNet(UVNetwork):
     # oneDNN ends the process in the gradient of 4x4 convolutions of few channels in that layout.
     channels_last = False
 
-    def __init__(self, spec: NetworkSpec, published: bool = False) -> None:
+    def __init__(self, spec: BaselineSpec, published: bool = False) -> None:
         spec.require_multiple(2**_HALVINGS)
         super().__init__(spec, cells=spec.map_size)
         self.published = published
@@ -117,7 +117,7 @@ def _transposed(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(*convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-def _encoder(spec: NetworkSpec) -> tuple[nn.Sequential, int]:
+def _encoder(spec: BaselineSpec) -> tuple[nn.Sequential, int]:
     width = scaled(16, spec.scale)
     layers: list[nn.Module] = [_conv(3, width, 4)]
     for full, stride in _ENCODER:
@@ -127,7 +127,7 @@ def _encoder(spec: NetworkSpec) -> tuple[nn.Sequential, int]:
     return nn.Sequential(*layers), width
 
 
-def _decoder(spec: NetworkSpec, width: int) -> nn.Sequential:
+def _decoder(spec: BaselineSpec, width: int) -> nn.Sequential:
     doublings = _doublings(spec)
     layers: list[nn.Module] = []
     for full, stride in _DECODER:
@@ -137,7 +137,7 @@ def _decoder(spec: NetworkSpec, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, _transposed(width, 3, 1), _transposed(3, 3, 1))
 
 
-def _doublings(spec: NetworkSpec) -> int:
+def _doublings(spec: BaselineSpec) -> int:
     """How many doublings lead from the encoder's end to the map."""
     sides = [(spec.input_size >> _HALVINGS) << count for count in range(_HALVINGS + 1)]
     if spec.map_size not in sides:
@@ -150,6 +150,6 @@ def _doublings(spec: NetworkSpec) -> int:
 
 
 @register_network("prnet", paper="Feng et al., ECCV 2018", target=UV_MAP)
-def prnet(spec: NetworkSpec) -> PRNet:
+def prnet(spec: BaselineSpec) -> PRNet:
     """PRNet."""
     return PRNet(spec)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from nasface.nets.baselines.evolution import BASEL_MODES, CHANNELS, Evolution, LongShortCell
 from nasface.nets.baselines.hourglass import Hourglass, Residual
 from nasface.nets.face_vector import AngleVector, LandmarkVector
-from nasface.nets.network import PARAMETERS, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import PARAMETERS, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
 
 _PAPER = "Sun et al., BMVC 2018"
 _STRIDE, _ORDER, _STACKS, _WIDTH, _FEATURES, _CELLS, _HIDDEN = 4, 4, 3, 256, 16, 8, 512
@@ -63,7 +63,7 @@ class HourglassFeatures(nn.Module):
         return max(1, side // self.cells)
 
 
-def _rhg(spec: NetworkSpec, vector: AngleVector | LandmarkVector) -> Evolution:
+def _rhg(spec: BaselineSpec, vector: AngleVector | LandmarkVector) -> Evolution:
     spec.require_multiple(2 * _STRIDE)
     side = spec.input_size // _STRIDE
     order = min(_ORDER, (side & -side).bit_length() - 1)
@@ -74,12 +74,12 @@ def _rhg(spec: NetworkSpec, vector: AngleVector | LandmarkVector) -> Evolution:
 
 
 @register_network("rhg", paper=_PAPER, target=PARAMETERS)
-def rhg(spec: NetworkSpec) -> Evolution:
+def rhg(spec: BaselineSpec) -> Evolution:
     """Four steps on the parameters."""
     return _rhg(spec, AngleVector(BASEL_MODES, spec.input_size))
 
 
 @register_network("rhg_landmarks", paper=_PAPER, target=PARAMETERS)
-def rhg_landmarks(spec: NetworkSpec) -> Evolution:
+def rhg_landmarks(spec: BaselineSpec) -> Evolution:
     """Four steps on the 204 coordinates of the landmarks, as the paper trains on LS3D-W."""
     return _rhg(spec, LandmarkVector(spec.input_size))

@@ -28,8 +28,8 @@ from nasface.nets.layers.deformable import DeformableConv
 from nasface.nets.layers.hpm import hpm
 from nasface.nets.layers.inception import InceptionResidual
 from nasface.nets.layers.spatial_transformer import SpatialTransformer, inverse, warp
-from nasface.nets.network import HEATMAPS, NetworkSpec, init_convolutions, scaled
-from nasface.nets.registry import register_network
+from nasface.nets.network import HEATMAPS, init_convolutions, scaled
+from nasface.nets.registry import BaselineSpec, register_network
 
 _PAPER = "Guo et al., BMVC 2018"
 _STRIDE_4_FROM = 256  # pixels; smaller images go to half their side, as the paper's of 128
@@ -99,7 +99,7 @@ class SDUNet(HeatmapNetwork):
         UserError: other sizes.
     """
 
-    def __init__(self, spec: NetworkSpec, layout: SDULayout) -> None:
+    def __init__(self, spec: BaselineSpec, layout: SDULayout) -> None:
         stride = 4 if spec.input_size >= _STRIDE_4_FROM else 2
         spec.require_multiple(stride * 2**layout.halvings)
         super().__init__(spec, stride, coherent=layout.outside)
@@ -144,7 +144,7 @@ class SDUNet(HeatmapNetwork):
 
 
 def _register(name: str, layout: SDULayout) -> None:
-    def make(spec: NetworkSpec) -> SDUNet:
+    def make(spec: BaselineSpec) -> SDUNet:
         return SDUNet(spec, layout)
 
     register_network(name, paper=_PAPER, target=HEATMAPS)(make)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from nasface.config import ParametersConfig
 from nasface.data.face_set import FaceSet
-from nasface.nets.face_vector import MatrixVector, VectorNetwork, full_precision
+from nasface.nets.face_vector import MatrixVector, VectorNetwork
+from nasface.nets.network import full_precision
 from nasface.rendering.video import ShortVideos
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.nets.uv_network import UVNetwork
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
@@ -62,6 +61,5 @@ class UVTask(FaceTask):
         return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        network, image = self.network, batch["image"]
-        maps = network.trained_maps(image) if isinstance(network, UVNetwork) else [network(image)]
+        maps = self.network.trained_maps(batch["image"])
         return {"loss": uv_loss(torch.stack(maps), self.uv.target_units(batch), self.uv.weight, self.kind)}

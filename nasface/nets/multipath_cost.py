@@ -1,0 +1,87 @@
+"""What the parts of multi-path networks cost, as tables: the cost of a member is the sum over its live connections.
+
+`nasface.nets.cost` says what a multiply-add is.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from nasface.config import MultipathConfig
+from nasface.nets.cost import NoValues, count_macs, count_parameters
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, Stem
+from nasface.nets.uv_head import UVHead
+from nasface.space.space import MultipathSpace
+
+Place = tuple[int, int, int]
+"""Gap, source and target of a connection."""
+
+
+def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
+    """Multiply-adds of every connection by operation code, for one image."""
+    finest, widths = config.input_size // config.stem_stride, config.scale_widths(space.scales)
+    table: dict[tuple[int, int, int], dict[int, int]] = {}
+    for gap in range(space.layers):
+        sources, targets = space.gap_shape(gap)
+        for source in range(sources):
+            for target in range(targets):
+                start = source if gap > 0 else space.scales - 1
+                end = target if gap < space.layers - 1 else space.scales - 1
+                table[gap, source, target] = _connection_macs(space, widths, finest, start, end)
+    return table
+
+
+def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, start: int, end: int) -> dict[int, int]:
+    sides = [finest >> (space.scales - 1 - scale) for scale in (start, end)]
+    width = widths[start]
+    half, quarter = width // 2, width // 4
+    hpm = sides[0] ** 2 * 9 * (width * half + half * quarter + quarter * quarter)
+    # A cell of the finer scale meets one of the coarser once, whichever way the connection goes.
+    resample = 0 if start == end else max(sides) ** 2 * width * widths[end]
+    return {IDENTITY: resample, HPM_BLOCK: resample + hpm}
+
+
+def head_macs(config: MultipathConfig, width: int) -> int:
+    """Multiply-adds of the head for one image."""
+    with torch.device("meta"), NoValues():
+        head = UVHead(config, width).eval()
+    return count_macs(head, config.input_size // config.stem_stride, width)
+
+
+def stem_macs(config: MultipathConfig, width: int) -> int:
+    """Multiply-adds of the stem for one image."""
+    with torch.device("meta"), NoValues():
+        stem = Stem(config, width).eval()
+    return count_macs(stem, config.input_size)
+
+
+def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
+    """Parameters of every connection by operation code; one connection of each pair of scales is built, without
+    memory, to count them."""
+    widths, finest = config.scale_widths(space.scales), space.scales - 1
+
+    @cache
+    def count(start: int, end: int, with_hpm: bool) -> int:
+        with torch.device("meta"):
+            return count_parameters(Connection(widths[start], widths[end], end - start, with_hpm))
+
+    table: dict[Place, dict[int, int]] = {}
+    for gap in range(space.layers):
+        sources, targets = space.gap_shape(gap)
+        for source in range(sources):
+            for target in range(targets):
+                start = source if gap > 0 else finest
+                end = target if gap < space.layers - 1 else finest
+                table[gap, source, target] = {
+                    IDENTITY: count(start, end, False),
+                    HPM_BLOCK: count(start, end, True),
+                }
+    return table
+
+
+def fixed_parameters(config: MultipathConfig, width: int) -> int:
+    """Parameters of stem and head, which all members share."""
+    with torch.device("meta"):
+        return count_parameters(Stem(config, width)) + count_parameters(UVHead(config, width))
