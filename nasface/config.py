@@ -422,8 +422,9 @@ class CompareConfig:
     Attributes:
         networks: what `retrain --arch` takes, each with `@SCALE` behind it where its widths shall be multiplied, then
             settings of its own (of retrain, volume, heatmap, parameters), then its name in the table where that shall
-            be another: `hourglass2@0.25`, `mobilenet@0.5 parameters.objective=vdc as Baseline VDC`. The searched
-            network (the experiment's `output`) is left out where no search has written it yet.
+            be another: `hourglass2@0.25`, `mobilenet@0.5 parameters.objective=vdc as Baseline VDC`. `@NAME` stands for
+            all of experiments/lists/NAME.yaml (or of a file by its path). The searched network (the experiment's
+            `output`) is left out where no search has written it yet.
         seeds: of the trainings; several give a mean and a deviation.
     """
 

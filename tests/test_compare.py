@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
-from nasface.config import CompareConfig, Experiment
+from nasface.config import CompareConfig, Experiment, experiment_file
+from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
 from nasface.pipelines.compare import read_entries
 from nasface.space.catalogue import load_space
+from nasface.utils.errors import UserError
 from tests.tiny import Command
 
 TWO = ["--compare.networks", '["random","hourglass1@0.0625"]']
@@ -69,6 +72,7 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
         ('["hourglass1@0.0625 as one","hourglass1@0.0625 as two"]', "no network twice"),
         ('["hourglass1@0.0625 as one","hourglass1@0.125 as one"]', "none twice"),
         ('["best.json"]', "at least one network"),
+        ('["@absent"]', "unknown list @absent: give one of @candidates"),
     ],
 )
 def test_wrong_networks_are_named(nasface: Command, networks: str, message: str) -> None:
@@ -87,6 +91,27 @@ def test_rows_have_settings_and_names_of_their_own() -> None:
     retrain = replace(own.experiment.retrain, loss="distance", optimizer=experiment.retrain.optimizer)
     assert replace(own.experiment, retrain=retrain) == experiment
     assert own.spec == plain.spec and own.digest != plain.digest
+
+
+def test_a_list_stands_for_its_networks(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text("- random\n- hourglass1@0.0625\n")
+    networks = [f"@{tmp_path / 'two.yaml'}", "hourglass2@0.0625"]
+    entries = read_entries(replace(Experiment(), compare=CompareConfig(networks=networks)))
+    assert [entry.arch for entry in entries] == ["random", "hourglass1", "hourglass2"]
+    (tmp_path / "two.yaml").write_text("networks: []\n")
+    with pytest.raises(UserError, match="two.yaml must be a list of networks"):
+        read_entries(replace(Experiment(), compare=CompareConfig(networks=networks[:1])))
+
+
+@pytest.mark.parametrize("name", ["compare_cpu", "compare_aflw"])
+def test_every_candidate_is_compared(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every target's networks and the space's members; JVCR three times, by its labels."""
+    settings = yaml.safe_load(experiment_file(name).read_text())["compare"]
+    monkeypatch.chdir(tmp_path)  # no best.json
+    entries = read_entries(replace(Experiment(), compare=CompareConfig(settings["networks"][:1])))
+    assert len(entries) + len(settings["networks"][1:]) == 37
+    assert {entry.spec.target for entry in entries} == {UV_MAP, HEATMAPS, VOLUMES, PARAMETERS}
+    assert all("jvcr@0.25 volume.wild=" in text for text in settings["networks"][1:])
 
 
 def test_the_searched_network_is_left_out_until_it_is_there(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jsonargparse
 
-from nasface.config import Experiment
+from nasface.config import EXPERIMENTS, Experiment
 from nasface.nets.cost import cpu_latency
 from nasface.nets.network import NetworkSpec
 from nasface.nets.weights import load_network
@@ -25,6 +25,7 @@ from nasface.tracking.artifacts import parents_of
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.progress import stage_bar
+from nasface.utils.yaml_files import load_yaml
 
 _OWN = ("retrain", "volume", "heatmap", "parameters")
 """Sections of the settings that a row may change; faces, sizes and device are common to all."""
@@ -69,7 +70,7 @@ def read_entries(experiment: Experiment) -> list[Entry]:
         UserError: an unknown network or setting, one twice, a scale that is no number, or other input or map sizes.
     """
     absent = absent_search(experiment)
-    entries = [_read_entry(experiment, text) for text in experiment.compare.networks if text != absent]
+    entries = [_read_entry(experiment, text) for text in _texts(experiment) if text != absent]
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names) or not names:
         raise UserError("compare.networks must name at least one network, and none twice")
@@ -86,7 +87,27 @@ def read_entries(experiment: Experiment) -> list[Entry]:
 def absent_search(experiment: Experiment) -> str | None:
     """The file of the searched network, where it is among those to compare and is not written yet."""
     file = experiment.output
-    return file if file in experiment.compare.networks and not Path(file).exists() else None
+    return file if file in _texts(experiment) and not Path(file).exists() else None
+
+
+def _texts(experiment: Experiment) -> list[str]:
+    """`compare.networks`, with the content of a list in the place of its name."""
+    texts: list[str] = []
+    for text in experiment.compare.networks:
+        texts += _read_list(text[1:]) if text.startswith("@") else [text]
+    return texts
+
+
+def _read_list(name: str) -> list[str]:
+    folder = EXPERIMENTS / "lists"
+    path = next((path for path in (folder / f"{name}.yaml", Path(name)) if name and path.is_file()), None)
+    if path is None:
+        known = ", ".join(f"@{path.stem}" for path in sorted(folder.glob("*.yaml")))
+        raise UserError(f"compare.networks: unknown list @{name}: give one of {known}, or @ and a YAML file's path")
+    texts = load_yaml(path)
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"{path} must be a list of networks, a line `- hourglass2@0.25` for each")
+    return texts
 
 
 def _read_entry(experiment: Experiment, text: str) -> Entry:
