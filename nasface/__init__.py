@@ -23,14 +23,14 @@ def load(path: Any, **settings: Any) -> FaceAligner:
         UserError: a file is absent, broken or of another kind.
     """
     # Imported when asked for: torch takes seconds, and `nasface --help` needs none of it.
-    from nasface.inference.load import load_aligner
+    from nasface.inference import load_aligner
 
     return load_aligner(path, **settings)
 
 
 def __getattr__(name: str) -> Any:
     if name in ("Face", "FaceAligner"):
-        from nasface.inference import aligner
+        from nasface import inference
 
-        return getattr(aligner, name)
+        return getattr(inference, name)
     raise AttributeError(f"module 'nasface' has no attribute {name!r}")

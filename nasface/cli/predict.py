@@ -31,7 +31,7 @@ def predict(
     from nasface.inference.aligner import parse_box
     from nasface.inference.load import load_aligner
     from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
-    from nasface.utils.progress import stage_bar
+    from nasface.utils.progress import progress_for, stage_bar
 
     sources = find_inputs(input)
     whole = box == "image"
@@ -54,9 +54,11 @@ def predict(
     count, failed = 0, []
     with stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext() as bar:
         for source in sources:
-            work = predict_video if source.suffix.lower() in VIDEOS else predict_image
+            video = source.suffix.lower() in VIDEOS
+            watch = {"progress": progress_for(f"aligning {source.name}")} if video else {}
+            work = predict_video if video else predict_image
             try:
-                count += work(aligner, source, Path(output), wanted, boxes)
+                count += work(aligner, source, Path(output), wanted, boxes, **watch)
             except UserError as error:
                 if bar is None:
                     raise

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from nasface.faces.chart import above_jaw, outward, symmetric, without
 from nasface.faces.ddfa_model import KeypointModel
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
+from nasface.faces.uv_layout import above_jaw, outward, symmetric, without
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
 

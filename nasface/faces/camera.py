@@ -101,7 +101,12 @@ def points_from_300wlp(points: np.ndarray) -> np.ndarray:
 
 
 def project(pose: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Crop pixels (..., V, 3) of model vertices (..., V, 3) under poses (..., 3, 4)."""
+    """Crop pixels (..., V, 3) of model vertices (..., V, 3) under poses (..., 3, 4).
+
+    >>> pose = make_pose(20.0, np.array([0.0, 30.0, 0.0]), np.array([31.5, 31.5, 0.0]))  # yaw 30 degrees
+    >>> project(pose, np.zeros((1, 3)))  # the model's origin
+    array([[31.5, 31.5,  0. ]])
+    """
     return vertices @ np.swapaxes(pose[..., :3], -1, -2) + pose[..., None, :, 3]
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.faces.chart import outward, symmetric, upright_chart
 from nasface.faces.morphable import MorphableModel
+from nasface.faces.uv_layout import outward, symmetric, upright_chart
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
 

@@ -23,6 +23,11 @@ class MorphableModel:
 
     Model coordinates: x right on a frontal face, y up, z toward the camera; the unit is the model's own (a pose's
     scale takes it to pixels).
+
+        >>> head = load_embedded_head()
+        >>> neutral = head.vertices(np.zeros(head.coefficient_count))  # (V, 3)
+        >>> neutral[head.landmark_vertices].shape
+        (68, 3)
     """
 
     name: str
@@ -74,7 +79,7 @@ class HeadSurface:
 
 @lru_cache(maxsize=1)
 def load_embedded_head() -> MorphableModel:
-    """The head that ships with the package: MakeHuman's, CC0 (assets/ORIGIN.md); made by build_head.py.
+    """The head that ships with the package: MakeHuman's, CC0 (assets/ORIGIN.md); made by tools/build_head.py.
 
     50 identity modes, whose coefficients have unit variance, then 52 expression units, each meant for [0, 1]. The
     unit is about a decimetre; the origin is the middle of the mean face.

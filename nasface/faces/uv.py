@@ -48,7 +48,11 @@ class UVBasis:
 
 
 def uv_basis(model: MorphableModel, size: int) -> UVBasis:
-    """The model on a `size` x `size` grid.
+    """The model on a `size` x `size` grid of its UV chart: what networks of position maps are trained against.
+
+        >>> basis = uv_basis(load_embedded_head(), 64)
+        >>> position_map(basis, coefficients, pose).shape
+        (3, 64, 64)
 
     Cells on the chart interpolate their triangle; cells off it (outside, eye and mouth openings) are filled smoothly,
     never NaN. Where the model's landmarks are vertices, the cells around each are moved by the least amount that
@@ -91,6 +95,17 @@ def sample_map(maps: np.ndarray, uv: np.ndarray) -> np.ndarray:
     flat = maps.reshape(*maps.shape[:-2], height * width)
     read = (flat[..., cells] * weights.astype(maps.dtype)).sum(axis=-1)
     return np.swapaxes(read, -1, -2)
+
+
+def grid_triangles(inside: np.ndarray) -> np.ndarray:
+    """Triangles (T, 3) int32 between neighbouring cells of a map, two in each square whose four cells are `inside`
+    (M, M); a cell's index is row * M + column."""
+    rows, columns = inside.shape
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = (index[y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1))
+    whole = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:]
+    a, b, c, d = (corner[whole] for corner in (a, b, c, d))
+    return np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]).astype(np.int32)
 
 
 def region_weights(inside: np.ndarray, landmark_uv: np.ndarray) -> np.ndarray:

@@ -8,14 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from nasface.data.augment import normalise
 from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
 from nasface.inference.detection import Detection, Detector
-from nasface.inference.trained import TrainedTask
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 
@@ -98,6 +95,10 @@ class FaceAligner:
     def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
         """The faces of a photograph, the largest first.
 
+            >>> faces = nasface.load("network.pt").predict("photo.jpg")
+            >>> faces[0].landmarks.shape
+            (68, 3)
+
         Args:
             image: (H, W, 3) uint8 RGB, or an image file.
             boxes: x, y, width, height around each face in pixels, instead of a detector's.
@@ -155,18 +156,6 @@ class FaceAligner:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
             dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
         return transform_points(landmarks, back), dense
-
-
-def task_regress(trained: TrainedTask) -> Regress:
-    """A task's network as a function of crops."""
-    task = trained.task
-
-    @torch.inference_mode()
-    def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        found = task(normalise(torch.from_numpy(crops)))
-        return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
-
-    return regress
 
 
 def parse_box(text: str) -> Box:

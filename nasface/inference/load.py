@@ -1,10 +1,14 @@
-"""A trained network from its file, ready for photographs."""
+"""The entrance: a file of weights as an aligner of photographs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.inference.aligner import FaceAligner, task_regress
+import numpy as np
+import torch
+
+from nasface.data.augment import normalise
+from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector, make_detector
 from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import load_task
@@ -18,7 +22,11 @@ def load_aligner(
     detector: Detector | str | Path | None = None,
     threshold: float = 0.5,
 ) -> FaceAligner:
-    """A trained network, ready for photographs.
+    """A network with trained weights, ready for photographs.
+
+        >>> aligner = load_aligner("runs/mine/network.pt")
+        >>> for face in aligner.predict("photo.jpg"):
+        ...     print(face.box, face.angles)
 
     Args:
         path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
@@ -34,5 +42,16 @@ def load_aligner(
     find = detector if callable(detector) else make_detector(detector, threshold)
     if arch is not None:
         return load_published_mobilenet(path, arch, model, find)
+    return load_trained(path, model, find)
+
+
+def load_trained(path: str | Path, model: str | None = None, detector: Detector | None = None) -> FaceAligner:
+    """A network that `nasface retrain` wrote; arguments and errors of `load_aligner`."""
     trained = load_task(path, model)
-    return FaceAligner(task_regress(trained), trained.input_size, trained.mean_landmarks, trained.inside, find)
+
+    @torch.inference_mode()
+    def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        found = trained.task(normalise(torch.from_numpy(crops)))
+        return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
+
+    return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, detector)

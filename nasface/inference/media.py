@@ -20,7 +20,7 @@ from nasface.inference.smoothing import Smoother
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.images import decode_image
-from nasface.utils.progress import stage_bar
+from nasface.utils.progress import Progress
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -78,15 +78,25 @@ def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
     return len(faces)
 
 
-def predict_video(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Sequence[Box] | None) -> int:
-    """Write the faces of every frame, and the video with them drawn on it; the number of faces over all frames."""
+def predict_video(
+    aligner: FaceAligner,
+    path: Path,
+    folder: Path,
+    wanted: Wanted,
+    boxes: Sequence[Box] | None,
+    progress: Progress | None = None,
+) -> int:
+    """Write the faces of every frame, and the video with them drawn on it; the number of faces over all frames.
+
+    Args:
+        progress: called with (frames done, frames); a file may not say how many it has.
+    """
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise UserError(f"{path} does not open as a video: convert it to an MP4 that plays")
     total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
     smoother, frames, count = Smoother(aligner, wanted.smooth), [], 0
-    bar = stage_bar(f"aligning {path.name}", total or None)
     with atomic_write(folder / f"{path.name}.json") as record_file:
         with _video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write:
             for number, image in enumerate(_frames(capture)):
@@ -97,13 +107,13 @@ def predict_video(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
                 for place, face in enumerate(faces if wanted.aligned else ()):
                     name = f"{path.name}-{number:06d}-{place}.aligned.png"
                     _write_aligned(folder / name, image, face, wanted.aligned)
-                bar.update()
+                if progress is not None:
+                    progress(number + 1, max(total, number + 1))
         if not frames:
             raise UserError(f"{path} holds no frame that decodes: convert it to an MP4 that plays")
         record = {"video": path.name, "frames_per_second": rate, "smooth": wanted.smooth, "frames": frames}
         record_file.write_text(json.dumps(record) + "\n", encoding="utf-8")
     capture.release()
-    bar.close()
     return count
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nasface.faces.surface import grid_triangles
+from nasface.faces.uv import grid_triangles
 from nasface.utils.files import atomic_write
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from nasface.faces.camera import euler_to_matrix
+from nasface.faces.drawing import PREDICTED, draw_surface
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.faces.surface import PREDICTED, draw_surface, grid_triangles
+from nasface.faces.uv import grid_triangles
 from nasface.inference.aligner import Face
 
 _SHIFT = 4  # binary digits of a drawn point's fraction

@@ -15,8 +15,7 @@ import torch
 
 from nasface.config import Experiment
 from nasface.faces.morphable import MorphableModel, load_embedded_head
-from nasface.faces.surface import grid_triangles
-from nasface.faces.uv import UVBasis, sample_map, uv_basis
+from nasface.faces.uv import UVBasis, grid_triangles, sample_map, uv_basis
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
 from nasface.training.face_task import FaceTask, TaskContext

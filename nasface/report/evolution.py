@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
-from nasface.faces.surface import PREDICTED, TRUE
+from nasface.faces.drawing import PREDICTED, TRUE
 from nasface.nets.baselines.evolution import Evolution
 from nasface.report.faces import spread_over_yaw
 from nasface.utils.files import atomic_write

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.faces.surface import PREDICTED, TRUE, shaded
 from nasface.utils.files import atomic_write
 
 if TYPE_CHECKING:

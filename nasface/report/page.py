@@ -16,8 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.faces.surface import PREDICTED, TRUE, shaded
 from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_counts
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart

@@ -7,8 +7,7 @@ A move changes as little as keeps the code canonical, so that no connection ever
 - add, remove: one connection between two live nodes comes or goes;
 - move: a connection goes and another one of the same gap comes, with the operation of the first;
 - activate, deactivate: a node that is not live gets one connection in and one out; or one that has just these loses
-them. Either of the two is added
-  (removed), or is taken from (given to) another node of the same layer.
+  them. Either of the two is added (removed), or is taken from (given to) another node of the same layer.
 
 Every move can be undone by a move. Nothing here makes an inner gap's number of connections leave the space's range;
 where it lies outside already (a preset may), moves that take it no further out are allowed, so that a search can

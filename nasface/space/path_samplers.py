@@ -11,7 +11,7 @@ module that its entry point in `nasface.path_samplers` names.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -19,12 +19,12 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from nasface.space.space import OPERATIONS, MultipathSpace
+from nasface.space.topologies import MAX_DRAWS, Draws, Stuck, draw_topology
 from nasface.utils.errors import UserError
 from nasface.utils.registry import Registry
 
 CHOICES = len(OPERATIONS) - 1  # operations that a connection can have when it is present
 MAX_CHILDREN = 64
-MAX_DRAWS = 1000
 
 # Streams of random numbers that must not meet, although they come from one seed.
 _TOPOLOGY, _OPERATIONS, _ORDER, _UNIFORM, _TRIAL = range(5)
@@ -152,7 +152,7 @@ class MNUS:
         """The children of a step, int8 of shape (children, num_connections)."""
         rng = _generator(self.seed, _TOPOLOGY, step)
         plan = self.plan(step)
-        holders = _sample_topology(self.space, self.children, plan, _Draws(rng))
+        holders = draw_topology(self.space, self.children, plan, Draws(rng))
         taken = _unpack(holders, self.children)
         return self._deal_operations(taken, step, rng)
 
@@ -211,9 +211,9 @@ class MNUS:
         try:
             # Settings that need many draws would be stuck in some step of a long training.
             for trial in range(5):
-                draws = _Draws(_generator(trial, _TRIAL, repeats))
-                _sample_topology(self.space, children, plan, draws, attempts=MAX_DRAWS // 20)
-        except _Stuck:
+                draws = Draws(_generator(trial, _TRIAL, repeats))
+                draw_topology(self.space, children, plan, draws, attempts=MAX_DRAWS // 20)
+        except Stuck:
             raise UserError(
                 f"first_repeats {plan[0]}, repeats {repeats} and last_repeats {plan[-1]} fit no {children} children of"
                 f" {self.space.title}: use first_repeats {children}, or none, and a smaller last_repeats, or none"
@@ -245,162 +245,6 @@ class MNUS:
         order = keys.argsort(axis=-1, kind="stable")
         operation = 1 + np.take_along_axis(order, place[..., None], axis=-1)[..., 0]
         return np.where(taken, operation, 0).astype(np.int8)
-
-
-class _Stuck(Exception):
-    """No set of children was found: the settings allow none."""
-
-
-class _Draws:
-    """Uniform numbers one by one, made in blocks, because a numpy call for each would take most of a step's time."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._rng = rng
-        self._values: list[float] = []
-
-    def uniform(self) -> float:
-        if not self._values:
-            self._values = self._rng.random(1024).tolist()
-        return self._values.pop()
-
-    def shuffled(self, items: Iterable[int]) -> list[int]:
-        return [item for _, item in sorted([(self.uniform(), item) for item in items])]
-
-
-# In what follows a set of children is an integer, bit k for child k; `holders` has one such set for each connection
-# of a gap.
-
-
-def _sample_topology(
-    space: MultipathSpace, children: int, plan: Sequence[int], draws: _Draws, attempts: int = MAX_DRAWS
-) -> list[int]:
-    """The children that take each connection, gap after gap.
-
-    Where r D >= K, any draw of an inner gap can be followed: let z[k, t] be the number of child k's connections to
-    target t. It adds up to r D over the children and is at most D, so that the next gap can let child k take z[k, t]
-    connections from t; and z / D is a fractional solution for the last gap, hence there is a whole one (Hall).
-    Elsewhere, and after the first gap, a draw can end where the next gap cannot be completed: then all is drawn
-    again, which keeps the law symmetric.
-    """
-    for _ in range(attempts):
-        holders: list[int] = []
-        active = [(1 << children) - 1]
-        for gap in range(space.layers):
-            targets = space.gap_shape(gap)[1]
-            drawn = _draw_gap(active, targets, children, plan[gap], draws)
-            if drawn is None:
-                break
-            holders += drawn
-            active = [_union(drawn[target::targets]) for target in range(targets)]
-        else:
-            return holders
-    raise _Stuck
-
-
-def _draw_gap(active: list[int], targets: int, children: int, repeats: int, draws: _Draws) -> list[int] | None:
-    """Give every connection of a gap to `repeats` children in which its source is active; None when that is
-    impossible.
-
-    active[s]: the children in which source s is active. The children's numbers of connections differ by at most one.
-    """
-    connections = len(active) * targets
-    allowed = [mask for mask in active for _ in range(targets)]
-    fewest, extra = divmod(connections * repeats, children)
-    tokens = draws.shuffled(list(range(connections)) * repeats)
-    room = [fewest] * children
-    for child in draws.shuffled(range(children))[:extra]:
-        room[child] += 1
-    holders = [0] * connections
-    if not _place(tokens, allowed, holders, room, draws):
-        return holders
-    if not extra:
-        return None
-    # The children that were to take one connection more were a bad choice: first give each its least number, then
-    # let anyone take one more.
-    holders, room = [0] * connections, [fewest] * children
-    left = _place(tokens, allowed, holders, room, draws)
-    if any(room):
-        return None
-    room = [1] * children
-    return None if _place(left, allowed, holders, room, draws) else holders
-
-
-def _place(tokens: list[int], allowed: list[int], holders: list[int], room: list[int], draws: _Draws) -> list[int]:
-    """Hand the tokens (connections, repeated) to children with room at random, moving earlier ones where need be;
-    returns those left over."""
-    left = []
-    with_room = _union([1 << child for child, places in enumerate(room) if places])
-    for connection in tokens:
-        candidates = allowed[connection] & with_room & ~holders[connection]
-        if candidates:
-            child = _pick(candidates, room, draws)
-            holders[connection] |= 1 << child
-        else:
-            child = _augment(connection, allowed, holders, with_room, draws)
-            if child < 0:
-                left.append(connection)
-                continue
-        room[child] -= 1
-        if not room[child]:
-            with_room &= ~(1 << child)
-    return left
-
-
-def _pick(candidates: int, room: list[int], draws: _Draws) -> int:
-    """A child of the set, with a probability in proportion to its room."""
-    options = _members(candidates)
-    if len(options) == 1:
-        return options[0]
-    value = draws.uniform() * sum([room[child] for child in options])
-    for child in options:
-        value -= room[child]
-        if value < 0:
-            return child
-    return options[-1]
-
-
-def _augment(connection: int, allowed: list[int], holders: list[int], with_room: int, draws: _Draws) -> int:
-    """Make place for a connection along an augmenting path of a bipartite flow; returns the child that loses room, or
-    -1 when there is no path."""
-    came: dict[
-        int, tuple[int, int]
-    ] = {}  # child -> (connection it would take, child it would take it from, -1 for the new one)
-    seen = 0
-    queue = []
-
-    def reach(taken: int, giver: int) -> None:
-        nonlocal seen
-        options = allowed[taken] & ~holders[taken] & ~seen
-        seen |= options
-        for child in draws.shuffled(_members(options)):
-            came[child] = (taken, giver)
-            queue.append(child)
-
-    reach(connection, -1)
-    for child in queue:  # grows while it is read
-        if with_room >> child & 1:
-            end = child
-            while child >= 0:
-                taken, giver = came[child]
-                holders[taken] |= 1 << child
-                if giver >= 0:
-                    holders[taken] &= ~(1 << giver)
-                child = giver
-            return end
-        for taken in draws.shuffled([i for i, mask in enumerate(holders) if mask >> child & 1]):
-            reach(taken, child)
-    return -1
-
-
-def _members(mask: int) -> list[int]:
-    return [child for child in range(mask.bit_length()) if mask >> child & 1]
-
-
-def _union(masks: Iterable[int]) -> int:
-    result = 0
-    for mask in masks:
-        result |= mask
-    return result
 
 
 def _unpack(holders: Sequence[int], children: int) -> np.ndarray:

@@ -12,11 +12,11 @@ from scipy.io import loadmat, savemat
 
 from nasface.faces.bfm import keypoints_of, load_bfm, load_uv
 from nasface.faces.bfm_noneck import load_bfm_noneck
-from nasface.faces.chart import above_jaw, outward, symmetric, upright_chart
 from nasface.faces.ict import LANDMARKS, load_ict
 from nasface.faces.landmarks import FLIP_68
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import position_map, sample_map, uv_basis
+from nasface.faces.uv_layout import above_jaw, outward, symmetric, upright_chart
 from nasface.utils.errors import UserError
 from tests.faces.basel_files import COUNT, modes, surface, write_bfm, write_ict, write_noneck
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.faces.target_points import AFLW_21
+from nasface.faces.landmark_subsets import AFLW_21
 from nasface.metrics.aflw import COUNTS, annotated, nme_21, points_21
 
 # 1-based, as benchmark_aflw.py lists it.

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.faces.surface import PREDICTED, TRUE, grid_triangles, shaded
+from nasface.faces.drawing import PREDICTED, TRUE, shaded
+from nasface.faces.uv import grid_triangles
 from nasface.report.faces import draw_results, results_figure, spread_over_yaw
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget

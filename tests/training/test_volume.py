@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nasface.config import AugmentConfig, OptimizerConfig, VolumeConfig
 from nasface.data.augment import normalise
 from nasface.data.module import FaceDataModule
-from nasface.faces.target_points import point_matrix
+from nasface.faces.landmark_subsets import point_matrix
 from nasface.nets.baselines.jvcr import JVCR
 from nasface.nets.registry import create_network
 from nasface.tracking.progress import TrainingProgress

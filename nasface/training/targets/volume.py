@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.faces.target_points import point_matrix
+from nasface.faces.landmark_subsets import point_matrix
 from nasface.nets.baselines.jvcr import JVCR, STRIDE
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
 from nasface.training.face_task import FaceTask, TaskContext, learning_rate_factor

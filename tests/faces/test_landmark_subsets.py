@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nasface.faces.landmark_subsets import POINT_COUNTS, point_matrix
 from nasface.faces.landmarks import FLIP_68
-from nasface.faces.target_points import POINT_COUNTS, point_matrix
 
 
 @pytest.mark.parametrize("count", POINT_COUNTS)

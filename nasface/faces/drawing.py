@@ -1,4 +1,4 @@
-"""Drawing a dense shape over its photograph, and the triangles of a map of positions."""
+"""Drawing a dense shape over its photograph."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import numpy as np
 from matplotlib import colormaps
 
 from nasface.faces.rasterize import rasterize
+from nasface.faces.uv import grid_triangles
 
 PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
 """Colours of the two sets of landmarks; both stand out from skin."""
 
 _SIDE = 320  # side in pixels at which a dense shape is drawn
-
-
 _LIGHT = np.array([-0.35, -0.45, 0.82])  # from the upper left, in front
 
 
@@ -60,17 +59,6 @@ def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray
     result = canvas.astype(np.float64)
     result[seen] = opacity * drawn + (1 - opacity) * result[seen]
     return result.round().astype(np.uint8)
-
-
-def grid_triangles(inside: np.ndarray) -> np.ndarray:
-    """Triangles (T, 3) int32 between neighbouring cells of a map, two in each square whose four cells are `inside`
-    (M, M); a cell's index is row * M + column."""
-    rows, columns = inside.shape
-    index = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = (index[y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1))
-    whole = inside[:-1, :-1] & inside[:-1, 1:] & inside[1:, :-1] & inside[1:, 1:]
-    a, b, c, d = (corner[whole] for corner in (a, b, c, d))
-    return np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]).astype(np.int32)
 
 
 def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
