@@ -7,16 +7,16 @@ import gc
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonargparse
-from jsonargparse import ActionConfigFile, ArgumentParser
+from jsonargparse import ArgumentParser
 
 from nasface.cli.command import Option
 from nasface.cli.settings_files import with_files
-from nasface.config import Experiment
+from nasface.config import Experiment, add_settings, take_settings
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 
@@ -43,21 +43,13 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
     for option in options:
         extra = {"nargs": "+"} if isinstance(option.default, list) else {}
         parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help, **extra)
-    parser.add_argument(
-        "--config",
-        action=ActionConfigFile,
-        help="YAML file of an experiment's settings (`--experiment NAME` reads experiments/NAME.yaml)",
-    )
-    parser.add_class_arguments(Experiment)
+    add_settings(parser)
     try:
         settings = parser.parse_args(with_files("search", arguments))
     except jsonargparse.ArgumentError as error:
         raise UserError(f"{error}; see --help") from None
     values = vars(parser.instantiate(settings))
-    return Arguments(
-        Experiment(**{field.name: values[field.name] for field in fields(Experiment)}),
-        {option.name: values[option.name] for option in options},
-    )
+    return Arguments(take_settings(values), values)
 
 
 def take(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from jsonargparse import ActionConfigFile, ArgumentParser
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from nasface.utils.errors import UserError
@@ -43,11 +44,11 @@ class DataConfig:
     train_count: NonNegativeInt = 6000
     val_count: NonNegativeInt = 400
     test_count: NonNegativeInt = 1000
-    ddfa: str = "../shared/data/aflw_120x120"
-    ddfa_assets: str = "../shared/data/3ddfa"
-    w300lp: str = "../shared/data/300w_lp_sample"
+    ddfa: str = "data/aflw_120x120"
+    ddfa_assets: str = "data/3ddfa"
+    w300lp: str = "data/300W_LP"
     bfm: str = ""
-    aflw2000: str = "../shared/data/aflw2000_sample/AFLW2000"
+    aflw2000: str = "data/AFLW2000"
 
 
 @dataclass(frozen=True)
@@ -559,6 +560,40 @@ def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> d
     }
     kept = {name: value for name, value in search.items() if name not in former}
     return recorded | {"search": kept | {"settings": own | (search.get("settings") or {})}}
+
+
+def add_settings(parser: ArgumentParser) -> None:
+    """Let a parser take files of settings (`--config`) and every setting of an experiment, by its dotted name."""
+    parser.add_argument(
+        "--config",
+        action=ActionConfigFile,
+        help="YAML file of settings (`--experiment NAME` reads experiments/NAME.yaml); later ones win",
+    )
+    parser.add_class_arguments(Experiment)
+
+
+def take_settings(values: dict[str, Any]) -> Experiment:
+    """Take the experiment out of what a parser with `add_settings` has read, and leave what else was read."""
+    values.pop("config", None)
+    return Experiment(**{entry.name: values.pop(entry.name) for entry in fields(Experiment)})
+
+
+def experiment_of(settings: Any) -> Experiment:
+    """The experiment with some settings, checked as the command line's are; the others have their defaults.
+
+    Args:
+        settings: a mapping of settings by section, as runs and studies record them, former names of settings
+            included. Texts are read as the command line reads them.
+
+    Raises:
+        UserError: it is no mapping, or one is no setting of this version or not of its type.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Experiment)
+    try:
+        return take_settings(vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
+    except Exception as error:  # the parser's exceptions are many
+        raise UserError(next(iter(str(error).splitlines()), repr(error))) from None
 
 
 EXPERIMENTS = resource_folder("experiments")

@@ -188,6 +188,20 @@ def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkey
     assert {type(found.supernet.steps), *map(type, found.supernet.repeats)} == {int}
 
 
+@pytest.mark.parametrize(
+    ("settings", "folder"),
+    [
+        ("--data.train ddfa", "data folder data/aflw_120x120"),
+        ("--data.train w300lp", "300W-LP folder data/300W_LP"),
+        ("--data.test aflw2000", "AFLW2000-3D folder data/AFLW2000"),
+    ],
+)
+def test_data_that_is_absent_is_named_with_its_source(nasface: Command, settings: str, folder: str) -> None:
+    result = nasface.tiny("search", *settings.split())
+    assert result.code == 2
+    assert f"{folder} does not exist: set its path" in result.line and "published at http" in result.line
+
+
 def test_space_counts(nasface: Command) -> None:
     result = nasface("space", "--space", "multipath_small")
     assert result.code == 0 and not result.errors

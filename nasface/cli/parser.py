@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from functools import cache
 from typing import Any, get_args, get_origin
 
-from jsonargparse import SUPPRESS, ActionConfigFile, ArgumentError, ArgumentParser
+from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser
 
 from nasface import __version__
 from nasface.cli.command import Command, Option
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
 from nasface.cli.settings_files import with_files
-from nasface.config import Experiment, SearchConfig
+from nasface.config import SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
 
 _HELP_ALL = "--help-all"
@@ -37,10 +36,8 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     except ArgumentError as error:
         raise UserError(reworded(str(error), name)) from None
     values = vars(parser.instantiate(settings))
-    values.pop("config", None)
     if command.settings is not None:
-        names = [field.name for field in fields(Experiment)]
-        values = {"experiment": Experiment(**{key: values.pop(key) for key in names})} | values
+        values = {"experiment": take_settings(values)} | values
         if name == "search":
             _check_strategy(values["experiment"].search)
     return command, values
@@ -73,15 +70,10 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
         _add_option(parser, option)
     if command.settings is not None:
         parser.add_argument(_HELP_ALL, action="help", help="Show every setting, not only the main ones, and exit.")
-        parser.add_argument(
-            "--config",
-            action=ActionConfigFile,
-            help="YAML file of settings (`--experiment NAME` reads experiments/NAME.yaml); later ones win",
-        )
-        before = set(parser._actions)
-        parser.add_class_arguments(Experiment)
-        for action in parser._actions:
-            if not every and action not in before and action.dest not in command.settings:
+        before = len(parser._actions)
+        add_settings(parser)
+        for action in () if every else parser._actions[before:]:
+            if action.dest not in ("config", *command.settings):
                 action.help = SUPPRESS
     return parser
 

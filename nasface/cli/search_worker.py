@@ -6,13 +6,11 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from jsonargparse import ArgumentParser
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import Command, Option
-from nasface.config import Experiment, current_settings
+from nasface.config import Experiment, experiment_of
 from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
 
@@ -27,7 +25,11 @@ def search_worker(
     if not storage:
         raise UserError("--storage is missing: give the URL or the journal file that the search was started with")
     name, about = read_about(storage, study)
-    experiment = _with_device(_experiment(about.get("experiment"), name), threads, accelerator)
+    try:
+        experiment = experiment_of(about.get("experiment"))
+    except UserError as error:
+        raise UserError(f"study {name!r} is of another version of nasface ({error}): use the same one") from None
+    experiment = _with_device(experiment, threads, accelerator)
     space = load_space(experiment.space)
     strategy = workflow.make_search_strategy(experiment, space)
     workspace = workflow.prepare(experiment, space)
@@ -44,17 +46,6 @@ def search_worker(
         signal.signal(signal.SIGTERM, before)
     own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
     print(f"search   {len(result.evaluations)} evaluations, {own} of them here")
-
-
-def _experiment(settings: Any, name: str) -> Experiment:
-    """The experiment that the study was started with."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Experiment)
-    try:
-        return Experiment(**vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
-    except Exception as error:  # the parser's exceptions are many
-        line = str(error).splitlines()[0]
-        raise UserError(f"study {name!r} is of another version of nasface ({line}): use the same one") from None
 
 
 def _with_device(experiment: Experiment, threads: int, accelerator: str | None) -> Experiment:

@@ -12,9 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import jsonargparse
-
-from nasface.config import EXPERIMENTS, Experiment
+from nasface.config import EXPERIMENTS, Experiment, experiment_of
 from nasface.nets.cost import cpu_latency
 from nasface.nets.network import NetworkSpec
 from nasface.nets.weights import load_network
@@ -155,11 +153,9 @@ def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experi
                 f"compare.networks: {assignment!r} is no setting of a row: give {'.*, '.join(_OWN)}.* as name=value"
             )
         place[last] = value
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Experiment)
     try:
-        return Experiment(**vars(parser.instantiate(parser.parse_object(settings))))
-    except jsonargparse.ArgumentError as error:
+        return experiment_of(settings)
+    except UserError as error:
         raise UserError(f"compare.networks: {' '.join(assignments)}: {error}") from None
 
 

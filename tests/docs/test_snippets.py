@@ -139,4 +139,4 @@ def parse(arguments: list[str]) -> None:
     try:
         read_arguments(arguments)
     except SystemExit as end:
-        assert end.code == 0 and "--help" in arguments
+        assert end.code == 0 and {"--help", "--help-all"} & set(arguments)
