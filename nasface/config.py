@@ -1,4 +1,4 @@
-"""Every setting of an experiment, typed, with its meaning and default; `nasface <command> --help` prints them."""
+"""Every setting of an experiment, typed, with its meaning and default; `nasface COMMAND --help-all` prints them."""
 
 from __future__ import annotations
 
@@ -221,16 +221,16 @@ class SearchConfig:
             (regularized), `spos` (its evolution), `local`, `nsga2` (several objectives), a sampler of Optuna such as
             `optuna/tpe`, or a tuner of NNI such as `nni/tpe`.
         settings: the strategy's own, each by its name, such as `--search.settings.temperature 0.1`.
-        iterations: candidates that the search looks at.
+        iterations: architectures that the search proposes.
         penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
-        max_macs: greatest number of multiply-adds of a candidate; 0 for any.
-        max_parameters: greatest number of parameters; 0 for any.
-        max_memory: greatest peak of its activations for one image, in bytes; 0 for any.
-        calibration: training faces on which a candidate's batch norm is calibrated.
-        chunk: validation faces that are run together.
-        reuse: keep what a candidate shares with the last accepted one.
+        max_macs: largest number of multiply-adds of an architecture; 0 for no limit.
+        max_parameters: largest number of parameters; 0 for no limit.
+        max_memory: largest peak memory of its activations for one image, in bytes; 0 for no limit.
+        calibration: training faces on which an architecture's batch norm is calibrated.
+        chunk: validation faces in one batch.
+        reuse: keep the activations that an architecture shares with the last accepted one.
         early_rejection: stop an evaluation whose rejection is certain.
         storage: Optuna storage URL (a database's, or grpc://host:port of a storage proxy), or a journal file; a
             journal file in the run's folder where empty.
@@ -257,7 +257,7 @@ class FinalistsConfig:
 
     Attributes:
         count: members on the shortlist; 0 takes the member with the lowest penalty, as the paper does.
-        steps: optimizer steps of each training, which is otherwise as the retraining.
+        steps: optimizer steps of each training; its other settings are those of retrain.
         distance: connections in which the members of the shortlist differ from each other, as far as the search has
             met such members.
         workers: trainings side by side, each with one thread; 0 for one a core.
@@ -421,11 +421,11 @@ class CompareConfig:
     """Networks that are compared under one protocol.
 
     Attributes:
-        networks: what `retrain --arch` takes, each with `@SCALE` behind it where its widths shall be multiplied, then
-            settings of its own (of retrain, volume, heatmap, parameters), then its name in the table where that shall
-            be another: `hourglass2@0.25`, `mobilenet@0.5 parameters.objective=vdc as Baseline VDC`. `@NAME` stands for
-            all of experiments/lists/NAME.yaml (or of a file by its path). The searched network (the experiment's
-            `output`) is left out where no search has written it yet.
+        networks: what `retrain --arch` takes, each followed by `@SCALE` to multiply its widths, then by settings of its
+            own (of retrain, volume, heatmap, parameters), then by `as NAME` for another name in the table:
+            `hourglass2@0.25`, `mobilenet@0.5 parameters.objective=vdc as Baseline VDC`. `@NAME` stands for all of
+            experiments/lists/NAME.yaml (or of a file by its path). The searched network (the experiment's `output`) is
+            left out where no search has written it yet.
         seeds: of the trainings; several give a mean and a deviation.
     """
 

@@ -57,7 +57,7 @@ COMMAND = Command(
         Option("run", str | None, None, "id of the search's run; the newest search where empty"),
         Option("runs", str, "runs", "folder of the runs"),
         Option("storage", str | None, None, "Optuna storage URL or journal file, instead of a run's"),
-        Option("host", str, "localhost", "address to listen at"),
-        Option("port", PositiveInt, 8080, "port to listen at"),
+        Option("host", str, "localhost", "address to listen on"),
+        Option("port", PositiveInt, 8080, "port to listen on"),
     ),
 )

@@ -9,9 +9,9 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 from nasface.cli.command import Command, Option
 
 DOMAIN = Option("domain", Literal["studio", "wild"], "studio", "studio (3D labels), or wild (harder, 2D labels only)")
-SPLIT = Option("split", Literal["train", "val", "test"], "train", "train, val or test; the people in them differ")
-SEED = Option("seed", NonNegativeInt, 0, "another seed is another set")
-SIZE = Option("size", PositiveInt, 64, "side of the images in pixels")
+SPLIT = Option("split", Literal["train", "val", "test"], "train", "train, val or test, which share no identities")
+SEED = Option("seed", NonNegativeInt, 0, "random seed; every seed gives another set")
+SIZE = Option("size", PositiveInt, 64, "image size in pixels")
 
 
 def build(
@@ -23,7 +23,7 @@ def build(
     cache: str,
     workers: int,
 ) -> None:
-    """Draw a synthetic set into the cache."""
+    """Render a synthetic set into the cache; once killed, it continues with the missing faces."""
     from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
     from nasface.utils.progress import progress_for
 
@@ -38,10 +38,10 @@ COMMAND = Command(
     (
         DOMAIN,
         SPLIT,
-        Option("count", PositiveInt, 6000, "faces"),
+        Option("count", PositiveInt, 6000, "number of faces"),
         SIZE,
         SEED,
-        Option("cache", str, "cache", "folder of the sets; training finds them there (data.cache)"),
-        Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
+        Option("cache", str, "cache", "folder to write to; trainings look in their data.cache"),
+        Option("workers", NonNegativeInt, 0, "number of processes, 0 for one per core; the files do not depend on it"),
     ),
 )

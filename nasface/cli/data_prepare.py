@@ -44,14 +44,19 @@ def prepare(
 COMMAND = Command(
     prepare,
     (
-        Option("dataset", Literal["300w-lp"], None, "300w-lp, the only set that needs it", positional=True),
-        Option("root", str | None, None, "folder 300W_LP"),
+        Option("dataset", Literal["300w-lp"], None, "300w-lp, the only set with maps to make", positional=True),
+        Option("root", str | None, None, "folder of 300W-LP, 300W_LP as unpacked"),
         Option("bfm", str | None, None, "BFM.mat in face3d's layout; its 3dmm.md says how to make it"),
-        Option("uv", str | None, None, "BFM_UV.mat; the one beside BFM.mat where empty"),
-        Option("output", str, "position_maps", "folder for the crops and maps, 0.8 MB a face"),
-        Option("flipped", bool, False, "take the mirrored half of the set, too"),
-        Option("jitter", NonNegativeFloat, 0.1, "greatest move and change of size of the crop, in parts of the face"),
-        Option("seed", NonNegativeInt, 0, "another seed moves the crops otherwise"),
-        Option("workers", NonNegativeInt, 0, "processes, 0: one per core; the files do not depend on it"),
+        Option("uv", str | None, None, "BFM_UV.mat; where empty, the one beside BFM.mat"),
+        Option("output", str, "position_maps", "folder to write crops and maps to, 0.8 MB per face"),
+        Option("flipped", bool, False, "include the mirrored half of the set"),
+        Option(
+            "jitter",
+            NonNegativeFloat,
+            0.1,
+            "largest random shift and scaling of a crop, relative to the face",
+        ),
+        Option("seed", NonNegativeInt, 0, "seed of the shifts and scalings"),
+        Option("workers", NonNegativeInt, 0, "number of processes, 0 for one per core; the files do not depend on it"),
     ),
 )

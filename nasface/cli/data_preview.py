@@ -36,9 +36,9 @@ COMMAND = Command(
         SPLIT,
         SIZE,
         SEED,
-        Option("columns", PositiveInt, 9, "faces side by side, from yaw -90 to +90 degrees"),
-        Option("rows", PositiveInt, 2, "groups of faces one below the other"),
-        Option("map_size", PositiveInt, 64, "side of the UV maps in cells"),
+        Option("columns", PositiveInt, 9, "faces in a row, from -90 to +90 degrees of yaw"),
+        Option("rows", PositiveInt, 2, "rows of faces"),
+        Option("map_size", PositiveInt, 64, "size of the UV maps in cells"),
         Option("output", str, "preview.png", "file to write"),
     ),
 )

@@ -22,9 +22,9 @@ COMMAND = Command(
     (
         SIZE,
         SEED,
-        Option("frames", PositiveInt, 8, "of a video; the first is the still image"),
-        Option("rows", PositiveInt, 5, "faces one below the other, from yaw -90 to +90 degrees"),
-        Option("strength", NonNegativeFloat, 1.0, "factor of all changes from frame to frame"),
+        Option("frames", PositiveInt, 8, "frames of a video, of which the first is the still image"),
+        Option("rows", PositiveInt, 5, "faces, one per row, from -90 to +90 degrees of yaw"),
+        Option("strength", NonNegativeFloat, 1.0, "multiplier of all changes between frames"),
         Option("output", str, "video.png", "file to write"),
     ),
 )

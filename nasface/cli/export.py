@@ -26,7 +26,7 @@ COMMAND = Command(
     export,
     (
         Option("weights", str, "network.pt", "network.pt of a retraining"),
-        Option("format", Literal["onnx", "torchscript", "safetensors"], "onnx", "what to write"),
+        Option("format", Literal["onnx", "torchscript", "safetensors"], "onnx", "file format"),
         Option("output", str | None, None, "file to write; beside the weights where empty"),
         Option("model", str | None, None, "morphable model as in `nasface predict`, where the weights do not say it"),
     ),

@@ -77,7 +77,7 @@ COMMAND = Command(
     (
         Option("input", str, None, "image, folder of images and videos, or video", positional=True),
         Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
-        Option("output", str, "predictions", "folder for what is written"),
+        Option("output", str, "predictions", "folder to write to"),
         Option("arch", str | None, None, "mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones"),
         Option(
             "model",
@@ -86,12 +86,17 @@ COMMAND = Command(
             "morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty",
         ),
         Option("detector", str | None, None, "ONNX file of YuNet or CenterFace; the installed one where empty"),
-        Option("threshold", ClosedUnitInterval, 0.5, "least score of a detected face"),
+        Option("threshold", ClosedUnitInterval, 0.5, "lowest score of a face detection that is kept"),
         Option("box", str | None, None, "x,y,width,height of the face in pixels instead of detection, or image"),
         Option("overlay", bool, True, "write image or video with landmarks, dense shape and axes drawn on it"),
         Option("obj", bool, True, "write a textured mesh of each face (of images)"),
-        Option("dense", bool, False, "write the UV position map into the JSON, too"),
-        Option("aligned", NonNegativeInt, 0, "side of crops normalised by five points, such as 112; 0 for none"),
-        Option("smooth", ClosedUnitInterval, 0.0, "share of the earlier frame in a video's shapes; 0 is off"),
+        Option("dense", bool, False, "also write the UV position map into the JSON"),
+        Option("aligned", NonNegativeInt, 0, "size of face crops aligned by five points, such as 112; 0 for none"),
+        Option(
+            "smooth",
+            ClosedUnitInterval,
+            0.0,
+            "weight of the previous frame in smoothing a video; 0 is off",
+        ),
     ),
 )

@@ -71,7 +71,7 @@ COMMAND = Command(
             "init",
             str,
             "scratch",
-            "first weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt",
+            "initial weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt",
         ),
         Option("label", str | None, None, "name of the row in the table"),
         RUN,

@@ -133,7 +133,7 @@ WORKERS = Option(
     "workers",
     NonNegativeInt,
     1,
-    "processes that search: 1 is this one alone, the same result every time; with more, or with 0 here and others"
+    "number of searching processes: 1 gives the same result every time; with more, or with 0 here and others"
     " elsewhere, `nasface search-worker` may join from any machine",
 )
 REUSE = Option(

@@ -63,9 +63,14 @@ COMMAND = Command(
         Option(
             "storage", str | None, None, "Optuna storage URL or journal file of the search, as `nasface search` prints"
         ),
-        Option("study", str | None, None, "name of the study: the search's run id; not needed for the only one"),
-        Option("supernet", str | None, None, "the search's supernet.pt, where it lies elsewhere on this machine"),
+        Option(
+            "study",
+            str | None,
+            None,
+            "name of the study, the search's run id; not needed for the only one",
+        ),
+        Option("supernet", str | None, None, "the search's supernet.pt, where this machine has it in another place"),
         Option("threads", NonNegativeInt, 0, "CPU threads; 0 for the experiment's"),
-        Option("accelerator", str | None, None, "cpu, gpu or auto, where it shall not be the experiment's"),
+        Option("accelerator", str | None, None, "cpu, gpu or auto; the experiment's where empty"),
     ),
 )

@@ -85,9 +85,9 @@ COMMAND = Command(
     sweep,
     (
         Option("file", str, None, "sweep file, such as experiments/sweeps/quick.yaml", positional=True),
-        Option("workers", PositiveInt, 1, "runs at the same time"),
-        Option("count", PositiveInt | None, None, "most runs of this call; as many as the file has where empty"),
-        Option("seed", NonNegativeInt, 0, "of what is drawn on this machine"),
+        Option("workers", PositiveInt, 1, "runs side by side"),
+        Option("count", PositiveInt | None, None, "most runs to start now; where empty, as many as the file allows"),
+        Option("seed", NonNegativeInt, 0, "random seed of the samplers on this machine"),
         Option(
             "where",
             Literal["auto", "wandb", "here"],

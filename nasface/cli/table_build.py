@@ -36,11 +36,11 @@ def table_build(
 COMMAND = Command(
     table_build,
     (
-        Option("folder", str | None, None, "where trainings are recorded; RUNS/table-SPACE where empty"),
+        Option("folder", str | None, None, "folder of the trainings' records; RUNS/table-SPACE where empty"),
         Option("parquet", str | None, None, "file to write; table.parquet in the folder where empty"),
-        Option("members", NonNegativeInt, 0, "how many members, the first of a fixed random order; 0 for all"),
-        Option("seeds", list[NonNegativeInt], [0], "seeds of the trainings; every member is trained by each"),
-        Option("workers", PositiveInt, 1, "processes with one thread each"),
+        Option("members", NonNegativeInt, 0, "number of members, the first of a fixed random order; 0 for all"),
+        Option("seeds", list[NonNegativeInt], [0], "training seeds; every member is trained once with each"),
+        Option("workers", PositiveInt, 1, "number of processes, with one thread each"),
     ),
     ("space", "seed", "runs", *FACES, "data.test_count", *SIZES, *TRAINING),
 )

@@ -37,7 +37,7 @@ COMMAND = Command(
     (
         Option("entity", str | None, None, "W&B user or team; your default one where empty"),
         Option("project", str, "nasface", "W&B project, as --log.project of the runs"),
-        Option("name", str, "nasface", "of the dashboard (a saved view of the project's workspace)"),
-        Option("dry_run", bool, False, "print the sections and panels, change nothing"),
+        Option("name", str, "nasface", "name of the dashboard (a saved view of the project's workspace)"),
+        Option("dry_run", bool, False, "only print the sections and panels"),
     ),
 )
