@@ -116,8 +116,8 @@ def test_landmarks_are_read_from_the_map_exactly(size: int) -> None:
 
 
 def test_map_interpolates_the_surface() -> None:
-    basis = uv_basis(head, 256)
-    plain = uv_basis(replace(head, landmark_vertices=None), 256)
+    stiff = replace(head, basis=head.basis[..., :1])  # what is looked at is the mean: its modes would only take time
+    basis, plain = uv_basis(stiff, 256), uv_basis(replace(stiff, landmark_vertices=None), 256)
     assert np.abs(basis.mean - plain.mean).max() < 0.05  # the landmarks' correction is local and small
     read = sample_map(plain.mean[None], head.uv[on_chart])[0]
     error = np.linalg.norm(read - head.mean[on_chart], axis=1)
@@ -132,4 +132,4 @@ def test_damaged_asset_is_a_user_error(tmp_path: Path, monkeypatch: pytest.Monke
     damaged.write_bytes(HEAD_ASSET.read_bytes()[:1000])
     monkeypatch.setattr(morphable, "HEAD_ASSET", damaged)
     with pytest.raises(UserError, match="head.npz"):
-        morphable._load_asset()
+        morphable.load_embedded_head.__wrapped__()  # past its cache
