@@ -20,6 +20,7 @@ from nasface.tabular import training as many_networks
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.lock import hold
 from tests.benchmarks.toy import NETWORK, toy_workspace
 from tests.toy_table import toy_table
 
@@ -135,8 +136,8 @@ def test_a_build_goes_on_after_a_kill(building: Experiment, tmp_path: Path, monk
     with pytest.raises(UserError, match="other settings .network differs"):
         build_table(wide, SPACE, tmp_path / "whole", 4, [0], 1)
     with (
-        table_building._alone(tmp_path / "whole"),
-        pytest.raises(UserError, match="another build works"),
+        hold(tmp_path / "whole" / ".lock", "build", ""),
+        pytest.raises(UserError, match="another build is writing to .*whole.*, or choose another --folder"),
     ):
         build_table(building, SPACE, tmp_path / "whole", 4, [0], 1)
 

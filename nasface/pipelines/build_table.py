@@ -6,11 +6,9 @@ those that are missing. The order of the members is a fixed random one, so a par
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.lock import hold
 from nasface.utils.progress import stage_bar
 
 LARGEST = 200_000
@@ -129,7 +128,7 @@ def build_table(
     """
     jobs = build_jobs(space, count, seeds)
     settings = table_settings(experiment)
-    with _alone(folder):
+    with hold(folder / ".lock", "build", "choose another --folder"):
         about = _check_settings(folder, space, settings)
         done = read_trainings(folder / _TRAININGS)
         waiting = [job for job in jobs if job.key not in done]
@@ -237,19 +236,3 @@ def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
             raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then start again") from None
         found[training.digest, training.seed] = training
     return found
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """No second build in the folder at the same time; a kill ends the claim."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stream = (folder / ".lock").open("w")
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another --folder") from None
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another build works in {folder}: wait for it, or choose another --folder") from None
-        yield

@@ -7,11 +7,9 @@ are, the folder gets its description and takes its name in one step.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import numpy as np
 
 from nasface.data.face_set import FaceSet, load_face_set, write_meta
 from nasface.utils.errors import UserError
+from nasface.utils.lock import hold
 from nasface.utils.processes import in_processes
 
 CHUNK = 32
@@ -51,7 +50,7 @@ def build_face_set(
     """
     folder = Path(folder)
     if not folder.exists():
-        with _alone(folder):
+        with hold(folder.with_name(f".{folder.name}.lock"), "build", "choose another cache folder", wait=True):
             if not folder.exists():  # another process may have made it while this one waited
                 _build(folder, make, count, workers, progress)
     return load_face_set(folder)
@@ -74,21 +73,6 @@ def _build(folder: Path, make: Make, count: int, workers: int, progress: Callabl
         os.replace(part, folder)
     except OSError as error:
         raise UserError(f"cannot write {part}: {error.strerror or error}; free space or choose another cache") from None
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder that several processes may want to make; a killed holder's lock is free."""
-    lock = folder.with_name(f".{folder.name}.lock")
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("w")
-    except OSError as error:
-        raise UserError(f"cannot write {lock}: {error.strerror}; choose another cache folder") from None
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
-        lock.unlink(missing_ok=True)
 
 
 def _prepare(part: Path, make: Make, count: int) -> np.ndarray:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 import optuna
@@ -19,6 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from nasface.utils.errors import UserError
+from nasface.utils.lock import hold
 
 
 @contextmanager
@@ -52,12 +50,13 @@ def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStor
         return
     # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
     path = Path(storage).expanduser().absolute()
-    with _held(path, shared) as alone:
-        if alone:
+    with hold(path, "search", "take another run id", shared=shared, remove=False) as lock:
+        if lock.alone:
             # No other search is alive here, so a lock that is still there was left by a kill.
             Path(f"{path}.lock").unlink(missing_ok=True)
             _mend_journal(path)
-            alone()
+            if shared:
+                lock.share()
         try:
             store = JournalStorage(JournalFileBackend(str(path)))
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, AssertionError) as error:
@@ -88,43 +87,6 @@ def _proxy(url: str) -> Iterator[BaseStorage]:
         yield proxy
     finally:
         proxy.close()
-
-
-@contextmanager
-def _held(path: Path, shared: bool) -> Iterator[Callable[[], None] | None]:
-    """Hold the journal for this process, or for this and other workers; the kernel lets go of it however it ends.
-
-    Yields a function when no other process holds it, to be called once the journal is in order: from then on others
-    may join a shared one. None: others are at work.
-    """
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    with stream:
-        try:
-            alone = _flock(stream, fcntl.LOCK_EX)
-            if not alone and not (shared and _flock(stream, fcntl.LOCK_SH, wait=True)):
-                raise UserError(f"another search is writing to {path}: wait for it, or take another run id")
-        except OSError:
-            alone = not shared  # a file system without locks
-        yield (lambda: _share(stream) if shared else None) if alone else None
-
-
-def _flock(stream: IO[bytes], kind: int, wait: bool = False) -> bool:
-    """Take a lock; False where another process holds the other kind (for more than five seconds)."""
-    for attempt in range(100 if wait else 1):
-        if attempt:
-            time.sleep(0.05)
-        try:
-            fcntl.flock(stream, kind | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            continue
-    return False
-
-
-def _share(stream: IO[bytes]) -> None:
-    fcntl.flock(stream, fcntl.LOCK_SH)
 
 
 def _mend_journal(path: Path) -> None:
