@@ -172,6 +172,12 @@ class FaceDataModule(pl.LightningDataModule):
         return self.videos.of_batch(batch, seed) if training and self.videos else batch
 
 
+def evaluation_batches(faces: FaceSet, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    """Every face of a set once, in order: batches as `FaceDataModule` hands them to an evaluation."""
+    for batch in _loader(faces, _InOrder(len(faces), batch_size)):
+        yield prepare_batch(batch, None)
+
+
 def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> dict[str, Tensor]:
     """Normalise a batch's images and, where asked, augment it."""
     batch = dict(batch)

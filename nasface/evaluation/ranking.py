@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nasface.evaluation.supernet import EvaluationFaces
 from nasface.metrics.aflw2000 import binned_nme
+from nasface.metrics.nme_torch import nme_68
 from nasface.nets.multipath import Supernet, incoming
 from nasface.pipelines.workflow import Workspace, make_evaluator
 from nasface.search.strategy import Proposal
@@ -139,7 +140,5 @@ def member_maps(supernet: Supernet, member: Architecture, images: Tensor) -> Ten
 
 
 def _penalty(maps: Tensor, uv: UVTarget, faces: EvaluationFaces) -> float:
-    landmarks = uv.landmarks(uv.to_pixels(maps.float()))[..., :2]
-    error = (landmarks - faces.landmarks[..., :2]).norm(dim=-1).mean(-1)
-    nme = 100 * error / faces.box.prod(-1).sqrt()
+    nme = nme_68(uv.read(maps).landmarks, faces.landmarks, faces.box)
     return float(binned_nme(nme.double().numpy(), faces.yaw.numpy()).mean)

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasface.metrics.aflw2000 import binned_nme, yaw_bin
+from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme, yaw_bin
+from nasface.metrics.nme_torch import nme_68
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Supernet, incoming
 from nasface.nets.multipath_cost import connection_macs, head_macs
@@ -25,8 +26,6 @@ from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import Architecture
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-
-BINS = ("0-30", "30-60", "60-90")
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class SupernetEvaluator:
         device: torch.device | str = "cpu",
         penalty: str = "mean",
     ) -> None:
-        self._bins = range(len(BINS)) if penalty == "mean" else (BINS.index(penalty),)
+        self._bins = range(len(BIN_NAMES)) if penalty == "mean" else (BIN_NAMES.index(penalty),)
         self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
         calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
         for module in self.supernet.modules():
@@ -169,9 +168,8 @@ class SupernetEvaluator:
         return torch.from_numpy(weights)
 
     def _nme(self, maps: Tensor, part: Tensor) -> Tensor:
-        landmarks = self.uv.landmarks(self.uv.to_pixels(maps.float()))[..., :2]
-        error = (landmarks - self._faces.landmarks[part][..., :2]).norm(dim=-1).mean(-1)
-        return (100 * error / self._faces.box[part].prod(-1).sqrt()).double().cpu()
+        landmarks = self.uv.read(maps).landmarks
+        return nme_68(landmarks, self._faces.landmarks[part], self._faces.box[part]).double().cpu()
 
     def _scores(self, architecture: Architecture) -> Tensor:
         return torch.cat(list(self._run(architecture.canonical.codes, {})))

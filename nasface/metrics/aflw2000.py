@@ -21,6 +21,9 @@ YAW_EDGES = (30.0, 60.0)
 YAW_BINS = ("[0,30]", "[30,60]", "[60,90]")
 """The bins as the field prints them."""
 
+BIN_NAMES = ("0-30", "30-60", "60-90")
+"""The same in the names of settings, logged figures and columns."""
+
 YAW_FILES = {
     "AFLW2000-3D.pose.npy": (1312, 383, 305),
     "AFLW2000-3D-new.pose.npy": (1306, 462, 232),

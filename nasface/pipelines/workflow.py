@@ -23,10 +23,14 @@ from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
 from nasface.data.sources import Faces, load_faces
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
+from nasface.evaluation.inference import evaluate_faces, predict_faces
 from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
+from nasface.evaluation.test_faces import FILE as TEST_FACES
+from nasface.evaluation.test_faces import save_test_faces
 from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.faces.uv import uv_basis
 from nasface.inference.trained import trained_record
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.cost import Cost, measure_cost
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.network import Network, NetworkSpec
@@ -36,9 +40,6 @@ from nasface.report.drawing import draw_architecture
 from nasface.report.faces import results_figure
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.report.tables import NMERow
-from nasface.report.test_faces import FILE as TEST_FACES
-from nasface.report.test_faces import evaluate_faces, save_test_faces
-from nasface.report.training_figures import TrainingFigures
 from nasface.search.ledger import search_counts
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
@@ -54,6 +55,7 @@ from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.retrain_log import log_results
 from nasface.tracking.runs import Run, is_first_process
 from nasface.tracking.search_log import SearchLog, SearchProgress
+from nasface.tracking.training_figures import TrainingFigures
 from nasface.tracking.wandb import finish, make_logger
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer, release_memory
@@ -418,13 +420,13 @@ def retrain(
     trainer = make_trainer(experiment.device, logger=logger or False, devices=1, num_nodes=1, strategy="auto")
     (metrics,) = trainer.test(task, datamodule=data, verbose=False)
     network.to("cpu", memory_format=torch.contiguous_format)
-    results_figure(task, workspace.faces.test, run.path("faces.png"))
-    test_faces = evaluate_faces(task, workspace.faces.test)
-    save_test_faces(run.path(TEST_FACES), test_faces)
+    evaluation = evaluate_faces(task, workspace.faces.test)
+    results_figure(evaluation.spread, run.path("faces.png"))
+    save_test_faces(run.path(TEST_FACES), evaluation.faces)
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
-        bins=tuple(metrics[f"test/nme_{name}"] for name in ("0-30", "30-60", "60-90")),
+        bins=tuple(metrics[f"test/nme_{name}"] for name in BIN_NAMES),
         mean=metrics["test/nme"],
         all=metrics["test/nme_all"],
         parameters=cost.parameters,
@@ -443,7 +445,7 @@ def retrain(
         environment=environment(),
     )
     if logger is not None:
-        log_results(logger, row, test_faces, run.path("faces.png"), spec.architecture)
+        log_results(logger, row, evaluation.faces, run.path("faces.png"), spec.architecture)
         log_file(logger, RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
         finish(logger)
     return Retrained(network, row, cost, seconds)
@@ -451,14 +453,13 @@ def retrain(
 
 def _stability(task: FaceTask, workspace: Workspace) -> float:
     """Stability (%) on short videos of test faces, the same ones for every network."""
-
-    def predict(frames: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return task(normalise(torch.from_numpy(frames))).landmarks.float().numpy()
-
-    task.eval().cpu()
     videos = ShortVideos(workspace.faces.model, VideoConfig(frames=8))
-    return measure_videos(predict, workspace.faces.test, videos, workspace.experiment.retrain.videos).stability
+    return measure_videos(
+        lambda frames: predict_faces(task, frames).landmarks,
+        workspace.faces.test,
+        videos,
+        workspace.experiment.retrain.videos,
+    ).stability
 
 
 def evaluation_faces(faces: FaceSet) -> EvaluationFaces:

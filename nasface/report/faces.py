@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from nasface.evaluation.test_faces import ShownFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.utils.files import atomic_write
-
-if TYPE_CHECKING:
-    from nasface.data.face_set import FaceSet
-    from nasface.training.face_task import FaceTask
-
 
 _SIDE = 1.75  # inches of one face
 _TEXT = 0.24  # inches of the line above a face
@@ -93,55 +88,14 @@ def draw_results(
     return figure
 
 
-def results_figure(task: FaceTask, faces: FaceSet, path: str | Path, count: int = 8, batch: int = 50) -> Figure:
-    """Draw what a task's network finds in `count` test faces that cover the range of yaw; the faces depend on the set
-    alone, so the figures of two networks show the same ones.
+def results_figure(faces: ShownFaces, path: str | Path) -> Figure:
+    """Draw what a network found in the faces that its evaluation shows, as a PNG.
 
-    Args:
-        task: predicts; it stays in its mode.
-        faces: of the task's image size.
-        path: PNG to write.
-        count: faces in the figure.
-        batch: faces that are run together.
+    Raises:
+        UserError: the file cannot be written.
     """
-    import torch
-
-    from nasface.data.augment import normalise
-    from nasface.metrics.nme import nme_68
-
-    chosen = faces.subset(spread_over_yaw(faces.yaw, count))
-    training = task.training
-    device = next(task.parameters()).device
-    task.eval()
-    with torch.inference_mode():
-        images = normalise(torch.from_numpy(np.array(chosen.images))).to(device)
-        parts = [task(part) for part in images.split(batch)]
-    task.train(training)
-    landmarks = torch.cat([part.landmarks for part in parts]).cpu().numpy()
-    maps = [part.dense for part in parts if part.dense is not None]
-    return draw_results(
-        chosen.images,
-        landmarks,
-        chosen.landmarks,
-        torch.cat(maps).cpu().numpy() if maps else None,
-        nme_68(landmarks, chosen.landmarks, chosen.box),
-        chosen.yaw,
-        path,
-        inside=task.uv.weight.cpu().numpy() > 0,
-    )
-
-
-def spread_over_yaw(yaw: np.ndarray, count: int) -> np.ndarray:
-    """Indices (min(count, N),) of different faces whose yaw is nearest to `count` evenly spaced values between the
-    least and the greatest, in that order."""
-    values = np.asarray(yaw, dtype=np.float64)
-    free = np.ones(len(values), dtype=bool)
-    chosen = []
-    for value in np.linspace(values.min(), values.max(), min(count, len(values))):
-        distance = np.where(free, np.abs(values - value), np.inf)
-        chosen.append(int(distance.argmin()))
-        free[chosen[-1]] = False
-    return np.array(chosen)
+    arrays = faces.images, faces.predicted, faces.true, faces.dense, faces.nme, faces.yaw
+    return draw_results(*arrays, path, inside=faces.inside)
 
 
 def _cell(figure: Figure, column: int, top: float, size: int) -> Axes:

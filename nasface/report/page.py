@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from nasface.evaluation.test_faces import TestFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.metrics.aflw2000 import YAW_BINS
@@ -23,7 +24,6 @@ from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_
 from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
-from nasface.report.test_faces import TestFaces
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasface.report.test_faces import FILE as TEST_FACES
-from nasface.report.test_faces import TestFaces, load_test_faces
+from nasface.evaluation.test_faces import FILE as TEST_FACES
+from nasface.evaluation.test_faces import TestFaces, load_test_faces
 from nasface.space.record import Record, load_record
 from nasface.tracking.runs import Run, settings_file
 from nasface.utils.errors import UserError

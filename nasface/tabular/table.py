@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
@@ -26,9 +27,8 @@ from nasface.utils.files import atomic_write
 
 SHIPPED = Path(__file__).resolve().parent / "assets" / "table.parquet"
 """The table of the space `table`, which comes with the program."""
-_BINS = ("0-30", "30-60", "60-90")
 _FACES = ("val", "test")
-_FLOATS = (*(f"{faces}_{name}" for faces in _FACES for name in (*_BINS, "mean", "all")), "seconds")
+_FLOATS = (*(f"{faces}_{name}" for faces in _FACES for name in (*BIN_NAMES, "mean", "all")), "seconds")
 _INTEGERS = ("seed", "parameters", "macs")
 _TEXTS = ("digest", "code")
 COLUMNS = (*_TEXTS, *_INTEGERS, *_FLOATS)
@@ -63,7 +63,7 @@ class TrainedMember:
         row: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_INTEGERS, "seconds")}
         for faces in _FACES:
             values = getattr(self, faces)
-            row |= {f"{faces}_{name}": value for name, value in zip((*_BINS, "mean", "all"), values, strict=True)}
+            row |= {f"{faces}_{name}": value for name, value in zip((*BIN_NAMES, "mean", "all"), values, strict=True)}
         return {name: row[name] for name in COLUMNS}
 
     @classmethod
@@ -76,7 +76,7 @@ class TrainedMember:
         values: dict[str, Any] = {name: str(row[name]) for name in _TEXTS}
         values |= {name: int(row[name]) for name in _INTEGERS} | {"seconds": float(row["seconds"])}
         for faces in _FACES:
-            values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in (*_BINS, "mean", "all"))
+            values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in (*BIN_NAMES, "mean", "all"))
         return cls(**values)
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from nasface.config import RetrainConfig
-from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule, prepare_batch
+from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
+from nasface.metrics.nme import nme_68
 from nasface.training.face_task import learning_rate_factor
 from nasface.training.targets.uv import mean_map, uv_loss
-from nasface.training.uv_target import UVTarget
+from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
 
 KEPT_BYTES = 2**30
@@ -93,13 +93,7 @@ def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple
     return network.eval(), time.process_time() - start
 
 
-@torch.inference_mode()
 def errors_of(network: nn.Module, uv: UVTarget, faces: FaceSet, chunk: int = 250) -> BinnedNME:
-    """NME (%) by yaw of a network, in evaluation mode, on faces."""
-    parts = []
-    for start in range(0, len(faces), chunk):
-        images = normalise(torch.from_numpy(np.array(faces.images[start : start + chunk])))
-        landmarks = uv.landmarks(uv.to_pixels(network(images).float()))[..., :2].numpy()
-        error = np.linalg.norm(landmarks - faces.landmarks[start : start + chunk, :, :2], axis=-1).mean(-1)
-        parts.append(100 * error / np.sqrt(faces.box[start : start + chunk].prod(-1)))
-    return binned_nme(np.concatenate(parts), np.asarray(faces.yaw))
+    """NME (%) by yaw of a network on faces, `chunk` of them at a time."""
+    landmarks = predict_faces(UVReader(network, uv), faces.images, batch=chunk).landmarks
+    return binned_nme(nme_68(landmarks, faces.landmarks, faces.box), faces.yaw)

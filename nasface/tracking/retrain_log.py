@@ -19,7 +19,7 @@ from nasface.tracking.search_log import architecture_image, png_image
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import WandbLogger
 
-    from nasface.report.test_faces import TestFaces
+    from nasface.evaluation.test_faces import TestFaces
 
 CED_THRESHOLD = 10.0
 """Right end of the CED curves, of the area below, and of what is not a failure, in percent."""

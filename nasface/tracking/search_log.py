@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nasface.metrics.aflw2000 import YAW_BINS
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.search.strategy import Strategy
 from nasface.search.study import Evaluation, StudyResult
 
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from nasface.space.space import Architecture
     from nasface.tracking.runs import Run
-
-_BIN_NAMES = tuple(name.strip("[]").replace(",", "-") for name in YAW_BINS)  # 0-30, 30-60, 60-90
 
 
 class SearchLog:
@@ -67,7 +65,7 @@ def search_metrics(evaluation: Evaluation) -> dict[str, float]:
         "nme_all": details.get("nme_all"),
     }
     bins: Sequence[float | None] = details.get("nme", ())
-    metrics |= {f"nme_{name}": value for name, value in zip(_BIN_NAMES, bins, strict=False)}
+    metrics |= {f"nme_{name}": value for name, value in zip(BIN_NAMES, bins, strict=False)}
     metrics |= evaluation.status
     return {f"search/{key}": float(value) for key, value in metrics.items() if _is_finite(value)}
 
@@ -82,12 +80,12 @@ def member_table(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -
 
     front = {one.architecture.digest for one, _ in pareto_front(evaluations, objectives)}
     costs = sorted({name for one in evaluations for name in one.outcome.details.get("costs", {})})
-    nme = [f"nme_{name}" for name in (*_BIN_NAMES, "all")]
+    nme = [f"nme_{name}" for name in (*BIN_NAMES, "all")]
     columns = ["number", "member", "penalty", "bound", *nme, *costs, "seconds", "front"]
     rows = []
     for one in evaluations:
         outcome, details = one.outcome, one.outcome.details
-        errors = [*details.get("nme", [None] * len(_BIN_NAMES)), details.get("nme_all")]
+        errors = [*details.get("nme", [None] * len(BIN_NAMES)), details.get("nme_all")]
         row: list[Any] = [one.number, one.architecture.digest]
         row += [outcome.penalty, None] if outcome.complete else [None, outcome.penalty]
         row += [value if _is_finite(value) else None for value in errors]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Stage:
 
 
 def _bins(prefix: str) -> tuple[str, ...]:
-    return tuple(f"{prefix}/nme_{name}" for name in ("0-30", "30-60", "60-90"))
+    return tuple(f"{prefix}/nme_{name}" for name in BIN_NAMES)
 
 
 STAGES = (

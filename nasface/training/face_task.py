@@ -4,7 +4,7 @@ terms."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from nasface.config import Experiment, OptimizerConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
-from nasface.metrics.aflw2000 import binned_nme
+from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme
+from nasface.metrics.nme_torch import mean_over_box, nme_68
 from nasface.rendering.video import ShortVideos
 from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
@@ -115,8 +116,7 @@ class FaceTask(FaceModule):
         retrain = context.experiment.retrain
         super().__init__(context.uv, retrain.optimizer, retrain.steps)
         self.network = network
-        self._evaluated: list[tuple[Tensor, Tensor]] = []
-        self._dense: list[Tensor] = []
+        self._evaluated: list[dict[str, Tensor]] = []
 
     def learn_statistics(self, faces: FaceSet) -> None:
         """Set, before training, what the network is built around (such as the mean face): buffers of the network, which
@@ -144,19 +144,24 @@ class FaceTask(FaceModule):
             self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
         return self.finite(values["loss"])
 
-    def _evaluate(self, batch: dict[str, Tensor]) -> None:
-        prediction, percent = self(batch["image"]), 100 / batch["box"].prod(-1).sqrt()
-        error = (prediction.landmarks[..., :2].float() - batch["landmarks"][..., :2]).norm(dim=-1).mean(-1)
-        self._evaluated.append((percent * error, batch["yaw"]))
+    def evaluate(self, batch: dict[str, Tensor]) -> tuple[FacePrediction, dict[str, Tensor]]:
+        """The faces of an evaluation batch, and their errors (B,) in percent of sqrt(w * h) of their boxes.
+
+        `nme` is of the landmarks in the image plane. `nme_dense` is of the chart's cells, in the image plane, too;
+        where the network has no dense shape, or the batch no model parameters, it is left out.
+        """
+        prediction = self(batch["image"])
+        errors = {"nme": nme_68(prediction.landmarks.float(), batch["landmarks"], batch["box"])}
         if prediction.dense is not None and "coefficients" in batch:
             difference = prediction.dense[:, :2].float() - self.uv.target_maps(batch)[:, :2]
-            self._dense.append(percent * difference.norm(dim=1)[:, self.uv.weight > 0].mean(-1))
+            errors["nme_dense"] = mean_over_box(difference.norm(dim=1)[:, self.uv.weight > 0], batch["box"])
+        return prediction, errors
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        self._evaluate(batch)
+        self._evaluated.append(self.evaluate(batch)[1] | {"yaw": batch["yaw"]})
 
-    def test_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        self._evaluate(batch)
+    def test_step(self, batch: dict[str, Tensor], index: int) -> None:
+        self.validation_step(batch, index)
 
     def on_validation_epoch_end(self) -> None:
         self._log_nme("val")
@@ -165,14 +170,20 @@ class FaceTask(FaceModule):
         self._log_nme("test")
 
     def _log_nme(self, stage: str) -> None:
-        nme, yaw = (torch.cat(values).float().cpu().numpy() for values in zip(*self._evaluated, strict=True))
+        for name, value in error_figures(self._evaluated).items():
+            self.log(f"{stage}/{name}", value, prog_bar=name == "nme")
         self._evaluated.clear()
-        result = binned_nme(nme, yaw)
-        for name, value in zip(("0-30", "30-60", "60-90"), result.bins, strict=True):
-            self.log(f"{stage}/nme_{name}", float(value))
-        self.log(f"{stage}/nme", float(result.mean), prog_bar=True)
-        self.log(f"{stage}/nme_all", float(result.all))
-        if self._dense:
-            # Over the chart's cells, in the image plane, with the landmarks' box.
-            self.log(f"{stage}/nme_dense", float(torch.cat(self._dense).mean()))
-            self._dense.clear()
+
+
+def error_figures(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
+    """A face set's figures (%) under the names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw
+    bins, their mean `nme`, `nme_all` over all faces, and the mean over all faces of every other error.
+
+    Args:
+        batches: the errors of `FaceTask.evaluate` with the faces' `yaw` (B,) in degrees.
+    """
+    errors = {name: torch.cat([batch[name] for batch in batches]).float() for name in batches[0]}
+    result = binned_nme(*(errors.pop(name).cpu().numpy() for name in ("nme", "yaw")))
+    figures = {f"nme_{name}": value for name, value in zip(BIN_NAMES, result.bins, strict=True)}
+    figures |= {"nme": result.mean, "nme_all": result.all}
+    return figures | {name: float(values.mean()) for name, values in errors.items()}

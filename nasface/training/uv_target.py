@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nasface.faces.uv import UVBasis
+from nasface.training.prediction import FacePrediction
 
 
 class UVTarget(nn.Module):
@@ -58,6 +59,11 @@ class UVTarget(nn.Module):
         with torch.autocast(maps.device.type, enabled=False):
             return (maps.flatten(-2).float() @ self.reading).transpose(-1, -2)
 
+    def read(self, maps: Tensor) -> FacePrediction:
+        """The faces of maps (B, 3, M, M) in the networks' units."""
+        pixels = self.to_pixels(maps.float())
+        return FacePrediction(self.landmarks(pixels), pixels)
+
     def to_units(self, maps: Tensor) -> Tensor:
         """Crop pixels to units of half the image's side about its centre (depth: about zero)."""
         return torch.cat((maps[..., :2, :, :] - (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3) * (
@@ -68,6 +74,17 @@ class UVTarget(nn.Module):
         """The inverse of `to_units`."""
         maps = maps * (self.image_size / 2)
         return torch.cat((maps[..., :2, :, :] + (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3)
+
+
+class UVReader(nn.Module):
+    """A network of UV maps with what reads them: images (B, 3, S, S), normalised, to a `FacePrediction`."""
+
+    def __init__(self, network: nn.Module, uv: UVTarget) -> None:
+        super().__init__()
+        self.network, self.uv = network, uv
+
+    def forward(self, image: Tensor) -> FacePrediction:
+        return self.uv.read(self.network(image))
 
 
 def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:

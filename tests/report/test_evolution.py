@@ -6,16 +6,17 @@ import numpy as np
 import torch
 
 from nasface.config import ParametersConfig
+from nasface.evaluation.evolution_steps import evolution_steps
 from nasface.nets.registry import create_network
 from nasface.report.evolution import draw_evolution
-from nasface.report.training_figures import TrainingFigures
+from nasface.tracking.training_figures import TrainingFigures
 from tests.toy import MAP, SIZE, toy_faces
 from tests.training.parameter_training import parameters_task, run
 
 
 def test_a_column_for_each_step(tmp_path: Path) -> None:
     network = parameters_task(ParametersConfig(), "dhm", 0.1).network.train()
-    figure = draw_evolution(network, toy_faces(6), tmp_path / "e.png", count=3)
+    figure = draw_evolution(evolution_steps(network, toy_faces(6), count=3), tmp_path / "e.png")
     assert network.training
     assert len(figure.axes) == 3 * (1 + 1 + 4)
     titles = [axes.get_title() for axes in figure.axes[:6]]
@@ -28,7 +29,7 @@ def test_a_column_for_each_step(tmp_path: Path) -> None:
 
 def test_flat_maps_are_drawn_too(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    figure = draw_evolution(create_network("dhm_2drnn", SIZE, MAP, 0.1), toy_faces(3), count=2)
+    figure = draw_evolution(evolution_steps(create_network("dhm_2drnn", SIZE, MAP, 0.1), toy_faces(3), count=2))
     assert len(figure.axes) == 2 * 6
 
 

@@ -14,9 +14,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
+from nasface.evaluation.inference import evaluate_faces
+from nasface.evaluation.test_faces import spread_over_yaw
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.uv import grid_triangles
-from nasface.report.faces import draw_results, results_figure, spread_over_yaw
+from nasface.report.faces import draw_results, results_figure
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -150,8 +152,8 @@ def test_results_figure_draws_what_the_network_finds(tmp_path: Path) -> None:
     faces = replace(faces, images=np.array(levels))
     network = Remembering(uv, faces)
     task = UVTask(network, toy_context(uv=uv)).train()
-    figure = results_figure(task, faces, tmp_path / "faces.png", count=4, batch=3)
-    assert network.training and network.modes == [False, False]
+    figure = results_figure(evaluate_faces(task, faces, spread=4, batch=3).spread, tmp_path / "faces.png")
+    assert network.training and network.modes == [False] * 5, "three batches of nine, and twice what is shown"
     assert (tmp_path / "faces.png").exists() and len(figure.axes) == 8
     for number, face in enumerate(sorted(spread_over_yaw(faces.yaw, 4), key=lambda index: faces.yaw[index])):
         photograph = 2 * number

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from nasface.config import Experiment
+from nasface.evaluation.inference import evaluate_faces
+from nasface.evaluation.test_faces import FILE, best_median_worst, load_test_faces, save_test_faces
 from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import _evaluations, read_run
-from nasface.report.test_faces import FILE, best_median_worst, evaluate_faces, load_test_faces, save_test_faces
 from nasface.space.presets import load_preset
 from nasface.tracking.runs import Run, open_run
 from nasface.training.tasks import make_task
@@ -114,7 +115,7 @@ def a_retraining(folder: Path, name: str, seed: int = 0, mean: float = 5.0, **re
            "latency_ms": 12.0, **result}  # fmt: skip
     run.update_summary(finished=True, costs={"retrain_s": 90.0}, result=row, architecture=name)
     task = make_task(toy_network(), toy_context())
-    save_test_faces(run.path(FILE), evaluate_faces(task, toy_faces(12), each=2))
+    save_test_faces(run.path(FILE), evaluate_faces(task, toy_faces(12), each=2).faces)
     return run.folder
 
 
@@ -224,7 +225,7 @@ def test_folders_that_are_no_runs(tmp_path: Path) -> None:
 
 def test_errors_are_those_of_the_evaluation_and_survive_the_file(tmp_path: Path) -> None:
     task, faces = make_task(toy_network(), toy_context()), toy_faces(11)
-    found = evaluate_faces(task, faces, each=2, batch=4)
+    found = evaluate_faces(task, faces, each=2, batch=4).faces
     assert len(found.nme) == 11 and np.array_equal(found.yaw, faces.yaw)
     assert found.nme[found.example[0]] == found.nme.min() and found.nme[found.example[-1]] == found.nme.max()
     distance = np.linalg.norm((found.predicted - found.true)[..., :2], axis=-1).mean(1)

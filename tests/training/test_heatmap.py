@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nasface.config import HeatmapConfig, ViewConfig
 from nasface.data.module import prepare_batch
+from nasface.evaluation.inference import evaluate_faces
 from nasface.faces.landmarks import FLIP_68, mirror_landmarks
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import uv_basis
@@ -153,10 +154,9 @@ def test_the_last_stacks_landmarks_without_depth(tmp_path: Path) -> None:
     assert prediction.landmarks.shape == (3, 68, 3) and prediction.dense is None
     assert prediction.landmarks[..., 2].isnan().all()
     np.testing.assert_allclose(prediction.landmarks[..., :2].numpy(), faces.landmarks[..., :2], atol=0.1)
-    task._evaluate(batch_of())
-    nme, _ = task._evaluated[0]
+    nme = task.evaluate(batch_of())[1]["nme"]
     assert nme.isfinite().all() and nme.max() < 0.5
-    figure = results_figure(task, faces, tmp_path / "faces.png", count=3)
+    figure = results_figure(evaluate_faces(task, faces, spread=3).spread, tmp_path / "faces.png")
     assert len(figure.axes) == 3, "landmarks alone: there is no dense shape to draw"
     assert "nan" not in " ".join(axes.get_title() for axes in figure.axes)
     assert cv2.imread(str(tmp_path / "faces.png")) is not None

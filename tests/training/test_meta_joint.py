@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasface.config import OptimizerConfig, ParametersConfig
-from nasface.report.training_figures import TrainingFigures
+from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.targets.meta_joint import BRANCHES, MetaJointTask, unseen
 from nasface.training.targets.parameter_losses import Face
 from nasface.utils.errors import UserError

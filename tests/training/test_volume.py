@@ -457,11 +457,11 @@ def test_what_is_evaluated(uv: UVTarget, name: str) -> None:
     # 3 and 4 pixels to the side, 12 deeper at half of the points.
     offset = torch.tensor([3.0, 4.0, 0.0]).expand(true.shape).clone()
     task.network = Knows(task.network, true + offset * 2 / SIZE)
-    task._evaluate(batch)
+    prediction, errors = task.evaluate(batch)
     percent = 100 / batch["box"].prod(-1).sqrt()
-    torch.testing.assert_close(task._evaluated[0][0], 5 * percent, rtol=1e-3, atol=0)
-    torch.testing.assert_close(task._depth_errors[0], 5 * percent, rtol=1e-3, atol=0)
-    prediction = task(batch["image"])
+    torch.testing.assert_close(errors["nme"], 5 * percent, rtol=1e-3, atol=0)
+    torch.testing.assert_close(errors["nme_3d"], 5 * percent, rtol=1e-3, atol=0)
+    torch.testing.assert_close(prediction.landmarks, task(batch["image"]).landmarks, rtol=0, atol=0)
     assert prediction.dense is None and prediction.landmarks.shape == (4, 68, 3)
     if name == "jvcr-64":
         found = prediction.landmarks - batch["landmarks"]

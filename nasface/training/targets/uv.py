@@ -57,8 +57,7 @@ class UVTask(FaceTask):
         self.network.set_mean_map(mean_map(self.uv, faces, self.seed))
 
     def forward(self, image: Tensor) -> FacePrediction:
-        maps = self.uv.to_pixels(self.network(image).float())
-        return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
+        return self.uv.read(self.network(image))
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         maps = self.network.trained_maps(batch["image"])

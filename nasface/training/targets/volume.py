@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
 from nasface.faces.landmark_subsets import point_matrix
+from nasface.metrics.nme_torch import mean_over_box
 from nasface.nets.baselines.jvcr import JVCR, STRIDE
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
 from nasface.training.face_task import FaceTask, TaskContext, learning_rate_factor
@@ -114,7 +115,6 @@ class VolumeTask(FaceTask):
         self.register_buffer("targets", torch.from_numpy(point_matrix(layout.points)), persistent=False)
         self.register_buffer("mu", torch.zeros(()))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
-        self._depth_errors: list[Tensor] = []
 
     @classmethod
     def create(cls, network: nn.Module, context: TaskContext) -> Self:
@@ -317,17 +317,15 @@ class VolumeTask(FaceTask):
     def forward(self, image: Tensor) -> FacePrediction:
         return FacePrediction(self.to_pixels(self.network.landmarks(self.network(image)[1].float())))
 
-    def _evaluate(self, batch: dict[str, Tensor]) -> None:
-        error = self.points(batch["image"]) - self.targets @ batch["landmarks"]
-        depth = error[..., 2:] - error[..., 2:].mean(1, keepdim=True)
-        percent = 100 / batch["box"].prod(-1).sqrt()
-        self._evaluated.append((percent * error[..., :2].norm(dim=-1).mean(-1), batch["yaw"]))
-        self._depth_errors.append(percent * torch.cat((error[..., :2], depth), -1).norm(dim=-1).mean(-1))
-
-    def _log_nme(self, stage: str) -> None:
-        super()._log_nme(stage)
-        self.log(f"{stage}/nme_3d", torch.cat(self._depth_errors).mean())
-        self._depth_errors.clear()
+    def evaluate(self, batch: dict[str, Tensor]) -> tuple[FacePrediction, dict[str, Tensor]]:
+        points = self.network(batch["image"])[1].float()
+        error = self.to_pixels(points) - self.targets @ batch["landmarks"]
+        aligned = torch.cat((error[..., :2], error[..., 2:] - error[..., 2:].mean(1, keepdim=True)), -1)
+        errors = {
+            "nme": mean_over_box(error[..., :2].norm(dim=-1), batch["box"]),
+            "nme_3d": mean_over_box(aligned.norm(dim=-1), batch["box"]),
+        }
+        return FacePrediction(self.to_pixels(self.network.landmarks(points))), errors
 
 
 def _with_depth(labels: Labelled) -> Labelled:

@@ -6,16 +6,11 @@ import zipfile
 import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
-
-if TYPE_CHECKING:
-    from nasface.data.face_set import FaceSet
-    from nasface.training.face_task import FaceTask
 
 FILE = "test_faces.npz"
 """Its name in the folder of a run."""
@@ -48,45 +43,27 @@ class TestFaces:
     inside: np.ndarray
 
 
-def evaluate_faces(task: FaceTask, faces: FaceSet, each: int = 3, batch: int = 100) -> TestFaces:
-    """Run a task's network over a face set.
+@dataclass(frozen=True)
+class ShownFaces:
+    """E faces to draw; lengths in crop pixels.
 
-    Args:
-        task: on any device; it stays in its mode.
-        faces: of the task's image size.
-        each: how many best, median and worst faces are kept as examples.
-        batch: faces that are run together.
+    Attributes:
+        images: (E, S, S, 3) uint8 RGB.
+        predicted: (E, 68, 3) float32.
+        true: (E, 68, 3) float32.
+        dense: (E, 3, M, M) float32 UV position maps, or None.
+        nme: (E,) percent.
+        yaw: (E,) degrees.
+        inside: (M, M) bool, the cells of the maps that are skin.
     """
-    import torch
 
-    from nasface.data.augment import normalise
-    from nasface.metrics.nme import nme_68
-
-    training, device = task.training, next(task.parameters()).device
-    task.eval()
-
-    def run(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with torch.inference_mode():
-            found = task(normalise(torch.from_numpy(np.array(faces.images[indices]))).to(device))
-        dense = np.zeros(0) if found.dense is None else found.dense.float().cpu().numpy()
-        return found.landmarks.float().cpu().numpy(), dense
-
-    parts = [run(np.arange(i, min(i + batch, len(faces))))[0] for i in range(0, len(faces), batch)]
-    predicted = np.concatenate(parts)
-    nme = nme_68(predicted, faces.landmarks, faces.box)
-    chosen = best_median_worst(nme, each)
-    shown, dense = run(chosen)
-    task.train(training)
-    return TestFaces(
-        nme=nme.astype(np.float32),
-        yaw=np.asarray(faces.yaw, dtype=np.float32),
-        example=chosen,
-        images=np.asarray(faces.images[chosen]),
-        predicted=shown.astype(np.float32),
-        true=np.asarray(faces.landmarks[chosen], dtype=np.float32),
-        dense=dense.astype(np.float32),
-        inside=task.uv.weight.cpu().numpy() > 0,
-    )
+    images: np.ndarray
+    predicted: np.ndarray
+    true: np.ndarray
+    dense: np.ndarray | None
+    nme: np.ndarray
+    yaw: np.ndarray
+    inside: np.ndarray
 
 
 def best_median_worst(nme: np.ndarray, each: int) -> np.ndarray:
@@ -96,6 +73,19 @@ def best_median_worst(nme: np.ndarray, each: int) -> np.ndarray:
     each = max(1, min(each, len(order) // 3))
     middle = max(0, (len(order) - each) // 2)
     return np.concatenate([order[:each], order[middle : middle + each], order[-each:]])
+
+
+def spread_over_yaw(yaw: np.ndarray, count: int) -> np.ndarray:
+    """Indices (min(count, N),) of different faces whose yaw is nearest to `count` evenly spaced values between the
+    least and the greatest, in that order."""
+    values = np.asarray(yaw, dtype=np.float64)
+    free = np.ones(len(values), dtype=bool)
+    chosen = []
+    for value in np.linspace(values.min(), values.max(), min(count, len(values))):
+        distance = np.where(free, np.abs(values - value), np.inf)
+        chosen.append(int(distance.argmin()))
+        free[chosen[-1]] = False
+    return np.array(chosen)
 
 
 def save_test_faces(path: str | Path, faces: TestFaces) -> None:

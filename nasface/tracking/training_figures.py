@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from nasface.evaluation.evolution_steps import evolution_steps
 from nasface.nets.baselines.evolution import Evolution
 from nasface.report.evolution import draw_evolution
 from nasface.report.selection import draw_selection
@@ -22,6 +23,6 @@ class TrainingFigures(pl.Callback):
         if not (trainer.is_global_zero and folder):
             return
         if isinstance(pl_module.network, Evolution):
-            draw_evolution(pl_module.network, trainer.datamodule.val, Path(folder) / "steps.png")
+            draw_evolution(evolution_steps(pl_module.network, trainer.datamodule.val), Path(folder) / "steps.png")
         if selections := getattr(pl_module, "selections", None):
             draw_selection(selections, BRANCHES, Path(folder) / "selection.png")

@@ -1,0 +1,21 @@
+"""`nme`'s errors on tensors, as trainings and searches measure them: differentiable, on any device, in the tensors' own
+precision."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def point_errors(prediction: Tensor, target: Tensor, dimensions: int = 2) -> Tensor:
+    """Distance between points, (..., M, >=dimensions) each -> (..., M) in the points' unit; 2 compares x and y only."""
+    return (prediction[..., :dimensions] - target[..., :dimensions]).norm(dim=-1)
+
+
+def mean_over_box(errors: Tensor, box: Tensor) -> Tensor:
+    """Per-face NME (B,) in percent: the mean of errors (B, M) over sqrt(w * h) of boxes (B, 2)."""
+    return 100 * errors.mean(-1) / box.prod(-1).sqrt()
+
+
+def nme_68(prediction: Tensor, target: Tensor, box: Tensor) -> Tensor:
+    """Per-face NME (B,) in percent of landmarks (B, 68, >=2) in the image plane over boxes (B, 2): width, height."""
+    return mean_over_box(point_errors(prediction, target), box)
