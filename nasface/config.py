@@ -19,8 +19,8 @@ class DataConfig:
 
     Attributes:
         train: training and validation faces: `synthetic` (rendered on this machine from the embedded head), `ddfa`
-            (3DDFA's released layout) or `w300lp` (300W-LP's photographs).
-        test: test faces: `synthetic`, or `aflw2000` (AFLW2000-3D).
+            (3DDFA's released layout), `w300lp` (300W-LP's photographs), or another registered set.
+        test: test faces: `synthetic`, `aflw2000` (AFLW2000-3D), or another registered set.
         cache: folder in which rendered and decoded faces are kept.
         domain: look of the synthetic test faces: `studio`, or `wild`, harder pictures with 2D labels only; training and
             validation faces are always `studio`'s, whose 3D labels they need.
@@ -34,10 +34,11 @@ class DataConfig:
         bfm: model of 300W-LP's targets: file BFM.mat of face3d with BFM_UV.mat beside it (199 + 29 modes), or folder
             configs of 3DDFA_V2 with bfm_noneck_v3.pkl (40 + 10); where empty, 3DDFA's in ddfa_assets.
         aflw2000: folder of AFLW2000-3D (jpg and mat pairs).
+        folders: of sets that have no setting of their own, each by its name: `--data.folders.mine data/mine`.
     """
 
-    train: Literal["synthetic", "ddfa", "w300lp"] = "synthetic"
-    test: Literal["synthetic", "aflw2000"] = "synthetic"
+    train: str = "synthetic"
+    test: str = "synthetic"
     cache: str = "cache"
     domain: Literal["studio", "wild"] = "studio"
     seed: NonNegativeInt = 0
@@ -49,6 +50,7 @@ class DataConfig:
     w300lp: str = "data/300W_LP"
     bfm: str = ""
     aflw2000: str = "data/AFLW2000"
+    folders: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ def retrain(
     experiment: Experiment, arch: str, scale: float, init: str, label: str | None, run: str | None, resume: bool
 ) -> None:
     """Train one network from scratch, evaluate it, print the field's table."""
+    from nasface.data.sources import check_sets
     from nasface.nets.registry import network_names
     from nasface.nets.weights import load_supernet
     from nasface.pipelines import workflow
@@ -35,6 +36,7 @@ def retrain(
         weights = _supernet_file(init, arch)
         supernet = load_supernet(weights, space, experiment.network)
     make_trainer(experiment.device, logger=False)
+    check_sets(experiment.data)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
     with workflow.timed(folder, "data_s"):

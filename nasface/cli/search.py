@@ -50,6 +50,7 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
 
 
 def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
+    from nasface.data.sources import check_sets
     from nasface.pipelines import finalists, workflow
     from nasface.tracking.environment import environment
     from nasface.tracking.search_log import log_search
@@ -60,6 +61,7 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
     # Whatever is wrong with the settings shall come out now, not after the training.
     experiment.network.check(space.scales, space.name)
     workflow.make_sampler(experiment, space)
+    check_sets(experiment.data)
     strategy = workflow.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("search", experiment, space.name, resume, run)

@@ -39,4 +39,8 @@ def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | 
         recorded = load_yaml(settings_file(supernet.parent.parent))
     except UserError:
         return None
-    return {name: recorded.get(name) for name in wanted} if isinstance(recorded, dict) else None
+    if not isinstance(recorded, dict):
+        return None
+    if isinstance(recorded.get("data"), dict):
+        recorded["data"] = {"folders": {}} | recorded["data"]  # runs of the former version have none
+    return {name: recorded.get(name) for name in wanted}

@@ -22,6 +22,7 @@ import numpy as np
 from numba import njit
 
 from nasface.data.face_set import FaceSet
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import make_pose, project
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MATERIALS, MorphableModel, load_embedded_head, load_head_surface
@@ -314,3 +315,20 @@ def _visible(projected: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.nd
     # The eyelids' landmarks lie up to a tenth of the model's unit under their folds.
     landmarks = buffer.sees(projected[head.landmark_vertices], 0.12 * unit)
     return landmarks, buffer.sees(projected, 0.005 * unit) & faces_camera(projected, head.triangles)
+
+
+@register_data_set(
+    "synthetic",
+    splits=("train", "val", "test"),
+    labels=Labels(depth=True),
+    model=lambda config: load_embedded_head(),
+    other_head=True,
+)
+def synthetic(request: Request) -> FaceSet:
+    """Faces drawn from the embedded head; those of `data.domain` are test faces only."""
+    config, split, count = request.config, request.split, request.count
+    if count < 1:
+        raise UserError(f"data.{split}_count must be at least 1 for synthetic faces, not {count}")
+    domain = config.domain if split == "test" else "studio"
+    faces = SyntheticFaces(split, count, request.image_size, config.seed, domain)
+    return build_synthetic(faces, config.cache, request.progress_for(f"rendering {split} faces"))

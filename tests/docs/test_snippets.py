@@ -17,6 +17,7 @@ from matplotlib import cbook
 
 from nasface.cli.main import main
 from nasface.cli.parser import read_arguments
+from nasface.data.registry import DATA_SETS
 from nasface.nets.registry import NETWORKS
 from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
@@ -55,7 +56,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sweep = tmp_path / "runs" / "<sweep>"
     sweep.mkdir(parents=True)
     (sweep / "best.yaml").write_text("name: best\n")
-    with NETWORKS.scope(), STRATEGIES.scope():
+    with NETWORKS.scope(), STRATEGIES.scope(), DATA_SETS.scope():
         yield
 
 

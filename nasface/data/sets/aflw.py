@@ -19,6 +19,7 @@ import numpy as np
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
 from nasface.data.crops import resize_image
 from nasface.data.face_set import FaceSet
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.ddfa_model import CROP_SIZE
 from nasface.faces.landmarks import bounding_box
@@ -126,3 +127,10 @@ def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
         if path.is_dir() if is_folder else path.is_file():
             return path
     raise UserError(f"{folder} has no {name} (nor {home}/{name}): AFLW in 3DDFA's layout is published at {DATASET_URL}")
+
+
+@register_data_set("aflw", splits=("test",), labels=Labels(POINTS), published=DATASET_URL)
+def aflw(request: Request) -> FaceSet:
+    """AFLW in 3DDFA's layout in `data.folders`."""
+    cache = request.config.cache
+    return load_aflw(request.folder, request.image_size, cache_dir=cache, progress=request.progress)

@@ -15,6 +15,7 @@ import numpy as np
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
 from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.data.face_set import FaceSet
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.data.sets.ls3d_w import read_points
 from nasface.faces.camera import points_from_300wlp, resize_similarity, transform_points
 from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
@@ -188,3 +189,10 @@ def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
     if points.shape[1] != NUM_LANDMARKS or points.shape[2] not in (2, 3):
         raise UserError(f"{path} holds rows of shape {points.shape[:0:-1]}: expected (2 or 3, {NUM_LANDMARKS})")
     return np.concatenate([points[..., :2].astype(np.float32), fitted[..., 2:]], axis=-1)
+
+
+@register_data_set("aflw2000", splits=("test",), labels=Labels(depth=True), published=DATASET_URL)
+def aflw2000(request: Request) -> FaceSet:
+    """AFLW2000-3D in `data.aflw2000`."""
+    config = request.config
+    return load_aflw2000(config.aflw2000, request.image_size, cache_dir=config.cache, progress=request.progress)

@@ -19,6 +19,7 @@ import numpy as np
 from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
@@ -100,3 +101,10 @@ def _h5py() -> Any:
     except ImportError:
         raise UserError("COFW is read with h5py, which is not installed: pip install 'nasface[hdf5]'") from None
     return h5py
+
+
+@register_data_set("cofw", splits=("train", "test"), labels=Labels(29, yaw=False), published=DATASET_URL)
+def cofw(request: Request) -> FaceSet:
+    """COFW in `data.folders`."""
+    folder, cache = request.folder, request.config.cache
+    return load_cofw(folder, request.split, request.image_size, cache_dir=cache, progress=request.progress)

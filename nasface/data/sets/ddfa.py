@@ -24,6 +24,7 @@ import numpy as np
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
 from nasface.data.crops import resize_image
 from nasface.data.face_set import FaceSet
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import project, resize_similarity, split_pose, transform_pose
 from nasface.faces.ddfa_model import (
     CROP_SIZE,
@@ -245,3 +246,19 @@ def _require_faces(box: np.ndarray, data: DdfaSplit) -> None:
 
 def _chunks(total: int, length: int) -> Iterable[slice]:
     return (slice(start, start + length) for start in range(0, total, length))
+
+
+@register_data_set(
+    "ddfa",
+    splits=("train", "val"),
+    labels=Labels(depth=True),
+    published=DATASET_URL,
+    model=lambda config: load_ddfa_model(config.ddfa_assets),
+)
+def ddfa(request: Request) -> FaceSet:
+    """3DDFA's released layout in `data.ddfa`, with the model files in `data.ddfa_assets`."""
+    config, size = request.config, request.image_size
+    faces = load_ddfa(
+        config.ddfa, config.ddfa_assets, request.split, size, cache_dir=config.cache, progress=request.progress
+    )
+    return faces.subset(range(request.count)) if 0 < request.count < len(faces) else faces

@@ -17,6 +17,7 @@ import numpy as np
 from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
@@ -73,3 +74,10 @@ def read_points(path: str | Path) -> np.ndarray:
     ):
         raise UserError(f"{path} is not one tensor of {NUM_LANDMARKS} x 2 numbers: restore it from {DATASET_URL}")
     return points.astype(np.float64)
+
+
+@register_data_set("ls3d_w", splits=("test",), labels=Labels(yaw=False), published=DATASET_URL)
+def ls3d_w(request: Request) -> FaceSet:
+    """A subset of LS3D-W, or all, in `data.folders`."""
+    cache = request.config.cache
+    return load_ls3d_w(request.folder, request.image_size, cache_dir=cache, progress=request.progress)

@@ -20,9 +20,12 @@ import numpy as np
 from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
+
+DATASET_URL = "https://ibug.doc.ic.ac.uk/resources/300-W"
 
 
 def load_pts(
@@ -86,3 +89,10 @@ def read_pts(path: str | Path) -> np.ndarray:
     if len(points) != count:
         raise UserError(f"{path} announces {count} points and holds {len(points)}: restore it from its source")
     return points_from_300wlp(points)
+
+
+@register_data_set("300w", splits=("test",), labels=Labels(yaw=False), published=DATASET_URL)
+def w300(request: Request) -> FaceSet:
+    """300-W, or another set of .pts files with 68 points, in `data.folders`."""
+    cache = request.config.cache
+    return load_pts(request.folder, request.image_size, cache_dir=cache, progress=request.progress)

@@ -30,11 +30,15 @@ from typing import Literal
 
 import numpy as np
 
+from nasface.config import DataConfig
 from nasface.data.crops import CROP_MARGIN
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
+from nasface.data.registry import Labels, Request, register_data_set
+from nasface.faces.bfm import keypoints_of, load_bfm
+from nasface.faces.bfm_noneck import load_bfm_noneck
 from nasface.faces.camera import pose_from_300wlp, project
-from nasface.faces.ddfa_model import KeypointModel
+from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
@@ -285,3 +289,28 @@ def model_digest(model: MorphableModel, keypoints: KeypointModel) -> str:
     """16 hex digits that change with the model."""
     parts = (model.mean, model.basis[:: max(1, len(model.basis) // 64)], keypoints.mean, keypoints.basis)
     return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+
+
+def basel_model(config: DataConfig) -> MorphableModel:
+    """The model of the targets: `data.bfm`, or else 3DDFA's."""
+    if not config.bfm:
+        return load_ddfa_model(config.ddfa_assets)
+    return load_bfm_noneck(config.bfm) if Path(config.bfm).is_dir() else load_bfm(config.bfm)
+
+
+@register_data_set(
+    "w300lp", splits=("train", "val"), labels=Labels(depth=True), published=DATASET_URL, model=basel_model
+)
+def w300lp(request: Request) -> FaceSet:
+    """300W-LP in `data.w300lp`."""
+    config, model = request.config, request.model or basel_model(request.config)
+    return load_w300lp(
+        config.w300lp,
+        model,
+        keypoints_of(model) if config.bfm else load_keypoint_model(config.ddfa_assets),
+        request.image_size,
+        split=request.split,
+        count=request.count,
+        cache_dir=config.cache,
+        progress=request.progress,
+    )

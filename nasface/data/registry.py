@@ -1,0 +1,183 @@
+"""Data sets by name: what `data.train` and `data.test` take.
+
+A set is one file in nasface/data/sets/ (or nasface/rendering/, where its faces are drawn) that registers a function;
+files there are found by themselves:
+
+    @register_data_set("mine", splits=("test",), labels=Labels(depth=True), published="https://...")
+    def mine(request: Request) -> FaceSet:
+        return load_mine(request.folder, request.image_size, cache_dir=request.config.cache)
+
+Another package registers in the same way, in a module that its entry point in `nasface.data_sets` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nasface.config import DataConfig
+from nasface.data.face_set import FaceSet
+from nasface.faces.landmarks import NUM_LANDMARKS
+from nasface.faces.morphable import MorphableModel
+from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
+from nasface.utils.registry import Registry
+
+Read = Callable[["Request"], FaceSet]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a set knows of each face.
+
+    Attributes:
+        points: landmarks; 68 are in iBUG's order.
+        depth: they have a depth.
+        yaw: its yaw angle is known, by which tests are grouped.
+    """
+
+    points: int = NUM_LANDMARKS
+    depth: bool = False
+    yaw: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.points} points {'with' if self.depth else 'without'} depth{'' if self.yaw else ', no yaw'}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a set is asked for.
+
+    Attributes:
+        name: of the set.
+        config: the experiment's settings of data.
+        split: train, val or test.
+        image_size: side of the images in pixels.
+        model: of the set's targets; None for a set that has none.
+        progress_for: gives a progress callback (done, total) for a named step.
+    """
+
+    name: str
+    config: DataConfig
+    split: str
+    image_size: int
+    model: MorphableModel | None
+    progress_for: Callable[[str], Progress]
+
+    @property
+    def count(self) -> int:
+        """How many faces of the split the settings ask for; 0 for all that a real set has."""
+        config = self.config
+        return {"train": config.train_count, "val": config.val_count, "test": config.test_count}[self.split]
+
+    @property
+    def progress(self) -> Progress:
+        """The callback of reading a real set."""
+        return self.progress_for(f"decoding {self.split} faces")
+
+    @property
+    def folder(self) -> str:
+        """`data.folders` of this set.
+
+        Raises:
+            UserError: it is not set.
+        """
+        if self.name not in self.config.folders:
+            raise UserError(f"where is the set {self.name}? give its folder by --data.folders.{self.name}")
+        return self.config.folders[self.name]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A registered set.
+
+    Attributes:
+        name: what `data.train` and `data.test` take.
+        read: gives the faces of a request.
+        splits: of train, val and test, those that it has.
+        labels: what it knows of each face.
+        published: where it is published; empty for one that is made here.
+        model: gives the morphable model whose pose and coefficients its faces have, which training needs; None for a
+            set without them.
+        other_head: its landmarks are those of another head than real sets', so that a test on it goes with training on
+            it only.
+    """
+
+    name: str
+    read: Read
+    splits: tuple[str, ...]
+    labels: Labels
+    published: str
+    model: Callable[[DataConfig], MorphableModel] | None
+    other_head: bool
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has faces with targets for training and validation."""
+        return self.model is not None and {"train", "val"} <= set(self.splits)
+
+    @property
+    def tests(self) -> bool:
+        """Whether it has test faces with what every network predicts."""
+        return "test" in self.splits and self.labels.points == NUM_LANDMARKS and self.labels.yaw
+
+
+DATA_SETS: Registry[DataSet] = Registry(
+    "data set", "nasface.data_sets", "nasface.data.sets", "nasface.rendering.synthetic"
+)
+
+
+def register_data_set(
+    name: str,
+    *,
+    splits: tuple[str, ...],
+    labels: Labels,
+    published: str = "",
+    model: Callable[[DataConfig], MorphableModel] | None = None,
+    other_head: bool = False,
+) -> Callable[[Read], Read]:
+    """Make a set known under a name; decorates the function that reads it. Arguments as in `DataSet`.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(read: Read) -> Read:
+        DATA_SETS.add(name, DataSet(name, read, splits, labels, published, model, other_head), source=read)
+        return read
+
+    return register
+
+
+def training_set(name: str) -> DataSet:
+    """The set that `data.train` names.
+
+    Raises:
+        UserError: it is unknown, or has no faces for training.
+    """
+    found = DATA_SETS.get(name)
+    if not found.trains:
+        raise _unfit("train", found, [one for one in map(DATA_SETS.get, DATA_SETS.names()) if one.trains])
+    return found
+
+
+def testing_set(name: str) -> DataSet:
+    """The set that `data.test` names.
+
+    Raises:
+        UserError: it is unknown, or has no faces that every network can be tested on.
+    """
+    found = DATA_SETS.get(name)
+    if not found.tests:
+        raise _unfit("test", found, [one for one in map(DATA_SETS.get, DATA_SETS.names()) if one.tests])
+    return found
+
+
+def _unfit(use: str, found: DataSet, fit: list[DataSet]) -> UserError:
+    targets = "" if found.model else ", no model's pose and coefficients"
+    needs = "the splits train and val and a model's" if use == "train" else f"the split test, {NUM_LANDMARKS} points"
+    return UserError(
+        f"data.{use} cannot be {found.name} (splits: {', '.join(found.splits)}; {found.labels}{targets}): it needs"
+        f" {needs}{' pose and coefficients' if use == 'train' else ' and the yaw'}; choose one of"
+        f" {', '.join(one.name for one in fit)}"
+    )
