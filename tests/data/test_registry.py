@@ -11,6 +11,7 @@ from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import DATA_SETS, Labels, Request, register_data_set
 from nasface.data.sources import check_sets, load_faces
+from nasface.testing import check_face_set
 from nasface.utils.errors import UserError
 
 
@@ -73,5 +74,8 @@ def test_an_own_set(tmp_path) -> None:
         config = DataConfig(test="mine", cache=str(tmp_path), train_count=2, val_count=1, test_count=3)
         faces = load_faces(replace(config, folders={"mine": "data/mine"}), 32, progress_for)
         assert (len(faces.train), len(faces.val), len(faces.test), faces.test.name) == (2, 1, 3, "mine")
+        check_face_set("synthetic", faces.train)
+        with pytest.raises(AssertionError, match="points without depth"):
+            check_face_set("mine", faces.test)
         with pytest.raises(ValueError, match="data set name 'mine' is taken by tests.data.test_registry"):
             register_data_set("mine", splits=(), labels=Labels())(mine)
