@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nasface.config import MultipathConfig
 from nasface.nets.layers.blocks import HPM, Resample, node_sum
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
-from nasface.nets.uv_head import UVHead
+from nasface.nets.uv_head import make_head
 from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 
 NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
@@ -90,7 +90,7 @@ class MultipathTrunk(nn.Module):
         self.connections = nn.ModuleDict(
             {connection_name(*place): self._connection(*place, with_hpm) for place, with_hpm in hpm.items()}
         )
-        self.head = UVHead(config, self.widths[-1])
+        self.head = make_head(config, self.widths[-1])
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module is not self.head.last:
                 nn.init.kaiming_normal_(

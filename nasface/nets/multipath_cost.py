@@ -12,7 +12,7 @@ import torch
 from nasface.config import MultipathConfig
 from nasface.nets.cost import NoValues, count_macs, count_parameters
 from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, Stem
-from nasface.nets.uv_head import UVHead
+from nasface.nets.uv_head import make_head
 from nasface.space.space import MultipathSpace
 
 Place = tuple[int, int, int]
@@ -46,7 +46,7 @@ def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, star
 def head_macs(config: MultipathConfig, width: int) -> int:
     """Multiply-adds of the head for one image."""
     with torch.device("meta"), NoValues():
-        head = UVHead(config, width).eval()
+        head = make_head(config, width).eval()
     return count_macs(head, config.input_size // config.stem_stride, width)
 
 
@@ -84,4 +84,4 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
 def fixed_parameters(config: MultipathConfig, width: int) -> int:
     """Parameters of stem and head, which all members share."""
     with torch.device("meta"):
-        return count_parameters(Stem(config, width)) + count_parameters(UVHead(config, width))
+        return count_parameters(Stem(config, width)) + count_parameters(make_head(config, width))

@@ -82,6 +82,11 @@ class UVHead(PositionMap):
         return maps.unflatten(0, (len(features), -1))
 
 
+def make_head(config: MultipathConfig, width: int) -> UVHead:
+    """The head that a multi-path network of these sizes has; `width` channels come in."""
+    return UVHead(config, width)
+
+
 class MapConv(nn.Conv2d):
     """The convolution that writes a baseline's positions: training starts at the mean map, in float32 whatever the
     autocast."""

@@ -90,7 +90,8 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
             f"{path} holds a supernet of {record['layers']} layers and {record['scales']} scales, but space"
             f" {space.name!r} has {space.layers} and {space.scales}: use the space that it was trained with"
         )
-    trained, asked = dict(record["network"]), asdict(config)
+    # A file of a version without some size has what is now its default.
+    trained, asked = asdict(MultipathConfig()) | record["network"], asdict(config)
     for key in sorted(trained.keys() | asked.keys()):
         if trained.get(key) != asked.get(key):
             raise UserError(

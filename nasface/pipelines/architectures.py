@@ -56,7 +56,7 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
         raise UserError(f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {known}")
     record = load_record(arch)
     sizes = record.provenance.get("network")
-    if isinstance(sizes, dict) and set(sizes) == set(vars(experiment.network)):
+    if isinstance(sizes, dict) and set(sizes) <= set(vars(experiment.network)):
         # A found network is retrained at the sizes that it was found at, unless the user asks for others.
         experiment = replace(experiment, network=_merged(experiment.network, sizes))
     return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem

@@ -1,22 +1,19 @@
-"""What every fixed network must do."""
+"""Checks of networks that several tests share."""
 
 from __future__ import annotations
 
 import io
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.network import Network
-from nasface.nets.uv_head import UVNetwork
-from nasface.nets.weights import load_network, save_weights
 
 Network = TypeVar("Network", bound=Network)
 
@@ -33,7 +30,7 @@ def settled(network: Network) -> tuple[Network, Tensor]:
     torch.manual_seed(1)
     image = torch.randn(16, 3, network.spec.input_size, network.spec.input_size)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.momentum = 1.0
     with torch.no_grad():
         network.train()(image)
@@ -41,9 +38,8 @@ def settled(network: Network) -> tuple[Network, Tensor]:
 
 
 def outputs_of(network: Network, image: Tensor) -> list[Tensor]:
-    """All that a network returns, as a list."""
-    outputs = network(image)
-    return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    """All tensors that a network returns, as a list."""
+    return tree_leaves(network(image))
 
 
 def check_gradients(network: Network) -> None:
@@ -52,32 +48,6 @@ def check_gradients(network: Network) -> None:
     sum((output * torch.randn_like(output)).sum() for output in outputs_of(network, image)).backward()
     idle = [name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0]
     assert idle == []
-
-
-def check_mean_map(network: UVNetwork) -> None:
-    """An untrained network writes about the mean map, and moves with it."""
-    network, image = settled(network)
-    with torch.no_grad():
-        plain = network(image)
-        mean_map = torch.randn_like(plain[0])
-        network.set_mean_map(mean_map)
-        assert torch.allclose(network(image), plain + mean_map, atol=1e-6)
-    assert plain.dtype == torch.float32
-    assert 1e-5 < plain.abs().mean() < 0.3
-
-
-def check_weights(network: UVNetwork | HeatmapNetwork, path: Path) -> None:
-    """Saved and loaded, it is the same network."""
-    network, image = settled(network)
-    if isinstance(network, UVNetwork):
-        network.set_mean_map(torch.rand_like(network.mean_map[0]))
-    save_weights(path, network.to(memory_format=torch.channels_last))
-    found = load_network(path).eval()
-    assert type(found) is type(network) and found.spec == network.spec
-    own = network.to(memory_format=torch.contiguous_format)
-    with torch.no_grad():
-        for one, other in zip(outputs_of(found, image), outputs_of(own, image), strict=True):
-            assert torch.equal(one, other)
 
 
 def check_export(network: Network) -> None:
