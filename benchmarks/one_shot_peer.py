@@ -41,7 +41,7 @@ from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
 from nasface.nets.multipath import Supernet
-from nasface.pipelines.workflow import Workspace, make_sampler, prepare, train_supernet, write_json
+from nasface.pipelines.workflow import Workspace, make_evaluator, make_sampler, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
@@ -188,7 +188,7 @@ def measure(workspace: Workspace, trainer: str, table: MemberTable, members: Seq
     """Train by a trainer's name, and rank the members."""
     config, pace = workspace.experiment.supernet, Pace()
     trained = TRAINERS[trainer](workspace, pace)
-    scores, alone = calibrated_scores(workspace, trained.supernet, members), table.errors()
+    scores, alone = calibrated_scores(make_evaluator(workspace, trained.supernet), members), table.errors()
     digests = tuple(member.digest for member in members)
     return Result(
         trainer,

@@ -28,7 +28,7 @@ from nasface.config import Experiment, MultipathConfig, experiment_file
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.pipelines.search_table import read_table
-from nasface.pipelines.workflow import Workspace, evaluation_faces, prepare, train_supernet, write_json
+from nasface.pipelines.workflow import Workspace, evaluation_faces, make_evaluator, prepare, train_supernet, write_json
 from nasface.report.tables import text_table
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
@@ -101,7 +101,7 @@ def rank(workspace: Workspace, table: MemberTable, members: Sequence[Architectur
     calibration = faces.train.subset(range(min(experiment.search.calibration, len(faces.train))))
     images = normalise(_tensor(calibration.images))
     scores = {
-        "calibrated": calibrated_scores(workspace, supernet, members),
+        "calibrated": calibrated_scores(make_evaluator(workspace, supernet), members),
         "shared": shared_scores(supernet, workspace.uv, images, evaluation_faces(faces.val), members, experiment.seed),
     }
     digests = tuple(member.digest for member in members)

@@ -68,7 +68,9 @@ def test_scores_are_those_of_the_network(tmp_path_factory: pytest.TempPathFactor
             maps = member_maps(supernet.eval(), member, images)
             assert torch.allclose(maps, supernet.child(member).eval()(images), atol=1e-5)
     evaluate = make_evaluator(workspace, supernet)
-    assert calibrated_scores(workspace, supernet, members) == [evaluate(Proposal(one)).penalty for one in members]
+    assert calibrated_scores(make_evaluator(workspace, supernet), members) == [
+        evaluate(Proposal(one)).penalty for one in members
+    ]
     before = copy.deepcopy(supernet.state_dict())
     faces = evaluation_faces(workspace.faces.val)
     shared = shared_scores(supernet, workspace.uv, images, faces, members, seed=1, averaged=4)
@@ -88,7 +90,7 @@ def test_shared_statistics_are_the_members_own_where_there_is_one(tmp_path_facto
     member = space.member(0)
     order = np.random.default_rng([workspace.experiment.seed, 2]).permutation(len(workspace.faces.train))[:8]
     images = normalise(torch.from_numpy(workspace.faces.train.images[order]))
-    (calibrated,) = calibrated_scores(workspace, supernet, [member])
+    (calibrated,) = calibrated_scores(make_evaluator(workspace, supernet), [member])
     faces = evaluation_faces(workspace.faces.val)
 
     with pytest.MonkeyPatch.context() as patch:

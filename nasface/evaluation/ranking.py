@@ -16,8 +16,7 @@ from nasface.evaluation.supernet import EvaluationFaces
 from nasface.metrics.aflw2000 import binned_nme
 from nasface.metrics.nme_torch import nme_68
 from nasface.nets.multipath import Supernet, incoming
-from nasface.pipelines.workflow import Workspace, make_evaluator
-from nasface.search.strategy import Proposal
+from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import Architecture
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -89,9 +88,8 @@ def _correlation(of: Callable[..., Any], ours: Sequence[float], theirs: Sequence
     return float(of(ours, theirs).statistic) if np.ptp(ours) and np.ptp(theirs) else 0.0
 
 
-def calibrated_scores(workspace: Workspace, supernet: Supernet, members: Sequence[Architecture]) -> list[float]:
-    """Penalties as a search sees them: every member's batch-norm statistics are its own."""
-    evaluate = make_evaluator(workspace, supernet)
+def calibrated_scores(evaluate: Callable[[Proposal], Outcome], members: Sequence[Architecture]) -> list[float]:
+    """Penalties as a search's evaluator gives them: every member's batch-norm statistics are its own."""
     return [evaluate(Proposal(member)).penalty for member in members]
 
 

@@ -19,7 +19,7 @@ from nasface.data.module import FaceDataModule, prepare_batch
 from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
-from nasface.training.face_task import learning_rate_factor
+from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.targets.uv import mean_map, uv_loss
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
@@ -78,8 +78,7 @@ def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple
     parameters = list(network.parameters())
     config, weight = batches.config, batches.uv.weight
     settings = config.optimizer
-    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(settings, len(batches)))
+    optimizer, schedule = make_optimizer(parameters, settings, learning_rate_factor(settings, len(batches)))
     for step, (images, target) in enumerate(batches):
         loss = uv_loss(network(images)[None], target, weight, config.loss)
         if not torch.isfinite(loss):

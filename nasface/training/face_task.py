@@ -4,11 +4,10 @@ terms."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,7 @@ from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme
 from nasface.metrics.nme_torch import mean_over_box, nme_68
 from nasface.rendering.video import ShortVideos
+from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -53,12 +53,10 @@ class FaceModule(pl.LightningModule):
         return loss
 
     def configure_optimizers(self) -> dict[str, Any]:
-        config = self.optimizer_config
+        config, precision = self.optimizer_config, str(self.trainer.precision)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
-        fused = "mixed" not in str(self.trainer.precision)
-        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(config, self.total_steps))
+        factor = learning_rate_factor(config, self.total_steps)
+        optimizer, scheduler = make_optimizer(parameters, config, factor, precision=precision)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(
@@ -66,20 +64,6 @@ class FaceModule(pl.LightningModule):
     ) -> None:
         if self.optimizer_config.clip > 0:
             self.clip_gradients(optimizer, gradient_clip_val=self.optimizer_config.clip, gradient_clip_algorithm="norm")
-
-
-def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[[int], float]:
-    """The schedule as a factor of `lr` at a step; zero at the end of a cosine schedule."""
-
-    def factor(step: int) -> float:
-        if config.schedule == "constant":
-            return 1.0
-        warmup = max(1, round(config.warmup * total_steps))
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
-
-    return factor
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from nasface.faces.landmark_subsets import point_matrix
 from nasface.metrics.nme_torch import mean_over_box
 from nasface.nets.baselines.jvcr import JVCR, STRIDE
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
-from nasface.training.face_task import FaceTask, TaskContext, learning_rate_factor
+from nasface.training.face_task import FaceTask, TaskContext
+from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.volume_drawing import (
     coarse_to_fine,
@@ -297,12 +298,11 @@ class VolumeTask(FaceTask):
         def rate(step: int) -> float:
             return factor(step) * (later if step >= self.pretrain_steps else 1.0)
 
-        fused = "mixed" not in str(self.trainer.precision)
         groups = (self.network.estimator.parameters(), [*self.network.regressor.parameters(), *self._own_parameters()])
         made = []
         for parameters in groups:
-            optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
-            made.append({"optimizer": optimizer, "lr_scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, rate)})
+            optimizer, scheduler = make_optimizer(parameters, config, rate, precision=str(self.trainer.precision))
+            made.append({"optimizer": optimizer, "lr_scheduler": scheduler})
         return made
 
     def _own_parameters(self) -> list[nn.Parameter]:
