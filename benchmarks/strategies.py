@@ -30,7 +30,8 @@ from nasface.pipelines.workflow import write_json
 from nasface.report.tables import text_table
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings
 from nasface.search.strategy import Proposal, Strategy
-from nasface.tabular.table import MemberTable, MemberTableEvaluator
+from nasface.tabular.evaluator import MemberTableEvaluator
+from nasface.tabular.table import MemberTable
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write

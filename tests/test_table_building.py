@@ -13,10 +13,11 @@ import torch
 from nasface.config import AugmentConfig, Experiment
 from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines import build_table as table_building
-from nasface.pipelines.build_table import append_training, build_jobs, build_table, read_trainings
+from nasface.pipelines.build_table import build_table
 from nasface.pipelines.workflow import Workspace, retrain
 from nasface.space.space import MultipathSpace
 from nasface.tabular import training as many_networks
+from nasface.tabular.build import append_training, build_jobs, read_trainings
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError

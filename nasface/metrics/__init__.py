@@ -5,5 +5,10 @@
 * `w300` (300-W, IBUG, Menpo 2D), `cofw`.
 * `ced`: the distribution of any of their errors.
 
-What they share is in `nme`, `similarity` and `icp`.
+What they share is in `nme` (`nme_torch` for tensors), `similarity` and `icp`.
 """
+
+from nasface.metrics.aflw2000 import BIN_NAMES, YAW_BINS, BinnedNME, binned_nme, yaw_bin
+from nasface.metrics.nme import nme_68
+
+__all__ = ["BIN_NAMES", "YAW_BINS", "BinnedNME", "binned_nme", "nme_68", "yaw_bin"]

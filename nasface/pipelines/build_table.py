@@ -1,19 +1,15 @@
 """Building a table of trained members: every member of a small space, or a fixed random part, trained on its own.
 
-Each finished training is one line of `trainings.jsonl`, on disk before the next one begins; a killed build goes on with
-those that are missing. The order of the members is a fixed random one, so a part of the table is a random sample.
+A killed build goes on with the trainings that `trainings.jsonl` lacks (`nasface.tabular.build`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import nasface
 from nasface.config import Experiment
@@ -23,7 +19,8 @@ from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workflow import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
-from nasface.space.space import Architecture, MultipathSpace
+from nasface.space.space import MultipathSpace
+from nasface.tabular.build import Job, append_training, build_jobs, read_trainings
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
@@ -32,55 +29,8 @@ from nasface.utils.files import atomic_write
 from nasface.utils.lock import hold
 from nasface.utils.progress import stage_bar
 
-LARGEST = 200_000
-"""Members that a space may have where all are asked for."""
 _SETTINGS, _TRAININGS = "settings.json", "trainings.jsonl"
 _WITHOUT_EFFECT = ("evaluate_every", "videos")  # settings of retraining, on a member's errors
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: a member, by a seed."""
-
-    member: Architecture
-    seed: int
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.member.digest, self.seed
-
-
-def build_jobs(space: MultipathSpace, count: int, seeds: Sequence[int]) -> list[Job]:
-    """All trainings in their fixed order, one seed after the other.
-
-    Args:
-        count: members; 0 for all of the space.
-
-    Raises:
-        UserError: the space is too large for all, has fewer members, or a seed is there twice.
-    """
-    size = space.count_members()
-    if not count and size > LARGEST:
-        raise UserError(f"{space.title} has more than {LARGEST} members: give --members, or a smaller space")
-    if count > size:
-        raise UserError(f"{space.title} has {size} members, not {count}")
-    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
-        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
-    members = _members(space, count or size)
-    return [Job(member, seed) for seed in seeds for member in members]
-
-
-def _members(space: MultipathSpace, count: int) -> list[Architecture]:
-    """The first members of a fixed random order."""
-    size = space.count_members()
-    rng = np.random.default_rng([size, 0x7AB])
-    if size <= LARGEST:
-        return [space.member(int(rank)) for rank in rng.permutation(size)[:count]]
-    members: dict[str, Architecture] = {}
-    while len(members) < count:
-        member = space.random_architecture(rng)
-        members.setdefault(member.digest, member)
-    return list(members.values())
 
 
 class TableBuilder:
@@ -197,42 +147,3 @@ def _train(workspace: Workspace, job: Job) -> TrainedMember:
     if _builder is None or _builder.workspace is not workspace:
         _builder = TableBuilder(workspace)
     return _builder.train(job)
-
-
-# The record ----------------------------------------------------------------------------------------------------------
-
-
-def append_training(path: Path, training: TrainedMember) -> None:
-    """Add one line and wait until the disk has it; what a kill has left of an unfinished line is cut off first."""
-    try:
-        with path.open("ab+") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            if end:
-                stream.seek(end - 1)
-                if stream.read(1) != b"\n":
-                    stream.seek(0)
-                    stream.truncate(stream.read().rfind(b"\n") + 1)
-            stream.write(json.dumps(training.row()).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free space, then start again") from None
-
-
-def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
-    """(digest, seed) -> training of every whole line.
-
-    Raises:
-        UserError: a line is damaged.
-    """
-    found: dict[tuple[str, int], TrainedMember] = {}
-    if not path.exists():
-        return found
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):  # after the last line's end, or of an unfinished line
-        try:
-            training = TrainedMember.of_row(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then start again") from None
-        found[training.digest, training.seed] = training
-    return found

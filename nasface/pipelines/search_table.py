@@ -12,7 +12,8 @@ from nasface.evaluation.costs import CostedEvaluator, MemberCosts
 from nasface.pipelines.workflow import make_search_strategy, search_storage
 from nasface.search.ledger import search_counts
 from nasface.search.study import StudyResult, run_study
-from nasface.tabular.table import SHIPPED, MemberTable, MemberTableEvaluator, load_table
+from nasface.tabular.evaluator import MemberTableEvaluator
+from nasface.tabular.table import SHIPPED, MemberTable, load_table
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 

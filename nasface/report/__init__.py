@@ -1,1 +1,10 @@
-"""Tables, figures, drawings and logs."""
+"""What finished runs have left, as tables, figures and one page: nothing here runs a network.
+
+`run_records` reads the folders of runs, `page` writes the HTML page of them (`charts`, `architecture_svg`); `tables`
+has the field's tables as text and Markdown; `faces`, `evolution`, `selection`, `pareto`, `ced` and `drawing` draw
+figures of arrays.
+"""
+
+from nasface.report.tables import NMERow, text_table, yaw_table
+
+__all__ = ["NMERow", "text_table", "yaw_table"]

@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,15 +19,15 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from nasface.metrics.aflw2000 import BIN_NAMES
-from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 
 SHIPPED = Path(__file__).resolve().parent / "assets" / "table.parquet"
 """The table of the space `table`, which comes with the program."""
-_FACES = ("val", "test")
-_FLOATS = (*(f"{faces}_{name}" for faces in _FACES for name in (*BIN_NAMES, "mean", "all")), "seconds")
+FACES = ("val", "test")
+"""The face sets that a training is measured on."""
+_FLOATS = (*(f"{faces}_{name}" for faces in FACES for name in (*BIN_NAMES, "mean", "all")), "seconds")
 _INTEGERS = ("seed", "parameters", "macs")
 _TEXTS = ("digest", "code")
 COLUMNS = (*_TEXTS, *_INTEGERS, *_FLOATS)
@@ -61,7 +60,7 @@ class TrainedMember:
     def row(self) -> dict[str, Any]:
         """As the file's columns have it."""
         row: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_INTEGERS, "seconds")}
-        for faces in _FACES:
+        for faces in FACES:
             values = getattr(self, faces)
             row |= {f"{faces}_{name}": value for name, value in zip((*BIN_NAMES, "mean", "all"), values, strict=True)}
         return {name: row[name] for name in COLUMNS}
@@ -75,7 +74,7 @@ class TrainedMember:
         """
         values: dict[str, Any] = {name: str(row[name]) for name in _TEXTS}
         values |= {name: int(row[name]) for name in _INTEGERS} | {"seconds": float(row["seconds"])}
-        for faces in _FACES:
+        for faces in FACES:
             values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in (*BIN_NAMES, "mean", "all"))
         return cls(**values)
 
@@ -216,49 +215,6 @@ def load_table(path: str | Path = SHIPPED) -> MemberTable:
             f"{path} is no table of trained members ({reason}): build it by `nasface table build`"
         ) from None
     return table
-
-
-class MemberTableEvaluator:
-    """Proposal -> Outcome, looked up: the penalty of a member is its recorded NME (%) on the validation faces, mean of
-    the yaw bins (and of the seeds, where there are several).
-
-    Args:
-        table: with every member of its space.
-        seed: of the trainings to use; None for the mean of all.
-
-    Raises:
-        UserError: members are missing.
-    """
-
-    def __init__(self, table: MemberTable, seed: int | None = None) -> None:
-        missing = table.space.count_members() - len(table.by_member)
-        if missing:
-            raise UserError(
-                f"the table lacks {missing} members of {table.space.title}: go on with `nasface table build`"
-            )
-        self.table, self._outcomes = table, {}
-        for digest, trainings in table.by_member.items():
-            used = [one for one in trainings if seed is None or one.seed == seed]
-            if not used:
-                raise UserError(f"the table has no training of member {digest} with seed {seed}")
-            val, test = (np.mean([getattr(one, faces) for one in used], axis=0).tolist() for faces in _FACES)
-            details = {
-                "nme": val[:3],
-                "nme_all": val[4],
-                "test_nme": test[:3],
-                "test_mean": test[3],
-                "train_s": sum(one.seconds for one in used),
-                "costs": {"macs": float(used[0].macs), "parameters": float(used[0].parameters)},
-            }
-            self._outcomes[digest] = Outcome(val[3], details=details)
-
-    def __call__(self, proposal: Proposal) -> Outcome:
-        return self._outcomes[proposal.architecture.digest]
-
-    @cached_property
-    def ranking(self) -> Sequence[str]:
-        """Digests by rising penalty."""
-        return sorted(self._outcomes, key=lambda digest: self._outcomes[digest].penalty)
 
 
 def _pyarrow() -> tuple[Any, Any]:

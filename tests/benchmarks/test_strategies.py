@@ -21,7 +21,8 @@ from benchmarks.strategies import (
     verdicts,
 )
 from nasface.search.strategy import Outcome, Proposal
-from nasface.tabular.table import MemberTable, MemberTableEvaluator
+from nasface.tabular.evaluator import MemberTableEvaluator
+from nasface.tabular.table import MemberTable
 from nasface.utils.errors import UserError
 from tests.toy_table import toy_table
 

@@ -14,7 +14,8 @@ from nasface.search.strategy import Proposal
 from nasface.space.catalogue import load_space
 from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
-from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, MemberTableEvaluator, TrainedMember, load_table
+from nasface.tabular.evaluator import MemberTableEvaluator
+from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, TrainedMember, load_table
 from nasface.utils.errors import UserError
 from tests.tiny import Command
 from tests.toy_table import SPACE, toy_table

@@ -1,0 +1,103 @@
+"""What a table's building needs to outlive a kill: the list of its trainings, and the record of those that are done.
+
+The order of the members is a fixed random one, so a part of the table is a random sample. Each finished training is one
+line of the record, on disk before the next one begins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nasface.space.space import Architecture, MultipathSpace
+from nasface.tabular.table import TrainedMember
+from nasface.utils.errors import UserError
+
+LARGEST = 200_000
+"""Members that a space may have where all are asked for."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a member, by a seed."""
+
+    member: Architecture
+    seed: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.member.digest, self.seed
+
+
+def build_jobs(space: MultipathSpace, count: int, seeds: Sequence[int]) -> list[Job]:
+    """All trainings in their fixed order, one seed after the other.
+
+    Args:
+        count: members; 0 for all of the space.
+
+    Raises:
+        UserError: the space is too large for all, has fewer members, or a seed is there twice.
+    """
+    size = space.count_members()
+    if not count and size > LARGEST:
+        raise UserError(f"{space.title} has more than {LARGEST} members: give --members, or a smaller space")
+    if count > size:
+        raise UserError(f"{space.title} has {size} members, not {count}")
+    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
+        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
+    members = _members(space, count or size)
+    return [Job(member, seed) for seed in seeds for member in members]
+
+
+def _members(space: MultipathSpace, count: int) -> list[Architecture]:
+    """The first members of a fixed random order."""
+    size = space.count_members()
+    rng = np.random.default_rng([size, 0x7AB])
+    if size <= LARGEST:
+        return [space.member(int(rank)) for rank in rng.permutation(size)[:count]]
+    members: dict[str, Architecture] = {}
+    while len(members) < count:
+        member = space.random_architecture(rng)
+        members.setdefault(member.digest, member)
+    return list(members.values())
+
+
+def append_training(path: Path, training: TrainedMember) -> None:
+    """Add one line and wait until the disk has it; what a kill has left of an unfinished line is cut off first."""
+    try:
+        with path.open("ab+") as stream:
+            end = stream.seek(0, os.SEEK_END)
+            if end:
+                stream.seek(end - 1)
+                if stream.read(1) != b"\n":
+                    stream.seek(0)
+                    stream.truncate(stream.read().rfind(b"\n") + 1)
+            stream.write(json.dumps(training.row()).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; free space, then start again") from None
+
+
+def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
+    """(digest, seed) -> training of every whole line.
+
+    Raises:
+        UserError: a line is damaged.
+    """
+    found: dict[tuple[str, int], TrainedMember] = {}
+    if not path.exists():
+        return found
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):  # after the last line's end, or of an unfinished line
+        try:
+            training = TrainedMember.of_row(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then start again") from None
+        found[training.digest, training.seed] = training
+    return found
