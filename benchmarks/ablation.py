@@ -28,22 +28,15 @@ import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface.cli.command import Option
 from nasface.config import Experiment, SearchConfig, experiment_file
+from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import save_weights
 from nasface.pipelines import compare as comparison
 from nasface.pipelines.compare import Entry
+from nasface.pipelines.search import make_search_strategy, search_supernet
+from nasface.pipelines.supernet import load_trained_supernet, make_sampler, train_supernet
 from nasface.pipelines.workers import run_side_by_side
-from nasface.pipelines.workflow import (
-    Workspace,
-    load_trained_supernet,
-    make_evaluator,
-    make_sampler,
-    make_search_strategy,
-    prepare,
-    search,
-    train_supernet,
-    write_json,
-)
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import NMERow, duration, spread, text_table
 from nasface.search.strategy import Proposal
 from nasface.space.catalogue import load_space
@@ -52,6 +45,7 @@ from nasface.tracking.runs import Run
 from nasface.training.fit import TrainingClock
 from nasface.training.supernet import SupernetTask
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 SAMPLERS = ("uniform", "mnus")
 STRATEGIES = ("samos", "random")
@@ -138,7 +132,7 @@ class Snapshots(pl.Callback):
         write_json(path.with_suffix(".json"), {"step": step, "seconds": seconds})
 
 
-def search_supernet(workspace: Workspace, job: Supernets, folder: Path) -> dict[str, Any]:
+def train_and_search(workspace: Workspace, job: Supernets, folder: Path) -> dict[str, Any]:
     """Train a supernet, follow its members' mean NME, search it with both strategies; the record is kept."""
     experiment = of_job(workspace.experiment, job.seed, job.sampler)
     workspace = replace(workspace, experiment=experiment)
@@ -181,7 +175,7 @@ def search_with(
         config = replace(config, iterations=max(1, evaluations - 1))
     experiment = replace(workspace.experiment, search=config)
     run.path().mkdir(parents=True, exist_ok=True)
-    result = search(replace(workspace, experiment=experiment), supernet, run, resume=True)
+    result = search_supernet(replace(workspace, experiment=experiment), supernet, run, resume=True)
     costs = run.read_summary()["costs"]
     return {
         "strategy": strategy,
@@ -200,7 +194,7 @@ def learning_curve(workspace: Workspace, folder: Path, count: int) -> list[dict[
     members = [space.random_architecture(rng) for _ in range(count)]
     for path in sorted(folder.glob("step_*.pt")):
         supernet = load_trained_supernet(path, space, workspace.experiment)
-        evaluate = make_evaluator(workspace, supernet)
+        evaluate = make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment)
         nme = statistics.fmean(evaluate(Proposal(member)).penalty for member in members)
         curve.append({**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), "nme": nme})
     return curve
@@ -244,7 +238,7 @@ def _ended(
 def run_job(workspace: Workspace, job: Supernets | Training) -> dict[str, Any]:
     folder = folder_of(workspace.experiment)
     if isinstance(job, Supernets):
-        return search_supernet(workspace, job, folder)
+        return train_and_search(workspace, job, folder)
     return train_network(workspace, job, folder)
 
 
@@ -276,7 +270,7 @@ def make_lines(
     """The five lines.
 
     Args:
-        searches: records of `search_supernet`.
+        searches: records of `train_and_search`.
         draws: seed -> digest of the draw.
         rows: (digest, seed) -> row of the retrained network.
     """

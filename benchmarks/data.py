@@ -27,12 +27,12 @@ from nasface.data.module import FaceDataModule, prepare_batch
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
 from nasface.nets.multipath import MultipathNetwork
-from nasface.pipelines.workflow import write_json
 from nasface.rendering.synthetic import SyntheticFaces, build_synthetic, draw_face
 from nasface.report.tables import text_table
 from nasface.space.catalogue import load_space
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.cores import available_cores
+from nasface.utils.files import write_json
 from nasface.utils.processes import in_processes
 
 SIZES = (64, 128, 256)

@@ -30,10 +30,10 @@ from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec, get_candidate, network_names
 from nasface.nets.weights import first_line
 from nasface.pipelines.architectures import member
-from nasface.pipelines.workflow import write_json
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
 OPTIONS = (

@@ -22,7 +22,8 @@ from nasface.config import OptimizerConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Connection, Supernet, connection_name
-from nasface.pipelines.workflow import Workspace, fresh_supernet
+from nasface.pipelines.supernet import fresh_supernet
+from nasface.pipelines.workspace import Workspace
 from nasface.space.space import OPERATIONS, MultipathSpace
 from nasface.tracking.progress import TrainingProgress
 from nasface.training.face_task import FaceModule

@@ -40,14 +40,17 @@ from benchmarks.ranking import chosen_members, matching_table
 from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
+from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet
-from nasface.pipelines.workflow import Workspace, make_evaluator, make_sampler, prepare, train_supernet, write_json
+from nasface.pipelines.supernet import make_sampler, train_supernet
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
 from nasface.tracking.environment import environment
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 OPTIONS = (
     Option("table", str, "table", "`table`, which comes with the program, or a .parquet file of `nasface table build`"),
@@ -188,7 +191,8 @@ def measure(workspace: Workspace, trainer: str, table: MemberTable, members: Seq
     """Train by a trainer's name, and rank the members."""
     config, pace = workspace.experiment.supernet, Pace()
     trained = TRAINERS[trainer](workspace, pace)
-    scores, alone = calibrated_scores(make_evaluator(workspace, trained.supernet), members), table.errors()
+    evaluate = make_evaluator(trained.supernet, workspace.uv, workspace.faces, workspace.experiment)
+    scores, alone = calibrated_scores(evaluate, members), table.errors()
     digests = tuple(member.digest for member in members)
     return Result(
         trainer,

@@ -22,14 +22,17 @@ from benchmarks.common import described, gibibytes, names_settings, parse, peak_
 from benchmarks.step_time import StepTime, supernet_steps
 from nasface.cli.command import Option
 from nasface.config import Experiment
+from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.cost import Cost, count_parameters, measure_cost
 from nasface.nets.multipath import MultipathNetwork
-from nasface.pipelines.workflow import make_evaluator, prepare, train_supernet, write_json
+from nasface.pipelines.supernet import train_supernet
+from nasface.pipelines.workspace import prepare
 from nasface.report.tables import milliseconds, quantity
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.catalogue import load_space
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 STEPS = 2
 OPTIONS = (
@@ -100,7 +103,7 @@ def smoke(experiment: Experiment) -> Smoke:
     supernet = train_supernet(workspace, run)
     training_peak = peak_bytes()
     reset_peak()
-    evaluate = make_evaluator(workspace, supernet)
+    evaluate = make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment)
     member = space.random_architecture(np.random.default_rng(experiment.seed))
     start = time.perf_counter()
     outcome = evaluate(Proposal(member))

@@ -27,13 +27,16 @@ from nasface.cli.command import Option
 from nasface.config import Experiment, MultipathConfig, experiment_file
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
+from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
 from nasface.pipelines.search_table import read_table
-from nasface.pipelines.workflow import Workspace, evaluation_faces, make_evaluator, prepare, train_supernet, write_json
+from nasface.pipelines.supernet import train_supernet
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 WAYS = {"calibrated": "of the member", "shared": "shared by all"}
 OPTIONS = (
@@ -100,9 +103,10 @@ def rank(workspace: Workspace, table: MemberTable, members: Sequence[Architectur
     errors = table.errors()
     calibration = faces.train.subset(range(min(experiment.search.calibration, len(faces.train))))
     images = normalise(_tensor(calibration.images))
+    validation = EvaluationFaces.of(faces.val)
     scores = {
-        "calibrated": calibrated_scores(make_evaluator(workspace, supernet), members),
-        "shared": shared_scores(supernet, workspace.uv, images, evaluation_faces(faces.val), members, experiment.seed),
+        "calibrated": calibrated_scores(make_evaluator(supernet, workspace.uv, faces, experiment), members),
+        "shared": shared_scores(supernet, workspace.uv, images, validation, members, experiment.seed),
     }
     digests = tuple(member.digest for member in members)
     alone = tuple(errors[digest] for digest in digests)

@@ -30,17 +30,12 @@ from benchmarks.common import (
 )
 from nasface.cli.command import Option
 from nasface.config import Experiment
+from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import load_supernet
-from nasface.pipelines.workflow import (
-    Workspace,
-    load_trained_supernet,
-    make_evaluator,
-    make_search_strategy,
-    prepare,
-    search_context,
-    write_json,
-)
+from nasface.pipelines.search import make_search_strategy, search_context
+from nasface.pipelines.supernet import load_trained_supernet
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import quantity, text_table
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.strategies.samos import SAMOS
@@ -51,6 +46,7 @@ from nasface.space.catalogue import load_space
 from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
 WAYS = {
@@ -127,7 +123,7 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     workspace = replace(workspace, experiment=replace(experiment, search=config))
     reset_peak()
     start = time.perf_counter()
-    evaluator = make_evaluator(workspace, supernet)
+    evaluator = make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment)
     setup = time.perf_counter() - start
     strategy = make_search_strategy(workspace.experiment, workspace.space)
     if not isinstance(strategy, SAMOS):

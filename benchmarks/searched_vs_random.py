@@ -30,8 +30,9 @@ from nasface.nets.cost import cpu_latency
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.multipath_cost import connection_macs, head_macs, stem_macs
 from nasface.pipelines.architectures import resolve_network
+from nasface.pipelines.retrain import retrain
 from nasface.pipelines.workers import train_side_by_side
-from nasface.pipelines.workflow import Workspace, prepare, retrain, write_json
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.report.tables import NMERow, text_table, yaw_table
 from nasface.space.catalogue import load_space
@@ -40,6 +41,7 @@ from nasface.space.record import load_record
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
 DRAWS = 5000

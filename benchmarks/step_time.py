@@ -24,12 +24,13 @@ from nasface.cli.command import Option
 from nasface.config import Experiment
 from nasface.data.augment import normalise
 from nasface.nets.multipath import MultipathNetwork, Supernet
-from nasface.pipelines.workflow import make_sampler, write_json
+from nasface.pipelines.supernet import make_sampler
 from nasface.report.tables import milliseconds, text_table
 from nasface.space.catalogue import load_space
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 OPTIONS = (

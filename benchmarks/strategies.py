@@ -26,7 +26,6 @@ from scipy.stats import wilcoxon
 from benchmarks.common import parse, run_benchmark
 from nasface.cli.command import Option
 from nasface.pipelines.search_table import read_table
-from nasface.pipelines.workflow import write_json
 from nasface.report.tables import text_table
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings
 from nasface.search.strategy import Proposal, Strategy
@@ -34,7 +33,7 @@ from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import MemberTable
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import atomic_write, write_json
 from nasface.utils.progress import stage_bar
 
 MARKS = (10, 20, 50, 100, 200)

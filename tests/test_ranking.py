@@ -13,8 +13,8 @@ import torch
 from benchmarks.ranking import answer, chosen_members, ranking_table, read_arguments
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import Ranking, calibrated_scores, member_maps, shared_scores
+from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
 from nasface.nets.multipath import Supernet
-from nasface.pipelines.workflow import evaluation_faces, make_evaluator
 from nasface.search.strategy import Proposal
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
@@ -67,12 +67,12 @@ def test_scores_are_those_of_the_network(tmp_path_factory: pytest.TempPathFactor
         for member in members:
             maps = member_maps(supernet.eval(), member, images)
             assert torch.allclose(maps, supernet.child(member).eval()(images), atol=1e-5)
-    evaluate = make_evaluator(workspace, supernet)
-    assert calibrated_scores(make_evaluator(workspace, supernet), members) == [
-        evaluate(Proposal(one)).penalty for one in members
-    ]
+    evaluate = make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment)
+    assert calibrated_scores(
+        make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment), members
+    ) == [evaluate(Proposal(one)).penalty for one in members]
     before = copy.deepcopy(supernet.state_dict())
-    faces = evaluation_faces(workspace.faces.val)
+    faces = EvaluationFaces.of(workspace.faces.val)
     shared = shared_scores(supernet, workspace.uv, images, faces, members, seed=1, averaged=4)
     again = shared_scores(supernet, workspace.uv, images, faces, members[::-1], seed=1, averaged=4)
     assert shared == again[::-1]  # what was scored before leaves no trace
@@ -90,8 +90,10 @@ def test_shared_statistics_are_the_members_own_where_there_is_one(tmp_path_facto
     member = space.member(0)
     order = np.random.default_rng([workspace.experiment.seed, 2]).permutation(len(workspace.faces.train))[:8]
     images = normalise(torch.from_numpy(workspace.faces.train.images[order]))
-    (calibrated,) = calibrated_scores(make_evaluator(workspace, supernet), [member])
-    faces = evaluation_faces(workspace.faces.val)
+    (calibrated,) = calibrated_scores(
+        make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment), [member]
+    )
+    faces = EvaluationFaces.of(workspace.faces.val)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MultipathSpace, "random_architecture", lambda self, rng: member)

@@ -14,7 +14,8 @@ from nasface.config import AugmentConfig, Experiment
 from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines import build_table as table_building
 from nasface.pipelines.build_table import build_table
-from nasface.pipelines.workflow import Workspace, retrain
+from nasface.pipelines.retrain import retrain
+from nasface.pipelines.workspace import Workspace
 from nasface.space.space import MultipathSpace
 from nasface.tabular import training as many_networks
 from nasface.tabular.build import append_training, build_jobs, read_trainings
@@ -46,7 +47,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_training_is_that_of_retrain(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("trained_record", "save_weights"):
-        monkeypatch.setattr(f"nasface.pipelines.workflow.{name}", lambda *_: None)
+        monkeypatch.setattr(f"nasface.pipelines.retrain.{name}", lambda *_: None)
     member = SPACE.member(5)
     slow = retrain(workspace, MemberSpec(member, NETWORK), Run(tmp_path / "run"))
     faces, config = workspace.faces, workspace.experiment.retrain

@@ -15,7 +15,7 @@ import torch
 
 from nasface.config import DataConfig, DeviceConfig, Experiment
 from nasface.pipelines.workers import run_side_by_side
-from nasface.pipelines.workflow import Workspace
+from nasface.pipelines.workspace import Workspace
 from nasface.utils.errors import UserError
 from tests.tiny import REPOSITORY, wait_for_end
 

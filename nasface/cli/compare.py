@@ -14,12 +14,13 @@ from nasface.utils.errors import UserError
 
 def compare(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
     """Train several networks alike and print one table."""
-    from nasface.pipelines import workflow
     from nasface.pipelines.compare import absent_search, read_entries
     from nasface.pipelines.compare import compare as train_all
+    from nasface.pipelines.workspace import prepare
     from nasface.report.tables import yaw_table
     from nasface.tracking.wandb import sync_line
     from nasface.training.fit import make_trainer
+    from nasface.utils.files import write_json, write_text
 
     if not is_first_process():
         raise UserError("compare trains each network in one process: give --workers for several side by side")
@@ -29,12 +30,12 @@ def compare(experiment: Experiment, run: str | None, resume: bool, workers: int)
     make_trainer(experiment.device, logger=False)
     folder = open_run("compare", experiment, experiment.name, resume, run)
     print(f"run      {folder.folder}")
-    with workflow.timed(folder, "data_s"):
-        workspace = workflow.prepare(experiment, None)
+    with folder.timed("data_s"):
+        workspace = prepare(experiment, None)
     rows = train_all(workspace, entries, folder, workers)
     table = folder.path("comparison.md")
-    workflow.write_json(folder.path("comparison.json"), [asdict(row) for seeds in rows for row in seeds])
-    workflow.write_text(table, yaw_table(rows, more=True, markdown=True) + "\n")
+    write_json(folder.path("comparison.json"), [asdict(row) for seeds in rows for row in seeds])
+    write_text(table, yaw_table(rows, more=True, markdown=True) + "\n")
     missing = len(entries) * len(experiment.compare.seeds) - sum(map(len, rows))
     folder.update_summary(finished=not missing)
     faces = workspace.faces.test

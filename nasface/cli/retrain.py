@@ -18,8 +18,9 @@ def retrain(
     from nasface.data.sources import check_sets
     from nasface.nets.registry import network_names
     from nasface.nets.weights import load_supernet
-    from nasface.pipelines import workflow
+    from nasface.pipelines import retrain as pipeline
     from nasface.pipelines.architectures import resolve_network
+    from nasface.pipelines.workspace import prepare
     from nasface.report.tables import yaw_table
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
@@ -39,9 +40,9 @@ def retrain(
     check_sets(experiment.data)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
-    with workflow.timed(folder, "data_s"):
-        workspace = workflow.prepare(experiment, space)
-    trained = workflow.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights))
+    with folder.timed("data_s"):
+        workspace = prepare(experiment, space)
+    trained = pipeline.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights))
     folder.update_summary(finished=True)
     print(
         f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"

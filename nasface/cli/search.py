@@ -9,7 +9,6 @@ from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import FACES, RESUME, RUN, SIZES, Command, Option
 from nasface.config import Experiment
-from nasface.pipelines.supernets import take_supernet
 from nasface.space.catalogue import load_space
 from nasface.space.record import load_record
 from nasface.tracking.runs import Run, open_run
@@ -51,50 +50,35 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
 
 def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
     from nasface.data.sources import check_sets
-    from nasface.pipelines import finalists, workflow
+    from nasface.evaluation.supernet import search_device
+    from nasface.pipelines import search as pipeline
+    from nasface.pipelines.supernet import make_sampler
     from nasface.tracking.environment import environment
-    from nasface.tracking.search_log import log_search
-    from nasface.tracking.wandb import finish, make_logger, sync_line
+    from nasface.tracking.wandb import sync_line
     from nasface.training.fit import make_trainer
 
     space = load_space(experiment.space)
     # Whatever is wrong with the settings shall come out now, not after the training.
     experiment.network.check(space.scales, space.name)
-    workflow.make_sampler(experiment, space)
+    make_sampler(experiment, space)
     check_sets(experiment.data)
-    strategy = workflow.make_search_strategy(experiment, space)
+    strategy = pipeline.make_search_strategy(experiment, space)
     make_trainer(experiment.device, logger=False)
     folder = open_run("search", experiment, space.name, resume, run)
-    device = {"device": workflow.search_device(experiment)}
+    device = {"device": search_device(experiment)}
     folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
     print(
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
         f" {_power(space.count_members())} members"
     )
-    with workflow.timed(folder, "data_s"):
-        workspace = workflow.prepare(experiment, space)
-    if reuse_supernet and (origin := take_supernet(experiment, folder)):
-        print(f"supernet {origin}")
-    supernet = workflow.train_supernet(workspace, folder)
-    workflow.leave_to_first_process()
-    if workers != 1:
-        storage = workflow.search_storage(experiment, folder)
-        print(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {folder.id}")
-        chains = strategy.settings.get("chains", workers)
-        if workers > chains:
-            print(f"         samos walks {chains} chain(s), so others wait: see --search.settings.chains")
-    logger = make_logger(experiment, folder.folder, "search")
-    result = workflow.search(workspace, supernet, folder, resume, workers, logger)
-    result = finalists.decide(workspace, folder, result)
-    best = workflow.write_best(workspace, folder, result)
-    front = workflow.write_front(workspace, folder, result)
-    if logger is not None:
-        log_search(logger, folder, result, experiment.search.objectives)
-        finish(logger)
-    folder.update_summary(finished=True)
-    _print_search(folder, best)
-    if front:
+    if workers > (chains := strategy.settings.get("chains", workers)):
+        print(f"workers  samos walks {chains} chain(s), so others wait: see --search.settings.chains")
+    found = pipeline.search(
+        experiment, space, folder, resume=resume, workers=workers, reuse_supernet=reuse_supernet, say=print
+    )
+    _print_search(folder, found.best)
+    if front := found.front:
         print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
     if line := sync_line(folder.folder):
         print(line)

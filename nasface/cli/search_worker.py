@@ -19,7 +19,9 @@ def search_worker(
     storage: str | None, study: str | None, supernet: str | None, threads: int, accelerator: str | None
 ) -> None:
     """Join a search of several workers."""
-    from nasface.pipelines import workflow
+    from nasface.pipelines import search as pipeline
+    from nasface.pipelines.supernet import load_trained_supernet
+    from nasface.pipelines.workspace import prepare
     from nasface.search.workers import read_about, run_shared, worker_name
 
     if not storage:
@@ -31,13 +33,13 @@ def search_worker(
         raise UserError(f"study {name!r} is of another version of nasface ({error}): use the same one") from None
     experiment = _with_device(experiment, threads, accelerator)
     space = load_space(experiment.space)
-    strategy = workflow.make_search_strategy(experiment, space)
-    workspace = workflow.prepare(experiment, space)
-    network = workflow.load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
+    strategy = pipeline.make_search_strategy(experiment, space)
+    workspace = prepare(experiment, space)
+    network = load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
     worker = worker_name()
     print(f"worker   {worker} of study {name}", flush=True)
-    scorer = workflow.make_scorer(workspace, workflow.make_evaluator(workspace, network))
-    context = workflow.search_context(experiment, network)
+    scorer = pipeline.make_scorer(workspace, network)
+    context = pipeline.search_context(experiment, network)
     # Whoever ends this process politely gets its member given back at once.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -17,6 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nasface.config import Experiment
+from nasface.data.augment import normalise
+from nasface.data.face_set import FaceSet
+from nasface.data.sources import Faces
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme, yaw_bin
 from nasface.metrics.nme_torch import nme_68
 from nasface.nets.layers.blocks import node_sum
@@ -37,6 +41,12 @@ class EvaluationFaces:
     landmarks: Tensor
     box: Tensor
     yaw: Tensor
+
+    @classmethod
+    def of(cls, faces: FaceSet) -> EvaluationFaces:
+        """The faces of a set."""
+        labels = (torch.from_numpy(np.array(array)) for array in (faces.landmarks, faces.box, faces.yaw))
+        return cls(face_images(faces), *labels)
 
     def __len__(self) -> int:
         return len(self.image)
@@ -273,3 +283,32 @@ class SupernetEvaluator:
             for connection in node.connections
             if wanted is None or connection.key in wanted
         )
+
+
+def make_evaluator(supernet: Supernet, uv: UVTarget, faces: Faces, experiment: Experiment) -> SupernetEvaluator:
+    """The evaluator of a search: calibrated on some of the training faces, scored on the validation faces."""
+    config = experiment.search
+    count = min(config.calibration, len(faces.train))
+    chosen = np.random.default_rng([experiment.seed, 2]).permutation(len(faces.train))[:count]
+    return SupernetEvaluator(
+        supernet,
+        uv,
+        face_images(faces.train.subset(chosen)),
+        EvaluationFaces.of(faces.val),
+        chunk=config.chunk,
+        reuse=config.reuse,
+        early_rejection=config.early_rejection,
+        seed=experiment.seed,
+        device=search_device(experiment),
+        penalty=config.penalty,
+    )
+
+
+def search_device(experiment: Experiment) -> str:
+    """Where a search computes: Lightning's accelerator, as far as there is one."""
+    return "cuda" if experiment.device.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+
+
+def face_images(faces: FaceSet) -> Tensor:
+    """All images of a set, normalised: (N, 3, S, S)."""
+    return normalise(torch.from_numpy(np.array(faces.images)))

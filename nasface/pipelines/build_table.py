@@ -17,7 +17,7 @@ from nasface.evaluation.costs import MemberCosts
 from nasface.metrics.aflw2000 import BinnedNME
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
-from nasface.pipelines.workflow import Workspace, prepare
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.space.space import MultipathSpace
 from nasface.tabular.build import Job, append_training, build_jobs, read_trainings

@@ -17,11 +17,13 @@ from nasface.nets.cost import cpu_latency
 from nasface.nets.network import NetworkSpec
 from nasface.nets.weights import load_network
 from nasface.pipelines.architectures import resolve_network
-from nasface.pipelines.workflow import Workspace, retrain, write_json
+from nasface.pipelines.retrain import retrain
+from nasface.pipelines.workspace import Workspace
 from nasface.report.tables import NMERow
 from nasface.tracking.artifacts import parents_of
 from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 from nasface.utils.yaml_files import load_yaml
 

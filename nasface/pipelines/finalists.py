@@ -20,12 +20,14 @@ import numpy as np
 from nasface.config import Experiment, FinalistsConfig
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
+from nasface.pipelines.retrain import validate_training
 from nasface.pipelines.workers import train_side_by_side
-from nasface.pipelines.workflow import Workspace, timed, validate_training, write_json
+from nasface.pipelines.workspace import Workspace
 from nasface.search.study import Evaluation, StudyResult
 from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
 
@@ -116,7 +118,7 @@ def decide(workspace: Workspace, run: Run, result: StudyResult) -> StudyResult:
         Finalist(MemberSpec(one.architecture, settings.network), settings, folder / one.architecture.digest)
         for one in candidates
     ]
-    with timed(run, "finalists_s"):
+    with run.timed("finalists_s"):
         _train_all(workspace, finalists, folder, config.workers or available_cores())
     table: list[dict[str, Any]] = [
         {"digest": one.architecture.digest, "penalty": one.outcome.penalty, "nme": finalist.nme()}

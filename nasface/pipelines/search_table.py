@@ -9,7 +9,7 @@ from pathlib import Path
 import nasface
 from nasface.config import Experiment, MultipathConfig
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
-from nasface.pipelines.workflow import make_search_strategy, search_storage
+from nasface.pipelines.search import make_search_strategy, search_storage
 from nasface.search.ledger import search_counts
 from nasface.search.study import StudyResult, run_study
 from nasface.tabular.evaluator import MemberTableEvaluator

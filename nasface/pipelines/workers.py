@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from nasface.config import Experiment
-from nasface.pipelines.workflow import Workspace, prepare
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.space.space import MultipathSpace
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError

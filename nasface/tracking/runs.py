@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,12 @@ _JOINED = "NASFACE_RUN"
 def is_first_process() -> bool:
     """Whether this is the first process of a training, or the only one; torchrun, Lightning and SLURM number them."""
     return not any(int(os.environ.get(name) or 0) for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
+def end_other_processes() -> None:
+    """End all processes of a training but the first: what follows is done once."""
+    if not is_first_process():
+        raise SystemExit(0)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,14 @@ class Run:
             summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
         with atomic_write(self.path(_STATUS)) as temporary:
             temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+    @contextmanager
+    def timed(self, cost: str) -> Iterator[None]:
+        """Add the block's wall time to a cost of the run, in seconds."""
+        start = time.perf_counter()
+        yield
+        before = self.read_summary().get("costs", {}).get(cost, 0.0)
+        self.update_summary(costs={cost: round(before + time.perf_counter() - start, 1)})
 
 
 def settings_file(folder: str | Path) -> Path:

@@ -30,8 +30,8 @@ from nasface.config import OptimizerConfig, SupernetConfig
 from nasface.data.sources import Faces
 from nasface.evaluation.ranking import Ranking
 from nasface.nets.multipath import Supernet
-from nasface.pipelines import workflow
-from nasface.pipelines.workflow import Workspace, fresh_supernet, train_supernet
+from nasface.pipelines.supernet import fresh_supernet, train_supernet
+from nasface.pipelines.workspace import Workspace
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.runs import Run
 from nasface.training.uv_target import UVTarget
@@ -152,7 +152,7 @@ def test_both_trainings_end_in_the_same_weights(nni: Any, tmp_path: Path, monkey
     theirs, ours = Images(), Images()
     model = nni.train_space(workspace, True, [theirs])
     trained = nni.as_supernet(model, Supernet(SPACE, NETWORK))
-    monkeypatch.setattr(workflow, "make_sampler", lambda *_: Replay(SPACE, drawn))
+    monkeypatch.setattr("nasface.pipelines.supernet.make_sampler", lambda *_: Replay(SPACE, drawn))
     expected = train_supernet(workspace, Run(tmp_path / "run"), [ours])
     assert len(drawn) == len(theirs.seen) == 4 and len(set(drawn)) > 1
     assert all(torch.equal(one, other) for one, other in zip(theirs.seen, ours.seen, strict=True))

@@ -28,7 +28,7 @@ from benchmarks.searched_vs_random import (
 )
 from nasface.nets.cost import Cost
 from nasface.nets.multipath import MemberSpec
-from nasface.pipelines.workflow import Retrained
+from nasface.pipelines.retrain import Retrained
 from nasface.report.tables import NMERow
 from nasface.space.catalogue import load_space
 from nasface.space.record import load_architecture

@@ -9,7 +9,7 @@ import torch
 from nasface.config import DataConfig, Experiment, MultipathConfig, RetrainConfig, SearchConfig, SupernetConfig
 from nasface.data.sources import Faces
 from nasface.nets.multipath import Supernet
-from nasface.pipelines.workflow import Workspace
+from nasface.pipelines.workspace import Workspace
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
 from tests.toy import MAP, SIZE, toy_basis, toy_faces

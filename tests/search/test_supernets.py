@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nasface.config import Experiment
-from nasface.pipelines.supernets import take_supernet
+from nasface.pipelines.supernet import take_supernet
 from nasface.tracking.runs import Run, open_run
 
 

@@ -1,0 +1,160 @@
+"""One network trained from scratch and evaluated on the test faces."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from nasface.config import VideoConfig
+from nasface.data.module import FaceDataModule
+from nasface.evaluation.inference import evaluate_faces, predict_faces
+from nasface.evaluation.test_faces import FILE as TEST_FACES
+from nasface.evaluation.test_faces import save_test_faces
+from nasface.evaluation.video_stability import measure_videos, require_videos
+from nasface.inference.trained import trained_record
+from nasface.metrics.aflw2000 import BIN_NAMES
+from nasface.nets.cost import Cost, measure_cost
+from nasface.nets.multipath import Supernet
+from nasface.nets.network import Network, NetworkSpec
+from nasface.nets.weights import save_weights
+from nasface.pipelines.workspace import Workspace
+from nasface.rendering.video import ShortVideos
+from nasface.report.faces import results_figure
+from nasface.report.tables import NMERow
+from nasface.tracking.artifacts import NETWORK, RunFile
+from nasface.tracking.environment import environment
+from nasface.tracking.progress import TrainingProgress
+from nasface.tracking.retrain_log import log_results
+from nasface.tracking.runs import Run, end_other_processes
+from nasface.tracking.stage_log import StageLog
+from nasface.tracking.training_figures import TrainingFigures
+from nasface.training.face_task import FaceTask, TaskContext
+from nasface.training.fit import fit, make_trainer
+from nasface.training.tasks import make_task
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A trained network, its table row and what it cost."""
+
+    network: Network
+    row: NMERow
+    cost: Cost
+    seconds: float
+
+
+def _train(
+    workspace: Workspace,
+    spec: NetworkSpec,
+    run: Run,
+    supernet: Supernet | None,
+    label: str,
+    validate: bool = True,
+    parents: tuple[RunFile, ...] = (),
+) -> tuple[FaceTask, FaceDataModule, StageLog, float]:
+    """Train a network by the retraining's settings: its task, its data, the open log and the seconds."""
+    experiment = workspace.experiment
+    config = experiment.retrain
+    if config.videos:
+        require_videos(workspace.faces.test, workspace.faces.model)
+    pl.seed_everything(experiment.seed, verbose=False)
+    network = spec.build() if supernet is None else supernet.child(spec.architecture)
+    task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
+    task.learn_statistics(workspace.faces.train)
+    if network.channels_last:
+        network.to(memory_format=torch.channels_last)
+    augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
+    per_epoch = config.evaluate_every * config.accumulate
+    data = workspace.data_module(config.batch_size, per_epoch, augmentation, task.videos)
+    log = StageLog(experiment, run, "retrain")
+    log.used(*parents)
+    seconds = fit(
+        task,
+        data,
+        run.path("retrain"),
+        config.steps,
+        config.accumulate,
+        experiment.device,
+        [TrainingProgress(f"training {label}", config.steps), TrainingFigures()],
+        log.logger,
+        validate=validate,
+        identity=f"network {spec.digest} {json.dumps(asdict(experiment.network))}",
+    )
+    end_other_processes()
+    return task, data, log, seconds
+
+
+def validate_training(workspace: Workspace, spec: NetworkSpec, run: Run) -> float:
+    """Train a network from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
+    test faces are not looked at."""
+    task, data, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
+    trainer = make_trainer(workspace.experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
+    (metrics,) = trainer.validate(task, datamodule=data, verbose=False)
+    return metrics["val/nme"]
+
+
+def retrain(
+    workspace: Workspace,
+    spec: NetworkSpec,
+    run: Run,
+    supernet: Supernet | None = None,
+    label: str = "searched",
+    parents: tuple[RunFile, ...] = (),
+) -> Retrained:
+    """Train a network from scratch, or a member from `supernet`'s weights, and evaluate it on the test faces.
+    `parents` are the files that it goes back to, for W&B's lineage."""
+    experiment = workspace.experiment
+    task, data, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
+    network = task.network
+    trainer = make_trainer(experiment.device, logger=log.logger or False, devices=1, num_nodes=1, strategy="auto")
+    (metrics,) = trainer.test(task, datamodule=data, verbose=False)
+    network.to("cpu", memory_format=torch.contiguous_format)
+    evaluation = evaluate_faces(task, workspace.faces.test)
+    results_figure(evaluation.spread, run.path("faces.png"))
+    save_test_faces(run.path(TEST_FACES), evaluation.faces)
+    cost = measure_cost(network, experiment.network.input_size)
+    row = NMERow(
+        name=label,
+        bins=tuple(metrics[f"test/nme_{name}"] for name in BIN_NAMES),
+        mean=metrics["test/nme"],
+        all=metrics["test/nme_all"],
+        parameters=cost.parameters,
+        macs=cost.macs,
+        latency_ms=cost.latency_ms,
+        dense=metrics.get("test/nme_dense"),
+        train_s=round(seconds, 1),
+        stability=_stability(task, workspace) if experiment.retrain.videos else None,
+    )
+    context = TaskContext(workspace.uv, workspace.faces.model, experiment)
+    save_weights(run.path("network.pt"), network, trained_record(context))
+    run.update_summary(
+        costs={"retrain_s": round(seconds, 1)},
+        result=_plain(asdict(row)),
+        architecture=spec.digest,
+        environment=environment(),
+    )
+    if log.logger is not None:
+        log_results(log.logger, row, evaluation.faces, run.path("faces.png"), spec.architecture)
+    log.made(RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
+    log.close()
+    return Retrained(network, row, cost, seconds)
+
+
+def _stability(task: FaceTask, workspace: Workspace) -> float:
+    """Stability (%) on short videos of test faces, the same ones for every network."""
+    videos = ShortVideos(workspace.faces.model, VideoConfig(frames=8))
+    return measure_videos(
+        lambda frames: predict_faces(task, frames).landmarks,
+        workspace.faces.test,
+        videos,
+        workspace.experiment.retrain.videos,
+    ).stability
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}

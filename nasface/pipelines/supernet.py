@@ -1,0 +1,125 @@
+"""The supernet of a run: trained here, read again, or taken from an earlier run that was trained alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from nasface.config import Experiment
+from nasface.nets.multipath import Supernet
+from nasface.nets.weights import load_supernet, save_weights
+from nasface.pipelines.workspace import Workspace
+from nasface.space.path_samplers import PathSampler, make_path_sampler
+from nasface.space.space import MultipathSpace
+from nasface.tracking.artifacts import SUPERNET, RunFile
+from nasface.tracking.progress import TrainingProgress
+from nasface.tracking.runs import Run, end_other_processes, settings_file
+from nasface.tracking.stage_log import StageLog
+from nasface.training.fit import fit, release_memory
+from nasface.training.supernet import SupernetTask
+from nasface.training.targets.uv import mean_map
+from nasface.utils.errors import UserError
+from nasface.utils.files import atomic_write
+from nasface.utils.yaml_files import load_yaml
+
+_TRAINING = ("space", "seed", "data", "network", "supernet")
+_PLACE = ("supernet", "supernet.pt")
+
+
+def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
+    """The path sampler that the experiment names."""
+    config = experiment.supernet
+    return make_path_sampler(
+        config.sampler,
+        space,
+        config.children,
+        experiment.seed,
+        repeats=tuple(config.repeats),
+        last_repeats=config.last_repeats,
+    )
+
+
+def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callback] = ()) -> Supernet:
+    """Train the supernet of a run, or load it where that is done."""
+    experiment, space = workspace.experiment, workspace.space
+    path = run.path("supernet", "supernet.pt")
+    if path.exists():
+        return load_trained_supernet(path, space, experiment)
+    network = fresh_supernet(workspace)
+    config = experiment.supernet
+    task = SupernetTask(
+        network, make_sampler(experiment, space), workspace.uv, config.loss, config.optimizer, config.steps
+    )
+    data = workspace.data_module(config.batch_size, config.checkpoint_every * config.accumulate, config.augmentation)
+    log = StageLog(experiment, run, "supernet")
+    seconds = fit(
+        task,
+        data,
+        run.path("supernet"),
+        config.steps,
+        config.accumulate,
+        experiment.device,
+        [TrainingProgress("training the supernet", config.steps), *callbacks],
+        log.logger,
+        validate=False,
+        identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",
+    )
+    end_other_processes()
+    save_weights(path, network)
+    log.made(RunFile(path, SUPERNET, run.id), steps=config.steps, sampler=config.sampler)
+    log.close()
+    del task, data, network
+    release_memory()
+    run.update_summary(costs={"supernet_s": round(seconds, 1)})
+    # From the file, as a resumed run has it: the memory layout, hence the order of sums, shall be the same.
+    return load_trained_supernet(path, space, experiment)
+
+
+def fresh_supernet(workspace: Workspace) -> Supernet:
+    """The supernet before its training; seeds everything."""
+    experiment = workspace.experiment
+    pl.seed_everything(experiment.seed, verbose=False)
+    network = Supernet(workspace.space, experiment.network)
+    network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
+    return network.to(memory_format=torch.channels_last)
+
+
+def load_trained_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:
+    """The supernet of a run, in the memory layout that a search uses."""
+    return load_supernet(path, space, experiment.network).to(memory_format=torch.channels_last)
+
+
+def take_supernet(experiment: Experiment, run: Run) -> Path | None:
+    """Copy the newest supernet that was trained with an experiment's settings into a run, unless it has its own.
+
+    Returns:
+        The file that was copied; None where there is none to copy.
+    """
+    if run.path(*_PLACE).exists():
+        return None
+    wanted = {name: asdict(experiment)[name] for name in _TRAINING}
+    found = [path for path in run.folder.parent.glob("/".join(("*", *_PLACE))) if _settings(path, wanted) == wanted]
+    origin = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    if origin is not None:
+        with atomic_write(run.path(*_PLACE)) as temporary:
+            temporary.write_bytes(origin.read_bytes())
+        run.update_summary(supernet_of=origin.parent.parent.name)
+    return origin
+
+
+def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | None:
+    """What a run was trained with; None where that cannot be read."""
+    try:
+        recorded = load_yaml(settings_file(supernet.parent.parent))
+    except UserError:
+        return None
+    if not isinstance(recorded, dict):
+        return None
+    if isinstance(recorded.get("data"), dict):
+        recorded["data"] = {"folders": {}} | recorded["data"]  # runs of the former version have none
+    return {name: recorded.get(name) for name in wanted}

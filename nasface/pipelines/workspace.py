@@ -1,0 +1,46 @@
+"""What every stage of an experiment works on: its settings, space, faces and UV target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from nasface.config import AugmentConfig, Experiment
+from nasface.data.module import BatchVideos, FaceDataModule
+from nasface.data.sources import Faces, load_faces
+from nasface.faces.uv import uv_basis
+from nasface.space.space import MultipathSpace
+from nasface.training.uv_target import UVTarget
+from nasface.utils.progress import progress_for
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What every stage of one experiment needs: its faces and its UV target. The training of a fixed network needs no
+    space."""
+
+    experiment: Experiment
+    space: MultipathSpace | None
+    faces: Faces
+    uv: UVTarget
+
+    def data_module(
+        self, batch_size: int, steps_per_epoch: int, augmentation: AugmentConfig, videos: BatchVideos | None = None
+    ) -> FaceDataModule:
+        """The faces in batches, in the order and with the augmentation of the experiment's seed."""
+        faces, seed = self.faces, self.experiment.seed
+        return FaceDataModule(
+            faces.train, faces.val, faces.test, batch_size, steps_per_epoch, seed, augmentation, videos=videos
+        )
+
+
+def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
+    """Faces and targets of an experiment."""
+    if space is not None:
+        experiment.network.check(space.scales, space.name)
+    if experiment.device.threads:
+        torch.set_num_threads(experiment.device.threads)
+    faces = load_faces(experiment.data, experiment.network.input_size, progress_for)
+    basis = uv_basis(faces.model, experiment.network.map_size)
+    return Workspace(experiment, space, faces, UVTarget(basis, experiment.network.input_size))
