@@ -1,0 +1,68 @@
+"""What needs an extra that is not installed ends in a line that names it."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nasface.cli.dashboard import dashboard
+from nasface.data.sets.cofw import load_cofw
+from nasface.inference.export import need
+from nasface.nets.weights import read_weights
+from nasface.search.registry import make_strategy
+from nasface.search.storage import open_storage
+from nasface.space.catalogue import load_space
+from nasface.sweeps.nni_trial import run_trial
+from nasface.tracking.workspace import build_workspace
+from nasface.utils.errors import UserError
+from tests.tiny import REPOSITORY
+
+
+def _search(name: str) -> None:
+    make_strategy(name, load_space("multipath_small"), seed=0)
+
+
+def _weights(folder: Path) -> None:
+    (folder / "network.safetensors").write_bytes(bytes(8) + b"{")
+    read_weights(folder / "network.safetensors", "network")
+
+
+def _cofw(folder: Path) -> None:
+    for split in ("train", "test"):
+        (folder / f"COFW_{split}_color.mat").write_bytes(b"")
+    load_cofw(folder, "test", 32)
+
+
+def _proxy(_: Path) -> None:
+    with open_storage("grpc://localhost:13000"):
+        pass
+
+
+NEEDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
+    "dashboard": ("dashboard", "optuna_dashboard", lambda folder: dashboard(None, str(folder), None, "localhost", 80)),
+    "weights": ("export", "safetensors", _weights),
+    "export": ("export", "onnx", lambda _: need("onnx")),
+    "storage proxy": ("grpc", "grpc", _proxy),
+    "COFW": ("hdf5", "h5py", _cofw),
+    "tuner": ("nni", "nni", lambda _: _search("nni/tpe")),
+    "NNI trial": ("nni", "nni", lambda folder: run_trial("nme", [], folder)),
+    "sampler": ("samplers", "cmaes", lambda _: _search("optuna/cmaes")),
+    "W&B dashboard": ("workspace", "wandb_workspaces", lambda _: build_workspace("", "nasface", "nasface")),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_absent_extra_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extra, module, use = NEEDS[name]
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]  # what makes an import fail
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert extra in project["optional-dependencies"]
+    with pytest.raises(UserError) as raised:
+        use(tmp_path)
+    assert f"pip install 'nasface[{extra}]'" in str(raised.value)
