@@ -16,7 +16,7 @@ from nasface.config import Experiment, OptimizerConfig
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme
-from nasface.metrics.nme_torch import mean_over_box, nme_68
+from nasface.metrics.nme_torch import mean_over_box, point_errors
 from nasface.rendering.video import ShortVideos
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
@@ -135,7 +135,8 @@ class FaceTask(FaceModule):
         where the network has no dense shape, or the batch no model parameters, it is left out.
         """
         prediction = self(batch["image"])
-        errors = {"nme": nme_68(prediction.landmarks.float(), batch["landmarks"], batch["box"])}
+        distances = point_errors(prediction.landmarks.float(), batch["landmarks"])
+        errors = {"nme": mean_over_box(distances, batch["box"])}
         if prediction.dense is not None and "coefficients" in batch:
             difference = prediction.dense[:, :2].float() - self.uv.target_maps(batch)[:, :2]
             errors["nme_dense"] = mean_over_box(difference.norm(dim=1)[:, self.uv.weight > 0], batch["box"])
