@@ -65,7 +65,7 @@ def load_bfm_mesh(path: str | Path, uv_path: str | Path | None = None) -> BaselM
     """`load_bfm` with the closed mouth and the neck's layout; arguments and errors as there."""
     path = Path(path)
     model = _struct(path)
-    mean = sum(_column(model, key, path) for key in ("shapeMU", "expMU"))
+    mean = _column(model, "shapeMU", path) + _column(model, "expMU", path)
     vertices = mean.reshape(-1, 3)
     modes = [_modes(model, key, path, len(mean)) for key in ("shapePC", "expPC")]
     deviations = [
@@ -151,7 +151,7 @@ def _struct(path: Path) -> dict[str, Any]:
 
 
 def _column(model: dict[str, Any], key: str, path: Path) -> np.ndarray:
-    size = np.size(model.get(key))
+    size = np.asarray(model.get(key)).size
     if size % 3 or size < 9:
         raise UserError(f"{path}: {key} holds no vertices: make it as in {PUBLISHED}")
     return mat_numbers(model, key, size, path, PUBLISHED)
@@ -170,7 +170,7 @@ def _triangles(model: dict[str, Any], key: str, path: Path, vertices: int) -> np
 
 def _indices(model: dict[str, Any], key: str, path: Path, vertices: int, multiple: int = 1) -> np.ndarray:
     """Vertex indices from 0, a multiple of that many, of a variable that counts from 1."""
-    size = np.size(model.get(key))
+    size = np.asarray(model.get(key)).size
     values = mat_numbers(model, key, size, path, PUBLISHED)
     if (
         size % 3 * key.startswith("tri")

@@ -86,7 +86,7 @@ def _uv(folder: Path, count: int) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is not a readable .npy ({error}): restore it from {PUBLISHED}") from None
     content = read_mat(folder / UV_FILE, PUBLISHED)
-    uv = mat_numbers(content, "UV", np.size(content.get("UV")), folder / UV_FILE, PUBLISHED).reshape(-1, 2)
+    uv = mat_numbers(content, "UV", np.asarray(content.get("UV")).size, folder / UV_FILE, PUBLISHED).reshape(-1, 2)
     if indices.shape != (count,) or indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= len(uv):
         raise UserError(f"{path} does not place {count} vertices among {len(uv)}: restore it from {PUBLISHED}")
     chosen = uv[indices]

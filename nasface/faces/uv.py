@@ -67,10 +67,10 @@ def uv_basis(model: MorphableModel, size: int) -> UVBasis:
     _fill_smoothly(grid, inside)
     if model.landmark_vertices is not None:
         _fit_landmarks(grid, model.landmark_uv, fields[model.landmark_vertices], size)
-    grid = grid.astype(np.float32).reshape(size, size, 3, -1).transpose(2, 0, 1, 3)
+    maps = grid.astype(np.float32).reshape(size, size, 3, -1).transpose(2, 0, 1, 3)
     return UVBasis(
-        mean=np.ascontiguousarray(grid[..., 0]),
-        basis=np.ascontiguousarray(grid[..., 1:]),
+        mean=np.ascontiguousarray(maps[..., 0]),
+        basis=np.ascontiguousarray(maps[..., 1:]),
         weight=region_weights(inside, model.landmark_uv),
         landmark_uv=model.landmark_uv,
         inside=inside,

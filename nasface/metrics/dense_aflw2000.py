@@ -68,8 +68,9 @@ def dense_nme(
         ValueError: shapes that do not fit, or landmarks that the convention needs are missing.
     """
     wanted = np.asarray(target, dtype=np.float64)
-    if convention.box != "points" and landmarks is None:
+    boxed = wanted if convention.box == "points" else landmarks
+    if boxed is None:
         raise ValueError(f"the convention {convention.name!r} needs landmarks")
-    length = box_size(wanted if convention.box == "points" else landmarks)
+    length = box_size(boxed)
     predicted = align_depth(prediction, wanted, convention.depth) if dimensions == 3 else prediction
     return normalised_mean(point_errors(predicted, wanted, dimensions), length)

@@ -97,8 +97,8 @@ class BlackBoxSearch(BudgetedStrategy):
                 if self._is_new(member):
                     return self._hold(member, handle)
                 self._answer(handle, member)
-        member = self._draw()
-        return self._propose_exact(None) if member is None else self._hold(member, self._impose(member.codes))
+        drawn = self._draw()
+        return self._propose_exact(None) if drawn is None else self._hold(drawn, self._impose(drawn.codes))
 
     def _hold(self, member: Architecture, handle: Any) -> Proposal | None:
         self._handles[member.digest] = handle

@@ -41,9 +41,9 @@ def non_dominated(values: np.ndarray) -> np.ndarray:
     """Which points (N, K) no other point beats: none that is nowhere worse and somewhere better. Equal points all
     stay. Bool (N,)."""
     values = np.asarray(values, dtype=float)
-    no_worse = (values[:, None] <= values[None]).all(axis=-1)
-    better = (values[:, None] < values[None]).any(axis=-1)
-    return ~(no_worse & better).any(axis=0)
+    no_worse: np.ndarray = np.all(values[:, None] <= values[None], axis=-1)
+    better: np.ndarray = np.any(values[:, None] < values[None], axis=-1)
+    return np.logical_not(np.any(no_worse & better, axis=0))
 
 
 def fronts(values: np.ndarray) -> np.ndarray:

@@ -39,14 +39,14 @@ def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStor
         return
     if isinstance(storage, str) and "://" in storage:
         try:
-            store = RDBStorage(storage)
+            database = RDBStorage(storage)
         except Exception as error:  # many drivers, many exceptions
             raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
         try:
-            yield store
+            yield database
         finally:
-            store.remove_session()
-            store.engine.dispose()
+            database.remove_session()
+            database.engine.dispose()
         return
     # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
     path = Path(storage).expanduser().absolute()

@@ -253,7 +253,7 @@ def _open_study(
     store: BaseStorage, storage: str | Path, name: str, metadata: dict[str, Any], resume: bool
 ) -> optuna.Study:
     # The strategy proposes; Optuna's own sampler and pruner are never asked.
-    idle = {"sampler": optuna.samplers.RandomSampler(), "pruner": optuna.pruners.NopPruner()}
+    idle: dict[str, Any] = {"sampler": optuna.samplers.RandomSampler(), "pruner": optuna.pruners.NopPruner()}
     try:
         study = optuna.load_study(study_name=name, storage=store, **idle)
     except KeyError:

@@ -165,8 +165,12 @@ def run_shared(
             study.check(study_metadata(strategy, context or {}))
             study.read()
         while not study.finished:
+            claim = None
             with storage_errors(storage):
-                claim = study.claim() if evaluate is not None else study.read()
+                if evaluate is None:
+                    study.read()
+                else:
+                    claim = study.claim()
             if claim is not None and evaluate is not None:
                 _evaluate(study, claim, evaluate, pace)
             elif not study.finished:

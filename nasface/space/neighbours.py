@@ -53,12 +53,12 @@ def _codes_around(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple
     """Every code that is one move away from a canonical one, each once, in a fixed order."""
     gaps = _read_gaps(space, codes)
     for gap in range(space.layers):
-        for kind in _GAP_MOVES:
-            for change in kind(space, gaps[gap]):
+        for of_gap in _GAP_MOVES:
+            for change in of_gap(space, gaps[gap]):
                 yield _apply(codes, change)
     for layer in range(1, space.layers):
-        for kind in _NODE_MOVES:
-            for change in kind(space, gaps[layer - 1], gaps[layer]):
+        for of_node in _NODE_MOVES:
+            for change in of_node(space, gaps[layer - 1], gaps[layer]):
                 yield _apply(codes, change)
 
 

@@ -42,7 +42,7 @@ class PathSampler(Protocol):
         ...
 
 
-M = TypeVar("M", bound=Callable[..., PathSampler])
+M = TypeVar("M", bound=Callable[..., Any])
 
 PATH_SAMPLERS: Registry[Callable[..., PathSampler]] = Registry("path sampler", "nasface.path_samplers", __name__)
 

@@ -130,14 +130,14 @@ class MultipathSpace:
             codes[..., self.gap_slice(gap)].reshape(*codes.shape[:-1], *self.gap_shape(gap)) > 0
             for gap in range(self.layers)
         ]
-        end = np.ones((*codes.shape[:-1], 1), dtype=bool)
+        end: np.ndarray = np.ones((*codes.shape[:-1], 1), dtype=bool)
         reached = [end]
         for block in present[:-1]:
-            reached.append((block & reached[-1][..., :, None]).any(axis=-2))
+            reached.append(np.any(block & reached[-1][..., :, None], axis=-2))
         alive, live = end, []
         for block, sources in zip(reversed(present), reversed(reached), strict=True):
             block = block & sources[..., :, None] & alive[..., None, :]
-            alive = block.any(axis=-1)
+            alive = np.any(block, axis=-1)
             live.append(block.reshape(*codes.shape[:-1], -1))
         return np.concatenate(live[::-1], axis=-1)
 

@@ -98,7 +98,7 @@ class NSGA2(BudgetedStrategy):
             child = first
             if self._rng.random() < self.crossover:
                 mask = self._rng.random(len(first.codes)) < 0.5
-                child = project(self.space, np.where(mask, first.codes, second.codes))
+                child = project(self.space, np.where(mask, first.codes, second.codes).tolist())
             child = random_neighbour(child, self._rng)
             if self._is_new(child):
                 return child

@@ -74,7 +74,7 @@ class OptunaSearch(BlackBoxSearch):
             sampler = getattr(optuna.samplers, chosen.name)(**settings)
             self._study = optuna.create_study(directions=["minimize"] * len(self.objectives), sampler=sampler)
         top = len(OPERATIONS) - 1
-        self._distributions = {
+        self._distributions: dict[str, optuna.distributions.BaseDistribution] = {
             f"c{place:03d}": optuna.distributions.IntDistribution(0, top) for place in range(self.space.num_connections)
         }
         self._ended = False

@@ -85,11 +85,11 @@ class SPOSEvolution(BudgetedStrategy):
     def _mutant(self) -> Architecture:
         codes = self._parent()
         drawn = self._rng.integers(len(OPERATIONS), size=len(codes))
-        return project(self.space, np.where(self._rng.random(len(codes)) < self.mutation, drawn, codes))
+        return project(self.space, np.where(self._rng.random(len(codes)) < self.mutation, drawn, codes).tolist())
 
     def _crossover(self) -> Architecture:
         first, second = self._parent(), self._parent()
-        return project(self.space, np.where(self._rng.random(len(first)) < 0.5, first, second))
+        return project(self.space, np.where(self._rng.random(len(first)) < 0.5, first, second).tolist())
 
     def _parent(self) -> np.ndarray:
         return np.array(self._parents[int(self._rng.integers(len(self._parents)))].codes)
