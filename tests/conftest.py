@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import REPOSITORY, Command
+from tests.helpers.tiny import REPOSITORY, Command
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: threads beside that only wait for each other
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}

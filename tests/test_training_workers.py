@@ -17,7 +17,7 @@ from nasface.config import DataConfig, DeviceConfig, Experiment
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.utils.errors import UserError
-from tests.tiny import REPOSITORY, wait_for_end
+from tests.helpers.tiny import REPOSITORY, wait_for_end
 
 
 def about(workspace: Workspace, job: str) -> tuple[str, int, int, int]:

@@ -37,8 +37,8 @@ from nasface.tracking.runs import Run
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment
-from tests.toy import SIZE, toy_basis, toy_faces
-from tests.toy_table import NETWORK, SPACE, toy_table
+from tests.helpers.toy import SIZE, toy_basis, toy_faces
+from tests.helpers.toy_table import NETWORK, SPACE, toy_table
 
 FACES = Faces(toy_faces(12, 1), toy_faces(24, 2), toy_faces(6, 3), model=None)
 

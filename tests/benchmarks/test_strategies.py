@@ -24,7 +24,7 @@ from nasface.search.strategy import Outcome, Proposal
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import MemberTable
 from nasface.utils.errors import UserError
-from tests.toy_table import toy_table
+from tests.helpers.toy_table import toy_table
 
 
 @pytest.fixture(scope="module")

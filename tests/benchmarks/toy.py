@@ -1,4 +1,4 @@
-"""A toy experiment for tests of the benchmarks: the toy faces of tests/toy.py behind a real workspace."""
+"""A toy experiment for tests of the benchmarks: the toy faces of tests/helpers/toy.py behind a real workspace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nasface.nets.multipath import Supernet
 from nasface.pipelines.workspace import Workspace
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
-from tests.toy import MAP, SIZE, toy_basis, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
 NETWORK = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nasface.config import AugmentConfig
 from nasface.data.module import Batch, FaceDataModule, SeededBatches
 from nasface.utils.errors import UserError
-from tests.toy import SIZE, toy_faces
+from tests.helpers.toy import SIZE, toy_faces
 
 
 def flat(batches: SeededBatches) -> list[Batch]:

@@ -20,7 +20,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from tests.data.w300lp_files import BRIGHT, write_w300lp
 from tests.faces.basel_files import COUNT, SIDE, surface, write_bfm
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 FACES = 6
 

@@ -23,7 +23,7 @@ from tests.data.test_aflw2000 import _write_pair
 from tests.data.w300lp_files import BRIGHT, write_w300lp
 from tests.faces.basel_files import write_bfm, write_noneck
 from tests.faces.ddfa_files import write_assets
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 Models = tuple[MorphableModel, KeypointModel]
 

@@ -23,8 +23,8 @@ from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import REPOSITORY
 from tests.inference.world import toy_weights
-from tests.tiny import REPOSITORY
 
 DOCUMENTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 COMMAND = re.compile(r"^(?:python|make|nasface|torchrun|srun|sbatch)\b")

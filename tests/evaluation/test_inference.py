@@ -13,8 +13,8 @@ from nasface.data.module import FaceDataModule
 from nasface.evaluation.inference import evaluate_faces, predict_faces
 from nasface.training.prediction import FacePrediction
 from nasface.training.tasks import make_task
+from tests.helpers.toy import toy_context, toy_faces
 from tests.inference.world import toy_network
-from tests.toy import toy_context, toy_faces
 
 
 class Brightness(nn.Module):

@@ -12,7 +12,7 @@ from nasface.data.face_set import FaceSet
 from nasface.evaluation.video_stability import measure_videos
 from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
-from tests.toy import toy_faces, toy_model
+from tests.helpers.toy import toy_faces, toy_model
 
 FRAMES = 4
 

@@ -22,8 +22,8 @@ from nasface.metrics.nme import nme_68
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
+from tests.helpers.toy import SIZE, toy_context
 from tests.inference.world import KnowingAligner, coordinate_image, marked_points, toy_weights
-from tests.toy import SIZE, toy_context
 
 
 def test_points_come_back_to_the_photograph() -> None:

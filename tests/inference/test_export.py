@@ -11,8 +11,8 @@ import torch
 from nasface.inference import export
 from nasface.inference.trained import load_task
 from nasface.utils.errors import UserError
+from tests.helpers.toy import SIZE
 from tests.inference.world import toy_weights
-from tests.toy import SIZE
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from nasface.inference.mesh import texture, write_obj
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother, overlap
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import Command
 from tests.inference.world import KnowingAligner, coordinate_image, marked_points
-from tests.tiny import Command
 
 
 def landmarks_at(points: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ from nasface.nets.weights import save_weights
 from nasface.training.face_task import TaskContext
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
-from tests.tiny import Command
-from tests.toy import toy_faces
+from tests.helpers.tiny import Command
+from tests.helpers.toy import toy_faces
 
 SIZE = 32
 # Name: whether it finds depth and a dense shape.

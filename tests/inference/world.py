@@ -14,7 +14,7 @@ from nasface.inference.trained import trained_record
 from nasface.nets.multipath import MultipathNetwork
 from nasface.nets.weights import save_weights
 from nasface.space.space import MultipathSpace
-from tests.toy import MAP, SIZE, toy_context
+from tests.helpers.toy import MAP, SIZE, toy_context
 
 SPACE = MultipathSpace(name="toy", layers=3, scales=2)
 CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, stem_stride=4, width=8, head_width=8)

@@ -7,7 +7,7 @@ import torch
 from nasface.data.module import prepare_batch
 from nasface.nets.registry import create_network
 from nasface.training.tasks import make_task
-from tests.toy import MAP, SIZE, toy_context, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_context, toy_faces
 
 
 def overfit(name: str, scale: float, steps: int, lr: float = 5e-3) -> tuple[float, float, float]:

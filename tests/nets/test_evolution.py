@@ -9,8 +9,8 @@ from torch import Tensor
 from nasface.nets.baselines.evolution import Evolution
 from nasface.nets.registry import BaselineSpec, create_network
 from nasface.utils.errors import UserError
+from tests.helpers.toy import SIZE, toy_context, toy_faces
 from tests.nets.fixed import on_meta
-from tests.toy import SIZE, toy_context, toy_faces
 
 NAMES = ("dhm", "dhm_3dcnn", "dhm_2drnn", "dhm_landmarks", "rhg", "rhg_landmarks")
 

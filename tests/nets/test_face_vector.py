@@ -13,8 +13,8 @@ from nasface.nets.face_vector import AngleVector, LandmarkVector, MatrixVector, 
 from nasface.nets.registry import create_network
 from nasface.nets.weights import load_network, save_weights
 from nasface.utils.errors import UserError
+from tests.helpers.toy import SIZE, toy_basis, toy_faces
 from tests.nets.fixed import settled
-from tests.toy import SIZE, toy_basis, toy_faces
 
 
 def rigid_faces(count: int = 12):

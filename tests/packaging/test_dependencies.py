@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import nasface
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # Taken where it is installed, since only the torchvision of the very same torch works; the package does without.

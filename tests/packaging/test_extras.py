@@ -19,7 +19,7 @@ from nasface.space.catalogue import load_space
 from nasface.sweeps.nni_trial import run_trial
 from nasface.tracking.workspace import build_workspace
 from nasface.utils.errors import UserError
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 
 def _search(name: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 import nasface
-from tests.tiny import REPOSITORY, Result, result_of, settings
+from tests.helpers.tiny import REPOSITORY, Result, result_of, settings
 
 pytestmark = pytest.mark.skipif(find_spec("setuptools") is None, reason="building a wheel needs setuptools")
 

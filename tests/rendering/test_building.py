@@ -15,7 +15,7 @@ import pytest
 
 from nasface.rendering.building import CHUNK, build_face_set
 from nasface.utils.errors import UserError
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 COUNT = 3 * CHUNK + 5
 

@@ -17,7 +17,7 @@ from nasface.data.face_set import FaceSet
 from nasface.faces.camera import make_pose, split_pose
 from nasface.rendering.video import ShortVideos, draw_motion, motion_blur, profiling_mesh, render_mesh
 from nasface.utils.errors import UserError
-from tests.toy import MAP, SIZE, toy_faces, toy_model
+from tests.helpers.toy import MAP, SIZE, toy_faces, toy_model
 
 STILL = VideoConfig(frames=5, yaw=0, pitch=0, roll=0, scale=0, shift=0, noise=0, blur=0)
 

@@ -10,7 +10,7 @@ from nasface.evaluation.evolution_steps import evolution_steps
 from nasface.nets.registry import create_network
 from nasface.report.evolution import draw_evolution
 from nasface.tracking.training_figures import TrainingFigures
-from tests.toy import MAP, SIZE, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_faces
 from tests.training.parameter_training import parameters_task, run
 
 

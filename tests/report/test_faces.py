@@ -22,7 +22,7 @@ from nasface.report.faces import draw_results, results_figure
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-from tests.toy import SIZE, toy_basis, toy_context, toy_faces
+from tests.helpers.toy import SIZE, toy_basis, toy_context, toy_faces
 
 
 def plate(size: int = 40, depth: float = 0.0) -> np.ndarray:

@@ -23,8 +23,8 @@ from nasface.space.presets import load_preset
 from nasface.tracking.runs import Run, open_run
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
+from tests.helpers.toy import toy_context, toy_faces
 from tests.inference.world import toy_network
-from tests.toy import toy_context, toy_faces
 
 X, Y = Axis("x"), Axis("y")
 

@@ -10,8 +10,8 @@ import yaml
 from nasface.cli.parser import read_arguments
 from nasface.cli.sweep import check_command
 from nasface.sweeps.sweep_file import load_sweep
+from tests.helpers.tiny import REPOSITORY
 from tests.sweeps.wandb_format import violations
-from tests.tiny import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "sweeps.md").read_text()
 

@@ -25,8 +25,8 @@ from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
 from nasface.utils.errors import UserError
 from nasface.utils.progress import close_bars
+from tests.helpers.tiny import REPOSITORY, is_alive, wait_for_end
 from tests.sweeps.files import toy_sweep
-from tests.tiny import REPOSITORY, is_alive, wait_for_end
 
 
 @pytest.fixture(autouse=True)

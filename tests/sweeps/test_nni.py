@@ -14,8 +14,8 @@ from nasface.cli.parser import read_arguments
 from nasface.sweeps import nni_trial
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import REPOSITORY
 from tests.sweeps.files import PROGRAM
-from tests.tiny import REPOSITORY
 
 FILES = sorted((REPOSITORY / "experiments" / "nni").glob("*.yml"))
 SWEEPS = REPOSITORY / "experiments" / "sweeps"

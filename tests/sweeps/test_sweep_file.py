@@ -13,9 +13,9 @@ from nasface.cli.sweep import check_command
 from nasface.sweeps.samplers import make_pruner
 from nasface.sweeps.sweep_file import EarlyTermination, load_sweep
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import REPOSITORY
 from tests.sweeps.files import toy_sweep, write_sweep
 from tests.sweeps.wandb_format import violations
-from tests.tiny import REPOSITORY
 
 SHIPPED = sorted((REPOSITORY / "experiments" / "sweeps").glob("*.yaml"))
 

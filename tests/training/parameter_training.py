@@ -15,7 +15,7 @@ from nasface.nets.registry import create_network
 from nasface.training.face_task import FaceTask
 from nasface.training.fit import fit
 from nasface.training.tasks import make_task
-from tests.toy import MAP, SIZE, toy_context, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_context, toy_faces
 from tests.training.toy_training import CPU, make_data
 
 PLAIN = AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0)

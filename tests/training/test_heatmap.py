@@ -25,7 +25,7 @@ from nasface.training.targets.heatmap_coding import draw_heatmaps
 from nasface.training.targets.views import Views, draw_views
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
-from tests.toy import SIZE, toy_context, toy_faces
+from tests.helpers.toy import SIZE, toy_context, toy_faces
 
 ORDER = torch.from_numpy(FLIP_68.copy())
 

@@ -174,7 +174,7 @@ def test_accumulation_is_refused() -> None:
 
     from nasface.nets.registry import create_network
     from nasface.training.tasks import make_task
-    from tests.toy import toy_context
+    from tests.helpers.toy import toy_context
 
     context = toy_context()
     retrain = replace(context.experiment.retrain, accumulate=2)

@@ -19,7 +19,7 @@ from nasface.training.targets.meta_joint import MetaJointTask
 from nasface.training.targets.parameter_losses import Face
 from nasface.training.targets.parameters import ParametersTask
 from nasface.utils.errors import UserError
-from tests.toy import MAP, SIZE, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_faces
 from tests.training.parameter_training import mean_nme, parameters_task, run
 
 NAMES = [name for name in network_names() if get_candidate(name).target == PARAMETERS]

@@ -27,7 +27,7 @@ from nasface.training.fit import CHECKPOINT
 from nasface.training.targets.uv import uv_loss
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-from tests.toy import toy_faces
+from tests.helpers.toy import toy_faces
 from tests.training import toy_training
 from tests.training.toy_training import BATCH, CPU, EVERY, STEPS, make_data, make_task, train
 

@@ -14,7 +14,7 @@ from nasface.faces.uv import UVBasis, position_map, sample_map
 from nasface.training.optimizers import learning_rate_factor
 from nasface.training.targets.uv import UVTask, uv_loss
 from nasface.training.uv_target import UVTarget, reading_matrix
-from tests.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 
 @pytest.fixture(scope="module")

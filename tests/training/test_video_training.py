@@ -14,7 +14,7 @@ from nasface.config import ParametersConfig, VideoConfig
 from nasface.data.module import FaceDataModule
 from nasface.training.fit import fit
 from nasface.utils.errors import UserError
-from tests.toy import toy_faces
+from tests.helpers.toy import toy_faces
 from tests.training.parameter_training import PLAIN, parameters_task
 from tests.training.toy_training import CPU
 

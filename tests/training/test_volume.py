@@ -29,7 +29,7 @@ from nasface.training.targets.wild_faces import WildFaces
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
-from tests.toy import SIZE, toy_basis, toy_context, toy_faces
+from tests.helpers.toy import SIZE, toy_basis, toy_context, toy_faces
 from tests.training.toy_training import CPU
 
 NONE = AugmentConfig(rotation=0, scale=0, shift=0, flip=0, colour=0, grey=0, erase=0, noise=0)

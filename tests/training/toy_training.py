@@ -27,7 +27,7 @@ from nasface.training.fit import fit
 from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget
-from tests.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)
 CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)

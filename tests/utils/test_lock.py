@@ -11,7 +11,7 @@ import pytest
 
 from nasface.utils.errors import UserError
 from nasface.utils.lock import hold
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 HOLDER = """
 import sys, time

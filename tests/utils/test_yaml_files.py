@@ -10,7 +10,7 @@ import yaml
 
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import MAX_BYTES, MAX_DEPTH, MAX_VALUES, load_yaml, parse_yaml
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 SHIPPED = [
     path

@@ -17,8 +17,8 @@ from nasface.space.space import MultipathSpace
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, TrainedMember, load_table
 from nasface.utils.errors import UserError
-from tests.tiny import Command
-from tests.toy_table import SPACE, toy_table
+from tests.helpers.tiny import Command
+from tests.helpers.toy_table import SPACE, toy_table
 
 pytest.importorskip("pyarrow")
 

@@ -21,7 +21,7 @@ from nasface.cli.commands import COMMANDS, GROUPS, load_command
 from nasface.cli.messages import setting_names
 from nasface.space.record import load_record
 from tests.faces.ddfa_files import write_assets
-from tests.tiny import REPOSITORY, Command, Result, finish, settings, start
+from tests.helpers.tiny import REPOSITORY, Command, Result, finish, settings, start
 
 NAMES = tuple(COMMANDS)
 WITH_EXPERIMENT = tuple(name for name in NAMES if load_command(name).settings is not None)

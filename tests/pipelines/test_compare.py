@@ -16,7 +16,7 @@ from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
 from nasface.pipelines.compare import read_entries
 from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 TWO = ["--compare.networks", '["random","hourglass1@0.0625"]']
 

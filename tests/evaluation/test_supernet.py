@@ -16,7 +16,7 @@ from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
-from tests.toy import MAP, SIZE, toy_basis, toy_faces
+from tests.helpers.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
 CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)

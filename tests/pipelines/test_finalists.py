@@ -16,7 +16,7 @@ from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 SPACE = MultipathSpace("toy", layers=4, scales=3)
 

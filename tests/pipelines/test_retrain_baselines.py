@@ -11,7 +11,7 @@ from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.registry import BaselineSpec, create_network, get_candidate, network_names
 from nasface.nets.weights import load_network
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 
 def rows(output: str) -> dict[str, str]:

@@ -26,8 +26,8 @@ from nasface.tracking.runs import Run
 from nasface.tracking.search_log import search_metrics
 from nasface.tracking.wandb import finish, make_logger, sync_line
 from nasface.utils.errors import UserError
-from tests.report.offline import OfflineRun, read_offline
-from tests.tiny import TINY
+from tests.helpers.tiny import TINY
+from tests.tracking.offline import OfflineRun, read_offline
 
 KEY = "0" * 40
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import REPOSITORY
+from tests.helpers.tiny import REPOSITORY
 
 CODE = '''
 from nasface.data.face_set import FaceSet

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = (
     *("--data.train_count", "24", "--data.val_count", "12", "--data.test_count", "9"),
     *("--supernet.steps", "4", "--supernet.checkpoint_every", "2", "--supernet.batch_size", "4"),

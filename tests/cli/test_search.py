@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from nasface.space.record import load_record
-from tests.tiny import REPOSITORY, Command
+from tests.helpers.tiny import REPOSITORY, Command
 
 
 @pytest.fixture

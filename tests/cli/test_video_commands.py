@@ -6,7 +6,7 @@ import json
 
 import cv2
 
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 
 def test_a_contact_sheet_of_rows_and_frames(nasface: Command) -> None:

@@ -11,7 +11,7 @@ import torch
 from nasface.nets.baselines.jvcr import JVCR
 from nasface.nets.registry import BaselineSpec
 from nasface.nets.weights import load_network
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 
 def test_retrain_against_a_discriminator(

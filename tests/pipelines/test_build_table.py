@@ -24,7 +24,7 @@ from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.lock import hold
 from tests.benchmarks.toy import NETWORK, toy_workspace
-from tests.toy_table import toy_table
+from tests.helpers.toy_table import toy_table
 
 SPACE = MultipathSpace("small", layers=2, scales=2)
 STEPS = 12

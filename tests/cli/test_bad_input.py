@@ -25,7 +25,7 @@ from nasface.training.supernet import SupernetTask
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.test_ddfa import _write_set
 from tests.faces.ddfa_files import write_assets
-from tests.tiny import REPOSITORY, Command, Result, result_of, settings
+from tests.helpers.tiny import REPOSITORY, Command, Result, result_of, settings
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,14 @@ import yaml
 
 from nasface.config import EXPERIMENTS
 from nasface.nets.weights import load_network
-from tests.tiny import Command
+from tests.helpers.tiny import Command
 
 ROWS = sorted(path.stem for path in (EXPERIMENTS / "3ddfa_v2").glob("*.yaml"))
 
 
 def retrain(nasface: Command, name: str, *arguments: str) -> Path:
     """Train a network for three steps on 32 pixels; returns the run's folder."""
-    from tests.tiny import settings
+    from tests.helpers.tiny import settings
 
     sizes = ("--network.input_size", "32", "--network.map_size", "32", "--retrain.steps", "3")
     sizes = (*settings("retrain", nasface.cache), *sizes)
