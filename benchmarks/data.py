@@ -33,7 +33,7 @@ from nasface.space.catalogue import load_space
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.cores import available_cores
 from nasface.utils.files import write_json
-from nasface.utils.processes import in_processes
+from nasface.utils.image_workers import in_processes
 
 SIZES = (64, 128, 256)
 AIMS = {64: 150.0, 128: 80.0}

@@ -10,6 +10,7 @@ from nasface.cli.commands import COMMANDS, command_of, load_command
 from nasface.cli.parser import print_overview, read_arguments
 from nasface.utils.errors import UserError
 from nasface.utils.progress import close_bars
+from nasface.utils.signals import Terminated, terminable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -20,20 +21,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print_overview()
             return
         command, values = read_arguments(words)
-        command.run(**values)
+        with terminable():
+            command.run(**values)
     except UserError as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
-        _fail(_interrupted(words), 130)
+        _fail(_ended("interrupted", words), 130)
+    except Terminated as end:
+        _fail(_ended("terminated", words), end.code)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _interrupted(words: list[str]) -> str:
+def _ended(how: str, words: list[str]) -> str:
     name = command_of(words)
     resumes = name in COMMANDS and any(option.name == "resume" for option in load_command(name).options)
-    return "interrupted" + ("; the same command with --resume true goes on from here" if resumes else "")
+    return how + ("; the same command with --resume true goes on from here" if resumes else "")
 
 
 def _fail(message: str, code: int) -> None:

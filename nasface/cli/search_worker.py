@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,12 +38,7 @@ def search_worker(
     print(f"worker   {worker} of study {name}", flush=True)
     scorer = pipeline.make_scorer(workspace, network)
     context = pipeline.search_context(experiment, network)
-    # Whoever ends this process politely gets its member given back at once.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
     own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
     print(f"search   {len(result.evaluations)} evaluations, {own} of them here")
 

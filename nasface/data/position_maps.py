@@ -46,8 +46,8 @@ from nasface.faces.rasterize import rasterize
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.image_workers import in_processes
 from nasface.utils.images import decode_image
-from nasface.utils.processes import in_processes
 from nasface.utils.progress import Progress
 
 MAP_SIZE = 256

@@ -18,8 +18,8 @@ import numpy as np
 
 from nasface.data.face_set import FaceSet, load_face_set, write_meta
 from nasface.utils.errors import UserError
+from nasface.utils.image_workers import in_processes
 from nasface.utils.lock import hold
-from nasface.utils.processes import in_processes
 
 CHUNK = 32
 """Faces that are made between two notes of progress."""

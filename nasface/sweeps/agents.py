@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-from contextlib import suppress
-from pathlib import Path
 
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder
+from nasface.utils.child_process import ChildProcess, command_environment, stop
 from nasface.utils.errors import UserError
 
 WANDB = (sys.executable, "-m", "wandb")
 _AGENT = re.compile(r"wandb agent (\S+)")
+_GRACE = 60.0  # seconds in which an ended agent may upload what its runs have logged
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -46,10 +45,7 @@ def run_wandb_sweep(
     try:
         codes = [agent.wait() for agent in agents]
     finally:
-        for agent in agents:
-            with suppress(ProcessLookupError):
-                agent.terminate()
-            agent.wait()
+        stop(agents, _GRACE)
     if failed := [code for code in codes if code]:
         raise UserError(f"{len(failed)} of {len(codes)} agents of {name} failed: see above, then --resume true")
     return name
@@ -58,7 +54,11 @@ def run_wandb_sweep(
 def _make(sweep: SweepFile, project: str) -> str:
     chosen = [] if sweep.project else ["--project", project]
     done = subprocess.run(
-        [*WANDB, "sweep", *chosen, str(sweep.path)], capture_output=True, text=True, env=_environment(), check=False
+        [*WANDB, "sweep", *chosen, str(sweep.path)],
+        capture_output=True,
+        text=True,
+        env=command_environment(),
+        check=False,
     )
     said = _COLOURS.sub("", done.stdout + done.stderr)
     found = _AGENT.search(said)
@@ -69,12 +69,6 @@ def _make(sweep: SweepFile, project: str) -> str:
     return found[1].strip("'\"")
 
 
-def _agent(name: str, count: int | None) -> subprocess.Popen[bytes]:
+def _agent(name: str, count: int | None) -> ChildProcess:
     limit = ["--count", str(count)] if count else []
-    return subprocess.Popen([*WANDB, "agent", *limit, name], env=_environment())
-
-
-def _environment() -> dict[str, str]:
-    # An agent looks for `nasface` and `python` there, also where nobody has activated this environment.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path}
+    return ChildProcess([*WANDB, "agent", *limit, name])

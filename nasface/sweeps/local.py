@@ -21,7 +21,7 @@ from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.progress import stage_bar
 
-_PAUSE = 0.1  # seconds between two looks at the processes
+_PAUSE = 0.1  # seconds between polls of the processes
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _HOPELESS = 3  # so many runs that fail before one succeeds end a sweep
 
@@ -160,7 +160,7 @@ class _Loop:
         if one.pruned:
             self.study.tell(one.trial, state=TrialState.PRUNED)
         elif code:
-            self._fail(one, f"exit code {code}: {process.last_words()}")
+            self._fail(one, f"exit code {code}: {process.last_line()}")
         elif metric and not process.values:
             logged = ", ".join(sorted(process.names)) or "nothing"
             self._fail(one, f"it never logged {metric.name}; it logged {logged}")

@@ -17,7 +17,7 @@ from nasface.sweeps.run_process import RunProcess
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
-_PAUSE = 0.2  # seconds between two looks at the command
+_PAUSE = 0.2  # seconds between polls of the command
 
 
 def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
@@ -54,7 +54,7 @@ def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
     finally:
         process.stop()
     if code:
-        raise UserError(f"the command ended with code {code}: {process.last_words()} (see {process.log})")
+        raise UserError(f"the command ended with code {code}: {process.last_line()} (see {process.log})")
     if not process.values:
         logged = ", ".join(sorted(process.names)) or "nothing"
         raise UserError(f"the command never logged {metric}; it logged {logged}")

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from nasface.tracking.metrics_file import METRICS_FILE
-from nasface.utils.errors import UserError
-
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
-_GRACE = 10.0  # seconds between asking a process to end and ending it
+from nasface.utils.child_process import ChildProcess, command_environment, stop
+from nasface.utils.worker_pool import THREAD_VARIABLES
 
 
 class RunProcess:
-    """A run's command, its words in `folder`/output.log and its figures in `folder`/metrics.jsonl.
+    """A run's command, its output in `folder`/output.log and its figures in `folder`/metrics.jsonl.
 
     Args:
         words: of the command.
@@ -49,19 +41,8 @@ class RunProcess:
         self._metrics = (folder / "metrics.jsonl").absolute()
         self._metrics.unlink(missing_ok=True)
         self._read = 0
-        with self.log.open("wb") as log:
-            try:
-                self._process = subprocess.Popen(
-                    words,
-                    env=_environment(self._metrics, threads, offline),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,  # an interrupt at the keyboard is for this process to handle
-                    preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-                )
-            except OSError as error:
-                raise UserError(f"cannot start {words[0]!r} ({error.strerror}): correct the sweep's command") from None
+        self.log.unlink(missing_ok=True)
+        self._process = ChildProcess(words, self.log, _environment(self._metrics, threads, offline))
 
     @property
     def log(self) -> Path:
@@ -69,7 +50,7 @@ class RunProcess:
 
     @property
     def process_id(self) -> int:
-        return self._process.pid
+        return self._process.id
 
     @property
     def seconds(self) -> float:
@@ -83,18 +64,12 @@ class RunProcess:
 
     def stop(self) -> None:
         """End the process and all that it has started."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=_GRACE)
-                break
+        stop([self._process])
         self._follow()
 
-    def last_words(self) -> str:
+    def last_line(self) -> str:
         """The last line that the process has written."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+        return self._process.last_line()
 
     def _follow(self) -> None:
         if not self._metrics.exists():
@@ -115,12 +90,6 @@ class RunProcess:
 
 
 def _environment(metrics: Path, threads: int, offline: bool) -> dict[str, str]:
-    # The commands of this environment, also where nobody has activated it.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    counts = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    own = {"PATH": path, METRICS_FILE: str(metrics), "PYTHONUNBUFFERED": "1"}
-    return {**counts, **os.environ, **own, **({"WANDB_MODE": "offline"} if offline else {})}
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    own = {METRICS_FILE: str(metrics), "PYTHONUNBUFFERED": "1", **({"WANDB_MODE": "offline"} if offline else {})}
+    return {**counts, **command_environment(), **own}

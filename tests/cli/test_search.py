@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from importlib.util import find_spec
+from pathlib import Path
 
+import optuna
 import pytest
 
+from nasface.search.storage import open_storage
 from nasface.space.record import load_record
-from tests.helpers.tiny import REPOSITORY, Command
+from tests.helpers.tiny import REPOSITORY, Command, children_of, finish, is_alive, settings, start
 
 
 @pytest.fixture
@@ -136,3 +141,21 @@ def test_dashboard(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasface.cli.dashboard.find_spec", lambda name: None)
     result = nasface("dashboard")
     assert result.code == 2 and "pip install 'nasface[dashboard]'" in result.line
+
+
+def test_a_search_that_is_asked_to_end_takes_its_workers_along(nasface: Command, cache: Path) -> None:
+    long = ("--search.strategy", "random", "--search.iterations", "2000", "--workers", "2", "--run", "two")
+    process = start(["search", *settings("search", cache), *long], nasface.folder)
+    journal, limit = nasface.folder / "runs" / "two" / "search" / "journal.log", time.monotonic() + 240
+    while not journal.exists() or journal.read_bytes().count(b'"complete"') < 2:
+        assert process.poll() is None, finish(process).errors
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    workers = children_of(process)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.code == 143 and len(workers) == 2 and not any(map(is_alive, workers))
+    assert result.errors[-1] == "nasface: terminated; the same command with --resume true goes on from here"
+    with open_storage(journal) as store:
+        states = [trial.state for trial in optuna.load_study(study_name="two", storage=store).get_trials()]
+    assert optuna.trial.TrialState.RUNNING not in states, "a worker that is asked to end gives its member back"

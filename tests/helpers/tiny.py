@@ -90,6 +90,11 @@ def finish(process: subprocess.Popen[str]) -> Result:
     return result_of(process.returncode, output, errors)
 
 
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of what the main thread of a process has started."""
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
 def is_alive(process: int) -> bool:
     """Whether a process runs; one that has ended and that nobody has waited for does not."""
     try:

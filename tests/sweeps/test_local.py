@@ -25,7 +25,8 @@ from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
 from nasface.utils.errors import UserError
 from nasface.utils.progress import close_bars
-from tests.helpers.tiny import REPOSITORY, is_alive, wait_for_end
+from tests.helpers.tiny import REPOSITORY, children_of, finish, is_alive, wait_for_end
+from tests.helpers.tiny import start as start_nasface
 from tests.sweeps.files import toy_sweep
 
 
@@ -228,6 +229,21 @@ def test_a_run_ends_with_its_sweep(tmp_path: Path) -> None:
     assert is_alive(child)
     parent.kill()
     parent.communicate()
+    wait_for_end(child, "the run outlives its sweep")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_sweep_that_is_asked_to_end_says_how_to_go_on(tmp_path: Path, number: int, code: int) -> None:
+    toy_sweep(tmp_path, parameters={"x": {"value": 1}, "pause": {"value": 1000}})
+    process = start_nasface(["sweep", "toy.yaml", "--where", "here", "--run", "s"], tmp_path)
+    wait_for(lambda: children_of(process), process)
+    (child,) = children_of(process)
+    process.send_signal(number)
+    result = finish(process)
+    assert (result.code, result.line) == (
+        code,
+        "nasface: terminated; the same command with --resume true goes on from here",
+    )
     wait_for_end(child, "the run outlives its sweep")
 
 

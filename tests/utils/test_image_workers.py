@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nasface.utils.processes import in_processes
+from nasface.utils.image_workers import in_processes
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 AFTER_THREADS = """
 import cv2, numpy as np
-from nasface.utils.processes import in_processes
+from nasface.utils.image_workers import in_processes
 cv2.setNumThreads(4)
 picture = np.random.default_rng(0).integers(0, 255, (2000, 2000, 3), dtype=np.uint8)
 for _ in range(3):

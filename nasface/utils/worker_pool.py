@@ -1,0 +1,118 @@
+"""Jobs side by side, in worker processes that do not outlive the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nasface.utils.child_process import end_with_parent
+from nasface.utils.errors import UserError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+"""Environment variables by which libraries know how many threads to start."""
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+_work: Callable[[Any], Any]  # of this worker
+
+
+def run_in_workers(
+    begin: Callable[[], Callable[[Job], Result]],
+    jobs: Iterable[Job],
+    workers: int,
+    *,
+    threads: int = 1,
+    logs: Path | None = None,
+    start: str = "spawn",
+    how_to_go_on: str = "the same command goes on, with fewer workers where memory is short",
+) -> Iterator[tuple[Job, Future[Result]]]:
+    """Every job as it ends, with its result or the UserError that it raised.
+
+    The workers end with this process, also when that is killed, and are killed when the caller stops early: a job
+    must go on from what it has kept.
+
+    Args:
+        begin: called once in every worker; returns what does a job there. Picklable where processes are spawned.
+        jobs: picklable, taken from the front.
+        workers: processes.
+        threads: CPU threads of each, from its first import on.
+        logs: folder in which each worker leaves what it says, worker_<process id>.log; None for this process's output.
+        start: "spawn", or "fork" for work that starts at once and shares the arrays of this process, which must have
+            no threads of torch or OpenCV then.
+        how_to_go_on: said to the user when a worker was killed.
+
+    Raises:
+        UserError: a worker was killed.
+        Exception: what `begin` or a job raised beside UserError.
+    """
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+    others = set(multiprocessing.active_children())
+    with _threads_of_children(threads):
+        context = multiprocessing.get_context(start)
+        pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), logs, begin))
+        try:
+            futures = {pool.submit(_run, job): job for job in jobs}
+            for future in as_completed(futures):
+                error = future.exception()
+                if error is not None and not isinstance(error, UserError):
+                    raise error
+                yield futures[future], future
+        except BrokenProcessPool:
+            see = f" (see {logs}/worker_*.log)" if logs else ""
+            raise UserError(f"a worker was killed, perhaps for want of memory{see}: {how_to_go_on}") from None
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.kill()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _threads_of_children(threads: int) -> Iterator[None]:
+    """Processes that start inside have so many threads from their first import on."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _begin(parent: int, logs: Path | None, begin: Callable[[], Callable[[Any], Any]]) -> None:
+    """Make this process a worker."""
+    global _work
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all; they are the parent's to handle
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent(parent)
+    if logs is not None:
+        sys.stdout = sys.stderr = (logs / f"worker_{os.getpid()}.log").open("a", encoding="utf-8", buffering=1)
+    try:
+        _work = begin()
+    except Exception as error:  # said by the first job: the pool would only say that it is broken
+        _work = _Refusal(error)
+
+
+class _Refusal:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, job: Any) -> Any:
+        raise self.error
+
+
+def _run(job: Any) -> Any:
+    return _work(job)
