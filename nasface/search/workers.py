@@ -56,7 +56,7 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between the looks of a waiting worker, between beats, and without a beat until a trial is given up.
+    """Seconds between polls of a waiting worker, between beats, and without a beat until a trial is given up.
 
     The last should be much longer than any pause of a living worker: an evaluation that is given up is done again.
     """
@@ -164,19 +164,23 @@ def run_shared(
             study = SharedStudy(strategy, store, name, worker or worker_name(), pace, callbacks, progress)
             study.check(study_metadata(strategy, context or {}))
             study.read()
-        while not study.finished:
-            claim = None
-            with storage_errors(storage):
-                if evaluate is None:
-                    study.read()
-                else:
-                    claim = study.claim()
-            if claim is not None and evaluate is not None:
-                _evaluate(study, claim, evaluate, pace)
-            elif not study.finished:
-                if look is not None:
-                    look(study)
-                time.sleep(pace.poll)
+        try:
+            while not study.finished:
+                claim = None
+                with storage_errors(storage):
+                    if evaluate is None:
+                        study.read()
+                    else:
+                        claim = study.claim()
+                if claim is not None and evaluate is not None:
+                    _evaluate(study, claim, evaluate)
+                elif not study.finished:
+                    if look is not None:
+                        look(study)
+                    time.sleep(pace.poll)
+        except BaseException:
+            study.release_of(study.worker)  # for another worker, at once
+            raise
         return study.result()
 
 
@@ -298,16 +302,15 @@ class SharedStudy:
         state = TrialState.COMPLETE if outcome.complete else TrialState.PRUNED
         return self._end(claim.trial_id, state, [outcome.penalty])
 
-    def release(self, claim: Claim) -> None:
-        """Give a claim back, for another worker."""
-        self._end(claim.trial_id, TrialState.FAIL)
+    def release_of(self, worker: str) -> None:
+        """Give back what a worker that ends, or has ended, still holds.
 
-    def release_of(self, process: str) -> None:
-        """Give back what a worker that has ended still holds; `process` is its name's beginning, host:process."""
-        self.read()
-        for trial in self._trials:
-            claim = trial.user_attrs.get("claim", {})
-            if trial.state == TrialState.RUNNING and str(claim.get("worker", "")).startswith(f"{process}:"):
+        Args:
+            worker: its name, or the beginning host:process of it.
+        """
+        for trial in self._store.get_all_trials(self._study, deepcopy=False):
+            name = str(trial.user_attrs.get("claim", {}).get("worker", ""))
+            if trial.state == TrialState.RUNNING and f"{name}:".startswith(f"{worker}:"):
                 self._end(trial._trial_id, TrialState.FAIL)
 
     @contextmanager
@@ -440,14 +443,10 @@ def _require_shared(name: str, attributes: Mapping[str, Any]) -> None:
         )
 
 
-def _evaluate(study: SharedStudy, claim: Claim, evaluate: Evaluate, pace: Pace) -> None:
-    try:
-        with study.beating(claim):
-            start = time.perf_counter()
-            outcome = checked_outcome(claim.proposal, evaluate(claim.proposal))
-            seconds = time.perf_counter() - start
-    except BaseException:
-        study.release(claim)
-        raise
+def _evaluate(study: SharedStudy, claim: Claim, evaluate: Evaluate) -> None:
+    with study.beating(claim):
+        start = time.perf_counter()
+        outcome = checked_outcome(claim.proposal, evaluate(claim.proposal))
+        seconds = time.perf_counter() - start
     details = {**outcome.details, "worker": study.worker}
     study.finish(claim, Outcome(outcome.penalty, outcome.complete, details), seconds)
