@@ -26,9 +26,9 @@ help: ## list the targets
 
 env: $(READY) ## make the Python environment (.venv)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "setuptools<81" wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "setuptools>=77.0.3,<81" wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[nni,dev]"
 	@$(BIN)/python -c "import cv2" || { echo "opencv-python needs libGL: apt-get install libgl1 libglib2.0-0 libxcb1"; exit 1; }
 	@touch $@
@@ -39,7 +39,7 @@ search: $(READY) ## train the supernet, search it, write best.json
 sweep: $(READY) ## run the W&B sweep file SWEEP, with W&B's agents or without an account here
 	$(NASFACE) sweep $(SWEEP) $(if $(WORKERS),--workers $(WORKERS)) $(if $(RESUME),--resume true) $(ARGS)
 
-dashboard: $(READY) ## open optuna-dashboard on the newest search (needs .venv/bin/pip install optuna-dashboard)
+dashboard: $(READY) ## open optuna-dashboard on the newest search (needs the extra `dashboard`)
 	$(NASFACE) dashboard $(if $(RUN),--run $(RUN)) $(ARGS)
 
 retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
@@ -54,15 +54,17 @@ report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" com
 test: $(READY) ## run the tests, one process a core (four at most)
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
-lint: $(READY) ## check style
+lint: $(READY) ## check style, the order of imports, and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 format: $(READY) ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: lint test ## style and tests
+check: lint test ## lint and tests
 
 bench: $(READY) ## what the search costs and saves, time of a step (needs a finished search)
 	$(BIN)/python -m benchmarks.search
@@ -90,4 +92,4 @@ ablation: $(READY) ## {uniform, MNUS} x {random search, SAMOS}, the paper's Tabl
 	$(BIN)/python -m benchmarks.ablation $(experiment) --workers 2 $(ARGS)
 
 clean: ## remove the environment and caches, not the runs
-	rm -rf $(VENV) cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

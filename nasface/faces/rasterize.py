@@ -26,7 +26,7 @@ class Raster(NamedTuple):
         depth: (H, W) float32; -inf on the background.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     weights: np.ndarray
     depth: np.ndarray
 

@@ -17,6 +17,7 @@ import nasface
 from tests.helpers.tiny import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+INSTALLED = packages_distributions()  # reads every installed package's list of files
 # Taken where it is installed, since only the torchvision of the very same torch works; the package does without.
 OPTIONAL = {"torchvision"}
 
@@ -51,7 +52,7 @@ def _statements(tree: ast.AST, lazy: bool = False) -> Iterator[tuple[ast.Import 
 
 def _distribution(module: str) -> str:
     """What to install for a module; an extra that is not installed here is named as its module."""
-    return packages_distributions().get(module, [module.replace("_", "-")])[0].lower()
+    return INSTALLED.get(module, [module.replace("_", "-")])[0].lower()
 
 
 def test_every_import_is_declared() -> None:
