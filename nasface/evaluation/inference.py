@@ -14,7 +14,6 @@ from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import evaluation_batches
 from nasface.evaluation.test_faces import ShownFaces, TestFaces, best_median_worst, spread_over_yaw
-from nasface.metrics.nme import nme_68
 from nasface.training.face_task import FaceTask, error_figures
 
 
@@ -94,19 +93,18 @@ def evaluate_faces(task: FaceTask, faces: FaceSet, *, each: int = 3, spread: int
         spread: how many faces over the range of yaw.
         batch: faces that are run together.
     """
-    landmarks, errors = [], []
+    errors = []
     with evaluating(task) as device:
         for part in evaluation_batches(faces, batch):
-            found, error = task.evaluate({name: value.to(device) for name, value in part.items()})
-            landmarks.append(found.landmarks.float().cpu().numpy())
+            _, error = task.evaluate({name: value.to(device) for name, value in part.items()})
             errors.append(error | {"yaw": part["yaw"]})
-    nme = nme_68(np.concatenate(landmarks), faces.landmarks, faces.box)
+    nme = torch.cat([error["nme"] for error in errors]).cpu().numpy()
     chosen = best_median_worst(nme, each)
     shown = _show(task, faces, chosen, nme)
     return Evaluation(
         figures=error_figures(errors),
         faces=TestFaces(
-            nme=nme.astype(np.float32),
+            nme=nme,
             yaw=np.asarray(faces.yaw, dtype=np.float32),
             example=chosen,
             images=shown.images,

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from nasface.config import VideoConfig
+from nasface.config import Experiment, VideoConfig
 from nasface.data.module import FaceDataModule
 from nasface.evaluation.inference import evaluate_faces, predict_faces
 from nasface.evaluation.test_faces import FILE as TEST_FACES
@@ -93,8 +93,7 @@ def validate_training(workspace: Workspace, spec: NetworkSpec, run: Run) -> floa
     """Train a network from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
     test faces are not looked at."""
     task, data, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
-    trainer = make_trainer(workspace.experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
-    (metrics,) = trainer.validate(task, datamodule=data, verbose=False)
+    (metrics,) = _one_device(workspace.experiment).validate(task, datamodule=data, verbose=False)
     return metrics["val/nme"]
 
 
@@ -109,24 +108,24 @@ def retrain(
     """Train a network from scratch, or a member from `supernet`'s weights, and evaluate it on the test faces.
     `parents` are the files that it goes back to, for W&B's lineage."""
     experiment = workspace.experiment
-    task, data, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
-    network = task.network
-    trainer = make_trainer(experiment.device, logger=log.logger or False, devices=1, num_nodes=1, strategy="auto")
-    (metrics,) = trainer.test(task, datamodule=data, verbose=False)
-    network.to("cpu", memory_format=torch.contiguous_format)
-    evaluation = evaluate_faces(task, workspace.faces.test)
+    task, _, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
+    trainer = _one_device(experiment)
+    with trainer.precision_plugin.test_step_context():
+        evaluation = evaluate_faces(task.to(trainer.strategy.root_device), workspace.faces.test)
+    figures = evaluation.figures
+    network = task.to("cpu").network.to(memory_format=torch.contiguous_format)
     results_figure(evaluation.spread, run.path("faces.png"))
     save_test_faces(run.path(TEST_FACES), evaluation.faces)
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
-        bins=tuple(metrics[f"test/nme_{name}"] for name in BIN_NAMES),
-        mean=metrics["test/nme"],
-        all=metrics["test/nme_all"],
+        bins=tuple(figures[f"nme_{name}"] for name in BIN_NAMES),
+        mean=figures["nme"],
+        all=figures["nme_all"],
         parameters=cost.parameters,
         macs=cost.macs,
         latency_ms=cost.latency_ms,
-        dense=metrics.get("test/nme_dense"),
+        dense=figures.get("nme_dense"),
         train_s=round(seconds, 1),
         stability=_stability(task, workspace) if experiment.retrain.videos else None,
     )
@@ -139,10 +138,16 @@ def retrain(
         environment=environment(),
     )
     if log.logger is not None:
+        log.logger.log_metrics({f"test/{name}": value for name, value in figures.items()}, experiment.retrain.steps)
         log_results(log.logger, row, evaluation.faces, run.path("faces.png"), spec.architecture)
     log.made(RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
     log.close()
     return Retrained(network, row, cost, seconds)
+
+
+def _one_device(experiment: Experiment) -> pl.Trainer:
+    """A trainer for evaluation: on one device of the training's kind, in its precision."""
+    return make_trainer(experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
 
 
 def _stability(task: FaceTask, workspace: Workspace) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -145,24 +146,16 @@ class FaceTask(FaceModule):
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
         self._evaluated.append(self.evaluate(batch)[1] | {"yaw": batch["yaw"]})
 
-    def test_step(self, batch: dict[str, Tensor], index: int) -> None:
-        self.validation_step(batch, index)
-
     def on_validation_epoch_end(self) -> None:
-        self._log_nme("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._log_nme("test")
-
-    def _log_nme(self, stage: str) -> None:
         for name, value in error_figures(self._evaluated).items():
-            self.log(f"{stage}/{name}", value, prog_bar=name == "nme")
+            self.log(f"val/{name}", value, prog_bar=name == "nme")
         self._evaluated.clear()
 
 
 def error_figures(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
     """A face set's figures (%) under the names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw
-    bins, their mean `nme`, `nme_all` over all faces, and the mean over all faces of every other error.
+    bins, their mean `nme`, `nme_all` over all faces, and the mean over all faces of every other error. They are rounded
+    to single precision, in which Lightning logs them.
 
     Args:
         batches: the errors of `FaceTask.evaluate` with the faces' `yaw` (B,) in degrees.
@@ -171,4 +164,5 @@ def error_figures(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
     result = binned_nme(*(errors.pop(name).cpu().numpy() for name in ("nme", "yaw")))
     figures = {f"nme_{name}": value for name, value in zip(BIN_NAMES, result.bins, strict=True)}
     figures |= {"nme": result.mean, "nme_all": result.all}
-    return figures | {name: float(values.mean()) for name, values in errors.items()}
+    figures |= {name: values.mean().item() for name, values in errors.items()}
+    return {name: float(np.float32(value)) for name, value in figures.items()}

@@ -65,12 +65,12 @@ def test_figures_are_those_that_lightning_logs() -> None:
     task, faces = make_task(toy_network(), toy_context()), toy_faces(11)
     data = FaceDataModule(faces, faces, faces, 4, 1, 0, AugmentConfig(), eval_batch_size=4)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
-    (logged,) = trainer.test(task, datamodule=data, verbose=False)
+    (logged,) = trainer.validate(task, datamodule=data, verbose=False)
     figures = evaluate_faces(task, faces, batch=4).figures
     assert {"nme", "nme_all", "nme_dense", "nme_0-30"} <= figures.keys()
-    assert {f"test/{name}" for name in figures} == logged.keys()
+    assert {f"val/{name}" for name in figures} == logged.keys()
     for name, value in figures.items():
-        assert value == pytest.approx(logged[f"test/{name}"], rel=1e-6, nan_ok=True), name
+        assert value == pytest.approx(logged[f"val/{name}"], rel=1e-6, nan_ok=True), name
     assert "nme_dense" not in evaluate_faces(task, replace(faces, coefficients=None, pose=None)).figures
 
 
