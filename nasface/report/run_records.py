@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import optuna
+from optuna.storages import BaseStorage
+
 from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import TestFaces, load_test_faces
+from nasface.search.storage import open_storage
 from nasface.space.record import Record, load_record
 from nasface.tracking.runs import Run, settings_file
 from nasface.utils.errors import UserError
@@ -133,32 +139,26 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 
 def _evaluations(run: Run, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """From the search's journal or database. A journal is read as lines: opening it in Optuna may write to it."""
+    """From the search's database or journal; a search that is running may write to it meanwhile."""
     storage = (settings.get("search") or {}).get("storage") or ""
     if storage:
-        return _from_database(storage, run.folder.resolve().name)
-    path = run.path("search", "journal.log")
-    if not path.is_file():
+        return _recorded(storage, run.folder.resolve().name, storage)
+    journal = run.path("search", "journal.log")
+    if not journal.is_file():
         return []
-    trials: list[dict[str, Any]] = []  # a single process writes a trial whole (4), workers add to it (8)
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):  # a kill may have cut the last one
+    with tempfile.TemporaryDirectory() as folder:  # of a copy: opening a journal mends it
+        copy = Path(shutil.copy(journal, folder))
         try:
-            entry = json.loads(line)
-            if entry.get("op_code") == 4:
-                trials.append(dict(entry.get("user_attrs") or {}))
-            elif entry.get("op_code") == 8:
-                trials[entry["trial_id"]].update(entry["user_attr"])
-        except (ValueError, AttributeError, KeyError, IndexError, TypeError):
-            raise UserError(f"line {number} of {path} is damaged: restore the file") from None
-    return [attributes for attributes in trials if "penalty" in attributes]
+            with open_storage(copy) as store:
+                names = optuna.get_all_study_names(store)
+                return _recorded(store, names[0], journal) if names else []
+        except UserError as error:
+            raise UserError(str(error).replace(str(copy), str(journal))) from None
 
 
-def _from_database(storage: str, name: str) -> list[Mapping[str, Any]]:
-    import optuna
-
+def _recorded(storage: str | BaseStorage, name: str, place: str | Path) -> list[Mapping[str, Any]]:
     try:
-        study = optuna.load_study(study_name=name, storage=storage)
+        trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     except Exception as error:  # many drivers, many exceptions
-        raise UserError(f"the search's record {storage} cannot be read: {str(error).splitlines()[0]}") from None
-    trials = study.get_trials(deepcopy=False)
+        raise UserError(f"the search's record {place} cannot be read: {str(error).splitlines()[0]}") from None
     return [trial.user_attrs for trial in trials if "penalty" in trial.user_attrs]

@@ -78,15 +78,16 @@ def use_file(logger: WandbLogger | None, file: RunFile) -> None:
         return
     run, artifact = logger.experiment, file.artifact({})
     if run.offline is True:
-        # `use_artifact` refuses to work offline. This is what it does with a new artifact online.
+        # `use_artifact` refuses to work offline, and nothing else that W&B documents says so there. This is what it does
+        # with a new artifact online; without it, in a later W&B, only the graph's line is missing.
         _declare(file, lambda: run._log_artifact(artifact, is_user_created=True, use_after_commit=True))
     else:
         _declare(file, lambda: run.use_artifact(artifact))
 
 
 def _declare(file: RunFile, action: Any) -> None:
-    """W&B's troubles shall not end a training."""
+    """W&B's troubles must not end a training."""
     try:
         action()
-    except (wandb.errors.Error, OSError, ValueError) as error:
+    except (wandb.errors.Error, OSError, ValueError, TypeError, AttributeError) as error:
         print(f"W&B did not take {file.name}: {' '.join(str(error).split())[:160]}", file=sys.stderr)

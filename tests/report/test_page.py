@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import optuna
 import pytest
 
 from nasface.config import Experiment
@@ -18,9 +19,10 @@ from nasface.evaluation.test_faces import FILE, best_median_worst, load_test_fac
 from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
-from nasface.report.run_records import _evaluations, read_run
+from nasface.report.run_records import read_run
+from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
-from nasface.tracking.runs import Run, open_run
+from nasface.tracking.runs import open_run
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_context, toy_faces
@@ -101,10 +103,13 @@ def a_search(folder: Path) -> Path:
         {"penalty": p, "complete": c, "digest": d, "status": {"temperature": t, "acceptance": 0.5}}
         for p, c, d, t in ((11.0, True, "a", 1024.0), (9.5, True, "b", 870.0), (12.0, False, "c", 740.0))
     ]
-    lines = [{"op_code": 0, "study_name": "search"}, *({"op_code": 4, "user_attrs": trial} for trial in trials)]
     journal = run.path("search", "journal.log")
-    journal.parent.mkdir()
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"op_code": 4, "user_at')
+    with open_storage(journal) as store:
+        study = optuna.create_study(study_name="search", storage=store)
+        for trial in trials:
+            study.add_trial(optuna.trial.create_trial(value=trial["penalty"], user_attrs=trial))
+    with journal.open("a") as stream:  # a kill may cut a line, and the next search does not mind
+        stream.write('{"op_code": 4, "user_at')
     return run.folder
 
 
@@ -244,14 +249,18 @@ def test_best_median_worst() -> None:
     assert best_median_worst(np.arange(2.0), 3).tolist() == [0, 0, 1]
 
 
-def test_evaluations_of_several_workers_are_in_the_report(tmp_path: Path) -> None:
-    """A worker asks for a trial first and adds what came out of it line by line, between the lines of others."""
+def test_evaluations_of_several_workers_while_they_search(tmp_path: Path) -> None:
+    """A worker asks for a trial first and adds what came out of it later, between what others add."""
     folder = a_search(tmp_path)
-    lines: list[dict[str, Any]] = [{"op_code": 4}, {"op_code": 4}, {"op_code": 4}]
-    for trial, penalty in ((1, 9.5), (0, 11.0)):  # the third was cut off
-        for attribute in ({"penalty": penalty}, {"complete": True}, {"digest": f"d{trial}"}):
-            lines.append({"op_code": 8, "trial_id": trial, "user_attr": attribute})
     journal = folder / "search" / "journal.log"
-    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = _evaluations(Run(folder), {})
+    journal.unlink()
+    with open_storage(journal, shared=True) as store:
+        study = optuna.create_study(study_name="search", storage=store)
+        running = [study.ask() for _ in range(3)]  # the third one goes on
+        for trial, penalty in ((1, 9.5), (0, 11.0)):
+            for key, value in {"penalty": penalty, "complete": True, "digest": f"d{trial}"}.items():
+                running[trial].set_user_attr(key, value)
+        before = journal.read_bytes()
+        found = read_run(folder).evaluations
+        assert journal.read_bytes() == before
     assert [(one["penalty"], one["digest"]) for one in found] == [(11.0, "d0"), (9.5, "d1")]
