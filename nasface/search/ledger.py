@@ -10,7 +10,7 @@ from nasface.search.study import StudyResult
 
 def search_counts(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
     """Evaluations: all of them, of how many different members, again of a member whose first evaluation had stopped
-    early, stopped early; members that limits kept from being evaluated; and lookups instead of evaluations."""
+    early, stopped early; members that limits kept from being evaluated; and members whose value was known already."""
     members = {evaluation.architecture.digest for evaluation in result.evaluations}
     workers = {evaluation.outcome.details.get("worker") for evaluation in result.evaluations} - {None}
     return {

@@ -65,8 +65,8 @@ class StudyResult:
 
     Attributes:
         name: of the study.
-        best: the member with the lowest complete penalty, and
-        penalty: its penalty in percent.
+        best: the member with the lowest objective value of a complete evaluation, and
+        penalty: that value, in percent.
         evaluations: all recorded ones, in order.
         status: the strategy's last `status()`.
     """
@@ -112,12 +112,12 @@ def run_study(
     """Run `strategy` to its end, recording every evaluation in the Optuna study `name`.
 
     An evaluation is one trial, written at once when it has ended. Its state is COMPLETE, or PRUNED where it stopped
-    early; its value is the penalty (or the bound); its user attributes are code, digest, reject_above, penalty,
-    complete, details, seconds and status.
+    early; its value is the objective value, called penalty in the record (or the bound); its user attributes are code, digest (the member's hash),
+    reject_above, penalty, complete, details, seconds and status.
 
     Args:
         strategy: fresh, nothing asked yet.
-        evaluate: gives a proposal's outcome; lower is better.
+        evaluate: gives a trial's outcome; lower is better.
         storage: path of a journal file (made where absent; one search at a time writes to it), or a database URL such
             as sqlite:///search.db.
         name: of the study.
@@ -128,8 +128,8 @@ def run_study(
             with the study and compared on resume.
 
     Raises:
-        UserError: the study exists already, is of other settings, cannot be read or written, a penalty is not a finite
-            number, or no evaluation was complete.
+        UserError: the study exists already, is of other settings, cannot be read or written, an objective value is
+            not a finite number, or no evaluation was complete.
     """
     if strategy.evaluations or strategy.best is not None:
         raise ValueError("run_study needs a fresh strategy: a resume replays the record")
@@ -177,11 +177,11 @@ def checked_outcome(proposal: Proposal, outcome: Outcome) -> Outcome:
     """An outcome as it will be read back from the record.
 
     Raises:
-        UserError: the penalty is not a finite number.
+        UserError: the objective value is not a finite number.
     """
     if not math.isfinite(outcome.penalty):
         raise UserError(
-            f"the penalty of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged supernet "
+            f"the objective value of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged supernet "
             "or a broken validation sample; once it is mended, go on with --resume"
         )
     return Outcome(float(outcome.penalty), bool(outcome.complete), plain_json(outcome.details))

@@ -146,7 +146,7 @@ def run_shared(
 
     Args:
         strategy: fresh, with the study's settings.
-        evaluate: gives a proposal's outcome; None only follows what others do.
+        evaluate: gives a trial's outcome; None only follows what others do.
         storage: as `run_study`'s.
         name: of a study of `create_shared_study`.
         context: compared with the study's.
@@ -156,7 +156,7 @@ def run_shared(
         look: called whenever there is nothing to do.
 
     Raises:
-        UserError: there is no such study, it is of other settings, or a penalty is not a finite number.
+        UserError: there is no such study, it is of other settings, or an objective value is not a finite number.
     """
     pace = pace or Pace()
     with open_storage(storage, shared=True) as store:

@@ -19,7 +19,7 @@ class RunProcess:
         words: of the command.
         folder: of the run's records; earlier figures in it are dropped.
         metric: what is followed.
-        threads: CPU threads that it shall use, where the environment does not say.
+        threads: CPU threads for it, where the environment does not say.
         offline: W&B writes offline files; else as the environment says.
 
     Raises:

@@ -78,8 +78,8 @@ def use_file(logger: WandbLogger | None, file: RunFile) -> None:
         return
     run, artifact = logger.experiment, file.artifact({})
     if run.offline is True:
-        # `use_artifact` refuses to work offline, and nothing else that W&B documents says so there. This is what it does
-        # with a new artifact online; without it, in a later W&B, only the graph's line is missing.
+        # `use_artifact` refuses to work offline, and W&B documents nothing that takes its place. This is what it does
+        # with a new artifact online; a later W&B without it leaves out a line of the graph, and ends nothing.
         _declare(file, lambda: run._log_artifact(artifact, is_user_created=True, use_after_commit=True))
     else:
         _declare(file, lambda: run.use_artifact(artifact))

@@ -121,7 +121,7 @@ def log_search(logger: WandbLogger, run: Run, result: StudyResult, objectives: S
         logger.log_image("search/pareto", [figure], caption=[", ".join(shown)])
         complete = [row for row in rows if row[2] is not None]
         table = wandb.Table(columns=columns, data=complete)
-        title = f"Pareto front: penalty (%) against {shown[1]}"
+        title = f"Pareto front: objective value (%) against {shown[1]}"
         logger.experiment.log({"search/pareto_chart": wandb.plot.scatter(table, shown[1], "penalty", title)})
     supernet = RunFile(run.path("supernet", "supernet.pt"), SUPERNET, run.id)
     for path in [run.path("best.json"), *sorted(run.folder.glob("best_*.json"))]:

@@ -14,7 +14,7 @@ from nasface.search.registry import register
 from nasface.space.space import OPERATIONS
 from nasface.utils.errors import UserError
 
-if TYPE_CHECKING:  # half a second, which only a search with one of these samplers shall take
+if TYPE_CHECKING:  # half a second that only a search with one of these samplers should cost
     import optuna
 
 
