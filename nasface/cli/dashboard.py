@@ -8,8 +8,8 @@ from pathlib import Path
 from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import Command, Option
-from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
+from nasface.utils.run_files import settings_file
 from nasface.utils.yaml_files import load_yaml
 
 _JOURNAL = Path("search") / "journal.log"

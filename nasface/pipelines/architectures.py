@@ -19,8 +19,8 @@ from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture
-from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
+from nasface.utils.run_files import settings_file
 
 
 def resolve_network(experiment: Experiment, arch: str, scale: float = 1.0) -> tuple[Experiment, NetworkSpec, str]:

@@ -18,13 +18,14 @@ from nasface.space.path_samplers import PathSampler, make_path_sampler
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
-from nasface.tracking.runs import Run, end_other_processes, settings_file
+from nasface.tracking.runs import Run, end_other_processes
 from nasface.tracking.stage_log import StageLog
 from nasface.training.fit import fit, release_memory
 from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import mean_map
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.run_files import settings_file
 from nasface.utils.yaml_files import load_yaml
 
 _TRAINING = ("space", "seed", "data", "network", "supernet")

@@ -17,8 +17,8 @@ from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import TestFaces, load_test_faces
 from nasface.search.storage import open_storage
 from nasface.space.record import Record, load_record
-from nasface.tracking.runs import Run, settings_file
 from nasface.utils.errors import UserError
+from nasface.utils.run_files import read_summary, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 RANKING = "ranking.json"
@@ -94,17 +94,17 @@ def read_run(folder: str | Path) -> AnyRun:
     Raises:
         UserError: it is no run, has not ended a step that can be shown, or a file is damaged.
     """
-    run = Run(Path(folder))
-    ranking = _ranking(run.path(RANKING)) if run.path(RANKING).is_file() else None
-    if ranking is not None and not settings_file(run.folder).is_file():
+    run = Path(folder)
+    ranking = _ranking(run / RANKING) if (run / RANKING).is_file() else None
+    if ranking is not None and not settings_file(run).is_file():
         return ranking
-    if not settings_file(run.folder).is_file():
+    if not settings_file(run).is_file():
         raise UserError(f"{folder} is no run (it has no experiment.yaml): give a folder of runs/")
-    settings, summary = _settings(settings_file(run.folder)), run.read_summary()
+    settings, summary = _settings(settings_file(run)), read_summary(run)
     if summary.get("command") == "search":
-        best = run.path("best.json")
+        best = run / "best.json"
         return SearchRun(
-            run.folder.resolve().name,
+            run.resolve().name,
             settings,
             summary,
             load_record(best) if best.is_file() else None,
@@ -114,8 +114,8 @@ def read_run(folder: str | Path) -> AnyRun:
     result = summary.get("result")
     if not isinstance(result, dict) or not {"name", "bins", "mean", "all"} <= result.keys():
         raise UserError(f"{folder} has no result yet: finish it by `nasface retrain --resume true`")
-    faces = run.path(TEST_FACES)
-    return RetrainRun(run.folder.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
+    faces = run / TEST_FACES
+    return RetrainRun(run.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
 
 
 def _ranking(path: Path) -> RankingRun:
@@ -138,12 +138,12 @@ def _settings(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _evaluations(run: Run, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _evaluations(run: Path, settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """From the search's database or journal; a search that is running may write to it meanwhile."""
     storage = (settings.get("search") or {}).get("storage") or ""
     if storage:
-        return _recorded(storage, run.folder.resolve().name, storage)
-    journal = run.path("search", "journal.log")
+        return _recorded(storage, run.resolve().name, storage)
+    journal = run / "search" / "journal.log"
     if not journal.is_file():
         return []
     with tempfile.TemporaryDirectory() as folder:  # of a copy: opening a journal mends it

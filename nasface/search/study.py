@@ -112,8 +112,8 @@ def run_study(
     """Run `strategy` to its end, recording every evaluation in the Optuna study `name`.
 
     An evaluation is one trial, written at once when it has ended. Its state is COMPLETE, or PRUNED where it stopped
-    early; its value is the objective value, called penalty in the record (or the bound); its user attributes are code, digest (the member's hash),
-    reject_above, penalty, complete, details, seconds and status.
+    early; its value is the objective value (or its bound), the record's `penalty`; its user attributes are code, digest
+    (the member's hash), reject_above, penalty, complete, details, seconds and status.
 
     Args:
         strategy: fresh, nothing asked yet.
@@ -181,8 +181,8 @@ def checked_outcome(proposal: Proposal, outcome: Outcome) -> Outcome:
     """
     if not math.isfinite(outcome.penalty):
         raise UserError(
-            f"the objective value of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged supernet "
-            "or a broken validation sample; once it is mended, go on with --resume"
+            f"the objective value of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged "
+            "supernet or a broken validation sample; once it is mended, go on with --resume"
         )
     return Outcome(float(outcome.penalty), bool(outcome.complete), plain_json(outcome.details))
 

@@ -16,9 +16,9 @@ import yaml
 from nasface.config import Experiment, current_settings
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.run_files import read_summary, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
-_SETTINGS, _STATUS = "experiment.yaml", "summary.json"
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log", "device")
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
@@ -51,16 +51,7 @@ class Run:
 
     def read_summary(self) -> dict[str, Any]:
         """What the run has said of itself so far."""
-        path = self.path(_STATUS)
-        if not path.exists():
-            return {}
-        try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path} cannot be read ({error}): remove it and start the command again") from None
-        if not isinstance(summary, dict):
-            raise UserError(f"{path} cannot be read (no JSON object): remove it and start the command again")
-        return summary
+        return read_summary(self.folder)
 
     def update_summary(self, **values: Any) -> None:
         """Add values to summary.json; mappings such as `costs` are merged."""
@@ -69,7 +60,7 @@ class Run:
         summary = self.read_summary()
         for key, value in values.items():
             summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
-        with atomic_write(self.path(_STATUS)) as temporary:
+        with atomic_write(summary_file(self.folder)) as temporary:
             temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
     @contextmanager
@@ -79,11 +70,6 @@ class Run:
         yield
         before = self.read_summary().get("costs", {}).get(cost, 0.0)
         self.update_summary(costs={cost: round(before + time.perf_counter() - start, 1)})
-
-
-def settings_file(folder: str | Path) -> Path:
-    """Where a run's folder holds the settings that it was started with."""
-    return Path(folder) / _SETTINGS
 
 
 def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
@@ -120,7 +106,7 @@ def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: s
     if folder.exists() and run_id:
         raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
     run = Run(_claim(folder))
-    with atomic_write(run.path(_SETTINGS)) as temporary:
+    with atomic_write(settings_file(run.folder)) as temporary:
         temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
     run.update_summary(command=command, label=label, finished=False)
     return run
@@ -143,12 +129,12 @@ def _claim(folder: Path) -> Path:
 def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
     if run_id:
         run = Run(runs / run_id)
-        if not run.path(_SETTINGS).exists():
+        if not settings_file(run.folder).exists():
             raise UserError(f"there is no run {run.folder} to resume: start it without --resume")
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run
-    candidates = sorted(runs.glob(f"*/{_SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    candidates = sorted(runs.glob(f"*/{settings_file('').name}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in candidates:
         run = Run(path.parent)
         summary = run.read_summary()
@@ -161,11 +147,11 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
 def _difference(run: Run, experiment: Experiment) -> str:
     """The first setting in which the run differs, as `name: old, now new`; empty where none does."""
     try:
-        recorded = load_yaml(run.path(_SETTINGS))
+        recorded = load_yaml(settings_file(run.folder))
     except UserError as error:
-        raise UserError(f"{run.path(_SETTINGS)} cannot be read ({error}): start a new run") from None
+        raise UserError(f"{settings_file(run.folder)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
-        raise UserError(f"{run.path(_SETTINGS)} cannot be read (no mapping of settings): start a new run")
+        raise UserError(f"{settings_file(run.folder)} cannot be read (no mapping of settings): start a new run")
     old, new = _flat(current_settings(recorded)), _flat(asdict(experiment))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
