@@ -24,7 +24,7 @@ import numpy as np
 import nasface
 from benchmarks.common import described, parse, run_benchmark, with_settings_of
 from nasface.cli.command import Option
-from nasface.config import Experiment, MultipathConfig, experiment_file
+from nasface.config import Experiment, experiment_file, recorded_sizes
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
@@ -77,7 +77,7 @@ def matching_table(name: str, experiment: Experiment) -> MemberTable:
     if name != "table" and not name.endswith(".parquet"):
         raise UserError(f"--table must be table or a .parquet file of `nasface table build`, not {name!r}")
     table = read_table(name)
-    if experiment.network != MultipathConfig(**table.settings["network"]):
+    if experiment.network != recorded_sizes(table.settings["network"]):
         raise UserError("the table's networks are of other sizes: take the experiment that it was built with")
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -89,6 +90,8 @@ class MultipathConfig:
         width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more.
         widths: channels of every scale, coarsest first, where they should be others.
         head_width: channels between the output node and the map.
+        head: how the map is written: `anchors` (heatmaps of anchor points, from which a smooth shape follows), or
+            `cells` (each cell of the finest scale writes its part of the map, as in earlier versions).
     """
 
     input_size: PositiveInt = 64
@@ -97,6 +100,7 @@ class MultipathConfig:
     width: PositiveInt = 32
     widths: list[PositiveInt] | None = None
     head_width: PositiveInt = 64
+    head: Literal["anchors", "cells"] = "anchors"
 
     def scale_widths(self, scales: int) -> list[int]:
         """Channels of every scale, coarsest first."""
@@ -136,6 +140,15 @@ class MultipathConfig:
             )
         if self.map_size % finest:
             raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
+
+
+def recorded_sizes(record: Mapping[str, Any]) -> MultipathConfig:
+    """The sizes in a file of this or an earlier version, which had one head only.
+
+    Raises:
+        TypeError: an unknown size.
+    """
+    return MultipathConfig(**{"head": "cells", **record})
 
 
 @dataclass(frozen=True)
@@ -196,6 +209,7 @@ class SupernetConfig:
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
+        heatmaps: weight of the loss of the anchors' heatmaps, for networks that have some.
         checkpoint_every: steps between checkpoints; a killed training goes on from the last one.
         optimizer: Adam and its schedule.
         augmentation: of the training faces.
@@ -209,6 +223,7 @@ class SupernetConfig:
     batch_size: PositiveInt = 16
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
+    heatmaps: NonNegativeFloat = 1.0
     checkpoint_every: PositiveInt = 50
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
@@ -280,6 +295,7 @@ class RetrainConfig:
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
+        heatmaps: weight of the loss of the anchors' heatmaps, for networks that have some.
         evaluate_every: steps between validations and checkpoints.
         videos: test faces of which short videos are made to measure stability; 0 leaves it out.
         optimizer: Adam and its schedule.
@@ -290,6 +306,7 @@ class RetrainConfig:
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
+    heatmaps: NonNegativeFloat = 1.0
     evaluate_every: PositiveInt = 600
     videos: NonNegativeInt = 0
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))

@@ -198,3 +198,17 @@ def _bilinear(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.n
     corner = row * width + column
     cells = np.stack([corner, corner + right, corner + down, corner + down + right], axis=1)
     return cells, np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=1)
+
+
+def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
+    """Bilinear reading of a map at positions uv (P, 2) in [0, 1] as one matrix (map_size^2, P), float32."""
+    position = np.clip(np.asarray(uv, dtype=np.float64), 0, 1) * (map_size - 1)
+    base = np.minimum(position.astype(int), map_size - 2)
+    fraction = position - base
+    matrix = np.zeros((map_size * map_size, len(position)), dtype=np.float32)
+    points = np.arange(len(position))
+    for right in (0, 1):
+        for below in (0, 1):
+            share = np.abs(1 - right - fraction[:, 0]) * np.abs(1 - below - fraction[:, 1])
+            matrix[(base[:, 1] + below) * map_size + base[:, 0] + right, points] += share
+    return matrix

@@ -19,6 +19,7 @@ from nasface.config import MultipathConfig
 from nasface.nets.layers.blocks import HPM, Resample, node_sum
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
 from nasface.nets.uv_head import make_head
+from nasface.nets.uv_output import TrainingMaps, UVOutput
 from nasface.space.space import OPERATIONS, Architecture, MultipathSpace
 
 NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identity", "hpm"))
@@ -122,9 +123,13 @@ class MultipathTrunk(nn.Module):
             [self.connection(layer - 1, source, target)(features, operation) for source, operation, features in inputs]
         )
 
-    def set_mean_map(self, mean_map: Tensor) -> None:
-        """Set the map (3, M, M) around which the head regresses, in the head's units."""
-        self.head.set_mean_map(mean_map)
+    def learn(self, maps: TrainingMaps) -> None:
+        """Build the head around a training set's maps; done before training, and saved with the weights."""
+        self.head.learn(maps)
+
+    def heatmap_loss(self, output: UVOutput, maps: Tensor) -> Tensor | None:
+        """The loss of an output's heatmaps beside true maps (B, 3, M, M); None where the head has none."""
+        return None if output.heatmaps is None else self.head.heatmap_loss(output.heatmaps, maps)
 
 
 def connection_name(gap: int, source: int, target: int) -> str:
@@ -202,6 +207,14 @@ class MultipathNetwork(MultipathTrunk, Network):
         self._graph = list(incoming(space, codes))
 
     def forward(self, image: Tensor) -> Tensor:
+        return self.head(self._features(image))
+
+    def output(self, image: Tensor) -> UVOutput:
+        """What a loss is put on in training."""
+        return self.head.output(self._features(image))
+
+    def _features(self, image: Tensor) -> Tensor:
+        """The output node's features."""
         previous: dict[int, Tensor] = {0: self.stem(image)}
         current: dict[int, Tensor] = {}
         at = 1
@@ -211,11 +224,7 @@ class MultipathNetwork(MultipathTrunk, Network):
             current[target] = self.node(
                 layer, target, [(source, operation, previous[source]) for source, operation in sources]
             )
-        return self.head(current[0])
-
-    def trained_maps(self, image: Tensor) -> list[Tensor]:
-        """As `UVNetwork.trained_maps`."""
-        return [self(image)]
+        return current[0]
 
 
 class Supernet(MultipathTrunk):
@@ -231,6 +240,10 @@ class Supernet(MultipathTrunk):
         super().__init__(space, config, places)
 
     def forward(self, image: Tensor, codes: np.ndarray) -> Tensor:
+        """The maps of `output`."""
+        return self.output(image, codes).maps
+
+    def output(self, image: Tensor, codes: np.ndarray) -> UVOutput:
         """All children of a step in one routed pass on the same images.
 
         Every connection runs once, on the features of all children that take it; batch-norm statistics are each
@@ -242,7 +255,7 @@ class Supernet(MultipathTrunk):
             codes: (K, connections) operations of the children; each must reach the output.
 
         Returns:
-            (K, B, 3, M, M) UV maps in the head's units.
+            The K children's maps, and their heatmaps where the head has some.
         """
         children = len(codes)
         # Dead ends change neither the maps nor the gradients.
@@ -252,7 +265,7 @@ class Supernet(MultipathTrunk):
         for gap in range(self.space.layers):
             blocks = codes[:, self.space.gap_slice(gap)].reshape(children, *self.space.gap_shape(gap))
             features = self._routed_gap(gap, blocks, features)
-        return self.head.children_forward([nodes[0] for nodes in features])
+        return self.head.children_output([nodes[0] for nodes in features])
 
     def _routed_gap(self, gap: int, blocks: np.ndarray, features: list[dict[int, Tensor]]) -> list[dict[int, Tensor]]:
         incoming: list[dict[int, list[Tensor]]] = [{} for _ in features]

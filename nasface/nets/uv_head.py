@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
+from nasface.nets.anchor_head import AnchorHead
 from nasface.nets.layers.blocks import all_at_once, each_normalised
 from nasface.nets.network import Network, NetworkSpec, full_precision
+from nasface.nets.uv_output import TrainingMaps, UVOutput
 from nasface.utils.errors import UserError
 
 
@@ -45,6 +47,10 @@ class PositionMap(nn.Module):
         """Set the map (3, M, M) around which the network regresses, in the map's units."""
         self.mean_map.copy_(mean_map[None])
 
+    def learn(self, maps: TrainingMaps) -> None:
+        """Regress around the training set's mean."""
+        self.set_mean_map(maps.mean)
+
 
 class UVHead(PositionMap):
     """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M).
@@ -73,18 +79,22 @@ class UVHead(PositionMap):
             x = torch.relu(self.norm2(x.float() + self.cell_bias))
             return self.to_map(self.conv2(x))
 
-    def children_forward(self, features: Sequence[Tensor]) -> Tensor:
-        """`forward` in training mode on each of K children's features: (K, B, 3, M, M)."""
+    def output(self, x: Tensor) -> UVOutput:
+        """`forward` as the output of one network."""
+        return UVOutput(self(x)[None])
+
+    def children_output(self, features: Sequence[Tensor]) -> UVOutput:
+        """`output` in training mode on each of K children's features, without running statistics."""
         features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
         with full_precision(features[0]):
             features = each_normalised(self.norm2, [x.float() + self.cell_bias for x in features])
             maps = self.to_map(self.conv2(torch.relu(torch.cat(features))))
-        return maps.unflatten(0, (len(features), -1))
+        return UVOutput(maps.unflatten(0, (len(features), -1)))
 
 
-def make_head(config: MultipathConfig, width: int) -> UVHead:
+def make_head(config: MultipathConfig, width: int) -> AnchorHead | UVHead:
     """The head that a multi-path network of these sizes has; `width` channels come in."""
-    return UVHead(config, width)
+    return AnchorHead(config, width) if config.head == "anchors" else UVHead(config, width)
 
 
 class MapConv(nn.Conv2d):
@@ -122,6 +132,10 @@ class UVNetwork(PositionMap, Network):
     def trained_maps(self, image: Tensor) -> list[Tensor]:
         """All maps (B, 3, M, M) on which a loss is put in training; the last is what `forward` returns."""
         return [self(image)]
+
+    def output(self, image: Tensor) -> UVOutput:
+        """`trained_maps` as one output."""
+        return UVOutput(torch.stack(self.trained_maps(image)))
 
 
 def start_at_mean(last: nn.Conv2d) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nasface.config import MultipathConfig
+from nasface.config import MultipathConfig, recorded_sizes
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.registry import BaselineSpec
@@ -91,7 +91,7 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
             f" {space.name!r} has {space.layers} and {space.scales}: use the space that it was trained with"
         )
     # A file of a version without some size has what is now its default.
-    trained, asked = asdict(MultipathConfig()) | record["network"], asdict(config)
+    trained, asked = asdict(recorded_sizes(record["network"])), asdict(config)
     for key in sorted(trained.keys() | asked.keys()):
         if trained.get(key) != asked.get(key):
             raise UserError(
@@ -128,7 +128,7 @@ def _spec_of(record: dict[str, Any]) -> NetworkSpec:
     if "fixed" in record:
         return BaselineSpec(**record["fixed"])
     space = MultipathSpace(name="recorded", layers=record["layers"], scales=record["scales"])
-    return MemberSpec(Architecture(space, tuple(record["codes"])), MultipathConfig(**record["network"]))
+    return MemberSpec(Architecture(space, tuple(record["codes"])), recorded_sizes(record["network"]))
 
 
 def read_weights(path: str | Path, kind: str) -> dict[str, Any]:

@@ -63,9 +63,11 @@ def _train(
     if config.videos:
         require_videos(workspace.faces.test, workspace.faces.model)
     pl.seed_everything(experiment.seed, verbose=False)
-    network = spec.build() if supernet is None else supernet.child(spec.architecture)
+    network = spec.build()
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
+    if supernet is not None:
+        network.load_state_dict(supernet.child(spec.architecture).state_dict())
     if network.channels_last:
         network.to(memory_format=torch.channels_last)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nasface
-from nasface.config import Experiment, MultipathConfig
+from nasface.config import Experiment, recorded_sizes
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
 from nasface.pipelines.search import make_search_strategy, search_storage
 from nasface.search.ledger import search_counts
@@ -50,7 +50,7 @@ def read_table(on: str) -> MemberTable:
 
 def on_table(experiment: Experiment, table: MemberTable) -> Experiment:
     """The experiment with the space and the sizes of a table."""
-    return replace(experiment, space=table.space.name, network=MultipathConfig(**table.settings["network"]))
+    return replace(experiment, space=table.space.name, network=recorded_sizes(table.settings["network"]))
 
 
 def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: bool) -> TableSearch:

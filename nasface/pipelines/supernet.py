@@ -22,7 +22,7 @@ from nasface.tracking.runs import Run, end_other_processes
 from nasface.tracking.stage_log import StageLog
 from nasface.training.fit import fit, release_memory
 from nasface.training.supernet import SupernetTask
-from nasface.training.targets.uv import mean_map
+from nasface.training.targets.uv import FaceMaps
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.run_files import settings_file
@@ -53,9 +53,7 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
         return load_trained_supernet(path, space, experiment)
     network = fresh_supernet(workspace)
     config = experiment.supernet
-    task = SupernetTask(
-        network, make_sampler(experiment, space), workspace.uv, config.loss, config.optimizer, config.steps
-    )
+    task = SupernetTask(network, make_sampler(experiment, space), workspace.uv, config)
     data = workspace.data_module(config.batch_size, config.checkpoint_every * config.accumulate, config.augmentation)
     log = StageLog(experiment, run, "supernet")
     seconds = fit(
@@ -86,7 +84,8 @@ def fresh_supernet(workspace: Workspace) -> Supernet:
     experiment = workspace.experiment
     pl.seed_everything(experiment.seed, verbose=False)
     network = Supernet(workspace.space, experiment.network)
-    network.set_mean_map(mean_map(workspace.uv, workspace.faces.train, experiment.seed))
+    augmentation = experiment.supernet.augmentation
+    network.learn(FaceMaps(workspace.uv, workspace.faces.train, augmentation, experiment.seed))
     return network.to(memory_format=torch.channels_last)
 
 

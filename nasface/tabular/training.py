@@ -20,7 +20,7 @@ from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
-from nasface.training.targets.uv import mean_map, uv_loss
+from nasface.training.targets.uv import FaceMaps, output_loss
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
 
@@ -43,7 +43,7 @@ class SharedBatches:
 
     def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> None:
         self.config, self.seed, self.uv = config, seed, uv
-        self.mean = mean_map(uv, faces, seed)
+        self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         self._data = FaceDataModule(faces, faces, None, config.batch_size, config.steps, seed, config.augmentation)
         values = 3 * (faces.image_size**2 + uv.map_size**2)
         fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
@@ -74,13 +74,13 @@ def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple
     start = time.process_time()
     torch.manual_seed(batches.seed)
     network = build().to(memory_format=torch.channels_last).train()
-    network.set_mean_map(batches.mean)
+    network.learn(batches.maps)
     parameters = list(network.parameters())
     config, weight = batches.config, batches.uv.weight
     settings = config.optimizer
     optimizer, schedule = make_optimizer(parameters, settings, learning_rate_factor(settings, len(batches)))
     for step, (images, target) in enumerate(batches):
-        loss = uv_loss(network(images)[None], target, weight, config.loss)
+        loss = output_loss(network, network.output(images), target, weight, config)["loss"]
         if not torch.isfinite(loss):
             raise UserError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
         optimizer.zero_grad()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nasface.config import OptimizerConfig
+from nasface.config import SupernetConfig
 from nasface.nets.multipath import Supernet
 from nasface.space.path_samplers import PathSampler
 from nasface.training.face_task import FaceModule
-from nasface.training.targets.uv import uv_loss
+from nasface.training.targets.uv import output_loss
 from nasface.training.uv_target import UVTarget
 
 
@@ -24,16 +24,15 @@ class SupernetTask(FaceModule):
         network: Supernet,
         sampler: PathSampler,
         uv: UVTarget,
-        loss: str,
-        optimizer: OptimizerConfig,
-        total_steps: int,
+        config: SupernetConfig,
     ) -> None:
-        super().__init__(uv, optimizer, total_steps)
-        self.network, self.sampler, self.kind = network, sampler, loss
+        super().__init__(uv, config.optimizer, config.steps)
+        self.network, self.sampler, self.config = network, sampler, config
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         codes = self.sampler.sample(self.global_step)
-        maps = self.network(batch["image"], codes)
-        loss = self.finite(uv_loss(maps, self.uv.target_units(batch), self.uv.weight, self.kind))
+        output = self.network.output(batch["image"], codes)
+        target, weight = self.uv.target_units(batch), self.uv.weight
+        loss = self.finite(output_loss(self.network, output, target, weight, self.config)["loss"])
         self.log("supernet/loss", loss, prog_bar=True)
         return loss

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasface.faces.uv import UVBasis
+from nasface.faces.uv import UVBasis, reading_matrix
 from nasface.training.prediction import FacePrediction
 
 
@@ -22,6 +21,7 @@ class UVTarget(nn.Module):
     def __init__(self, basis: UVBasis, image_size: int) -> None:
         super().__init__()
         self.image_size, self.map_size = image_size, basis.mean.shape[-1]
+        self.landmark_uv = basis.landmark_uv
         self.register_buffer("mean", torch.from_numpy(basis.mean.reshape(1, 3, -1).copy()), persistent=False)
         modes = basis.basis.shape[-1]
         self.register_buffer("modes", torch.from_numpy(basis.basis.reshape(-1, modes).T.copy()), persistent=False)
@@ -85,17 +85,3 @@ class UVReader(nn.Module):
 
     def forward(self, image: Tensor) -> FacePrediction:
         return self.uv.read(self.network(image))
-
-
-def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
-    """Bilinear reading of a map at positions uv (P, 2) in [0, 1] as one matrix (map_size^2, P), float32."""
-    position = np.clip(np.asarray(uv, dtype=np.float64), 0, 1) * (map_size - 1)
-    base = np.minimum(position.astype(int), map_size - 2)
-    fraction = position - base
-    matrix = np.zeros((map_size * map_size, len(position)), dtype=np.float32)
-    points = np.arange(len(position))
-    for right in (0, 1):
-        for below in (0, 1):
-            share = np.abs(1 - right - fraction[:, 0]) * np.abs(1 - below - fraction[:, 1])
-            matrix[(base[:, 1] + below) * map_size + base[:, 0] + right, points] += share
-    return matrix

@@ -17,8 +17,8 @@ from nasface.utils.errors import UserError
 
 SPACES = [MultipathSpace("small", 5, 3, (2, 6)), MultipathSpace("wide", 4, 4, (4, 8))]
 CONFIGS = [
-    MultipathConfig(input_size=64, map_size=32, width=8, head_width=8),
-    MultipathConfig(input_size=64, map_size=64, stem_stride=2, width=16, head_width=12),
+    MultipathConfig(input_size=64, map_size=32, width=8, head_width=8, head="cells"),
+    MultipathConfig(input_size=64, map_size=64, stem_stride=2, width=16, head_width=12, head="cells"),
 ]
 
 

@@ -19,7 +19,7 @@ from nasface.training.uv_target import UVTarget
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
-CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)
+CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8, head="cells")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from nasface.space.space import MultipathSpace
 from tests.helpers.toy import MAP, SIZE, toy_context
 
 SPACE = MultipathSpace(name="toy", layers=3, scales=2)
-CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, stem_stride=4, width=8, head_width=8)
+CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, stem_stride=4, width=8, head_width=8, head="cells")
 
 
 def toy_network() -> MultipathNetwork:

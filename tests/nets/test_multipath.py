@@ -16,7 +16,7 @@ from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3)
-CONFIG = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8)
+CONFIG = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8, head="cells")
 
 
 def make_supernet(seed: int = 0) -> Supernet:
@@ -162,7 +162,9 @@ def test_same_scale_connection_has_no_resampling_weights() -> None:
 @pytest.mark.parametrize(("input_size", "map_size", "stride"), [(32, 32, 2), (48, 24, 4), (64, 64, 4), (64, 128, 8)])
 def test_any_resolution(input_size: int, map_size: int, stride: int) -> None:
     space = MultipathSpace(name="test", layers=3, scales=2)
-    config = MultipathConfig(input_size=input_size, map_size=map_size, stem_stride=stride, width=8, head_width=8)
+    config = MultipathConfig(
+        input_size=input_size, map_size=map_size, stem_stride=stride, width=8, head_width=8, head="cells"
+    )
     network = MultipathNetwork(space.random_architecture(np.random.default_rng(0)), config)
     assert network(torch.zeros(2, 3, input_size, input_size)).shape == (2, 3, map_size, map_size)
 

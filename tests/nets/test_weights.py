@@ -17,7 +17,7 @@ from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)
-CONFIG = MultipathConfig(input_size=16, map_size=8, width=8, head_width=4)
+CONFIG = MultipathConfig(input_size=16, map_size=8, width=8, head_width=4, head="cells")
 
 
 def supernet(seed: int = 0) -> Supernet:
@@ -49,7 +49,7 @@ def test_another_space_size_or_kind_is_refused(tmp_path: Path) -> None:
     other = MultipathSpace(name="other", layers=5, scales=2)
     with pytest.raises(UserError, match="of 4 layers and 2 scales, but space 'other' has 5 and 2: use the space"):
         load_supernet(path, other, CONFIG)
-    wider = MultipathConfig(input_size=16, map_size=8, width=16, head_width=4)
+    wider = MultipathConfig(input_size=16, map_size=8, width=16, head_width=4, head="cells")
     with pytest.raises(UserError, match="with network.width 8, not 16: use the same"):
         load_supernet(path, SPACE, wider)
     with pytest.raises(UserError, match="holds a supernet, not a network"):

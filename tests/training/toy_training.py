@@ -16,7 +16,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from nasface.config import AugmentConfig, DeviceConfig, MultipathConfig, OptimizerConfig
+from nasface.config import AugmentConfig, DeviceConfig, MultipathConfig, OptimizerConfig, SupernetConfig
 from nasface.data.face_set import FaceSet
 from nasface.data.module import FaceDataModule
 from nasface.nets.multipath import MultipathNetwork, Supernet
@@ -30,7 +30,7 @@ from nasface.training.uv_target import UVTarget
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 SPACE = MultipathSpace(name="tiny", layers=4, scales=2)
-CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)
+CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8, head="cells")
 CPU = DeviceConfig(accelerator="cpu", devices="1", threads=1)
 STEPS, EVERY, BATCH = 6, 2, 4
 
@@ -54,7 +54,9 @@ def make_task(kind: str, optimizer: OptimizerConfig | None = None, steps: int = 
     torch.manual_seed(0)
     uv, optimizer = UVTarget(toy_basis(), SIZE), optimizer or OptimizerConfig(lr=2e-3)
     if kind == "supernet":
-        return SupernetTask(Supernet(SPACE, CONFIG), RecordingSampler(), uv, "distance", optimizer, steps)
+        return SupernetTask(
+            Supernet(SPACE, CONFIG), RecordingSampler(), uv, SupernetConfig(optimizer=optimizer, steps=steps)
+        )
     member = SPACE.random_architecture(np.random.default_rng(0))
     return UVTask(MultipathNetwork(member, CONFIG), toy_context("distance", optimizer, steps, uv))
 

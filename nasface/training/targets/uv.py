@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasface.config import AugmentConfig, RetrainConfig, SupernetConfig
+from nasface.data.augment import augment
 from nasface.data.face_set import FaceSet
+from nasface.nets.uv_output import UVOutput
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
@@ -32,18 +37,68 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
     return (error * weight).mean() / weight.mean()
 
 
-def mean_map(uv: UVTarget, faces: FaceSet, seed: int, count: int = 2000) -> Tensor:
-    """Mean target (3, M, M) in head units of at most `count` faces, mirrored ones included."""
-    if faces.coefficients is None or faces.pose is None:
-        raise ValueError(f"{faces.name} has no model parameters")
-    chosen = np.random.default_rng([seed, 1]).permutation(len(faces))[:count]
-    total = torch.zeros(3, uv.map_size, uv.map_size, dtype=torch.float64)
-    for part in np.array_split(chosen, max(1, len(chosen) // 100)):
-        coefficients = torch.from_numpy(np.ascontiguousarray(faces.coefficients[part]))
-        pose = torch.from_numpy(np.ascontiguousarray(faces.pose[part]))
-        for mirrored in (False, True):
-            total += uv.to_units(uv.maps(coefficients, pose, torch.full((len(part),), mirrored))).sum(0)
-    return (total / (2 * len(chosen))).float()
+def output_loss(
+    network: nn.Module, output: UVOutput, target: Tensor, weight: Tensor, config: RetrainConfig | SupernetConfig
+) -> dict[str, Tensor]:
+    """The loss of an output in training: of its maps, plus that of its heatmaps where it has some.
+
+    Args:
+        network: put the output out.
+        output: of one network or of several children.
+        target: true maps (B, 3, M, M), in the networks' units.
+        weight: (M, M), the regions' weights.
+        config: kind of the maps' loss and weight of the heatmaps'.
+    """
+    loss = uv_loss(output.maps, target, weight, config.loss)
+    if output.heatmaps is None or not config.heatmaps:
+        return {"loss": loss}
+    heatmaps = network.heatmap_loss(output, target)
+    return {"loss": loss + config.heatmaps * heatmaps, "maps": loss, "heatmaps": heatmaps}
+
+
+class FaceMaps:
+    """The true maps of a training set (`nasface.nets.uv_output.TrainingMaps`).
+
+    Args:
+        uv: makes maps.
+        faces: with pose and coefficients.
+        augmentation: of the training, whose moves the sampled maps have.
+        seed: of the choice of faces.
+    """
+
+    def __init__(self, uv: UVTarget, faces: FaceSet, augmentation: AugmentConfig, seed: int) -> None:
+        if faces.coefficients is None or faces.pose is None:
+            raise ValueError(f"{faces.name} has no model parameters")
+        self.uv, self.faces, self.augmentation, self.seed = uv, faces, augmentation, seed
+        self.landmark_uv = uv.landmark_uv
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Their mean (3, M, M) in the networks' units, over at most 2000 faces, mirrored ones included."""
+        uv, faces = self.uv, self.faces
+        chosen = np.random.default_rng([self.seed, 1]).permutation(len(faces))[:2000]
+        total = torch.zeros(3, uv.map_size, uv.map_size, dtype=torch.float64)
+        for part in np.array_split(chosen, max(1, len(chosen) // 100)):
+            coefficients, pose = self._labels(part)
+            for mirrored in (False, True):
+                total += uv.to_units(uv.maps(coefficients, pose, torch.full((len(part),), mirrored))).sum(0)
+        return (total / (2 * len(chosen))).float()
+
+    @cached_property
+    def sample(self) -> Tensor:
+        """Maps (N, 3, M, M) in the networks' units of at most 500 faces, moved as augmentation moves them, and their
+        mirror images."""
+        chosen = np.random.default_rng([self.seed, 2]).permutation(len(self.faces))[:500]
+        coefficients, pose = self._labels(chosen)
+        still = torch.zeros(len(chosen), 3, self.uv.image_size, self.uv.image_size)
+        _, pose, _ = augment(still, pose, self.augmentation, self.seed)
+        both = [self.uv.maps(coefficients, pose, torch.full((len(chosen),), mirrored)) for mirrored in (False, True)]
+        return self.uv.to_units(torch.cat(both))
+
+    def _labels(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        faces = self.faces
+        coefficients, pose = (np.ascontiguousarray(array[chosen]) for array in (faces.coefficients, faces.pose))
+        return torch.from_numpy(coefficients), torch.from_numpy(pose)
 
 
 class UVTask(FaceTask):
@@ -51,14 +106,14 @@ class UVTask(FaceTask):
 
     def __init__(self, network: nn.Module, context: TaskContext) -> None:
         super().__init__(network, context)
-        self.kind, self.seed = context.experiment.retrain.loss, context.experiment.seed
+        self.config, self.seed = context.experiment.retrain, context.experiment.seed
 
     def learn_statistics(self, faces: FaceSet) -> None:
-        self.network.set_mean_map(mean_map(self.uv, faces, self.seed))
+        self.network.learn(FaceMaps(self.uv, faces, self.config.augmentation, self.seed))
 
     def forward(self, image: Tensor) -> FacePrediction:
         return self.uv.read(self.network(image))
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        maps = self.network.trained_maps(batch["image"])
-        return {"loss": uv_loss(torch.stack(maps), self.uv.target_units(batch), self.uv.weight, self.kind)}
+        output = self.network.output(batch["image"])
+        return output_loss(self.network, output, self.uv.target_units(batch), self.uv.weight, self.config)

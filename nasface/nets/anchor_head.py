@@ -1,0 +1,134 @@
+"""A UV head that finds anchor points in the image by heatmaps, and the whole face from them.
+
+A position map asks a network for absolute positions in cells of the face, whose features lie somewhere else in the
+image: trainings begin with a long plateau. A heatmap asks where a point is, in the image's own cells, and is learnt
+from the first step on. From the anchors to the dense shape the way is linear: coefficients of the principal components
+of the training maps, which are smooth surfaces. So the map is smooth, whatever the network has learnt.
+
+Heatmaps with a soft-argmax: Sun et al., "Integral human pose regression", ECCV 2018. A linear shape model on top of
+landmarks: Cootes et al., "Active shape models", CVIU 1995.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nasface.config import MultipathConfig
+from nasface.faces.uv import reading_matrix
+from nasface.nets.layers.blocks import all_at_once, each_normalised
+from nasface.nets.network import full_precision
+from nasface.nets.uv_output import TrainingMaps, UVOutput
+
+LANDMARKS, GRID, MODES = 68, 8, 64
+"""Anchors are the landmarks and a GRID x GRID grid over the chart; principal components of the maps."""
+_NOISE = 0.03  # deviation of an anchor that the first linear map expects, in halves of the image's side
+_SIGMA = 0.8  # deviation of a target heatmap in cells
+_OUTSIDE = 0.3  # of a target's mass: anchors with less of it on the image have no heatmap
+
+
+class AnchorHead(nn.Module):
+    """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input's side around its
+    centre.
+
+    Args:
+        config: sizes.
+        width: channels of the output node.
+    """
+
+    def __init__(self, config: MultipathConfig, width: int) -> None:
+        super().__init__()
+        cells, hidden, self.map_size = config.input_size // config.stem_stride, config.head_width, config.map_size
+        self.anchors = LANDMARKS + GRID**2
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(width, hidden, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(hidden)
+        self.heat = nn.Conv2d(hidden, self.anchors, 1)
+        self.lift = nn.Linear(2 * self.anchors + hidden, MODES)
+        nn.init.normal_(self.heat.weight, std=0.01)
+        nn.init.zeros_(self.heat.bias)
+        line = (torch.arange(cells) + 0.5) * (2 / cells) - 1
+        grid = torch.stack(torch.meshgrid(line, line, indexing="xy")).flatten(1).T
+        self.register_buffer("cells", grid.contiguous(), persistent=False)
+        self.register_buffer("mean_map", torch.zeros(3 * self.map_size**2))
+        self.register_buffer("modes", 0.01 * torch.randn(MODES, 3 * self.map_size**2))
+        self.register_buffer("mean_anchors", torch.zeros(2 * self.anchors))
+        self.register_buffer("reading", torch.zeros(self.map_size**2, self.anchors), persistent=False)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The convolution that writes the heatmaps, with first weights of its own."""
+        return self.heat
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(x).maps[0]
+
+    def output(self, x: Tensor) -> UVOutput:
+        """`forward` of one network, with its heatmaps."""
+        x = self.conv1(torch.relu(self.norm1(x)))
+        with full_precision(x):
+            return self._output(torch.relu(self.norm2(x.float())), 1)
+
+    def children_output(self, features: Sequence[Tensor]) -> UVOutput:
+        """`output` in training mode on each of K children's features, without running statistics."""
+        features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
+        with full_precision(features[0]):
+            hidden = torch.relu(torch.cat(each_normalised(self.norm2, [x.float() for x in features])))
+            return self._output(hidden, len(features))
+
+    def _output(self, hidden: Tensor, children: int) -> UVOutput:
+        logits = self.heat(hidden).flatten(2)
+        anchors = (logits.softmax(-1) @ self.cells).transpose(1, 2).flatten(1)
+        coefficients = self.lift(torch.cat((anchors - self.mean_anchors, hidden.mean((2, 3))), 1))
+        maps = (self.mean_map + coefficients @ self.modes).unflatten(1, (3, self.map_size, self.map_size))
+        return UVOutput(maps.unflatten(0, (children, -1)), logits.unflatten(0, (children, -1)))
+
+    # What is learnt before training ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def learn(self, maps: TrainingMaps) -> None:
+        """Take over mean and principal components of the training maps, and start at the linear map from anchors to
+        components with the least squared error."""
+        flat = maps.sample.flatten(1).double()
+        mean = flat.mean(0)
+        values, vectors = torch.linalg.eigh((flat - mean) @ (flat - mean).T)
+        kept = values.flip(0)[:MODES].clamp(min=1e-9)
+        modes = (vectors.flip(1)[:, : len(kept)] / kept.sqrt()).T @ (flat - mean)
+        modes = modes * modes.gather(1, modes.abs().argmax(1, keepdim=True)).sign()  # an eigenvector's is arbitrary
+        deviation = (kept / len(flat)).sqrt()
+        line = (np.arange(GRID) + 0.5) / GRID
+        grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+        reading = torch.from_numpy(reading_matrix(np.concatenate([maps.landmark_uv, grid]), self.map_size))
+        anchors = (flat.unflatten(1, (3, -1))[:, :2] @ reading.double()).flatten(1)
+        centred = anchors - anchors.mean(0)
+        noisy = centred.T @ centred / len(flat) + _NOISE**2 * torch.eye(centred.shape[1], dtype=torch.double)
+        scores = (flat - mean) @ modes.T / deviation
+        weight = torch.linalg.solve(noisy, centred.T @ scores / len(flat)).T
+        self.mean_map.copy_(mean)
+        self.modes.zero_()[: len(kept)] = modes * deviation[:, None]
+        self.mean_anchors.copy_(anchors.mean(0))
+        self.lift.bias.zero_()
+        self.lift.weight.zero_()[: len(kept), : weight.shape[1]] = weight
+        self.reading.copy_(reading)
+
+    def heatmap_loss(self, logits: Tensor, maps: Tensor) -> Tensor:
+        """Relative entropy of predicted heatmaps to Gaussians around the true anchors, averaged over the anchors that
+        lie on the image.
+
+        Args:
+            logits: (K, B, P, F * F), of K networks on the same images.
+            maps: true maps (B, 3, M, M), in the head's units.
+        """
+        true = (maps[:, :2].flatten(2) @ self.reading).transpose(1, 2)
+        side = self.cells.shape[0] ** 0.5
+        distance = ((true[:, :, None] - self.cells) * (side / 2)).square().sum(-1)
+        target = torch.exp(-distance / (2 * _SIGMA**2))
+        mass = target.sum(-1, keepdim=True)
+        target, seen = target / mass.clamp(min=1e-6), (mass[..., 0] > _OUTSIDE).float()
+        entropy = torch.xlogy(target, target).sum(-1)
+        error = entropy - (target * F.log_softmax(logits.float(), -1)).sum(-1)
+        return (error * seen).sum() / (len(logits) * seen.sum().clamp(min=1))
