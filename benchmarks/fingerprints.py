@@ -14,9 +14,11 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +42,18 @@ SHORT = ("--retrain.steps", "6", "--retrain.evaluate_every", "3", "--retrain.bat
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=Path, help="folder of real samples; those stages are left out without it")
-    samples = parser.parse_args().samples
+    parser.add_argument("--settings", default="", help="settings of every search and training, such as defaults of old")
+    arguments = parser.parse_args()
+    samples = arguments.samples
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        for name, value in _stages(work, samples.absolute() if samples else None):
+        for name, value in _stages(work, samples.absolute() if samples else None, shlex.split(arguments.settings)):
             print(f"{name:40s}{value}", flush=True)
 
 
-def _stages(work: Path, samples: Path | None) -> Any:
+def _stages(work: Path, samples: Path | None, settings: Sequence[str]) -> Any:
     smoke = ("--experiment", "smoke", "--device.threads", "1", "--device.accelerator", "cpu", "--log.wandb", "off")
+    smoke = (*smoke, *settings)
     _run(work, "search", *smoke, "--run", "search")
     yield "search: best.json", _architecture(work / "best.json")
     yield "search: supernet", weights_digest(work / "runs/search/supernet/supernet.pt")
