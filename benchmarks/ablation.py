@@ -38,10 +38,10 @@ from nasface.pipelines.supernet import load_trained_supernet, make_sampler, trai
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import NMERow, duration, spread, text_table
+from nasface.runs.run import Run
 from nasface.search.strategy import Proposal
 from nasface.space.catalogue import load_space
 from nasface.space.space import Architecture
-from nasface.tracking.runs import Run
 from nasface.training.fit import TrainingClock
 from nasface.training.supernet import SupernetTask
 from nasface.utils.errors import UserError

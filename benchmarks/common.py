@@ -17,7 +17,7 @@ from jsonargparse import ArgumentParser
 from nasface.cli.command import Option
 from nasface.cli.settings_files import with_files
 from nasface.config import Experiment, add_settings, take_settings
-from nasface.tracking.runs import Run
+from nasface.runs.run import Run
 from nasface.utils.errors import UserError
 
 SETTINGS = "experiment.yaml"

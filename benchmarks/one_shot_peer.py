@@ -45,10 +45,10 @@ from nasface.nets.multipath import Supernet
 from nasface.pipelines.supernet import make_sampler, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
+from nasface.runs.run import Run
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
 from nasface.tracking.environment import environment
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 

@@ -28,9 +28,9 @@ from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.supernet import train_supernet
 from nasface.pipelines.workspace import prepare
 from nasface.report.tables import milliseconds, quantity
+from nasface.runs.run import Run
 from nasface.search.strategy import Outcome, Proposal
 from nasface.space.catalogue import load_space
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 

@@ -32,9 +32,9 @@ from nasface.pipelines.search_table import read_table
 from nasface.pipelines.supernet import train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
+from nasface.runs.run import Run
 from nasface.space.space import Architecture
 from nasface.tabular.table import MemberTable
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 

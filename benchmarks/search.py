@@ -37,13 +37,13 @@ from nasface.pipelines.search import make_search_strategy, search_context
 from nasface.pipelines.supernet import load_trained_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import quantity, text_table
+from nasface.runs.run import Run
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Strategy
 from nasface.search.study import Evaluation
 from nasface.search.workers import Pace, create_shared_study, run_shared
 from nasface.space.catalogue import load_space
-from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json

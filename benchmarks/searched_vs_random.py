@@ -35,11 +35,11 @@ from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.report.tables import NMERow, text_table, yaw_table
+from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
 from nasface.space.neighbours import random_neighbour
 from nasface.space.record import load_record
 from nasface.space.space import Architecture, MultipathSpace
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar

@@ -8,7 +8,7 @@ from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import FACES, MACHINE, RESUME, RUN, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
-from nasface.tracking.runs import is_first_process, open_run
+from nasface.runs.run import is_first_process, open_run
 from nasface.utils.errors import UserError
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nasface.cli.command import ARCH, FACES, MACHINE, RESUME, RUN, SCALE, SIZES, TRAINING, Command, Option
 from nasface.config import Experiment
+from nasface.runs.run import open_run
 from nasface.space.record import load_record
-from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
 
 

@@ -9,9 +9,9 @@ from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import FACES, RESUME, RUN, SIZES, Command, Option
 from nasface.config import Experiment
+from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.record import load_record
-from nasface.tracking.runs import Run, open_run
 from nasface.utils.errors import UserError
 
 

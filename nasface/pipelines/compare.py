@@ -20,8 +20,8 @@ from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.retrain import retrain
 from nasface.pipelines.workspace import Workspace
 from nasface.report.tables import NMERow
+from nasface.runs.run import Run
 from nasface.tracking.artifacts import parents_of
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar

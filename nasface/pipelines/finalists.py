@@ -23,8 +23,8 @@ from nasface.nets.network import NetworkSpec
 from nasface.pipelines.retrain import validate_training
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
 from nasface.search.study import Evaluation, StudyResult
-from nasface.tracking.runs import Run
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json

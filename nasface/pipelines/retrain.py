@@ -26,11 +26,11 @@ from nasface.pipelines.workspace import Workspace
 from nasface.rendering.video import ShortVideos
 from nasface.report.faces import results_figure
 from nasface.report.tables import NMERow
+from nasface.runs.run import Run, end_other_processes
 from nasface.tracking.artifacts import NETWORK, RunFile
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.retrain_log import log_results
-from nasface.tracking.runs import Run, end_other_processes
 from nasface.tracking.stage_log import StageLog
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.face_task import FaceTask, TaskContext

@@ -22,6 +22,7 @@ from nasface.pipelines.supernet import take_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
+from nasface.runs.run import Run, end_other_processes
 from nasface.search.ledger import search_counts
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
@@ -31,7 +32,6 @@ from nasface.search.study import StudyResult, run_study
 from nasface.search.workers import create_shared_study, run_shared
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
-from nasface.tracking.runs import Run, end_other_processes
 from nasface.tracking.search_log import SearchLog, SearchProgress, log_search
 from nasface.tracking.stage_log import StageLog
 

@@ -14,11 +14,11 @@ from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import load_supernet, save_weights
 from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run, end_other_processes
 from nasface.space.path_samplers import PathSampler, make_path_sampler
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
-from nasface.tracking.runs import Run, end_other_processes
 from nasface.tracking.stage_log import StageLog
 from nasface.training.fit import fit, release_memory
 from nasface.training.supernet import SupernetTask

@@ -15,10 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nasface.config import Experiment
 from nasface.report.tables import NOTHING, duration, text_table
+from nasface.runs.run import settings_file
 from nasface.sweeps.command_line import nasface_arguments, nested_values
 from nasface.sweeps.local import run_of, values_of
 from nasface.sweeps.sweep_file import SweepFile
-from nasface.tracking.runs import settings_file
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.yaml_files import load_yaml

@@ -15,8 +15,8 @@ from nasface.search.study import Evaluation, StudyResult
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger, WandbLogger
 
+    from nasface.runs.run import Run
     from nasface.space.space import Architecture
-    from nasface.tracking.runs import Run
 
 
 class SearchLog:

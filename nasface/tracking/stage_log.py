@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nasface.config import Experiment
+from nasface.runs.run import Run
 from nasface.tracking.artifacts import RunFile, log_file, use_file
-from nasface.tracking.runs import Run
 from nasface.tracking.wandb import finish, make_logger
 
 

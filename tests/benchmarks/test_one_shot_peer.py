@@ -32,8 +32,8 @@ from nasface.evaluation.ranking import Ranking
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.supernet import fresh_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
 from nasface.space.space import Architecture, MultipathSpace
-from nasface.tracking.runs import Run
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment

@@ -22,7 +22,7 @@ from benchmarks.search import (
     results,
     together,
 )
-from nasface.tracking.runs import open_run
+from nasface.runs.run import open_run
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
 

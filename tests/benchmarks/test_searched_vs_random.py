@@ -30,10 +30,10 @@ from nasface.nets.cost import Cost
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.retrain import Retrained
 from nasface.report.tables import NMERow
+from nasface.runs.run import open_run
 from nasface.space.catalogue import load_space
 from nasface.space.record import load_architecture
 from nasface.space.space import Architecture
-from nasface.tracking.runs import open_run
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import NETWORK, SPACE, toy_experiment, toy_workspace
 

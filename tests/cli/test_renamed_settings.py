@@ -9,7 +9,7 @@ import yaml
 
 from nasface.cli.parser import read_arguments
 from nasface.config import RENAMED_SETTINGS, Experiment, SearchConfig, current_settings
-from nasface.tracking.runs import open_run, settings_file
+from nasface.runs.run import open_run, settings_file
 from nasface.utils.errors import UserError
 
 # As the former version wrote an experiment.yaml.

@@ -16,11 +16,11 @@ from nasface.pipelines import build_table as table_building
 from nasface.pipelines.build_table import build_table
 from nasface.pipelines.retrain import retrain
 from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
 from nasface.space.space import MultipathSpace
 from nasface.tabular import training as many_networks
 from nasface.tabular.build import append_training, build_jobs, read_trainings
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
-from nasface.tracking.runs import Run
 from nasface.utils.errors import UserError
 from nasface.utils.lock import hold
 from tests.benchmarks.toy import NETWORK, toy_workspace

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nasface.config import Experiment
 from nasface.pipelines.supernet import take_supernet
-from nasface.tracking.runs import Run, open_run
+from nasface.runs.run import Run, open_run
 
 
 def run_of(experiment: Experiment, name: str, content: bytes | None, age: int = 0) -> Run:

@@ -20,9 +20,9 @@ from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import read_run
+from nasface.runs.run import open_run
 from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
-from nasface.tracking.runs import open_run
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_context, toy_faces

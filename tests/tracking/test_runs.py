@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
-from nasface.tracking.runs import is_first_process, open_run, settings_file
+from nasface.runs.run import is_first_process, open_run, settings_file
 from nasface.utils.errors import UserError
 
 

@@ -17,12 +17,12 @@ from PIL import Image
 
 from nasface.cli.main import main
 from nasface.config import Experiment, LogConfig
+from nasface.runs.run import Run
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
 from nasface.space.record import load_record
 from nasface.tracking import wandb as report
 from nasface.tracking import workspace
-from nasface.tracking.runs import Run
 from nasface.tracking.search_log import search_metrics
 from nasface.tracking.wandb import finish, make_logger, sync_line
 from nasface.utils.errors import UserError
