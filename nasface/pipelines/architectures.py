@@ -15,7 +15,6 @@ from nasface.nets.cost import NoValues
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec, network_names
-from nasface.runs.run import settings_file
 from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
