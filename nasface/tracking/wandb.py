@@ -40,7 +40,7 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         UserError: W&B cannot start, for want of an account or a connection.
     """
     os.environ.setdefault("WANDB_SILENT", "true")  # its settings are read once, at the first question to it
-    mode = _mode(experiment.log.wandb)
+    mode = logging_mode(experiment.log.wandb)
     if mode == "disabled":
         return None
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,11 +70,15 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
 
 def goes_online() -> bool:
     """Whether W&B is used with an account: one is there, and WANDB_MODE does not say otherwise."""
-    return _mode("auto") == "online"
+    return logging_mode("auto") == "online"
 
 
-def _mode(setting: str) -> str:
-    """online, offline or disabled."""
+def logging_mode(setting: str) -> str:
+    """online, offline or disabled: what `log.wandb` comes to with WANDB_MODE, W&B's own settings and the account.
+
+    Raises:
+        UserError: WANDB_MODE or another setting of W&B's is none of these, or broken.
+    """
     if setting == "off":
         return "disabled"
     mode = os.environ.get("WANDB_MODE") or (_wandb_mode() if setting == "auto" else setting)

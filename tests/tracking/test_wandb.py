@@ -245,40 +245,40 @@ def test_off_makes_nothing(tmp_path: Path) -> None:
 )
 def test_wandb_mode_decides(monkeypatch: pytest.MonkeyPatch, variable: str, setting: str, expected: str) -> None:
     monkeypatch.setenv("WANDB_MODE", variable)
-    assert report._mode(setting) == expected
+    assert report.logging_mode(setting) == expected
 
 
 @pytest.mark.parametrize("mode", ["perhaps", "auto"])
 def test_an_unknown_wandb_mode_is_named(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     monkeypatch.setenv("WANDB_MODE", mode)
     with pytest.raises(UserError, match=f"WANDB_MODE is '{mode}': set it to online, offline or disabled"):
-        report._mode("auto")
+        report.logging_mode("auto")
 
 
 def test_broken_variables_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", "nowhere")
     with pytest.raises(UserError, match="W&B's settings are wrong .*base_url.*: correct its WANDB_ variables"):
-        report._mode("auto")
+        report.logging_mode("auto")
 
 
 def test_auto_is_online_with_an_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert report._mode("auto") == "offline"
+    assert report.logging_mode("auto") == "offline"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
-    assert report._mode("auto") == "online"
+    assert report.logging_mode("auto") == "online"
     monkeypatch.delenv("WANDB_API_KEY")
     for name, place in (("HOME", tmp_path / "home" / ".netrc"), ("NETRC", tmp_path / "elsewhere")):
-        assert report._mode("auto") == "offline"
+        assert report.logging_mode("auto") == "offline"
         place.write_text(f"machine api.wandb.ai login user password {KEY}\n")
         if name == "NETRC":
             monkeypatch.setenv(name, str(place))
-        assert report._mode("auto") == "online", name
+        assert report.logging_mode("auto") == "online", name
         place.unlink()
 
 
 def test_an_account_of_another_server_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "home" / ".netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
-    assert report._mode("auto") == "offline"
+    assert report.logging_mode("auto") == "offline"
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])
@@ -287,7 +287,7 @@ def test_wandb_offline_and_disabled_are_kept_to(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "settings").write_text(f"[default]\nmode = {mode}\n")  # as the command `wandb MODE` does
-    assert report._mode("auto") == mode
+    assert report.logging_mode("auto") == mode
 
 
 def test_online_without_an_account_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
