@@ -75,7 +75,9 @@ def train_side_by_side(
         UserError: a worker was killed.
     """
     for training, future in run_side_by_side(experiment, None, folder, workers, _train, waiting, how_to_go_on):
-        yield training, future.exception()
+        error = future.exception()
+        assert error is None or isinstance(error, UserError)  # any other has been raised
+        yield training, error
 
 
 def _begin(

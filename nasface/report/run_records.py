@@ -121,11 +121,11 @@ def read_run(folder: str | Path) -> AnyRun:
 def _ranking(path: Path) -> RankingRun:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        columns = [[float(member[key]) for member in content["members"]] for key in ("supernet", "alone")]
-        taus = [float(content[key]) for key in ("kendall", "spearman")]
+        supernet, alone = ([float(member[key]) for member in content["members"]] for key in ("supernet", "alone"))
+        kendall, spearman = float(content["kendall"]), float(content["spearman"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}): rank the members again") from None
-    return RankingRun(path.parent.resolve().name, *columns, *taus)
+    return RankingRun(path.parent.resolve().name, supernet, alone, kendall, spearman)
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

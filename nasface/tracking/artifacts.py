@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import wandb
 
@@ -48,7 +48,7 @@ class RunFile:
     def artifact(self, metadata: Mapping[str, Any]) -> wandb.Artifact:
         artifact = wandb.Artifact(self.name, self.kind, metadata={"run": self.run, **metadata})
         # Weights stay where they are. An architecture is small and its file may be overwritten before it is uploaded.
-        policy = "mutable" if self.path.suffix == ".json" else "immutable"
+        policy: Literal["mutable", "immutable"] = "mutable" if self.path.suffix == ".json" else "immutable"
         artifact.add_file(str(self.path.resolve()), name=self.path.name, policy=policy, skip_cache=True)
         return artifact
 
