@@ -25,8 +25,7 @@ import numpy as np
 import pytorch_lightning as pl
 
 import nasface
-from benchmarks.common import described, parse, run_benchmark, with_settings_of
-from nasface.cli.command import Option
+from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
 from nasface.config import Experiment, SearchConfig, experiment_file
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import MemberSpec, Supernet

@@ -14,7 +14,6 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ArgumentParser
 
-from nasface.cli.command import Option
 from nasface.cli.settings_files import with_files
 from nasface.config import Experiment, add_settings, take_settings
 from nasface.runs.run import Run
@@ -22,6 +21,23 @@ from nasface.utils.errors import UserError
 
 SETTINGS = "experiment.yaml"
 """A run's settings, in its folder."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a benchmark's own, beside the settings of the experiment.
+
+    Attributes:
+        name: without the hyphens.
+        type: as jsonargparse takes it.
+        default: its value where it is not given; a list takes several values.
+        help: one line for `--help`.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.common import parse, run_benchmark
-from nasface.cli.command import Option
+from benchmarks.common import Option, parse, run_benchmark
 from nasface.config import Experiment
 from nasface.data.module import FaceDataModule, prepare_batch
 from nasface.faces.morphable import load_embedded_head

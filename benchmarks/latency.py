@@ -20,8 +20,7 @@ from tempfile import TemporaryDirectory
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
 
-from benchmarks.common import parse, run_benchmark
-from nasface.cli.command import Option
+from benchmarks.common import Option, parse, run_benchmark
 from nasface.config import MultipathConfig
 from nasface.inference.export import onnx_bytes, onnx_session
 from nasface.nets.cost import count_macs, count_parameters

@@ -35,9 +35,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from benchmarks.common import described, parse, run_benchmark, with_settings_of
+from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
 from benchmarks.ranking import chosen_members, matching_table
-from nasface.cli.command import Option
 from nasface.config import Experiment, experiment_file
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
 from nasface.evaluation.supernet import make_evaluator

@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import described, gibibytes, names_settings, parse, peak_bytes, reset_peak, run_benchmark
+from benchmarks.common import Option, described, gibibytes, names_settings, parse, peak_bytes, reset_peak, run_benchmark
 from benchmarks.step_time import StepTime, supernet_steps
-from nasface.cli.command import Option
 from nasface.config import Experiment
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.cost import Cost, count_parameters, measure_cost

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 import nasface
-from benchmarks.common import described, parse, run_benchmark, with_settings_of
-from nasface.cli.command import Option
+from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
 from nasface.config import Experiment, experiment_file, recorded_sizes
 from nasface.data.augment import normalise
 from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores

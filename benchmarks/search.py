@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.common import (
     SETTINGS,
+    Option,
     described,
     gibibytes,
     names_settings,
@@ -28,7 +29,6 @@ from benchmarks.common import (
     run_benchmark,
     take,
 )
-from nasface.cli.command import Option
 from nasface.config import Experiment
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet

@@ -23,8 +23,7 @@ import numpy as np
 import torch
 
 import nasface
-from benchmarks.common import SETTINGS, described, parse, run_benchmark, take, with_settings_of
-from nasface.cli.command import Option
+from benchmarks.common import SETTINGS, Option, described, parse, run_benchmark, take, with_settings_of
 from nasface.config import Experiment, MultipathConfig, experiment_file
 from nasface.nets.cost import cpu_latency
 from nasface.nets.multipath import MemberSpec

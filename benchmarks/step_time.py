@@ -19,8 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import described, gibibytes, parse, peak_bytes, reset_peak, run_benchmark
-from nasface.cli.command import Option
+from benchmarks.common import Option, described, gibibytes, parse, peak_bytes, reset_peak, run_benchmark
 from nasface.config import Experiment
 from nasface.data.augment import normalise
 from nasface.nets.multipath import MultipathNetwork, Supernet

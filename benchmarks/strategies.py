@@ -23,8 +23,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import wilcoxon
 
-from benchmarks.common import parse, run_benchmark
-from nasface.cli.command import Option
+from benchmarks.common import Option, parse, run_benchmark
 from nasface.pipelines.search_table import read_table
 from nasface.report.tables import text_table
 from nasface.search.registry import make_strategy, strategy_names, strategy_settings

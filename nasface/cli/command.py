@@ -1,31 +1,10 @@
-"""What a command is, and the options that several share."""
+"""What a command is, and the settings that the help of several shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from jsonargparse.typing import PositiveFloat
-
-
-@dataclass(frozen=True)
-class Option:
-    """An option of a command's own, beside the settings of the experiment.
-
-    Attributes:
-        name: without the hyphens.
-        type: as jsonargparse takes it.
-        default: its value where it is not given.
-        help: one line for `--help`.
-        positional: given by its place, without a name before it; several where the type is a list.
-    """
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-    positional: bool = False
+from inspect import Parameter, signature
 
 
 @dataclass(frozen=True)
@@ -33,27 +12,29 @@ class Command:
     """What a command runs and what it takes; its line of help stands in `nasface.cli.commands`.
 
     Attributes:
-        run: called with the options by name, after the experiment where the command takes one.
-        options: its own.
+        run: the function behind it. Its parameters are the options: their types are checked, those without a default
+            are given by their place, and what its docstring says of each is the help. `experiment` is filled from the
+            experiment's settings.
         settings: the experiment's settings that `--help` shows, by dotted name; `--help-all` shows every one. None for
             a command that takes no experiment.
     """
 
     run: Callable[..., None]
-    options: tuple[Option, ...] = ()
     settings: tuple[str, ...] | None = None
 
+    @property
+    def places(self) -> list[str]:
+        """The options that are given by their place."""
+        return [option.name for option in self._parameters() if option.default is option.empty]
 
-RUN = Option("run", str | None, None, "id of the run, its folder under runs/; made from time and settings where empty")
-RESUME = Option("resume", bool, False, "continue the newest unfinished run of these settings (or the one of --run)")
-ARCH = "architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random"
+    @property
+    def options(self) -> list[str]:
+        """The options that are given by their name."""
+        return [option.name for option in self._parameters() if option.default is not option.empty]
 
-SCALE = Option(
-    "scale",
-    PositiveFloat,
-    1.0,
-    "multiplier of a fixed network's widths: 1 is the paper's, 0.5 or 0.25 is for a CPU",
-)
+    def _parameters(self) -> list[Parameter]:
+        return [option for name, option in signature(self.run).parameters.items() if name != "experiment"]
+
 
 SIZES = ("network.input_size", "network.map_size", "network.width")
 FACES = ("data.train", "data.test", "data.cache", "data.train_count", "data.val_count")

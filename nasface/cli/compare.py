@@ -6,14 +6,22 @@ from dataclasses import asdict
 
 from jsonargparse.typing import PositiveInt
 
-from nasface.cli.command import FACES, MACHINE, RESUME, RUN, SIZES, TRAINING, Command, Option
+from nasface.cli.command import FACES, MACHINE, SIZES, TRAINING, Command
 from nasface.config import Experiment
 from nasface.runs.run import is_first_process, open_run
 from nasface.utils.errors import UserError
 
 
-def compare(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
-    """Train several networks alike and print one table."""
+def compare(experiment: Experiment, run: str | None = None, resume: bool = False, workers: PositiveInt = 1) -> None:
+    """Train several networks alike and print one table.
+
+    Args:
+        experiment: every setting.
+        run: id of the run, its folder under runs/; made from time and settings where empty.
+        resume: continue the newest unfinished run of these settings (or the one of --run).
+        workers: trainings side by side, each in a process of its own; the table is the same with the same
+            device.threads.
+    """
     from nasface.pipelines.compare import absent_search, read_entries
     from nasface.pipelines.compare import compare as train_all
     from nasface.pipelines.workspace import prepare
@@ -53,15 +61,5 @@ def compare(experiment: Experiment, run: str | None, resume: bool, workers: int)
 
 COMMAND = Command(
     compare,
-    (
-        RUN,
-        RESUME,
-        Option(
-            "workers",
-            PositiveInt,
-            1,
-            "trainings side by side, each in a process of its own; the table is the same with the same device.threads",
-        ),
-    ),
     ("compare.networks", "compare.seeds", *FACES, *SIZES, *TRAINING, "parameters.objective", *MACHINE, "log.wandb"),
 )

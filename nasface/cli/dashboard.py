@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse.typing import PositiveInt
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.utils.errors import UserError
 from nasface.utils.run_files import settings_file
 from nasface.utils.yaml_files import load_yaml
@@ -15,8 +15,22 @@ from nasface.utils.yaml_files import load_yaml
 _JOURNAL = Path("search") / "journal.log"
 
 
-def dashboard(run: str | None, runs: str, storage: str | None, host: str, port: int) -> None:
-    """Serve optuna-dashboard on a search's study."""
+def dashboard(
+    run: str | None = None,
+    runs: str = "runs",
+    storage: str | None = None,
+    host: str = "localhost",
+    port: PositiveInt = 8080,
+) -> None:
+    """Serve optuna-dashboard on a search's study.
+
+    Args:
+        run: id of the search's run; the newest search where empty.
+        runs: folder of the runs.
+        storage: Optuna storage URL or journal file, instead of a run's.
+        host: address to listen on.
+        port: port to listen on.
+    """
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs the package optuna-dashboard: pip install 'nasface[dashboard]'")
     place = storage or _storage_of(_find_run(Path(runs), run))
@@ -51,13 +65,4 @@ def _storage_of(folder: Path) -> str:
     return recorded or str(folder / _JOURNAL)
 
 
-COMMAND = Command(
-    dashboard,
-    (
-        Option("run", str | None, None, "id of the search's run; the newest search where empty"),
-        Option("runs", str, "runs", "folder of the runs"),
-        Option("storage", str | None, None, "Optuna storage URL or journal file, instead of a run's"),
-        Option("host", str, "localhost", "address to listen on"),
-        Option("port", PositiveInt, 8080, "port to listen on"),
-    ),
-)
+COMMAND = Command(dashboard)

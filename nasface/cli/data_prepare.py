@@ -6,22 +6,34 @@ from typing import Literal
 
 from jsonargparse.typing import NonNegativeFloat, NonNegativeInt
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.utils.errors import UserError
 
 
 def prepare(
     dataset: Literal["300w-lp"],
-    root: str | None,
-    bfm: str | None,
-    uv: str | None,
-    output: str,
-    flipped: bool,
-    jitter: float,
-    seed: int,
-    workers: int,
+    root: str | None = None,
+    bfm: str | None = None,
+    uv: str | None = None,
+    output: str = "position_maps",
+    flipped: bool = False,
+    jitter: NonNegativeFloat = 0.1,
+    seed: NonNegativeInt = 0,
+    workers: NonNegativeInt = 0,
 ) -> None:
-    """Make the UV position maps of 300W-LP."""
+    """Make the UV position maps of 300W-LP.
+
+    Args:
+        dataset: 300w-lp, the only set with maps to make.
+        root: folder of 300W-LP, 300W_LP as unpacked.
+        bfm: BFM.mat in face3d's layout; its 3dmm.md says how to make it.
+        uv: BFM_UV.mat; where empty, the one beside BFM.mat.
+        output: folder to write crops and maps to, 0.8 MB per face.
+        flipped: include the mirrored half of the set.
+        jitter: largest random shift and scaling of a crop, relative to the face.
+        seed: seed of the shifts and scalings.
+        workers: number of processes, 0 for one per core; the files do not depend on it.
+    """
     from nasface.data.position_maps import write_position_maps
     from nasface.utils.progress import progress_for
 
@@ -41,22 +53,4 @@ def prepare(
     print(f"{files.count} faces  {files.folder}, {files.made} of them new")
 
 
-COMMAND = Command(
-    prepare,
-    (
-        Option("dataset", Literal["300w-lp"], None, "300w-lp, the only set with maps to make", positional=True),
-        Option("root", str | None, None, "folder of 300W-LP, 300W_LP as unpacked"),
-        Option("bfm", str | None, None, "BFM.mat in face3d's layout; its 3dmm.md says how to make it"),
-        Option("uv", str | None, None, "BFM_UV.mat; where empty, the one beside BFM.mat"),
-        Option("output", str, "position_maps", "folder to write crops and maps to, 0.8 MB per face"),
-        Option("flipped", bool, False, "include the mirrored half of the set"),
-        Option(
-            "jitter",
-            NonNegativeFloat,
-            0.1,
-            "largest random shift and scaling of a crop, relative to the face",
-        ),
-        Option("seed", NonNegativeInt, 0, "seed of the shifts and scalings"),
-        Option("workers", NonNegativeInt, 0, "number of processes, 0 for one per core; the files do not depend on it"),
-    ),
-)
+COMMAND = Command(prepare)

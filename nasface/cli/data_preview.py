@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Literal
 
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from nasface.cli.command import Command, Option
-from nasface.cli.data_build import DOMAIN, SEED, SIZE, SPLIT
+from nasface.cli.command import Command
 
 
 def preview(
-    domain: Literal["studio", "wild"],
-    split: Literal["train", "val", "test"],
-    size: int,
-    seed: int,
-    columns: int,
-    rows: int,
-    map_size: int,
-    output: str,
+    domain: Literal["studio", "wild"] = "studio",
+    split: Literal["train", "val", "test"] = "train",
+    size: PositiveInt = 64,
+    seed: NonNegativeInt = 0,
+    columns: PositiveInt = 9,
+    rows: PositiveInt = 2,
+    map_size: PositiveInt = 64,
+    output: str = "preview.png",
 ) -> None:
-    """Draw a contact sheet."""
+    """Draw a contact sheet.
+
+    Args:
+        domain: studio (3D labels), or wild (harder, 2D labels only).
+        split: train, val or test, which share no identities.
+        size: image size in pixels.
+        seed: random seed; every seed gives another set.
+        columns: faces in a row, from -90 to +90 degrees of yaw.
+        rows: rows of faces.
+        map_size: size of the UV maps in cells.
+        output: file to write.
+    """
     from nasface.rendering.preview import draw_preview
     from nasface.rendering.synthetic import SyntheticFaces
 
@@ -29,16 +39,4 @@ def preview(
     print(output)
 
 
-COMMAND = Command(
-    preview,
-    (
-        DOMAIN,
-        SPLIT,
-        SIZE,
-        SEED,
-        Option("columns", PositiveInt, 9, "faces in a row, from -90 to +90 degrees of yaw"),
-        Option("rows", PositiveInt, 2, "rows of faces"),
-        Option("map_size", PositiveInt, 64, "size of the UV maps in cells"),
-        Option("output", str, "preview.png", "file to write"),
-    ),
-)
+COMMAND = Command(preview)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from jsonargparse.typing import NonNegativeFloat, PositiveInt
+from jsonargparse.typing import NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from nasface.cli.command import Command, Option
-from nasface.cli.data_build import SEED, SIZE
+from nasface.cli.command import Command
 
 
-def video_preview(size: int, seed: int, frames: int, rows: int, strength: float, output: str) -> None:
-    """Draw a contact sheet of short videos."""
+def video_preview(
+    size: PositiveInt = 64,
+    seed: NonNegativeInt = 0,
+    frames: PositiveInt = 8,
+    rows: PositiveInt = 5,
+    strength: NonNegativeFloat = 1.0,
+    output: str = "video.png",
+) -> None:
+    """Draw a contact sheet of short videos.
+
+    Args:
+        size: image size in pixels.
+        seed: random seed; every seed gives another set.
+        frames: frames of a video, of which the first is the still image.
+        rows: faces, one per row, from -90 to +90 degrees of yaw.
+        strength: multiplier of all changes between frames.
+        output: file to write.
+    """
     from nasface.config import VideoConfig
     from nasface.rendering.video_preview import draw_video_preview
 
@@ -17,14 +32,4 @@ def video_preview(size: int, seed: int, frames: int, rows: int, strength: float,
     print(output)
 
 
-COMMAND = Command(
-    video_preview,
-    (
-        SIZE,
-        SEED,
-        Option("frames", PositiveInt, 8, "frames of a video, of which the first is the still image"),
-        Option("rows", PositiveInt, 5, "faces, one per row, from -90 to +90 degrees of yaw"),
-        Option("strength", NonNegativeFloat, 1.0, "multiplier of all changes between frames"),
-        Option("output", str, "video.png", "file to write"),
-    ),
-)
+COMMAND = Command(video_preview)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.cli.command import ARCH, Command, Option
+from nasface.cli.command import Command
 
 
-def draw(arch: str, output: str) -> None:
-    """Draw an architecture."""
+def draw(arch: str = "best.json", output: str = "architecture.svg") -> None:
+    """Draw an architecture.
+
+    Args:
+        arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random.
+        output: file to write, .svg or .png.
+    """
     from nasface.pipelines.architectures import member
     from nasface.report.drawing import draw_architecture
 
@@ -17,10 +22,4 @@ def draw(arch: str, output: str) -> None:
     print(output)
 
 
-COMMAND = Command(
-    draw,
-    (
-        Option("arch", str, "best.json", ARCH),
-        Option("output", str, "architecture.svg", "file to write, .svg or .png"),
-    ),
-)
+COMMAND = Command(draw)

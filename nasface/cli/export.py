@@ -5,11 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 
 
-def export(weights: str, format: str, output: str | None, model: str | None) -> None:
-    """Write a trained network for another program, and show that it computes the same."""
+def export(
+    weights: str = "network.pt",
+    format: Literal["onnx", "torchscript", "safetensors"] = "onnx",
+    output: str | None = None,
+    model: str | None = None,
+) -> None:
+    """Write a trained network for another program, and show that it computes the same.
+
+    Args:
+        weights: network.pt of a retraining.
+        format: file format.
+        output: file to write; beside the weights where empty.
+        model: morphable model as in `nasface predict`, where the weights do not say it.
+    """
     from nasface.inference.export import FORMATS, export_network
     from nasface.report.tables import text_table
 
@@ -22,12 +34,4 @@ def export(weights: str, format: str, output: str | None, model: str | None) -> 
     print(f"\nwritten  {path} ({path.stat().st_size / 2**20:.1f} MiB)")
 
 
-COMMAND = Command(
-    export,
-    (
-        Option("weights", str, "network.pt", "network.pt of a retraining"),
-        Option("format", Literal["onnx", "torchscript", "safetensors"], "onnx", "file format"),
-        Option("output", str | None, None, "file to write; beside the weights where empty"),
-        Option("model", str | None, None, "morphable model as in `nasface predict`, where the weights do not say it"),
-    ),
-)
+COMMAND = Command(export)

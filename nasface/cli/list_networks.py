@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from nasface.cli.command import SCALE, SIZES, Command
+from jsonargparse.typing import PositiveFloat
+
+from nasface.cli.command import SIZES, Command
 from nasface.config import Experiment
 from nasface.utils.errors import UserError
 
 
-def list_networks(experiment: Experiment, scale: float) -> None:
-    """Print every network that `retrain` knows by name, and what it costs."""
+def list_networks(experiment: Experiment, scale: PositiveFloat = 1.0) -> None:
+    """Print every network that `retrain` knows by name, and what it costs.
+
+    Args:
+        experiment: every setting.
+        scale: multiplier of a fixed network's widths: 1 is the paper's, 0.5 or 0.25 is for a CPU.
+    """
     from nasface.nets.multipath import MemberSpec
     from nasface.nets.network import NetworkSpec
     from nasface.nets.registry import BaselineSpec, get_candidate, network_names
@@ -40,8 +47,4 @@ def list_networks(experiment: Experiment, scale: float) -> None:
     print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
 
 
-COMMAND = Command(
-    list_networks,
-    (SCALE,),
-    (*SIZES, "network.widths", "network.stem_stride", "network.head_width"),
-)
+COMMAND = Command(list_networks, (*SIZES, "network.widths", "network.stem_stride", "network.head_width"))

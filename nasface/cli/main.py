@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _ended(how: str, words: list[str]) -> str:
     name = command_of(words)
-    resumes = name in COMMANDS and any(option.name == "resume" for option in load_command(name).options)
+    resumes = name in COMMANDS and "resume" in load_command(name).options
     return how + ("; the same command with --resume true goes on from here" if resumes else "")
 
 

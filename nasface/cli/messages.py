@@ -56,8 +56,8 @@ def reworded(message: str, command: str) -> str:
 def setting_names(command: str) -> list[str]:
     """Names of a command's options, and dotted ones of its experiment's settings."""
     found = load_command(command)
-    names = [option.name for option in found.options if not option.positional]
-    return names if found.settings is None else [*names, "experiment", "config", *_leaves(Experiment())]
+    names = [] if found.settings is None else ["experiment", "config", *_leaves(Experiment())]
+    return [*found.options, *names]
 
 
 def _leaves(settings: Any, prefix: str = "") -> list[str]:

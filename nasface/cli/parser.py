@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser
 
 from nasface import __version__
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
 from nasface.cli.settings_files import with_files
@@ -64,10 +64,13 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
         every: its help shows all settings, instead of the main ones.
     """
     command = load_command(name)
-    places = [option.name for option in command.options if option.positional]
-    parser = _parser(f"nasface {name}", COMMANDS[name].help, " ".join(["%(prog)s", *places, "[options]"]))
-    for option in command.options:
-        _add_option(parser, option)
+    parser = _parser(f"nasface {name}", COMMANDS[name].help, " ".join(["%(prog)s", *command.places, "[options]"]))
+    parser.add_function_arguments(command.run, as_group=False, as_positional=True, skip={"experiment"})
+    for action in parser._actions:
+        listed = getattr(action, "_typehint", None)
+        if action.dest in command.places and get_origin(listed) is list:  # a list takes all that follow
+            action._typehint = get_args(listed)[0]  # type: ignore[attr-defined]
+            action.nargs, action.metavar = "+", None
     if command.settings is not None:
         parser.add_argument(_HELP_ALL, action="help", help="Show every setting, not only the main ones, and exit.")
         before = len(parser._actions)
@@ -87,15 +90,6 @@ def _parser(name: str, description: str, usage: str | None = None) -> ArgumentPa
         allow_abbrev=False,  # an abbreviation would change its meaning with the next setting that is added
         print_config=None,
     )
-
-
-def _add_option(parser: ArgumentParser, option: Option) -> None:
-    if not option.positional:
-        parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help)
-    elif get_origin(option.type) is list:  # a list takes all that follow
-        parser.add_argument(option.name, type=get_args(option.type)[0], nargs="+", help=option.help)
-    else:
-        parser.add_argument(option.name, type=option.type, help=option.help)
 
 
 def _overview(group: str) -> ArgumentParser:

@@ -8,26 +8,42 @@ from pathlib import Path
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.utils.errors import UserError
 
 
 def predict(
     input: str,
-    weights: str,
-    output: str,
-    arch: str | None,
-    model: str | None,
-    detector: str | None,
-    threshold: float,
-    box: str | None,
-    overlay: bool,
-    obj: bool,
-    dense: bool,
-    aligned: int,
-    smooth: float,
+    weights: str = "network.pt",
+    output: str = "predictions",
+    arch: str | None = None,
+    model: str | None = None,
+    detector: str | None = None,
+    threshold: ClosedUnitInterval = 0.5,
+    box: str | None = None,
+    overlay: bool = True,
+    obj: bool = True,
+    dense: bool = False,
+    aligned: NonNegativeInt = 0,
+    smooth: ClosedUnitInterval = 0.0,
 ) -> None:
-    """Align the faces of an image, a folder or a video."""
+    """Align the faces of an image, a folder or a video.
+
+    Args:
+        input: image, folder of images and videos, or video.
+        weights: network.pt of a retraining, or a published checkpoint (see arch).
+        output: folder to write to.
+        arch: mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones.
+        model: morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty.
+        detector: ONNX file of YuNet or CenterFace; the installed one where empty.
+        threshold: lowest score of a face detection that is kept.
+        box: x,y,width,height of the face in pixels instead of detection, or image.
+        overlay: write image or video with landmarks, dense shape and axes drawn on it.
+        obj: write a textured mesh of each face (of images).
+        dense: also write the UV position map into the JSON.
+        aligned: size of face crops aligned by five points, such as 112; 0 for none.
+        smooth: weight of the previous frame in smoothing a video; 0 is off.
+    """
     from nasface.inference.aligner import parse_box
     from nasface.inference.load import load_aligner
     from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
@@ -72,31 +88,4 @@ def predict(
         raise UserError(f"{len(failed)} of {len(sources)} files were left out, see above: {', '.join(failed)}")
 
 
-COMMAND = Command(
-    predict,
-    (
-        Option("input", str, None, "image, folder of images and videos, or video", positional=True),
-        Option("weights", str, "network.pt", "network.pt of a retraining, or a published checkpoint (see arch)"),
-        Option("output", str, "predictions", "folder to write to"),
-        Option("arch", str | None, None, "mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones"),
-        Option(
-            "model",
-            str | None,
-            None,
-            "morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty",
-        ),
-        Option("detector", str | None, None, "ONNX file of YuNet or CenterFace; the installed one where empty"),
-        Option("threshold", ClosedUnitInterval, 0.5, "lowest score of a face detection that is kept"),
-        Option("box", str | None, None, "x,y,width,height of the face in pixels instead of detection, or image"),
-        Option("overlay", bool, True, "write image or video with landmarks, dense shape and axes drawn on it"),
-        Option("obj", bool, True, "write a textured mesh of each face (of images)"),
-        Option("dense", bool, False, "also write the UV position map into the JSON"),
-        Option("aligned", NonNegativeInt, 0, "size of face crops aligned by five points, such as 112; 0 for none"),
-        Option(
-            "smooth",
-            ClosedUnitInterval,
-            0.0,
-            "weight of the previous frame in smoothing a video; 0 is off",
-        ),
-    ),
-)
+COMMAND = Command(predict)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 
 
-def report(runs: list[str], output: str) -> None:
-    """Write one HTML page about runs."""
+def report(runs: list[str], output: str = "report.html") -> None:
+    """Write one HTML page about runs.
+
+    Args:
+        runs: folders of runs, such as runs/*.
+        output: file to write; it needs no other file and no network.
+    """
     from nasface.report.page import write_report
     from nasface.report.run_records import read_run
 
@@ -16,10 +21,4 @@ def report(runs: list[str], output: str) -> None:
     print(output)
 
 
-COMMAND = Command(
-    report,
-    (
-        Option("runs", list[str], None, "folders of runs, such as runs/*", positional=True),
-        Option("output", str, "report.html", "file to write; it needs no other file and no network"),
-    ),
-)
+COMMAND = Command(report)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.cli.command import ARCH, FACES, MACHINE, RESUME, RUN, SCALE, SIZES, TRAINING, Command, Option
+from jsonargparse.typing import PositiveFloat
+
+from nasface.cli.command import FACES, MACHINE, SIZES, TRAINING, Command
 from nasface.config import Experiment
 from nasface.runs.run import open_run
 from nasface.space.record import load_record
@@ -12,9 +14,26 @@ from nasface.utils.errors import UserError
 
 
 def retrain(
-    experiment: Experiment, arch: str, scale: float, init: str, label: str | None, run: str | None, resume: bool
+    experiment: Experiment,
+    arch: str = "best.json",
+    scale: PositiveFloat = 1.0,
+    init: str = "scratch",
+    label: str | None = None,
+    run: str | None = None,
+    resume: bool = False,
 ) -> None:
-    """Train one network from scratch, evaluate it, print the field's table."""
+    """Train one network from scratch, evaluate it, print the field's table.
+
+    Args:
+        experiment: every setting.
+        arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random; or a
+            fixed network by its name in `nasface list`.
+        scale: multiplier of a fixed network's widths: 1 is the paper's, 0.5 or 0.25 is for a CPU.
+        init: initial weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt.
+        label: name of the row in the table.
+        run: id of the run, its folder under runs/; made from time and settings where empty.
+        resume: continue the newest unfinished run of these settings (or the one of --run).
+    """
     from nasface.data.sources import check_sets
     from nasface.nets.registry import network_names
     from nasface.nets.weights import load_supernet
@@ -67,18 +86,5 @@ def _supernet_file(init: str, arch: str) -> Path:
 
 COMMAND = Command(
     retrain,
-    (
-        Option("arch", str, "best.json", f"{ARCH}; or a fixed network by its name in `nasface list`"),
-        SCALE,
-        Option(
-            "init",
-            str,
-            "scratch",
-            "initial weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt",
-        ),
-        Option("label", str | None, None, "name of the row in the table"),
-        RUN,
-        RESUME,
-    ),
     ("seed", "runs", *FACES, *SIZES, *TRAINING, "retrain.optimizer.schedule", "retrain.videos", *MACHINE, "log.wandb"),
 )

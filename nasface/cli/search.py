@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt
 
-from nasface.cli.command import FACES, RESUME, RUN, SIZES, Command, Option
+from nasface.cli.command import FACES, SIZES, Command
 from nasface.config import Experiment
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
@@ -15,8 +15,27 @@ from nasface.space.record import load_record
 from nasface.utils.errors import UserError
 
 
-def search(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool, on: str) -> None:
-    """Train the supernet, search it, write best.json; or search a table."""
+def search(
+    experiment: Experiment,
+    run: str | None = None,
+    resume: bool = False,
+    workers: NonNegativeInt = 1,
+    reuse_supernet: bool = False,
+    on: str = "supernet",
+) -> None:
+    """Train the supernet, search it, write best.json; or search a table.
+
+    Args:
+        experiment: every setting.
+        run: id of the run, its folder under runs/; made from time and settings where empty.
+        resume: continue the newest unfinished run of these settings (or the one of --run).
+        workers: number of searching processes: 1 gives the same result every time; with more, or with 0 here and others
+            elsewhere, `nasface search-worker` may join from any machine.
+        reuse_supernet: take the supernet of an earlier run with the same faces, space, sizes, training and seed, where
+            there is one.
+        on: what scores a member: the supernet, which is trained first; `table`, the tabular benchmark that comes with
+            the program; or another .parquet file of `nasface table build`. A table brings its own space and sizes.
+    """
     if on == "supernet":
         _search_supernet(experiment, run, resume, workers, reuse_supernet)
     else:
@@ -115,29 +134,8 @@ def _power(number: int) -> str:
     return text if len(text) < 7 else f"{text[0]}.{text[1]}e{len(text) - 1}"
 
 
-WORKERS = Option(
-    "workers",
-    NonNegativeInt,
-    1,
-    "number of searching processes: 1 gives the same result every time; with more, or with 0 here and others"
-    " elsewhere, `nasface search-worker` may join from any machine",
-)
-REUSE = Option(
-    "reuse_supernet",
-    bool,
-    False,
-    "take the supernet of an earlier run with the same faces, space, sizes, training and seed, where there is one",
-)
-ON = Option(
-    "on",
-    str,
-    "supernet",
-    "what scores a member: the supernet, which is trained first; `table`, the tabular benchmark that comes with the"
-    " program; or another .parquet file of `nasface table build`. A table brings its own space and sizes",
-)
 COMMAND = Command(
     search,
-    (RUN, RESUME, WORKERS, REUSE, ON),
     (
         *("space", "seed", "output", *FACES, *SIZES),
         *("supernet.sampler", "supernet.children", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),

@@ -7,16 +7,28 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.config import Experiment, experiment_of
 from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
 
 
 def search_worker(
-    storage: str | None, study: str | None, supernet: str | None, threads: int, accelerator: str | None
+    storage: str | None = None,
+    study: str | None = None,
+    supernet: str | None = None,
+    threads: NonNegativeInt = 0,
+    accelerator: str | None = None,
 ) -> None:
-    """Join a search of several workers."""
+    """Join a search of several workers.
+
+    Args:
+        storage: Optuna storage URL or journal file of the search, as `nasface search` prints.
+        study: name of the study, the search's run id; not needed for the only one.
+        supernet: the search's supernet.pt, where this machine has it in another place.
+        threads: CPU threads; 0 for the experiment's.
+        accelerator: cpu, gpu or auto; the experiment's where empty.
+    """
     from nasface.pipelines import search as pipeline
     from nasface.pipelines.supernet import load_trained_supernet
     from nasface.pipelines.workspace import prepare
@@ -52,20 +64,4 @@ def _with_device(experiment: Experiment, threads: int, accelerator: str | None) 
     return replace(experiment, device=device)
 
 
-COMMAND = Command(
-    search_worker,
-    (
-        Option(
-            "storage", str | None, None, "Optuna storage URL or journal file of the search, as `nasface search` prints"
-        ),
-        Option(
-            "study",
-            str | None,
-            None,
-            "name of the study, the search's run id; not needed for the only one",
-        ),
-        Option("supernet", str | None, None, "the search's supernet.pt, where this machine has it in another place"),
-        Option("threads", NonNegativeInt, 0, "CPU threads; 0 for the experiment's"),
-        Option("accelerator", str | None, None, "cpu, gpu or auto; the experiment's where empty"),
-    ),
-)
+COMMAND = Command(search_worker)

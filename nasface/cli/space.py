@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.space.catalogue import load_space
 
 
-def space(space: str) -> None:
-    """Print a space's size."""
+def space(space: str = "multipath") -> None:
+    """Print a space's size.
+
+    Args:
+        space: a name in search_spaces/ or a YAML file.
+    """
     loaded = load_space(space)
     print(f"{loaded.name}: L={loaded.layers}, D={loaded.scales}, {loaded.num_connections} connections")
     print(f"raw codes          {loaded.raw_size}")
@@ -16,7 +20,4 @@ def space(space: str) -> None:
     print(f"in {str(loaded.connections or 'any density'):16s}{loaded.count_members()}")
 
 
-COMMAND = Command(
-    space,
-    (Option("space", str, "multipath", "a name in search_spaces/ or a YAML file"),),
-)
+COMMAND = Command(space)

@@ -8,15 +8,33 @@ from typing import Any, Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from nasface.cli.command import RESUME, Command, Option
+from nasface.cli.command import Command
 from nasface.config import LogConfig
 from nasface.utils.errors import UserError
 
 
 def sweep(
-    file: str, workers: int, count: int | None, seed: int, where: str, runs: str, run: str | None, resume: bool
+    file: str,
+    workers: PositiveInt = 1,
+    count: PositiveInt | None = None,
+    seed: NonNegativeInt = 0,
+    where: Literal["auto", "wandb", "here"] = "auto",
+    runs: str = "runs",
+    run: str | None = None,
+    resume: bool = False,
 ) -> None:
-    """Run a W&B sweep file, by W&B's agents or on this machine."""
+    """Run a W&B sweep file, by W&B's agents or on this machine.
+
+    Args:
+        file: sweep file, such as experiments/sweeps/quick.yaml.
+        workers: runs side by side.
+        count: most runs to start now; where empty, as many as the file allows.
+        seed: random seed of the samplers on this machine.
+        where: wandb, here, or auto: W&B with an account, unless WANDB_MODE is offline.
+        runs: folder of the runs.
+        run: id of the sweep, its folder under runs/; made from time and file where empty.
+        resume: continue the newest unfinished run of these settings (or the one of --run).
+    """
     from nasface.sweeps.agents import run_wandb_sweep
     from nasface.sweeps.sweep_file import load_sweep
     from nasface.sweeps.sweep_folder import open_sweep_folder
@@ -81,21 +99,4 @@ def check_command(content: Any) -> None:
             raise UserError(f"{content.path}: its command is refused: {error}") from None
 
 
-COMMAND = Command(
-    sweep,
-    (
-        Option("file", str, None, "sweep file, such as experiments/sweeps/quick.yaml", positional=True),
-        Option("workers", PositiveInt, 1, "runs side by side"),
-        Option("count", PositiveInt | None, None, "most runs to start now; where empty, as many as the file allows"),
-        Option("seed", NonNegativeInt, 0, "random seed of the samplers on this machine"),
-        Option(
-            "where",
-            Literal["auto", "wandb", "here"],
-            "auto",
-            "wandb, here, or auto: W&B with an account, unless WANDB_MODE is offline",
-        ),
-        Option("runs", str, "runs", "folder of the runs"),
-        Option("run", str | None, None, "id of the sweep, its folder under runs/; made from time and file where empty"),
-        RESUME,
-    ),
-)
+COMMAND = Command(sweep)

@@ -6,15 +6,29 @@ from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from nasface.cli.command import FACES, SIZES, TRAINING, Command, Option
+from nasface.cli.command import FACES, SIZES, TRAINING, Command
 from nasface.config import Experiment
 from nasface.space.catalogue import load_space
 
 
 def table_build(
-    experiment: Experiment, folder: str | None, parquet: str | None, members: int, seeds: list[int], workers: int
+    experiment: Experiment,
+    folder: str | None = None,
+    parquet: str | None = None,
+    members: NonNegativeInt = 0,
+    seeds: tuple[NonNegativeInt, ...] = (0,),
+    workers: PositiveInt = 1,
 ) -> None:
-    """Train every member of a small space on its own and write one table."""
+    """Train every member of a small space on its own and write one table.
+
+    Args:
+        experiment: every setting.
+        folder: folder of the trainings' records; RUNS/table-SPACE where empty.
+        parquet: file to write; table.parquet in the folder where empty.
+        members: number of members, the first of a fixed random order; 0 for all.
+        seeds: training seeds; every member is trained once with each.
+        workers: number of processes, with one thread each.
+    """
     from nasface.pipelines.build_table import build_table
 
     space = load_space(experiment.space)
@@ -33,14 +47,4 @@ def table_build(
     print(f"table    {path}, {path.stat().st_size / 1024:.0f} KiB")
 
 
-COMMAND = Command(
-    table_build,
-    (
-        Option("folder", str | None, None, "folder of the trainings' records; RUNS/table-SPACE where empty"),
-        Option("parquet", str | None, None, "file to write; table.parquet in the folder where empty"),
-        Option("members", NonNegativeInt, 0, "number of members, the first of a fixed random order; 0 for all"),
-        Option("seeds", list[NonNegativeInt], [0], "training seeds; every member is trained once with each"),
-        Option("workers", PositiveInt, 1, "number of processes, with one thread each"),
-    ),
-    ("space", "seed", "runs", *FACES, "data.test_count", *SIZES, *TRAINING),
-)
+COMMAND = Command(table_build, ("space", "seed", "runs", *FACES, "data.test_count", *SIZES, *TRAINING))

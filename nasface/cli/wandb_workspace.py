@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from nasface.cli.command import Command, Option
+from nasface.cli.command import Command
 from nasface.utils.errors import UserError
 
 
-def wandb_workspace(entity: str | None, project: str, name: str, dry_run: bool) -> None:
-    """Lay out the dashboard of a W&B project."""
+def wandb_workspace(
+    entity: str | None = None, project: str = "nasface", name: str = "nasface", dry_run: bool = False
+) -> None:
+    """Lay out the dashboard of a W&B project.
+
+    Args:
+        entity: W&B user or team; your default one where empty.
+        project: W&B project, as --log.project of the runs.
+        name: name of the dashboard (a saved view of the project's workspace).
+        dry_run: only print the sections and panels.
+    """
     from nasface.tracking.workspace import STAGES, build_workspace
 
     if dry_run:
@@ -32,12 +41,4 @@ def wandb_workspace(entity: str | None, project: str, name: str, dry_run: bool) 
     print(workspace.url)
 
 
-COMMAND = Command(
-    wandb_workspace,
-    (
-        Option("entity", str | None, None, "W&B user or team; your default one where empty"),
-        Option("project", str, "nasface", "W&B project, as --log.project of the runs"),
-        Option("name", str, "nasface", "name of the dashboard (a saved view of the project's workspace)"),
-        Option("dry_run", bool, False, "only print the sections and panels"),
-    ),
-)
+COMMAND = Command(wandb_workspace)

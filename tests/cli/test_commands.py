@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import signal
@@ -52,9 +53,8 @@ def test_help_lists_every_setting_with_meaning_and_default(nasface: Command, nam
 @pytest.mark.parametrize("name", WITH_EXPERIMENT)
 def test_help_shows_the_main_settings_alone(nasface: Command, name: str) -> None:
     command = load_command(name)
-    own = {option.name for option in command.options if not option.positional}
     shown, every = (entries(nasface(*name.split(), flag).output) for flag in ("--help", "--help-all"))
-    assert set(shown) == own | {"help-all", "config"} | set(command.settings)
+    assert set(shown) == {*command.options} | {"help-all", "config"} | set(command.settings)
     assert len(set(command.settings)) == len(command.settings) <= 25
     assert set(command.settings) < set(every) and all(every[setting] == shown[setting] for setting in shown)
 
@@ -172,13 +172,13 @@ def test_wrong_settings_in_a_file_are_one_line(nasface: Command, content: str, m
 
 
 def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = {}
+    taken, own = {}, load_command("search")
 
+    @functools.wraps(own.run)
     def record(experiment: object, **_: object) -> None:
         taken["experiment"] = experiment
 
-    own = load_command("search")
-    monkeypatch.setattr("nasface.cli.search.COMMAND", Definition(record, own.options, own.settings))
+    monkeypatch.setattr("nasface.cli.search.COMMAND", Definition(record, own.settings))
     (nasface.folder / "mine.yaml").write_text("supernet:\n  steps: 77\n  repeats: [1, 3]\n")
     result = nasface("search", "--experiment", "smoke", "--config", "mine.yaml", "--supernet.batch_size=5")
     assert result.code == 0, result.errors
