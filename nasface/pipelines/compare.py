@@ -18,6 +18,7 @@ from nasface.nets.network import NetworkSpec
 from nasface.nets.weights import load_network
 from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.retrain import retrain
+from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.report.tables import NMERow
 from nasface.runs.run import Run
@@ -246,8 +247,6 @@ def _train_all(
 ) -> Iterator[tuple[Training, UserError | None]]:
     """Every training as it ends, and what ended it where that was an error."""
     if workers > 1:
-        from nasface.pipelines.workers import train_side_by_side
-
         # The longest first, or one worker would be busy with it after the others have ended.
         largest_first = sorted(waiting, key=lambda training: -training.entry.macs)
         yield from train_side_by_side(workspace.experiment, largest_first, run.folder, workers)

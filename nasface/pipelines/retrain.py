@@ -10,9 +10,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from nasface.config import Experiment, VideoConfig
-from nasface.data.module import FaceDataModule
-from nasface.evaluation.inference import evaluate_faces, predict_faces
+from nasface.config import DeviceConfig, VideoConfig
+from nasface.data.face_set import FaceSet
+from nasface.evaluation.inference import Evaluation, evaluate_faces, predict_faces
 from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import save_test_faces
 from nasface.evaluation.video_stability import measure_videos, require_videos
@@ -56,8 +56,8 @@ def _train(
     label: str,
     validate: bool = True,
     parents: tuple[RunFile, ...] = (),
-) -> tuple[FaceTask, FaceDataModule, StageLog, float]:
-    """Train a network by the retraining's settings: its task, its data, the open log and the seconds."""
+) -> tuple[FaceTask, StageLog, float]:
+    """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
     config = experiment.retrain
     if config.videos:
@@ -88,15 +88,14 @@ def _train(
         identity=f"network {spec.digest} {json.dumps(asdict(experiment.network))}",
     )
     end_other_processes()
-    return task, data, log, seconds
+    return task, log, seconds
 
 
 def validate_training(workspace: Workspace, spec: NetworkSpec, run: Run) -> float:
     """Train a network from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
     test faces are not looked at."""
-    task, data, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
-    (metrics,) = _one_device(workspace.experiment).validate(task, datamodule=data, verbose=False)
-    return metrics["val/nme"]
+    task, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
+    return _evaluate(task, workspace.faces.val, workspace.experiment.device).figures["nme"]
 
 
 def retrain(
@@ -110,10 +109,8 @@ def retrain(
     """Train a network from scratch, or a member from `supernet`'s weights, and evaluate it on the test faces.
     `parents` are the files that it goes back to, for W&B's lineage."""
     experiment = workspace.experiment
-    task, _, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
-    trainer = _one_device(experiment)
-    with trainer.precision_plugin.test_step_context():
-        evaluation = evaluate_faces(task.to(trainer.strategy.root_device), workspace.faces.test)
+    task, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
+    evaluation = _evaluate(task, workspace.faces.test, experiment.device)
     figures = evaluation.figures
     network = task.to("cpu").network.to(memory_format=torch.contiguous_format)
     results_figure(evaluation.spread, run.path("faces.png"))
@@ -147,9 +144,11 @@ def retrain(
     return Retrained(network, row, cost, seconds)
 
 
-def _one_device(experiment: Experiment) -> pl.Trainer:
-    """A trainer for evaluation: on one device of the training's kind, in its precision."""
-    return make_trainer(experiment.device, logger=False, devices=1, num_nodes=1, strategy="auto")
+def _evaluate(task: FaceTask, faces: FaceSet, device: DeviceConfig) -> Evaluation:
+    """One pass over a set, on one device of the training's kind and in its precision."""
+    trainer = make_trainer(device, logger=False, devices=1, num_nodes=1, strategy="auto")
+    with trainer.precision_plugin.test_step_context():
+        return evaluate_faces(task.to(trainer.strategy.root_device), faces)
 
 
 def _stability(task: FaceTask, workspace: Workspace) -> float:

@@ -215,16 +215,22 @@ def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Pat
     return paths
 
 
-def _provenance(experiment: Experiment, run: Run) -> dict[str, Any]:
-    summary = run.read_summary()
+def provenance_of(experiment: Experiment, run: Run) -> dict[str, Any]:
+    """What every best.json says of its search."""
     return {
         "nasface": nasface.__version__,
         "experiment": experiment.name,
         "run": str(run.folder),
         "seed": experiment.seed,
-        "sampler": experiment.supernet.sampler,
         "strategy": experiment.search.strategy,
         "network": asdict(experiment.network),
+    }
+
+
+def _provenance(experiment: Experiment, run: Run) -> dict[str, Any]:
+    summary = run.read_summary()
+    return provenance_of(experiment, run) | {
+        "sampler": experiment.supernet.sampler,
         "costs": summary.get("costs", {}),
         "search": summary.get("search", {}),
     }

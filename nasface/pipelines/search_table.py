@@ -6,10 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nasface
 from nasface.config import Experiment, recorded_sizes
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
-from nasface.pipelines.search import make_search_strategy, search_storage
+from nasface.pipelines.search import make_search_strategy, provenance_of, search_storage
 from nasface.runs.run import Run
 from nasface.search.ledger import search_counts
 from nasface.search.study import StudyResult, run_study
@@ -71,16 +70,7 @@ def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: b
         test_least=min(errors.values()),
     )
     scores = {"penalty": result.penalty, "nme": found["nme"], "nme_all": found["nme_all"], **found["costs"]}
-    provenance = {
-        "nasface": nasface.__version__,
-        "experiment": experiment.name,
-        "run": str(run.folder),
-        "seed": experiment.seed,
-        "strategy": strategy.name,
-        "network": table.settings["network"],
-        "table": table.fingerprint,
-    }
     scores |= {"test_nme": found["test_nme"], "test_mean": found["test_mean"]}
-    result.best.save(run.path("best.json"), provenance, scores)
+    result.best.save(run.path("best.json"), provenance_of(experiment, run) | {"table": table.fingerprint}, scores)
     run.update_summary(search={**search_counts(strategy, result), "penalty": result.penalty, "rank": outcome.rank})
     return outcome
