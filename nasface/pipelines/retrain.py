@@ -125,6 +125,7 @@ def retrain(
         macs=cost.macs,
         latency_ms=cost.latency_ms,
         dense=figures.get("nme_dense"),
+        roughness=figures.get("roughness"),
         train_s=round(seconds, 1),
         stability=_stability(task, workspace) if experiment.retrain.videos else None,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NOTHING = "-"
 """What stands where there is no figure."""
 
+_EXTRA = ("dense", "roughness", "stability")  # columns that stand only where there are figures
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -35,6 +36,7 @@ class NMERow:
         dense: NME (%) of the dense shape over all images; None where there is none.
         train_s: seconds of training.
         stability: error (%) of the landmarks' motion from frame to frame; None where it was not measured.
+        roughness: of the dense shape, percent; None where there is none.
     """
 
     name: str
@@ -47,6 +49,7 @@ class NMERow:
     dense: float | None = None
     train_s: float | None = None
     stability: float | None = None
+    roughness: float | None = None
 
 
 def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, markdown: bool = False) -> str:
@@ -55,12 +58,12 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, 
     Args:
         rows: a network's row, or the rows of its seeds: then an NME is shown as mean ± sample standard deviation
             over the seeds, and a cost as its mean.
-        more: dense NME and training time, too. Stability is shown where any row has it.
+        more: training time, too. Dense NME, roughness and stability are shown where any row has them.
         markdown: for a README instead of a console.
     """
     networks = [[entry] if isinstance(entry, NMERow) else list(entry) for entry in rows]
-    videos = any(row.stability is not None for seeds in networks for row in seeds)
-    header = ["", *YAW_BINS, "mean", "all", *["dense"] * more, *["stability"] * videos]
+    extra = [name for name in _EXTRA if any(getattr(row, name) is not None for seeds in networks for row in seeds)]
+    header = ["", *YAW_BINS, "mean", "all", *extra]
     header += ["parameters", "MACs", "CPU latency"]
     header += ["training"] * more
     body = []
@@ -69,7 +72,7 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, 
             raise ValueError("an entry without any row")
         errors = [[row.bins[index] for row in seeds] for index in range(len(YAW_BINS))]
         errors += [[row.mean for row in seeds], [row.all for row in seeds]]
-        errors += [[row.dense for row in seeds]] * more + [[row.stability for row in seeds]] * videos
+        errors += [[getattr(row, name) for row in seeds] for name in extra]
         body.append(
             [
                 seeds[0].name,

@@ -89,7 +89,8 @@ def _examples(faces: TestFaces) -> Any:
 
 
 def _table(row: NMERow) -> wandb.Table:
-    columns = ["network", *YAW_BINS, "mean", "all", "dense", "parameters", "macs", "latency_ms", "train_s"]
-    values = [row.name, *row.bins, row.mean, row.all, row.dense, row.parameters, row.macs, row.latency_ms, row.train_s]
+    columns = ["network", *YAW_BINS, "mean", "all", "dense", "roughness", "parameters", "macs", "latency_ms", "train_s"]
+    values = [row.name, *row.bins, row.mean, row.all, row.dense, row.roughness, row.parameters]
+    values += [row.macs, row.latency_ms, row.train_s]
     numbers = [None if value is None or not np.isfinite(value) else value for value in values[1:]]
     return wandb.Table(columns=columns, data=[[row.name, *numbers]])

@@ -74,11 +74,13 @@ STAGES = (
         "retrain",
         (
             Panel("lines", "Training loss", ("train/loss",)),
+            Panel("lines", "Its parts", ("train/maps", "train/heatmaps")),
             Panel("lines", "Validation NME (%)", ("val/nme",)),
             Panel("lines", "Validation NME by yaw (%)", _bins("val")),
             Panel("number", "Test NME (%)", ("test/nme",)),
             Panel("number", "Test NME by yaw (%)", _bins("test")),
             Panel("number", "Dense test NME (%)", ("test/nme_dense",)),
+            Panel("number", "Roughness of the dense shape (%)", ("test/roughness",)),
             Panel("curves", "Cumulative error distribution", ("test/ced_table",)),
             Panel("number", "Area under the CED up to 10 %, failures above", ("test/auc", "test/failure_rate")),
             Panel("number", "Multiply-adds", ("cost/macs",)),

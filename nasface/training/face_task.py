@@ -18,6 +18,7 @@ from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme
 from nasface.metrics.nme_torch import mean_over_box, point_errors
+from nasface.metrics.roughness import roughness
 from nasface.rendering.video import ShortVideos
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
@@ -133,12 +134,16 @@ class FaceTask(FaceModule):
         """The faces of an evaluation batch, and their errors (B,) in percent of sqrt(w * h) of their boxes.
 
         `nme` is of the landmarks in the image plane. `nme_dense` is of the chart's cells, in the image plane, too;
-        where the network has no dense shape, or the batch no model parameters, it is left out.
+        where the network has no dense shape, or the batch no model parameters, it is left out. `roughness` is of the
+        dense shape that was found.
         """
         prediction = self(batch["image"])
         distances = point_errors(prediction.landmarks.float(), batch["landmarks"])
         errors = {"nme": mean_over_box(distances, batch["box"])}
-        if prediction.dense is not None and "coefficients" in batch:
+        if prediction.dense is None:
+            return prediction, errors
+        errors["roughness"] = roughness(prediction.dense.float(), self.uv.weight > 0, batch["box"])
+        if "coefficients" in batch:
             difference = prediction.dense[:, :2].float() - self.uv.target_maps(batch)[:, :2]
             errors["nme_dense"] = mean_over_box(difference.norm(dim=1)[:, self.uv.weight > 0], batch["box"])
         return prediction, errors

@@ -86,7 +86,7 @@ def random_norms(supernet: Supernet) -> Supernet:
             for values, low in ((module.weight, 0.5), (module.bias, -0.5), (module.running_mean, -0.5)):
                 values.data.copy_(low + torch.rand(len(values), generator=generator))
             module.running_var.copy_(0.5 + torch.rand(module.num_features, generator=generator))
-    torch.nn.init.normal_(supernet.head.conv2.weight, std=0.1, generator=generator)
+    torch.nn.init.normal_(supernet.head.last.weight, std=0.1, generator=generator)
     return supernet
 
 

@@ -15,7 +15,7 @@ from nasface.training.uv_target import UVTarget
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
-NETWORK = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8)
+NETWORK = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8, head="cells")
 
 
 def toy_experiment(folder: Path) -> Experiment:
@@ -40,5 +40,5 @@ def toy_supernet() -> Supernet:
     torch.manual_seed(0)
     supernet = Supernet(SPACE, NETWORK)
     # Members that differ in their scores from the start.
-    torch.nn.init.normal_(supernet.head.conv2.weight, std=0.1)
+    torch.nn.init.normal_(supernet.head.last.weight, std=0.1)
     return supernet

@@ -117,7 +117,7 @@ def test_shared_statistics_are_the_members_own_where_there_is_one(tmp_path_facto
     space = MultipathSpace("line", layers=2, scales=1)
     torch.manual_seed(0)
     supernet = Supernet(space, NETWORK)
-    torch.nn.init.normal_(supernet.head.conv2.weight, std=0.1)
+    torch.nn.init.normal_(supernet.head.last.weight, std=0.1)
     workspace = replace(toy_workspace(tmp_path_factory.mktemp("runs")), space=space)
     member = space.member(0)
     order = np.random.default_rng([workspace.experiment.seed, 2]).permutation(len(workspace.faces.train))[:8]

@@ -190,7 +190,7 @@ def test_the_dashboard_shows_all_that_is_logged(stages: dict[str, OfflineRun]) -
         *("cost/latency_ms", "cost/parameters", "cost/train_s", "epoch"),
         *("search/current", "search/evaluations", "search/iteration", "search/known", "search/nme_all"),
         *("search/seconds", "search/stopped_early", "test/nme_all", "trainer/global_step"),
-        *("val/nme_all", "val/nme_dense"),
+        *("val/nme_all", "val/nme_dense", "val/roughness"),
     ]
 
 
