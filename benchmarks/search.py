@@ -160,7 +160,8 @@ def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
     Its members are others than those of one process: this is about time alone, counted once all processes are at work.
     """
     experiment = workspace.experiment
-    config = replace(experiment.search, strategy="samos", chains=workers, **WAYS["reuse + early rejection"])
+    settings = {**experiment.search.settings, "chains": workers}
+    config = replace(experiment.search, strategy="samos", settings=settings, **WAYS["reuse + early rejection"])
     # Every process has its share of the cores.
     device = replace(experiment.device, threads=max(1, available_cores() // workers))
     experiment = replace(experiment, search=config, device=device)

@@ -11,6 +11,7 @@ from nasface.config import Experiment
 from nasface.runs.run import open_run
 from nasface.space.record import load_record
 from nasface.utils.errors import UserError
+from nasface.utils.run_files import supernet_file
 
 
 def retrain(
@@ -81,7 +82,7 @@ def _supernet_file(init: str, arch: str) -> Path:
         raise UserError(
             f"{arch} does not say which run's supernet it comes from: give --init runs/<id>/supernet/supernet.pt"
         )
-    return Path(run) / "supernet" / "supernet.pt"
+    return supernet_file(str(run))
 
 
 COMMAND = Command(

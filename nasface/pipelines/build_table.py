@@ -25,7 +25,7 @@ from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import write_json
 from nasface.utils.lock import hold
 from nasface.utils.progress import stage_bar
 
@@ -113,8 +113,7 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
     mine = json.loads(json.dumps(mine))
     if not path.exists():
         record = {**mine, "environment": environment() | {"nasface": nasface.__version__}}
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(path, record)
         return record
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

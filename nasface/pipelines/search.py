@@ -6,19 +6,19 @@ Every stage keeps what it has done in the run, so that a killed search goes on w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import nasface
-from nasface.config import Experiment
+from nasface.config import Experiment, experiment_of
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import state_digest
 from nasface.pipelines.finalists import decide
-from nasface.pipelines.supernet import take_supernet, train_supernet
+from nasface.pipelines.supernet import load_trained_supernet, take_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
@@ -28,12 +28,14 @@ from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
 from nasface.search.registry import check_settings, make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
-from nasface.search.study import StudyResult, run_study
-from nasface.search.workers import create_shared_study, run_shared
+from nasface.search.study import Callback, StudyResult, run_study
+from nasface.search.workers import create_shared_study, read_about, run_shared, worker_name
+from nasface.space.catalogue import load_space
 from nasface.space.space import MultipathSpace
-from nasface.tracking.artifacts import SUPERNET, RunFile
-from nasface.tracking.search_log import SearchLog, SearchProgress, log_search
-from nasface.tracking.stage_log import StageLog
+from nasface.tracking.progress import SearchProgress
+from nasface.tracking.search_stage import SearchStage
+from nasface.utils.errors import UserError
+from nasface.utils.run_files import supernet_file
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,11 @@ def search(
         say(f"supernet {origin}")
     supernet = train_supernet(workspace, run)
     end_other_processes()
-    if workers != 1:
-        storage = search_storage(experiment, run)
-        say(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {run.id}")
-    log = StageLog(experiment, run, "search")
-    result = search_supernet(workspace, supernet, run, resume, workers, log)
+    log = SearchStage(experiment, run)
+    result = search_supernet(workspace, supernet, run, resume, workers, log.callbacks, say)
     result = decide(workspace, run, result)
     found = Found(result, write_best(workspace, run, result), write_front(workspace, run, result))
-    if log.logger is not None:
-        log_search(log.logger, run, result, experiment.search.objectives)
-    log.close()
+    log.finish(result)
     run.update_summary(finished=True)
     return found
 
@@ -95,30 +92,75 @@ def search_supernet(
     run: Run,
     resume: bool,
     workers: int = 1,
-    log: StageLog | None = None,
+    callbacks: Sequence[Callback] = (),
+    say: Callable[[str], None] = lambda line: None,
 ) -> StudyResult:
     """Search the space on a trained supernet; every evaluation is recorded before the next begins.
 
     With one worker it is this process; with several, or 0, the study is shared: so many processes are started here,
-    and others may join (`nasface search-worker`).
+    and others may join (`join_search`).
     """
-    experiment, weights = workspace.experiment, run.path("supernet", "supernet.pt")
+    experiment, weights = workspace.experiment, supernet_file(run.folder)
     strategy = make_search_strategy(experiment, workspace.space)
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
     with SearchProgress("searching", strategy.progress[1]) as bar:
-        told: dict[str, Any] = {"context": context, "callbacks": [bar.on_evaluation], "progress": bar.on_progress}
-        if log is not None and log.logger is not None:
-            log.used(RunFile(weights, SUPERNET, run.id))
-            told["callbacks"] = [SearchLog(log.logger), bar.on_evaluation]
+        told: dict[str, Any] = {"context": context, "callbacks": [*callbacks, bar.on_evaluation]}
+        told["progress"] = bar.on_progress
         if workers == 1:
             result = run_study(strategy, make_scorer(workspace, supernet), storage, run.id, resume=resume, **told)
         else:
+            say(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {run.id}")
             about = {"experiment": asdict(experiment), "supernet": str(weights.absolute())}
             create_shared_study(strategy, storage, run.id, resume=resume, context=context, about=about)
             with LocalWorkers(workers, storage, run.id, run.path("search"), experiment.device.threads) as crew:
                 result = run_shared(strategy, None, storage, run.id, look=crew.look, **told)
     run.update_summary(**_summary(strategy, result))
     return result
+
+
+def join_search(
+    storage: str,
+    study: str | None = None,
+    *,
+    supernet: str | None = None,
+    threads: int = 0,
+    accelerator: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[int, int]:
+    """Evaluate members for a shared search, which may run on other machines, until it ends.
+
+    Args:
+        storage: URL or journal file of the search.
+        study: its name; None where the storage holds no other.
+        supernet: the weights' file, where this machine has it in another place.
+        threads: CPU threads; 0 for the search's.
+        accelerator: None for the search's.
+        say: is given a line with this worker's name, for the user.
+
+    Returns:
+        How many evaluations the search took, and how many of them were made here.
+
+    Raises:
+        UserError: there is no such study, it is of another version, or a file that it needs is absent.
+    """
+    name, about = read_about(storage, study)
+    try:
+        experiment = experiment_of(about.get("experiment"))
+    except UserError as error:
+        raise UserError(f"study {name!r} is of another version of nasface ({error}): use the same one") from None
+    device = experiment.device
+    device = replace(device, threads=threads or device.threads, accelerator=accelerator or device.accelerator)
+    experiment = replace(experiment, device=device)
+    space = load_space(experiment.space)
+    strategy = make_search_strategy(experiment, space)
+    workspace = prepare(experiment, space)
+    network = load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
+    worker = worker_name()
+    say(f"worker   {worker} of study {name}")
+    scorer, context = make_scorer(workspace, network), search_context(experiment, network)
+    result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
+    own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
+    return len(result.evaluations), own
 
 
 def _summary(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
@@ -178,7 +220,6 @@ def search_storage(experiment: Experiment, run: Run) -> str | Path:
 def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     """Write best.json (in the run and where the experiment wants it) and the drawing."""
     experiment, best = workspace.experiment, result.best
-    provenance = _provenance(experiment, run)
     details = result.best_evaluation.outcome.details
     parameters, macs = MemberSpec(best, experiment.network).cost()
     scores = {
@@ -189,10 +230,10 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
         "parameters": parameters,
         "macs": macs,
     }
-    best.save(run.path("best.json"), provenance, scores)
-    draw_architecture(best, run.path("architecture.png"))
-    draw_architecture(best, run.path("architecture.svg"))
-    best.save(experiment.output, provenance, scores)
+    for path in (run.path("best.json"), experiment.output):
+        best.save(path, _provenance(experiment, run), scores)
+    for kind in ("png", "svg"):
+        draw_architecture(best, run.path(f"architecture.{kind}"))
     return Path(experiment.output)
 
 
@@ -202,15 +243,14 @@ def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Pat
     experiment, objectives = workspace.experiment, workspace.experiment.search.objectives
     if len(objectives) < 2:
         return []
-    paths = []
+    paths, provenance = [], _provenance(experiment, run)
     for number, (evaluation, values) in enumerate(pareto_front(result.evaluations, objectives), start=1):
         details = evaluation.outcome.details
         scores = {"nme": details["nme"], "nme_all": details["nme_all"], **details["costs"]}
         scores |= dict(zip(objectives, values, strict=True))
-        path = run.path(f"best_{number}.json")
-        evaluation.architecture.save(path, _provenance(experiment, run), scores)
-        evaluation.architecture.save(Path(experiment.output).with_name(path.name), _provenance(experiment, run), scores)
-        paths.append(path)
+        paths.append(run.path(f"best_{number}.json"))
+        for path in (paths[-1], Path(experiment.output).with_name(paths[-1].name)):
+            evaluation.architecture.save(path, provenance, scores)
     pareto_figure(result.evaluations, objectives, run.path("pareto.png"))
     return paths
 

@@ -25,11 +25,10 @@ from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import FaceMaps
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
-from nasface.utils.run_files import settings_file
+from nasface.utils.run_files import settings_file, supernet_file
 from nasface.utils.yaml_files import load_yaml
 
 _TRAINING = ("space", "seed", "data", "network", "supernet")
-_PLACE = ("supernet", "supernet.pt")
 
 
 def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
@@ -48,7 +47,7 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
 def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callback] = ()) -> Supernet:
     """Train the supernet of a run, or load it where that is done."""
     experiment, space = workspace.experiment, workspace.space
-    path = run.path("supernet", "supernet.pt")
+    path = supernet_file(run.folder)
     if path.exists():
         return load_trained_supernet(path, space, experiment)
     network = fresh_supernet(workspace)
@@ -100,13 +99,15 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
     Returns:
         The file that was copied; None where there is none to copy.
     """
-    if run.path(*_PLACE).exists():
+    mine = supernet_file(run.folder)
+    if mine.exists():
         return None
     wanted = {name: asdict(experiment)[name] for name in _TRAINING}
-    found = [path for path in run.folder.parent.glob("/".join(("*", *_PLACE))) if _settings(path, wanted) == wanted]
+    others = (supernet_file(folder) for folder in run.folder.parent.iterdir())
+    found = [path for path in others if path.exists() and _settings(path, wanted) == wanted]
     origin = max(found, key=lambda path: path.stat().st_mtime, default=None)
     if origin is not None:
-        with atomic_write(run.path(*_PLACE)) as temporary:
+        with atomic_write(mine) as temporary:
             temporary.write_bytes(origin.read_bytes())
         run.update_summary(supernet_of=origin.parent.parent.name)
     return origin

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import yaml
 
 from nasface.config import Experiment, current_settings
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import write_json, write_text
 from nasface.utils.run_files import read_summary, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
@@ -60,8 +59,7 @@ class Run:
         summary = self.read_summary()
         for key, value in values.items():
             summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value
-        with atomic_write(summary_file(self.folder)) as temporary:
-            temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_json(summary_file(self.folder), summary)
 
     @contextmanager
     def timed(self, cost: str) -> Iterator[None]:
@@ -106,8 +104,7 @@ def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: s
     if folder.exists() and run_id:
         raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
     run = Run(_claim(folder))
-    with atomic_write(settings_file(run.folder)) as temporary:
-        temporary.write_text(yaml.safe_dump(asdict(experiment), sort_keys=False), encoding="utf-8")
+    write_text(settings_file(run.folder), yaml.safe_dump(asdict(experiment), sort_keys=False))
     run.update_summary(command=command, label=label, finished=False)
     return run
 

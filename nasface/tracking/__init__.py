@@ -1,5 +1,6 @@
-"""What a run says while it goes on, attached to searches and trainings by callbacks: to its folder (`runs`,
-`metrics_file`), to Weights & Biases (`wandb`, `artifacts`, `workspace`) and to the screen (`progress`).
+"""What a run says while it goes on, attached to searches and trainings by callbacks: to Weights & Biases (`wandb`,
+`artifacts`, `workspace`), to a file that sweeps read (`metrics_file`) and to the screen (`progress`).
 
-`search_log` and `retrain_log` know what a search and a retraining have to say; `environment` what they ran on.
+`stage_log` is one stage's W&B run, `search_stage` a search's; `search_log`, `retrain_log` and `training_figures` know
+what a search, a retraining and a training have to show; `environment` what they ran on.
 """

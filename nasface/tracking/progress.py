@@ -10,6 +10,8 @@ from tqdm import tqdm
 from nasface.utils.progress import stage_bar
 
 if TYPE_CHECKING:
+    from nasface.search.strategy import Strategy
+    from nasface.search.study import Evaluation
     from nasface.training.face_task import FaceModule
 
 
@@ -44,3 +46,35 @@ class TrainingProgress(pl.Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class SearchProgress:
+    """A bar over the search's iterations with the time left and the incumbent's penalty.
+
+        with SearchProgress("searching", strategy.progress[1]) as bar:
+            run_study(..., callbacks=[bar.on_evaluation], progress=bar.on_progress)
+
+    Args:
+        description: what stands before the bar.
+        total: iterations, in the strategy's unit.
+    """
+
+    def __init__(self, description: str, total: int) -> None:
+        self._bar = stage_bar(description, total)
+
+    def __enter__(self) -> SearchProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def on_evaluation(self, evaluation: Evaluation, strategy: Strategy) -> None:
+        """A callback of `run_study`: shows the incumbent."""
+        del evaluation
+        if strategy.best is not None:
+            self._bar.set_postfix_str(f"best {strategy.best[1]:.3f} %", refresh=False)
+
+    def on_progress(self, done: int, total: int) -> None:
+        """The progress callback of `run_study`."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

@@ -1,5 +1,5 @@
-"""Where a run's folder holds its settings and what it has said of itself, for those that write runs and those that
-read them."""
+"""Where a run's folder holds its settings, its supernet and what it has said of itself, for those that write runs and
+those that read them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def settings_file(folder: str | Path) -> Path:
 def summary_file(folder: str | Path) -> Path:
     """Where a run's folder holds its costs, results and state."""
     return Path(folder) / "summary.json"
+
+
+def supernet_file(folder: str | Path) -> Path:
+    """Where a search's folder holds its trained supernet."""
+    return Path(folder, "supernet", "supernet.pt")
 
 
 def read_summary(folder: str | Path) -> dict[str, Any]:

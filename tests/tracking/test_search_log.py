@@ -13,7 +13,8 @@ from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation, run_study
 from nasface.space.space import MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
-from nasface.tracking.search_log import SearchLog, SearchProgress
+from nasface.tracking.progress import SearchProgress
+from nasface.tracking.search_log import SearchLog
 
 SPACE = MultipathSpace("toy", 4, 3)
 
