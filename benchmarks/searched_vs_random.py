@@ -208,15 +208,15 @@ class Job:
         seeded = replace(experiment, seed=self.seed, log=replace(experiment.log, wandb="off"))
         run = Run(self.folder / self.key)
         spec = MemberSpec(self.architecture, experiment.network)
-        trained = retrain(replace(workspace, experiment=seeded), spec, run, label=f"{self.label}, seed {self.seed}")
+        row = retrain(replace(workspace, experiment=seeded), spec, run, label=f"{self.label}, seed {self.seed}").row
         record = {
             "label": self.label,
             "digest": self.architecture.digest,
             "code": list(self.architecture.digits),
             "seed": self.seed,
-            "seconds": round(trained.seconds, 1),
+            "seconds": row.train_s,
             "threads": torch.get_num_threads(),
-            "row": asdict(trained.row),
+            "row": asdict(row),
         }
         write_json(self.result, record)
         shutil.rmtree(run.folder, ignore_errors=True)  # its checkpoints, which only an unfinished training needs

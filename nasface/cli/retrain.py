@@ -62,13 +62,13 @@ def retrain(
     print(f"run      {folder.folder}")
     with folder.timed("data_s"):
         workspace = prepare(experiment, space)
-    trained = pipeline.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights))
+    row = pipeline.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights)).row
     folder.update_summary(finished=True)
     print(
         f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"
-        f" trained in {trained.seconds:.0f} s\n"
+        f" trained in {row.train_s:.0f} s\n"
     )
-    print(yaw_table([trained.row]))
+    print(yaw_table([row]))
     print(f"\nweights  {folder.path('network.pt')}")
     if line := sync_line(folder.folder):
         print(line)

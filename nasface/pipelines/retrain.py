@@ -18,7 +18,7 @@ from nasface.evaluation.test_faces import save_test_faces
 from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.inference.trained import trained_record
 from nasface.metrics.aflw2000 import BIN_NAMES
-from nasface.nets.cost import Cost, measure_cost
+from nasface.nets.cost import measure_cost
 from nasface.nets.multipath import Supernet
 from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.weights import save_weights
@@ -27,11 +27,10 @@ from nasface.rendering.video import ShortVideos
 from nasface.report.faces import results_figure
 from nasface.report.tables import NMERow
 from nasface.runs.run import Run, end_other_processes
-from nasface.tracking.artifacts import NETWORK, RunFile
+from nasface.tracking.artifacts import RunFile
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
-from nasface.tracking.retrain_log import log_results
-from nasface.tracking.stage_log import StageLog
+from nasface.tracking.retrain_log import RetrainStage
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer
@@ -40,12 +39,10 @@ from nasface.training.tasks import make_task
 
 @dataclass(frozen=True)
 class Retrained:
-    """A trained network, its table row and what it cost."""
+    """A trained network and its table row."""
 
     network: Network
     row: NMERow
-    cost: Cost
-    seconds: float
 
 
 def _train(
@@ -56,7 +53,7 @@ def _train(
     label: str,
     validate: bool = True,
     parents: tuple[RunFile, ...] = (),
-) -> tuple[FaceTask, StageLog, float]:
+) -> tuple[FaceTask, RetrainStage, float]:
     """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
     config = experiment.retrain
@@ -73,8 +70,7 @@ def _train(
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
     per_epoch = config.evaluate_every * config.accumulate
     data = workspace.data_module(config.batch_size, per_epoch, augmentation, task.videos)
-    log = StageLog(experiment, run, "retrain")
-    log.used(*parents)
+    log = RetrainStage(experiment, run, parents)
     seconds = fit(
         task,
         data,
@@ -137,12 +133,8 @@ def retrain(
         architecture=spec.digest,
         environment=environment(),
     )
-    if log.logger is not None:
-        log.logger.log_metrics({f"test/{name}": value for name, value in figures.items()}, experiment.retrain.steps)
-        log_results(log.logger, row, evaluation.faces, run.path("faces.png"), spec.architecture)
-    log.made(RunFile(run.path("network.pt"), NETWORK, run.id), parents, label=label, nme=row.mean)
-    log.close()
-    return Retrained(network, row, cost, seconds)
+    log.finish(row, evaluation, spec.architecture)
+    return Retrained(network, row)
 
 
 def _evaluate(task: FaceTask, faces: FaceSet, device: DeviceConfig) -> Evaluation:

@@ -1,43 +1,64 @@
-"""What W&B shows of a trained network: CED curves, faces with predicted and true landmarks, its costs, its line of the
-table."""
+"""The W&B run of a retraining, and what it shows of the network: CED curves, faces with predicted and true landmarks,
+its costs, its line of the table."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import wandb
 
+from nasface.config import Experiment
+from nasface.evaluation.inference import Evaluation
+from nasface.evaluation.test_faces import TestFaces
 from nasface.metrics.aflw2000 import YAW_BINS, yaw_bin
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
 from nasface.report.faces import draw_results
 from nasface.report.tables import NMERow
+from nasface.runs.run import Run
 from nasface.space.space import Architecture
+from nasface.tracking.artifacts import NETWORK, RunFile
 from nasface.tracking.search_log import architecture_image, png_image
-
-if TYPE_CHECKING:
-    from pytorch_lightning.loggers import WandbLogger
-
-    from nasface.evaluation.test_faces import TestFaces
+from nasface.tracking.stage_log import StageLog
 
 CED_THRESHOLD = 10.0
 """Right end of the CED curves, of the area below, and of what is not a failure, in percent."""
 _CED_POINTS = 101
 
 
-def log_results(
-    logger: WandbLogger, row: NMERow, faces: TestFaces, figure: Path, architecture: Architecture | None
-) -> None:
-    """Log the results of a network on the test faces.
+class RetrainStage(StageLog):
+    """The W&B run of a retraining, or nothing where logging is off.
 
     Args:
-        logger: of the retraining's W&B run.
-        row: its line in the table.
-        faces: its errors on all faces, and the best, median and worst ones.
-        figure: PNG of faces over the range of yaw.
-        architecture: what is drawn, of a member of a multi-path space.
+        experiment: settings; `log` says whether and where.
+        run: holds in the end network.pt and faces.png, the figure of faces over the range of yaw.
+        parents: files that the network goes back to, for W&B's lineage.
     """
+
+    def __init__(self, experiment: Experiment, run: Run, parents: tuple[RunFile, ...] = ()) -> None:
+        super().__init__(experiment, run, "retrain")
+        self._run, self._parents, self._steps = run, parents, experiment.retrain.steps
+        self.used(*parents)
+
+    def finish(self, row: NMERow, evaluation: Evaluation, architecture: Architecture | None) -> None:
+        """Log what came out on the test faces, and the network's file, and end the W&B run.
+
+        Args:
+            row: the network's line in the table.
+            evaluation: its figures and its errors on all faces, and the best, median and worst ones.
+            architecture: what is drawn, of a member of a multi-path space.
+        """
+        if self.logger is not None:
+            figures = {f"test/{name}": value for name, value in evaluation.figures.items()}
+            self.logger.log_metrics(figures, self._steps)
+            self.logger.experiment.log(_results(row, evaluation.faces, self._run.path("faces.png"), architecture))
+        network = RunFile(self._run.path("network.pt"), NETWORK, self._run.id)
+        self.made(network, self._parents, label=row.name, nme=row.mean)
+        self.close()
+
+
+def _results(row: NMERow, faces: TestFaces, figure: Path, architecture: Architecture | None) -> dict[str, Any]:
     values: dict[str, Any] = {
         "test/auc": area_under_ced(faces.nme, CED_THRESHOLD),
         "test/failure_rate": failure_rate(faces.nme, CED_THRESHOLD),
@@ -50,7 +71,7 @@ def log_results(
     values |= {f"cost/{name}": value for name, value in costs.items() if value is not None}
     if architecture is not None:
         values["retrain/architecture"] = wandb.Image(architecture_image(architecture), caption=architecture.digest)
-    logger.experiment.log(values)
+    return values
 
 
 def ced_curves(nme: np.ndarray, yaw: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:

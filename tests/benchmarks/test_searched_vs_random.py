@@ -26,7 +26,6 @@ from benchmarks.searched_vs_random import (
     run_jobs,
     verdict,
 )
-from nasface.nets.cost import Cost
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.retrain import Retrained
 from nasface.report.tables import NMERow
@@ -100,7 +99,7 @@ def fake_retrain(calls: list[tuple[str, int]], error: Callable[[Architecture, in
         assert workspace.experiment.log.wandb == "off"
         run.update_summary(something=1)
         calls.append((architecture.digest, seed))
-        return Retrained(None, row(error(architecture, seed), label), Cost(10, 20, 3.0), 1.5)
+        return Retrained(None, replace(row(error(architecture, seed), label), train_s=1.5))
 
     return retrain
 
