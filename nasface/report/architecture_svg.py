@@ -43,7 +43,7 @@ def layer_counts(architecture: Architecture) -> list[LayerCounts]:
         inner = [entry for entry in network.connections() if entry[0] == gap]
         kinds = [_direction(network, *entry[:3]) for entry in inner]
         hpm = sum(entry[3] == _HPM for entry in inner)
-        rows.append(LayerCounts(gap + 1, tuple(kinds.count(k) for k in range(3)), hpm, len(inner) - hpm))
+        rows.append(LayerCounts(gap + 1, (kinds.count(0), kinds.count(1), kinds.count(2)), hpm, len(inner) - hpm))
     return rows
 
 

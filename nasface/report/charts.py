@@ -179,19 +179,20 @@ def _frame(across: _Scale | None, up: _Scale, x: Axis, y: Axis) -> list[str]:
     right, base = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
     parts = []
     for value in up.ticks():
-        place = float(up(np.float64(value)))
+        place = float(up(np.asarray(value)))
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{place:.1f}" y2="{place:.1f}"/>')
         parts.append(f'<text x="{_LEFT - 5}" y="{place + 4:.1f}" text-anchor="end">{_number(value, up)}</text>')
-    for value in across.ticks() if across else ():
-        place = float(across(np.float64(value)))
-        parts.append(f'<line class="tick" x1="{place:.1f}" x2="{place:.1f}" y1="{base}" y2="{base + 4}"/>')
-        parts.append(f'<text x="{place:.1f}" y="{base + 16}" text-anchor="middle">{_number(value, across)}</text>')
+    if across is not None:
+        for value in across.ticks():
+            place = float(across(np.asarray(value)))
+            parts.append(f'<line class="tick" x1="{place:.1f}" x2="{place:.1f}" y1="{base}" y2="{base + 4}"/>')
+            parts.append(f'<text x="{place:.1f}" y="{base + 16}" text-anchor="middle">{_number(value, across)}</text>')
     parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
     middle = (_LEFT + right) / 2
     parts.append(f'<text class="label" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
     height = (_TOP + base) / 2
-    place = f'transform="translate(13 {height}) rotate(-90)"'
-    parts.append(f'<text class="label" {place} text-anchor="middle">{escape(y.label)}</text>')
+    upright = f'transform="translate(13 {height}) rotate(-90)"'
+    parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(y.label)}</text>')
     return parts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ FORMATS = (".svg", ".png", ".pdf")
 
 _HPM = OPERATIONS.index("hpm")
 _BLUE, _GREY, _INK, _FAINT, _ORANGE = "#1f5fbf", "#8a8f98", "#23272e", "#e3e5e8", "#d9822b"
-_STYLES = {
+_STYLES: dict[int, dict[str, Any]] = {
     OPERATIONS.index("identity"): {"color": _GREY, "linewidth": 1.1, "linestyle": (0, (4, 2.5)), "zorder": 2},
     _HPM: {"color": _BLUE, "linewidth": 1.8, "linestyle": "-", "zorder": 3},
 }
@@ -119,8 +120,9 @@ def _draw_labels(axes: Axes, network: Architecture, title: str | None) -> None:
         for operation, style in reversed(_STYLES.items())
     ]
     for label, edge in (("node", _INK), ("unused node", _FAINT)):
-        marker = {"marker": "o", "markersize": 8, "markerfacecolor": "white", "linestyle": "none"}
-        handles.append(Line2D([], [], color=edge, label=label, **marker))
+        handles.append(
+            Line2D([], [], color=edge, label=label, marker="o", markersize=8, markerfacecolor="white", linestyle="none")
+        )
     axes.legend(
         handles=handles,
         loc="lower left",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nasface.evaluation.evolution_steps import EvolutionSteps
 from nasface.faces.drawing import PREDICTED, TRUE
@@ -37,8 +38,8 @@ def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: i
     """
     maps = steps.maps
     rows, columns = len(steps.images), len(maps) + 1
-    figure = Figure(figsize=(columns * _SIDE, rows * _SIDE + 0.25), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
+    figure = Figure(figsize=(columns * _SIDE, rows * _SIDE + 0.25), layout=layout)
     grid = figure.subplots(rows, columns, squeeze=False)
     titles = ["landmarks", "mean face", *(f"step {step}" for step in range(1, len(maps)))]
     for row, axes_row in enumerate(grid):

@@ -129,8 +129,8 @@ def _caption(face: int, nme: np.ndarray | None, yaw: np.ndarray | None) -> str:
 
 
 def _draw_legend(figure: Figure, *, with_true: bool) -> None:
-    style = {"linewidth": 1.6, "marker": "o", "markersize": 3}
-    handles = [Line2D([], [], color=PREDICTED, label="predicted", **style)]
-    if with_true:
-        handles.append(Line2D([], [], color=TRUE, label="ground truth", **style))
+    shown = [(PREDICTED, "predicted"), *([(TRUE, "ground truth")] if with_true else [])]
+    handles = [
+        Line2D([], [], color=colour, label=label, linewidth=1.6, marker="o", markersize=3) for colour, label in shown
+    ]
     figure.legend(handles=handles, loc="lower center", ncols=2, frameon=False, fontsize=8, borderaxespad=0.1)

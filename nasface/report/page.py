@@ -56,7 +56,8 @@ class Network:
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
         """NME and yaw of all test faces that are recorded, the seeds one after the other."""
         known = [run.faces for run in self.runs if run.faces is not None]
-        return tuple(np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
+        nme, yaw = (np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
+        return nme, yaw
 
 
 def write_report(runs: Sequence[AnyRun], path: str | Path) -> None:
@@ -81,6 +82,7 @@ def render_report(runs: Sequence[AnyRun]) -> str:
     searches = [run for run in runs if isinstance(run, SearchRun)]
     retrained = [run for run in runs if isinstance(run, RetrainRun)]
     networks = _networks(retrained)
+    experiments: list[SearchRun | RetrainRun] = [*searches, *retrained]
     templates = Environment(
         loader=PackageLoader("nasface.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -91,8 +93,8 @@ def render_report(runs: Sequence[AnyRun]) -> str:
         results=_results_view(networks, retrained) if networks else None,
         ranks=_rank_charts(runs),
         faces=[_faces_view(run) for run in retrained],
-        environments=[(run.id, run.summary.get("environment") or {}) for run in [*searches, *retrained]],
-        settings=[(run.id, _flat(run.settings)) for run in [*searches, *retrained]],
+        environments=[(run.id, run.summary.get("environment") or {}) for run in experiments],
+        settings=[(run.id, _flat(run.settings)) for run in experiments],
     )
 
 
@@ -170,8 +172,9 @@ def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
             front.append((macs, penalty))
     words = f"{len(front)} of {len(known)} members are on the front: no other is both cheaper and more exact. Its ends:"
     words += f" {front[0][1]:.2f} % at {front[0][0]:.3g} M, {front[-1][1]:.2f} % at {front[-1][0]:.3g} M multiply-adds."
-    series = [Series("evaluated", *zip(*sorted(known), strict=True), points=True, style=1)]
-    series.append(Series("Pareto front", *zip(*front, strict=True), step=True, style=0))
+    (cost, error), (front_cost, front_error) = np.array(sorted(known)).T, np.array(front).T
+    series = [Series("evaluated", cost, error, points=True, style=1)]
+    series.append(Series("Pareto front", front_cost, front_error, step=True, style=0))
     drawn = line_chart(series, Axis("multiply-adds, millions"), Axis("NME, %"), "Pareto front of the search", words)
     return [_chart("Pareto front", drawn, words)]
 
@@ -270,13 +273,15 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         share = Axis("share of the faces", least=0, most=1)
         drawn = line_chart(curves, Axis("NME, %", least=0, most=limit), share, "Cumulative errors (CED)", words)
         charts.append(_chart("Cumulative errors (CED)", drawn, words))
-    costly = [network for network in networks if network.mean("macs") and network.mean("mean")]
+    costly = [
+        (network, macs, mean)
+        for network in networks
+        if (macs := network.mean("macs")) and (mean := network.mean("mean"))
+    ]
     if len(costly) > 1:
         points = [
-            Series(
-                n.name, [n.mean("macs") / 1e6], [n.mean("mean")], points=True, labels=[n.name], style=networks.index(n)
-            )
-            for n in costly
+            Series(n.name, [macs / 1e6], [mean], points=True, labels=[n.name], style=networks.index(n))
+            for n, macs, mean in costly
         ]
         front = ", ".join(network.name for network in _front(costly))
         words = f"No other network is both cheaper and more exact than: {front}."
@@ -291,12 +296,14 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
     return charts
 
 
-def _front(networks: Sequence[Network]) -> list[Network]:
-    """The Pareto front in multiply-adds and mean NME, cheapest first."""
+def _front(networks: Sequence[tuple[Network, float, float]]) -> list[Network]:
+    """The Pareto front of networks with their multiply-adds and mean NME, cheapest first."""
     front: list[Network] = []
-    for network in sorted(networks, key=lambda n: (n.mean("macs"), n.mean("mean"))):
-        if not front or network.mean("mean") < front[-1].mean("mean"):
+    least = math.inf
+    for network, _, nme in sorted(networks, key=lambda entry: entry[1:]):
+        if not front or nme < least:
             front.append(network)
+            least = nme
     return front
 
 
