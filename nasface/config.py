@@ -219,7 +219,7 @@ class SupernetConfig:
     children: PositiveInt = 2
     repeats: list[PositiveInt] = field(default_factory=lambda: [1])
     last_repeats: PositiveInt | None = 2
-    steps: PositiveInt = 1500
+    steps: PositiveInt = 1000
     batch_size: PositiveInt = 16
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
@@ -302,7 +302,7 @@ class RetrainConfig:
         augmentation: of the training faces.
     """
 
-    steps: PositiveInt = 1800
+    steps: PositiveInt = 1200
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
