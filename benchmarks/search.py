@@ -154,17 +154,20 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     )
 
 
+def side_by_side(experiment: Experiment, workers: int) -> Experiment:
+    """The experiment with a walk for each of several processes, and its share of the cores."""
+    settings = {**experiment.search.settings, "chains": workers}
+    config = replace(experiment.search, strategy="samos", settings=settings, **WAYS["reuse + early rejection"])
+    device = replace(experiment.device, threads=max(1, available_cores() // workers))
+    return replace(experiment, search=config, device=device)
+
+
 def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
     """The experiment's SAMOS by several processes, each with a walk of its own.
 
     Its members are others than those of one process: this is about time alone, counted once all processes are at work.
     """
-    experiment = workspace.experiment
-    settings = {**experiment.search.settings, "chains": workers}
-    config = replace(experiment.search, strategy="samos", settings=settings, **WAYS["reuse + early rejection"])
-    # Every process has its share of the cores.
-    device = replace(experiment.device, threads=max(1, available_cores() // workers))
-    experiment = replace(experiment, search=config, device=device)
+    experiment = side_by_side(workspace.experiment, workers)
     strategy = make_search_strategy(experiment, workspace.space)
     supernet = load_trained_supernet(weights, workspace.space, experiment)
     name, context = f"{workers} workers", search_context(experiment, supernet)
@@ -177,7 +180,7 @@ def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
         storage = Path(folder, "journal.log")
         about = {"experiment": asdict(experiment), "supernet": str(weights.absolute())}
         create_shared_study(strategy, storage, name, context=context, about=about)
-        with LocalWorkers(workers, storage, name, Path(folder), device.threads) as crew:
+        with LocalWorkers(workers, storage, name, Path(folder), experiment.device.threads) as crew:
             settings = {"callbacks": [note], "look": crew.look}
             run_shared(strategy, None, storage, name, context=context, pace=Pace(poll=0.02), **settings)
     return Rate(f"{name}, {workers} walks", *together(ends, workers))

@@ -30,7 +30,7 @@ from nasface.runs.run import Run, end_other_processes
 from nasface.tracking.artifacts import RunFile
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
-from nasface.tracking.retrain_log import RetrainStage
+from nasface.tracking.retrain_stage import RetrainStage
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer

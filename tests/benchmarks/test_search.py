@@ -20,8 +20,10 @@ from benchmarks.search import (
     read_arguments,
     replay,
     results,
+    side_by_side,
     together,
 )
+from nasface.pipelines.search import make_search_strategy
 from nasface.runs.run import open_run
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
@@ -47,6 +49,12 @@ def test_each_way_does_less_than_the_one_before(replays: dict[str, Replay]) -> N
     assert naive.executed_macs == naive.needed_macs
     assert naive.stopped == reuse.stopped == 0 < both.stopped
     assert both.executed_macs < reuse.executed_macs < naive.executed_macs
+
+
+def test_every_process_has_a_walk(tmp_path: Path) -> None:
+    experiment = side_by_side(toy_experiment(tmp_path), 3)
+    assert make_search_strategy(experiment, toy_workspace(tmp_path).space).settings["chains"] == 3
+    assert experiment.device.threads >= 1
 
 
 def test_table_and_json_agree(replays: dict[str, Replay], tmp_path: Path) -> None:
