@@ -23,6 +23,7 @@ from nasface.nets.multipath_cost import (
     head_macs,
     stem_macs,
 )
+from nasface.nets.network import channels_last
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.space import Architecture, MultipathSpace
@@ -90,7 +91,7 @@ class MemberCosts:
     def _latency(self, architecture: Architecture, threads: int) -> float:
         # Times do not depend on the weights, and the search's own random numbers shall not depend on these.
         with torch.random.fork_rng(devices=[]):
-            network = MultipathNetwork(architecture, self.config).to(memory_format=torch.channels_last)
+            network = channels_last(MultipathNetwork(architecture, self.config))
         return cpu_latency(network, self.config.input_size, repeats=20, threads=threads)
 
 

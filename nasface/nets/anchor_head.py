@@ -40,6 +40,12 @@ class AnchorHead(nn.Module):
         width: channels of the output node.
     """
 
+    cells: Tensor
+    mean_map: Tensor
+    modes: Tensor
+    mean_anchors: Tensor
+    reading: Tensor
+
     def __init__(self, config: MultipathConfig, width: int) -> None:
         super().__init__()
         cells, hidden, self.map_size = config.input_size // config.stem_stride, config.head_width, config.map_size

@@ -38,6 +38,9 @@ class FaceVector(nn.Module):
         has_depth: whether it says how far the face is moved along the line of sight.
     """
 
+    mean: Tensor
+    std: Tensor
+
     has_model = True
     has_depth = True
 
@@ -134,6 +137,10 @@ class AngleVector(ModelVector):
     It knows where its faces' landmarks are. The origin's depth is no part of it: that of the mean training face is
     taken.
     """
+
+    depth: Tensor
+    landmark_mean: Tensor
+    landmark_modes: Tensor
 
     pose_size = 6
     has_depth = False

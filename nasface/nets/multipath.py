@@ -32,6 +32,8 @@ class Stem(nn.Module):
         convolutions see only through padding.
     """
 
+    coordinates: Tensor
+
     def __init__(self, config: MultipathConfig, width: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []

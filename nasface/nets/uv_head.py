@@ -29,6 +29,8 @@ class PositionMap(nn.Module):
         base: of the next base class.
     """
 
+    mean_map: Tensor
+
     def __init__(self, map_size: int, cells: int, **base: Any) -> None:
         super().__init__(**base)
         self.shuffle = nn.PixelShuffle(map_size // cells)

@@ -20,7 +20,7 @@ from nasface.inference.trained import trained_record
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.cost import measure_cost
 from nasface.nets.multipath import Supernet
-from nasface.nets.network import Network, NetworkSpec
+from nasface.nets.network import Network, NetworkSpec, channels_last
 from nasface.nets.weights import save_weights
 from nasface.pipelines.workspace import Workspace
 from nasface.rendering.video import ShortVideos
@@ -66,7 +66,7 @@ def _train(
     if supernet is not None:
         network.load_state_dict(supernet.child(spec.architecture).state_dict())
     if network.channels_last:
-        network.to(memory_format=torch.channels_last)
+        channels_last(network)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
     per_epoch = config.evaluate_every * config.accumulate
     data = workspace.data_module(config.batch_size, per_epoch, augmentation, task.videos)

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytorch_lightning as pl
-import torch
 
 from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
+from nasface.nets.network import channels_last
 from nasface.nets.weights import load_supernet, save_weights
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run, end_other_processes
@@ -85,12 +85,12 @@ def fresh_supernet(workspace: Workspace) -> Supernet:
     network = Supernet(workspace.space, experiment.network)
     augmentation = experiment.supernet.augmentation
     network.learn(FaceMaps(workspace.uv, workspace.faces.train, augmentation, experiment.seed))
-    return network.to(memory_format=torch.channels_last)
+    return channels_last(network)
 
 
 def load_trained_supernet(path: Path, space: MultipathSpace, experiment: Experiment) -> Supernet:
     """The supernet of a run, in the memory layout that a search uses."""
-    return load_supernet(path, space, experiment.network).to(memory_format=torch.channels_last)
+    return channels_last(load_supernet(path, space, experiment.network))
 
 
 def take_supernet(experiment: Experiment, run: Run) -> Path | None:

@@ -19,6 +19,7 @@ from nasface.data.module import FaceDataModule, prepare_batch
 from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
+from nasface.nets.network import channels_last
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.targets.uv import FaceMaps, output_loss
 from nasface.training.uv_target import UVReader, UVTarget
@@ -73,7 +74,7 @@ def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple
     """
     start = time.process_time()
     torch.manual_seed(batches.seed)
-    network = build().to(memory_format=torch.channels_last).train()
+    network = channels_last(build()).train()
     network.learn(batches.maps)
     parameters = list(network.parameters())
     config, weight = batches.config, batches.uv.weight

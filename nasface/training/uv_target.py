@@ -18,6 +18,11 @@ class UVTarget(nn.Module):
         image_size: S.
     """
 
+    mean: Tensor
+    modes: Tensor
+    weight: Tensor
+    reading: Tensor
+
     def __init__(self, basis: UVBasis, image_size: int) -> None:
         super().__init__()
         self.image_size, self.map_size = image_size, basis.mean.shape[-1]

@@ -21,6 +21,8 @@ class LandmarkVectorTask(FaceTask):
         UserError: the experiment asks for an objective of morphable model parameters.
     """
 
+    network: VectorNetwork
+
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
         super().__init__(network, context)
         config = context.experiment.parameters

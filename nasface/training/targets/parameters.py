@@ -44,6 +44,11 @@ class ParametersTask(FaceTask):
         UserError: the objective does not fit the network.
     """
 
+    network: VectorNetwork
+    point_mean: Tensor
+    point_modes: Tensor
+    mode_norms: Tensor
+
     mirrors = False
 
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
@@ -55,7 +60,7 @@ class ParametersTask(FaceTask):
         _check(network, self.objective, self.landmarks)
         if config.video.frames > 1:
             self.videos = ShortVideos(context.model, config.video)
-        self.half = context.uv.image_size / 2
+        self.half_side = context.uv.image_size / 2
         self._fit_model(network)
         # Off the chart a map is extrapolated: no part of the face.
         inside = (self.uv.weight > 0).flatten()
@@ -138,7 +143,7 @@ class ParametersTask(FaceTask):
 
     def vdc(self, predicted: Face, true: Face) -> Tensor:
         """VDC of each face (B,)."""
-        return vdc(self.points, predicted, true) / self.half**2
+        return vdc(self.points, predicted, true) / self.half_side**2
 
     def _wpdc(self, network: VectorNetwork, output: Tensor, predicted: Face, true: Face, literal: bool) -> Tensor:
         if literal:
@@ -162,7 +167,7 @@ class ParametersTask(FaceTask):
 
     def _planar(self, landmarks: Tensor) -> Tensor:
         """68 x, then 68 y of value (pixel - S / 2) / (S / 2): what the published branch writes."""
-        return ((landmarks[..., :2] - self.half) / self.half).transpose(1, 2).flatten(1)
+        return ((landmarks[..., :2] - self.half_side) / self.half_side).transpose(1, 2).flatten(1)
 
 
 def objective_of(network: VectorNetwork, config: ParametersConfig) -> str:

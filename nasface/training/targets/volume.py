@@ -99,6 +99,12 @@ class VolumeTask(FaceTask):
         wild: faces without depth to mix in.
     """
 
+    network: JVCR
+    colours: Tensor
+    targets: Tensor
+    mu: Tensor
+    batches: Tensor
+
     def __init__(self, network: JVCR, context: TaskContext, wild: WildFaces | None = None) -> None:
         super().__init__(network, context)
         self.automatic_optimization = False
