@@ -52,8 +52,8 @@ def retrain(
         raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
     if spec.architecture is not None and scale != 1:
         raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
-    space = spec.architecture and spec.architecture.space
-    if init != "scratch":
+    space = spec.architecture.space if spec.architecture is not None else None
+    if space is not None and init != "scratch":
         weights = _supernet_file(init, arch)
         supernet = load_supernet(weights, space, experiment.network)
     make_trainer(experiment.device, logger=False)

@@ -83,7 +83,8 @@ class FaceSet:
     def subset(self, indices: Sequence[int] | np.ndarray) -> FaceSet:
         """The faces at `indices`, in that order, in memory."""
         chosen = np.asarray(indices, dtype=np.int64)
-        return replace(self, **{key: np.asarray(array)[chosen] for key, array in _arrays(self).items()})
+        arrays: dict[str, Any] = {key: np.asarray(array)[chosen] for key, array in _arrays(self).items()}
+        return replace(self, **arrays)
 
     def resized(self, size: int) -> FaceSet:
         """The same faces at `size` x `size` pixels, labels included; itself if that is its size."""

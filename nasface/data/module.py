@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,6 +15,8 @@ from nasface.config import AugmentConfig
 from nasface.data.augment import augment, normalise
 from nasface.data.face_set import FaceSet
 from nasface.utils.errors import UserError
+
+T = TypeVar("T")
 
 
 class BatchVideos(Protocol):
@@ -193,5 +195,5 @@ def _loader(faces: FaceSet, batches: Sampler[Batch]) -> DataLoader:
     return DataLoader(_Faces(faces), sampler=batches, batch_size=None, collate_fn=_same, num_workers=0)
 
 
-def _same(batch: dict[str, Any]) -> dict[str, Any]:
+def _same(batch: T) -> T:
     return batch

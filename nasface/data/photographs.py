@@ -92,7 +92,7 @@ def crop_photographs(
 
         with image_buffer(len(faces), image_size, cache_dir) as images:
             fill_images(images, crop, progress)
-            return FaceSet(name=name, images=images, **_labels(faces, boxes, windows, image_size))
+            return _labelled(name, images, faces, boxes, windows)
 
     return cached_face_set(cache_dir, f"{name}-{image_size}px-{mark}", build)
 
@@ -136,27 +136,36 @@ def face_box(face: Photograph) -> np.ndarray:
     return box
 
 
-def _labels(
-    faces: Sequence[Photograph], boxes: np.ndarray, windows: list[tuple[np.ndarray, int]], size: int
-) -> dict[str, np.ndarray | None]:
+def _labelled(
+    name: str,
+    images: np.ndarray,
+    faces: Sequence[Photograph],
+    boxes: np.ndarray,
+    windows: list[tuple[np.ndarray, int]],
+) -> FaceSet:
+    size = images.shape[1]
     corner = np.stack([corner for corner, _ in windows]).astype(np.float64)
     ratio = np.array([size / side for _, side in windows])
     matrix = np.stack([resize_similarity(side, size) for _, side in windows])
     matrix[:, :, 2] -= ratio[:, None] * corner
     landmarks = np.stack([_in_three(face.landmarks) for face in faces])
     annotated = np.isfinite(landmarks[..., :2]).all(axis=-1)
-    pose = None if any(face.pose is None for face in faces) else np.stack([face.pose for face in faces])
+    poses = [face.pose for face in faces if face.pose is not None]
+    coefficients = [face.coefficients for face in faces if face.coefficients is not None]
+    posed = len(poses) == len(faces)
     visible = None
     if not annotated.all() or all(face.visible is not None for face in faces):
         visible = annotated & np.stack([np.bool_(face.visible is None) | _known(face) for face in faces])
-    return {
-        "landmarks": transform_points(landmarks, matrix),
-        "yaw": np.array([face.yaw for face in faces], dtype=np.float32),
-        "box": ((boxes[:, 2:] - boxes[:, :2]) * ratio[:, None]).astype(np.float32),
-        "pose": None if pose is None else transform_pose(pose, matrix),
-        "coefficients": None if pose is None else np.stack([face.coefficients for face in faces]).astype(np.float32),
-        "visible": visible,
-    }
+    return FaceSet(
+        name=name,
+        images=images,
+        landmarks=transform_points(landmarks, matrix),
+        yaw=np.array([face.yaw for face in faces], dtype=np.float32),
+        box=((boxes[:, 2:] - boxes[:, :2]) * ratio[:, None]).astype(np.float32),
+        pose=transform_pose(np.stack(poses), matrix) if posed else None,
+        coefficients=np.stack(coefficients).astype(np.float32) if posed else None,
+        visible=visible,
+    )
 
 
 def _known(face: Photograph) -> np.ndarray:

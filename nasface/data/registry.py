@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
@@ -23,6 +24,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
 from nasface.utils.registry import Registry
 
+Split = Literal["train", "val", "test"]
 Read = Callable[["Request"], FaceSet]
 
 
@@ -59,7 +61,7 @@ class Request:
 
     name: str
     config: DataConfig
-    split: str
+    split: Split
     image_size: int
     model: MorphableModel | None
     progress_for: Callable[[str], Progress]

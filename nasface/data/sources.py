@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
-from nasface.data.registry import DataSet, Request, testing_set, training_set
+from nasface.data.registry import DataSet, Request, Split, testing_set, training_set
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
@@ -49,7 +49,7 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
     assert training.model is not None
     model = training.model(config)
 
-    def read(source: DataSet, split: str) -> FaceSet:
+    def read(source: DataSet, split: Split) -> FaceSet:
         own = model if source is training else None
         return source.read(Request(source.name, config, split, image_size, own, progress_for))
 

@@ -12,11 +12,10 @@ import numpy as np
 from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
-from nasface.inference.detection import Detection, Detector
+from nasface.inference.detection import Box, Detection, Detector, as_box
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 
-Box = tuple[float, float, float, float]
 Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """Crops (N, S, S, 3) uint8 RGB to landmarks (N, 68, 3) and UV maps (N, 3, M, M) or None, in crop pixels."""
 
@@ -48,7 +47,7 @@ class Face:
     def box(self) -> Box:
         """x, y, width, height around the landmarks."""
         low, high = self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)
-        return (*(float(v) for v in low), *(float(v) for v in high - low))
+        return as_box((*low, *(high - low)))
 
     def as_dict(self, dense: bool = False) -> dict[str, Any]:
         """What predictions.json holds of it; None where there is no depth."""
@@ -141,10 +140,13 @@ class FaceAligner:
         self, image: np.ndarray, boxes: Sequence[Box] | None
     ) -> tuple[list[Detection], list[tuple[int, int, int]]]:
         height, width = image.shape[:2]
-        if boxes is None and self.detector is None:
+        if boxes is not None:
+            detections = [Detection(as_box(box)) for box in boxes]
+        elif self.detector is not None:
+            detections = self.detector(image)
+        else:
             side = max(height, width)
             return [Detection((0.0, 0.0, width, height))], [((width - side) // 2, (height - side) // 2, side)]
-        detections = self.detector(image) if boxes is None else [Detection(tuple(map(float, box))) for box in boxes]
         return detections, [_detected_window(detection.box) for detection in detections]
 
     def _regress(self, image: np.ndarray, windows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray | None]:

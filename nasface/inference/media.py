@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nasface.inference.aligner import Box, Face, FaceAligner
+from nasface.inference.aligner import Face, FaceAligner
+from nasface.inference.detection import Box
 from nasface.inference.five_points import aligned_crop
 from nasface.inference.mesh import write_obj
 from nasface.inference.overlay import draw_faces
@@ -138,7 +139,8 @@ class _video_writer:
 
     def __init__(self, path: Path, rate: float, wanted: bool) -> None:
         self.path, self.rate, self.wanted = path, rate, wanted
-        self.partial, self.writer = path.with_name(f".{path.stem}.part.mp4"), None
+        self.partial = path.with_name(f".{path.stem}.part.mp4")
+        self.writer: cv2.VideoWriter | None = None
 
     def __enter__(self) -> Any:
         return self._write
@@ -148,7 +150,7 @@ class _video_writer:
             return
         if self.writer is None:
             self.partial.parent.mkdir(parents=True, exist_ok=True)
-            code, size = cv2.VideoWriter_fourcc(*"mp4v"), frame.shape[1::-1]
+            code, size = cv2.VideoWriter.fourcc(*"mp4v"), (frame.shape[1], frame.shape[0])
             self.writer = cv2.VideoWriter(str(self.partial), code, self.rate, size)
             if not self.writer.isOpened():
                 raise UserError(f"cannot write {self.path}: OpenCV has no MP4 writer here; set --overlay false")

@@ -60,5 +60,7 @@ def texture(dense: np.ndarray, image: np.ndarray, size: int) -> np.ndarray:
     rows, columns = dense.shape[1:]
     line = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = np.meshgrid(line * (columns - 1), line * (rows - 1))
-    places = [cv2.remap(np.ascontiguousarray(axis), x, y, cv2.INTER_LINEAR) for axis in dense[:2].astype(np.float32)]
-    return cv2.remap(image, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    across, down = (
+        cv2.remap(np.ascontiguousarray(axis), x, y, cv2.INTER_LINEAR) for axis in dense[:2].astype(np.float32)
+    )
+    return cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

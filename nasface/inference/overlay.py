@@ -79,5 +79,6 @@ def _draw_axes(canvas: np.ndarray, face: Face) -> None:
         along = (rotation @ _AXES[k])[:2] * [1, -1] * 0.4 * side
         if np.hypot(*along) < 0.02 * side:
             continue
-        ends = [tuple(int(v) for v in np.round(np.clip(p, -1e5, 1e5) * 2**_SHIFT)) for p in (start, start + along)]
-        cv2.line(canvas, *ends, _AXIS_COLOURS[k], max(2, round(side / 90)), cv2.LINE_AA, _SHIFT)
+        ends = np.round(np.clip([start, start + along], -1e5, 1e5) * 2**_SHIFT).astype(int)
+        first, last = ends.tolist()
+        cv2.line(canvas, first, last, _AXIS_COLOURS[k], max(2, round(side / 90)), cv2.LINE_AA, _SHIFT)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasface.inference.aligner import Box, Face, FaceAligner
+from nasface.inference.aligner import Face, FaceAligner
+from nasface.inference.detection import Box
 
 _SAME = 0.3  # overlap of two boxes from which they are the same face
 

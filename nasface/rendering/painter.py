@@ -159,10 +159,10 @@ def _solid(
             (points, triangles, materials, vertex_normals(points, triangles), where, np.ones(len(points), np.float32))
         )
     starts = np.cumsum([0] + [len(part[0]) for part in parts])
-    triangles = [part[1] + start for part, start in zip(parts, starts, strict=False)]
-    joined = [np.concatenate([part[k] for part in parts]) for k in (0, 2, 3, 4, 5)]
-    lit = np.ones(len(joined[0]), np.float32)
-    return Solid(joined[0], np.concatenate(triangles).astype(np.int32), *joined[1:], lit)
+    triangles = np.concatenate([part[1] + start for part, start in zip(parts, starts, strict=False)])
+    vertices, materials, normals, place, sky = (np.concatenate([part[k] for part in parts]) for k in (0, 2, 3, 4, 5))
+    lit = np.ones(len(vertices), np.float32)
+    return Solid(vertices, triangles.astype(np.int32), materials, normals, place, sky, lit)
 
 
 @lru_cache(maxsize=1)
@@ -210,7 +210,7 @@ def _draw(rng: np.random.Generator, scene: _Scene, side: int) -> np.ndarray:
         vertices=pixels.astype(np.float64), normals=view.turned(solid.normals), lit=sun[: len(pixels)]
     )
     shade_solid(raster, placed, finish, scene.light, image)
-    if hair is not None:
+    if hair is not None and shown is not None:
         _draw_hair(rng, scene, hair._replace(triangles=shown, lit=sun[len(pixels) :]), raster.depth, image)
     if scene.glasses is not None:
         _draw_lenses(rng, scene, scene.glasses, raster.depth, image)

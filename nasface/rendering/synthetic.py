@@ -16,13 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numba import njit
 
 from nasface.data.face_set import FaceSet
-from nasface.data.registry import Labels, Request, register_data_set
+from nasface.data.registry import Labels, Request, Split, register_data_set
 from nasface.faces.camera import make_pose, project
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MATERIALS, MorphableModel, load_embedded_head, load_head_surface
@@ -36,7 +35,6 @@ from nasface.utils.errors import UserError
 RENDERER_VERSION = 2
 """Raised whenever the same (seed, split, index) gives another face, so that cached sets are drawn anew."""
 
-Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 DOMAINS: tuple[Domain, ...] = tuple(LOOKS)
 YAW_BINS = ((0.0, 30.0, 1306), (30.0, 60.0, 462), (60.0, 90.0, 232))
@@ -163,12 +161,12 @@ def _entries(faces: SyntheticFaces, index: int) -> dict[str, np.ndarray]:
     entries = {
         "images": face.image,
         "landmarks": face.landmarks,
-        "yaw": np.float32(face.yaw),
+        "yaw": np.asarray(face.yaw, np.float32),
         "box": bounding_box(face.landmarks),
         "visible": face.visible,
     }
     if faces.domain == "wild":
-        entries["landmarks"] = face.landmarks * np.float32([1, 1, np.nan])
+        entries["landmarks"] = face.landmarks * np.array([1, 1, np.nan], np.float32)
         return entries
     return entries | {
         "pose": face.pose,

@@ -230,10 +230,10 @@ class ShortVideos:
         """A training batch of stills (B, ...), augmented and not mirrored, as the frames (B n, ...) of their videos,
         those of a face one after the other; a pure function of its arguments."""
         images = (batch["image"].permute(0, 2, 3, 1).cpu().numpy() * 128 + 127.5).clip(0, 255)
-        labels = (batch[name].cpu().numpy() for name in ("coefficients", "pose"))
+        shapes, views = (batch[name].cpu().numpy() for name in ("coefficients", "pose"))
         made = [
-            self.video(np.ascontiguousarray(image), *label, np.random.default_rng([seed, number]))
-            for number, (image, *label) in enumerate(zip(images, *labels, strict=True))
+            self.video(np.ascontiguousarray(image), shape, pose, np.random.default_rng([seed, number]))
+            for number, (image, shape, pose) in enumerate(zip(images, shapes, views, strict=True))
         ]
         frames, poses = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*made, strict=True))
         result = {name: values.repeat_interleave(self.config.frames, 0) for name, values in batch.items()}

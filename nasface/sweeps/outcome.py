@@ -102,6 +102,7 @@ def write_best(path: Path, sweep: SweepFile, best: FrozenTrial) -> dict[str, Any
     Returns:
         Values that are no settings of an experiment, such as `arch`; they must be given beside `--experiment`.
     """
+    assert sweep.metric is not None  # or no run would be the best
     values = _expanded(nested_values(sweep.parameters, values_of(best)))
     experiment, beside = _split(values, asdict(Experiment()))
     run = run_of(best)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import CategoricalDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 
@@ -36,7 +37,9 @@ def make_sampler(sweep: SweepFile, seed: int, number: int, total: int, workers: 
     if sweep.method == "grid":
         # The seed orders the grid, so it must stay the same; what has been run is left out by Optuna.
         drawn = {one.name: one.distribution.optuna for one in sweep.parameters}
-        return _Grid({name: list(one.choices) for name, one in drawn.items() if one is not None}, seed)
+        # A grid's parameters are lists of values, or constants.
+        lists = {name: list(one.choices) for name, one in drawn.items() if isinstance(one, CategoricalDistribution)}
+        return _Grid(lists, seed)
     own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     if sweep.method == "random":
         return RandomSampler(seed=own)

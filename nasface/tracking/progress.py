@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import pytorch_lightning as pl
 from tqdm import tqdm
@@ -22,14 +22,16 @@ class TrainingProgress(pl.Callback):
         self.description, self.total_steps = description, total_steps
         self._bar: tqdm | None = None
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: FaceModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            self._bar = stage_bar(self.description, self.total_steps, pl_module.steps_done)
+            self._bar = stage_bar(self.description, self.total_steps, _steps_done(pl_module))
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: FaceModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
         if self._bar is None:
             return
-        self._bar.update(pl_module.steps_done - self._bar.n)
+        self._bar.update(_steps_done(pl_module) - self._bar.n)
         metrics = trainer.progress_bar_metrics
         self._bar.set_postfix(
             {name.split("/")[-1]: f"{float(value):.4g}" for name, value in metrics.items() if name != "v_num"},
@@ -46,6 +48,10 @@ class TrainingProgress(pl.Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _steps_done(module: pl.LightningModule) -> int:
+    return cast("FaceModule", module).steps_done
 
 
 class SearchProgress:

@@ -114,4 +114,4 @@ def _table(row: NMERow) -> wandb.Table:
     values = [row.name, *row.bins, row.mean, row.all, row.dense, row.roughness, row.parameters]
     values += [row.macs, row.latency_ms, row.train_s]
     numbers = [None if value is None or not np.isfinite(value) else value for value in values[1:]]
-    return wandb.Table(columns=columns, data=[[row.name, *numbers]])
+    return wandb.Table(columns=list[str | int](columns), data=[[row.name, *numbers]])

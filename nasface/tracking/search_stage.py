@@ -59,7 +59,7 @@ def _log_result(logger: WandbLogger, result: StudyResult, objectives: Sequence[s
         figure = png_image(pareto_figure(result.evaluations, shown))
         logger.log_image("search/pareto", [figure], caption=[", ".join(shown)])
         complete = [row for row in rows if row[2] is not None]
-        table = wandb.Table(columns=columns, data=complete)
+        table = wandb.Table(columns=list[str | int](columns), data=complete)
         title = f"Pareto front: objective value (%) against {shown[1]}"
         logger.experiment.log({"search/pareto_chart": wandb.plot.scatter(table, shown[1], "penalty", title)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytorch_lightning as pl
 
@@ -18,11 +19,13 @@ class TrainingFigures(pl.Callback):
     """Draws what only some trainings have: a recurrent network's steps on validation faces (steps.png), and the losses
     that meta-joint optimisation selected (selection.png)."""
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: FaceTask) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         folder = getattr(trainer.checkpoint_callback, "dirpath", None)
         if not (trainer.is_global_zero and folder):
             return
-        if isinstance(pl_module.network, Evolution):
-            draw_evolution(evolution_steps(pl_module.network, trainer.datamodule.val), Path(folder) / "steps.png")
+        network = cast(FaceTask, pl_module).network
+        if isinstance(network, Evolution):
+            faces = trainer.datamodule.val  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+            draw_evolution(evolution_steps(network, faces), Path(folder) / "steps.png")
         if selections := getattr(pl_module, "selections", None):
             draw_selection(selections, BRANCHES, Path(folder) / "selection.png")

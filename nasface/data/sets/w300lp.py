@@ -224,7 +224,9 @@ def check_copy(images: Sequence[Path], parameters: Sequence[Parameters]) -> None
                     f"{images[second].with_suffix('.mat')} has the same Pose_Para as {images[first].stem}.mat, another "
                     f"version of the photograph: this is a wrong copy of 300W-LP; take the one at {DATASET_URL}"
                 )
-            if not warned and one.points is not None and np.array_equal(one.points, other.points):
+            if warned or one.points is None or other.points is None:
+                continue
+            if np.array_equal(one.points, other.points):
                 warned = True
                 warnings.warn(
                     f"pt2d of {images[second]} and {images[first].stem} are the same: this is a copy of 300W-LP with "

@@ -30,7 +30,7 @@ def take(rng: np.random.Generator, image: np.ndarray, look: Look) -> np.ndarray:
         line = np.linspace(-1, 1, side, dtype=np.float32)
         image = image * (1 - np.float32(rng.uniform(0, 0.25)) * (line**2 + line[:, None] ** 2))[..., None]
     if rng.random() < look.grey:
-        image = np.repeat(image @ np.float32([[0.3], [0.59], [0.11]]), 3, axis=2)
+        image = np.repeat(image @ np.array([[0.3], [0.59], [0.11]], np.float32), 3, axis=2)
     if rng.random() < look.coarse:
         low = max(16, round(side * rng.uniform(0.35, 0.8)))
         image = cv2.resize(cv2.resize(image, (low, low), interpolation=cv2.INTER_AREA), (side, side))
@@ -44,7 +44,7 @@ def take(rng: np.random.Generator, image: np.ndarray, look: Look) -> np.ndarray:
     image = to_bytes(image)
     if rng.random() < look.jpeg:
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*look.quality))])
-        image = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return image
 
 

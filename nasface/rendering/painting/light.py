@@ -111,7 +111,7 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _share(points: np.ndarray, depth: np.ndarray, bias: float, radius: int) -> np.ndarray:
+def _share(points: np.ndarray, depth: np.ndarray, bias: np.float32, radius: int) -> np.ndarray:
     shares = np.empty(points.shape[0], dtype=np.float32)
     last = depth.shape[0] - 1
     for v in range(points.shape[0]):

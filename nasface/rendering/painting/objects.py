@@ -29,7 +29,7 @@ def draw_object(
         spot = points[62] + rng.normal(0, 0.1, 2) * span + [0, 0.22 * span]
         _line(mask, spot, spot + np.array([rng.normal(0, 0.4), 1.0]) * span, 0.07 * span)
         cv2.circle(mask, *_circle(spot, 0.09 * span), 255, -1, cv2.LINE_AA, 4)
-        colour, roundness = np.float32([0.12, 0.12, 0.13]) * np.float32(rng.uniform(0.5, 2)), 0.05
+        colour, roundness = np.array([0.12, 0.12, 0.13], np.float32) * np.float32(rng.uniform(0.5, 2)), 0.05
     elif kind == "held":  # a telephone or a cup
         size = span * np.array([0.22, rng.choice([0.26, 0.42])]) * rng.uniform(0.9, 1.2)
         _box(mask, anchor + away * size[0] * rng.uniform(0, 0.6), size, rng.normal(0, 18))
@@ -88,7 +88,7 @@ def _lay(image: np.ndarray, mask: np.ndarray, colour: np.ndarray, bulge: float, 
     facing = np.maximum((-slope_x * light.lamp[0] + slope_y * light.lamp[1] + light.lamp[2]) * nz, 0)[..., None]
     around = (0.45 + 0.4 * nz + 0.15 * slope_y * nz)[..., None]
     shaded = colour.astype(np.float32) ** 2 * (light.ambient * around + light.colour * facing)
-    alpha = mask.astype(np.float32) / 255
+    alpha: np.ndarray = mask.astype(np.float32) / 255
     if blur > 0.5:
         alpha = cv2.GaussianBlur(alpha, (0, 0), blur)
     alpha = alpha[..., None]

@@ -55,7 +55,9 @@ def _room(rng: np.random.Generator, side: int) -> np.ndarray:
         x, y = rng.uniform(-0.2, 1, 2) * side
         w, h = rng.uniform(0.05, 0.6, 2) * side
         colour = (
-            muted(rng) if rng.random() < 0.75 else np.float32([0.9, 0.92, 0.95]) * np.float32(rng.uniform(0.8, 1.1))
+            muted(rng)
+            if rng.random() < 0.75
+            else np.array([0.9, 0.92, 0.95], np.float32) * np.float32(rng.uniform(0.8, 1.1))
         )
         corner, end = (int(x), int(y)), (int(x + w), int(y + h))
         cv2.rectangle(image, corner, end, colour.tolist(), -1)
@@ -66,8 +68,10 @@ def _room(rng: np.random.Generator, side: int) -> np.ndarray:
 
 def _outdoors(rng: np.random.Generator, side: int) -> np.ndarray:
     """Sky over leaves, stone or ground, with discs of light out of focus."""
-    sky = np.float32([rng.uniform(0.45, 0.85), rng.uniform(0.6, 0.9), rng.uniform(0.75, 1.0)])
-    low = np.float32([[0.2, 0.3, 0.12], [0.45, 0.42, 0.38], [0.5, 0.4, 0.25], [0.3, 0.34, 0.3]][rng.integers(4)])
+    sky = np.array([rng.uniform(0.45, 0.85), rng.uniform(0.6, 0.9), rng.uniform(0.75, 1.0)], np.float32)
+    low = np.array(
+        [[0.2, 0.3, 0.12], [0.45, 0.42, 0.38], [0.5, 0.4, 0.25], [0.3, 0.34, 0.3]][rng.integers(4)], np.float32
+    )
     low = low * np.float32(rng.uniform(0.5, 1.4))
     noise = fractal(rng, side)
     line = np.linspace(0, 1, side, dtype=np.float32)[:, None]

@@ -64,7 +64,7 @@ class Lens(NamedTuple):
     in pixels along which the reflection runs."""
 
     tint: np.ndarray
-    opacity: float
+    opacity: np.float32
     reflection: np.ndarray
     slope: np.ndarray
 
@@ -78,7 +78,7 @@ def _sky(harmonics: np.ndarray, x: float, y: float, z: float) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _power(x: float, n: float) -> float:
+def _power(x: np.float32, n: np.float32) -> np.float32:
     """About x ** n on [0, 1] (Schlick 1994)."""
     return x / (n - n * x + x) if x > 0 else np.float32(0.0)
 

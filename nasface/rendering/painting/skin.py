@@ -213,7 +213,7 @@ def _finish(texture: np.ndarray, relief: np.ndarray) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _blend(texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: float) -> None:
+def _blend(texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: np.float32) -> None:
     """Mix a colour into the albedo where the mask is."""
     for row in range(mask.shape[0]):
         for column in range(mask.shape[1]):
