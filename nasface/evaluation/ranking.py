@@ -83,7 +83,9 @@ class Ranking:
         }
 
 
-def _correlation(of: Callable[..., Any], ours: Sequence[float], theirs: Sequence[float]) -> float:
+def _correlation(
+    of: Callable[..., Any], ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray
+) -> float:
     """SciPy's statistic; 0 where one side is constant, of which SciPy knows none."""
     return float(of(ours, theirs).statistic) if np.ptp(ours) and np.ptp(theirs) else 0.0
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -185,7 +186,8 @@ class SupernetEvaluator:
         return torch.cat(list(self._run(architecture.canonical.codes, {})))
 
     def _evaluate(self, proposal: Proposal) -> Outcome:
-        weights, values = self._weights(), {}
+        weights = self._weights()
+        values: dict[int, _Value] = {}
         total, scores, done = 0.0, [], 0
         for part, nme in zip(self._parts, self._run(proposal.architecture.canonical.codes, values), strict=False):
             scores.append(nme)
@@ -206,7 +208,7 @@ class SupernetEvaluator:
                 self._kept = values
         return Outcome(penalty=total, complete=complete, details=details)
 
-    def _run(self, codes: Iterable[int], values: dict[int, _Value]) -> Iterable[Tensor]:
+    def _run(self, codes: Sequence[int], values: dict[int, _Value]) -> Iterable[Tensor]:
         """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `values` with what may be kept."""
         graph = self._graph(codes)
         if not self.reuse:
@@ -240,7 +242,7 @@ class SupernetEvaluator:
     ) -> None:
         """Compute the wanted connections and the fresh nodes, on the calibration faces or on one chunk."""
         for node in fresh:
-            features = []
+            features: list[Any] = []
             for connection in node.connections:
                 value = values[connection.key]
                 if connection.key in wanted:
@@ -258,7 +260,7 @@ class SupernetEvaluator:
             else:
                 values[node.key].chunks.append(node_sum(features))
 
-    def _graph(self, codes: Iterable[int]) -> list[_Node]:
+    def _graph(self, codes: Sequence[int]) -> list[_Node]:
         """The active nodes in the order of computation."""
         keys = {(0, 0): 0}
         graph = []

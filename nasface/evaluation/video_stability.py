@@ -48,6 +48,7 @@ def measure_videos(
         UserError: the set has no model parameters, or the model's landmarks are no vertices.
     """
     require_videos(faces, videos.model)
+    assert faces.coefficients is not None and faces.pose is not None  # as required
     model = videos.model
     errors, motions = [], []
     for index in np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int):

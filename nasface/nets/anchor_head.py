@@ -56,6 +56,7 @@ class AnchorHead(nn.Module):
         self.heat = nn.Conv2d(hidden, self.anchors, 1)
         self.lift = nn.Linear(2 * self.anchors + hidden, MODES)
         nn.init.normal_(self.heat.weight, std=0.01)
+        assert self.heat.bias is not None
         nn.init.zeros_(self.heat.bias)
         line = (torch.arange(cells) + 0.5) * (2 / cells) - 1
         grid = torch.stack(torch.meshgrid(line, line, indexing="xy")).flatten(1).T

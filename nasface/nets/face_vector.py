@@ -222,6 +222,9 @@ class VectorNetwork(Network):
         feature_count: length of `features(image)`, for a branch beside the vector; 0 where it has none.
     """
 
+    vector: Any
+    """A `FaceVector`; which methods it has beyond those depends on what it regresses."""
+
     paper_objective = "vdc"
     paper_landmarks = "none"
     feature_count = 0

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
+from nasface.nets.anchor_head import AnchorHead
 from nasface.nets.layers.blocks import HPM, Resample, node_sum
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
 from nasface.nets.uv_head import make_head
@@ -60,7 +61,7 @@ class Connection(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool) -> None:
         super().__init__()
-        self.hpm = HPM(inputs) if with_hpm else None
+        self.hpm: Any = HPM(inputs) if with_hpm else None  # what has none is never asked for its
         self.resample = Resample(inputs, outputs, levels)
 
     def forward(self, x: Tensor, operation: int) -> Tensor:
@@ -109,7 +110,9 @@ class MultipathTrunk(nn.Module):
         return node if 0 < layer < self.space.layers else self.space.scales - 1
 
     def connection(self, gap: int, source: int, target: int) -> Connection:
-        return self.connections[connection_name(gap, source, target)]
+        found = self.connections[connection_name(gap, source, target)]
+        assert isinstance(found, Connection)
+        return found
 
     def node(self, layer: int, target: int, inputs: Sequence[tuple[int, int, Tensor]]) -> Tensor:
         """A node's value, `node_sum` of its incoming connections.
@@ -131,7 +134,10 @@ class MultipathTrunk(nn.Module):
 
     def heatmap_loss(self, output: UVOutput, maps: Tensor) -> Tensor | None:
         """The loss of an output's heatmaps beside true maps (B, 3, M, M); None where the head has none."""
-        return None if output.heatmaps is None else self.head.heatmap_loss(output.heatmaps, maps)
+        if output.heatmaps is None:
+            return None
+        assert isinstance(self.head, AnchorHead)  # no other has heatmaps
+        return self.head.heatmap_loss(output.heatmaps, maps)
 
 
 def connection_name(gap: int, source: int, target: int) -> str:
@@ -166,19 +172,19 @@ class MemberSpec(NetworkSpec):
     target = UV_MAP
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # the base only says that it can be read
         return self.digest
 
     @property
-    def input_size(self) -> int:
+    def input_size(self) -> int:  # type: ignore[override]  # the base only says that it can be read
         return self.config.input_size
 
     @property
-    def map_size(self) -> int:
+    def map_size(self) -> int:  # type: ignore[override]  # the base only says that it can be read
         return self.config.map_size
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> str:  # type: ignore[override]  # the base only says that it can be read
         return self.architecture.digest
 
     def build(self) -> MultipathNetwork:
@@ -278,7 +284,7 @@ class Supernet(MultipathTrunk):
             if not len(taken):
                 continue
             connection = self.connection(gap, source, target)
-            values = connection.children_forward([features[k][source] for k in taken], operations[taken])
+            values = connection.children_forward([features[k][source] for k in taken], operations[taken].tolist())
             for k, value in zip(taken, values, strict=True):
                 incoming[k].setdefault(target, []).append(value)
         return [{target: node_sum(values) for target, values in nodes.items()} for nodes in incoming]

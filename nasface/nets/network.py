@@ -98,6 +98,11 @@ def channels_last(network: M) -> M:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in its stub
 
 
+def contiguous(network: M) -> M:
+    """The network in torch's own memory layout."""
+    return network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # not in its stub
+
+
 def scaled(width: int, scale: float, unit: int = 4) -> int:
     """`width` times `scale`, rounded to a positive multiple of `unit`; `width` itself at scale 1."""
     return width if scale == 1 else max(unit, unit * round(width * scale / unit))

@@ -86,7 +86,7 @@ class BaselineSpec(NetworkSpec):
     input_size: int = 64
     map_size: int = 64
     scale: float = 1.0
-    architecture: ClassVar[None] = None
+    architecture: ClassVar[None] = None  # type: ignore[misc]  # of no baseline
 
     def __post_init__(self) -> None:
         if self.input_size < 1 or self.map_size < 1:
@@ -95,11 +95,11 @@ class BaselineSpec(NetworkSpec):
             raise UserError(f"scale must be a number greater than 0, not {self.scale}")
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> str:  # type: ignore[override]  # the base only says that it can be read
         return self.name if self.scale == 1 else f"{self.name}-x{self.scale:g}"
 
     @property
-    def target(self) -> str:
+    def target(self) -> str:  # type: ignore[override]  # the base only says that it can be read
         return get_candidate(self.name).target
 
     def build(self) -> Network:

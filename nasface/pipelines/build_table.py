@@ -38,7 +38,7 @@ class TableBuilder:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.costs = MemberCosts(workspace.space, workspace.experiment.network)
+        self.costs = MemberCosts(workspace.searched, workspace.experiment.network)
         self._batches: SharedBatches | None = None
 
     def train(self, job: Job) -> TrainedMember:

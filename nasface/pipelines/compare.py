@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from nasface.config import EXPERIMENTS, Experiment, experiment_of
 from nasface.nets.cost import cpu_latency
@@ -143,7 +144,7 @@ def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experi
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
         *sections, last = name.split(".")
-        place = settings
+        place: Any = settings
         for section in sections:
             place = place.get(section) if isinstance(place, dict) else None
         if (
@@ -215,14 +216,14 @@ def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: i
     total = len(entries) * len(seeds)
     for number, (training, error) in enumerate(_train_all(workspace, waiting, run, workers), total - len(waiting) + 1):
         row = training.result()
-        said = str(error) if error else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
+        said = str(error) if row is None else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
         print(f"{number}/{total}  {training.entry.name}, seed {training.seed}: {said}", file=sys.stderr, flush=True)
     ended = [done for seeds in trainings if (done := [one for one in seeds if one.result() is not None])]
     if not ended:
         raise UserError("none of the trainings ended well: see what each said above")
     latencies = _latencies([seeds[0] for seeds in ended], run.path("latencies.json"), anew=bool(waiting))
     return [
-        [replace(one.result(), latency_ms=latency) for one in seeds]
+        [replace(row, latency_ms=latency) for one in seeds if (row := one.result()) is not None]
         for seeds, latency in zip(ended, latencies, strict=True)
     ]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
-import torch
 
 from nasface.config import DeviceConfig, VideoConfig
 from nasface.data.face_set import FaceSet
@@ -17,10 +16,9 @@ from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import save_test_faces
 from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.inference.trained import trained_record
-from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.cost import measure_cost
 from nasface.nets.multipath import Supernet
-from nasface.nets.network import Network, NetworkSpec, channels_last
+from nasface.nets.network import Network, NetworkSpec, channels_last, contiguous
 from nasface.nets.weights import save_weights
 from nasface.pipelines.workspace import Workspace
 from nasface.rendering.video import ShortVideos
@@ -63,7 +61,7 @@ def _train(
     network = spec.build()
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if supernet is not None:
+    if supernet is not None and spec.architecture is not None:
         network.load_state_dict(supernet.child(spec.architecture).state_dict())
     if network.channels_last:
         channels_last(network)
@@ -108,13 +106,13 @@ def retrain(
     task, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
     evaluation = _evaluate(task, workspace.faces.test, experiment.device)
     figures = evaluation.figures
-    network = task.to("cpu").network.to(memory_format=torch.contiguous_format)
+    network = cast(Network, contiguous(task.to("cpu").network))
     results_figure(evaluation.spread, run.path("faces.png"))
     save_test_faces(run.path(TEST_FACES), evaluation.faces)
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
-        bins=tuple(figures[f"nme_{name}"] for name in BIN_NAMES),
+        bins=(figures["nme_0-30"], figures["nme_30-60"], figures["nme_60-90"]),
         mean=figures["nme"],
         all=figures["nme_all"],
         parameters=cost.parameters,

@@ -101,7 +101,7 @@ def search_supernet(
     and others may join (`join_search`).
     """
     experiment, weights = workspace.experiment, supernet_file(run.folder)
-    strategy = make_search_strategy(experiment, workspace.space)
+    strategy = make_search_strategy(experiment, workspace.searched)
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
     with SearchProgress("searching", strategy.progress[1]) as bar:
         told: dict[str, Any] = {"context": context, "callbacks": [*callbacks, bar.on_evaluation]}
@@ -204,7 +204,7 @@ def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:
     """The evaluator of a search, whose outcomes also hold what a member costs."""
     experiment = workspace.experiment
     evaluator = make_evaluator(supernet, workspace.uv, workspace.faces, experiment)
-    return CostedEvaluator(evaluator, MemberCosts(workspace.space, experiment.network), experiment.search.objectives)
+    return CostedEvaluator(evaluator, MemberCosts(workspace.searched, experiment.network), experiment.search.objectives)
 
 
 def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
@@ -230,10 +230,12 @@ def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
         "parameters": parameters,
         "macs": macs,
     }
-    for path in (run.path("best.json"), experiment.output):
-        best.save(path, _provenance(experiment, run), scores)
+    provenance = _provenance(experiment, run)
+    best.save(run.path("best.json"), provenance, scores)
     for kind in ("png", "svg"):
         draw_architecture(best, run.path(f"architecture.{kind}"))
+    # At last, so that an earlier search's result stays where this one could not be written whole.
+    best.save(experiment.output, provenance, scores)
     return Path(experiment.output)
 
 

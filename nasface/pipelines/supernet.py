@@ -46,7 +46,7 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
 
 def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callback] = ()) -> Supernet:
     """Train the supernet of a run, or load it where that is done."""
-    experiment, space = workspace.experiment, workspace.space
+    experiment, space = workspace.experiment, workspace.searched
     path = supernet_file(run.folder)
     if path.exists():
         return load_trained_supernet(path, space, experiment)
@@ -82,7 +82,7 @@ def fresh_supernet(workspace: Workspace) -> Supernet:
     """The supernet before its training; seeds everything."""
     experiment = workspace.experiment
     pl.seed_everything(experiment.seed, verbose=False)
-    network = Supernet(workspace.space, experiment.network)
+    network = Supernet(workspace.searched, experiment.network)
     augmentation = experiment.supernet.augmentation
     network.learn(FaceMaps(workspace.uv, workspace.faces.train, augmentation, experiment.seed))
     return channels_last(network)

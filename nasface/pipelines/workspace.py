@@ -25,6 +25,13 @@ class Workspace:
     faces: Faces
     uv: UVTarget
 
+    @property
+    def searched(self) -> MultipathSpace:
+        """The space that is searched; the training of a fixed network has none."""
+        if self.space is None:
+            raise ValueError("this workspace has no space")
+        return self.space
+
     def data_module(
         self, batch_size: int, steps_per_epoch: int, augmentation: AugmentConfig, videos: BatchVideos | None = None
     ) -> FaceDataModule:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,7 @@ class SharedBatches:
             yield batch["image"], self.uv.target_units(batch)
 
 
-def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple[nn.Module, float]:
+def train_alone(build: Callable[[], Any], batches: SharedBatches) -> tuple[nn.Module, float]:
     """Train one network from scratch on the batches; the network and the CPU seconds that it took, which other work on
     the machine hardly changes.
 
@@ -74,7 +75,7 @@ def train_alone(build: Callable[[], nn.Module], batches: SharedBatches) -> tuple
     """
     start = time.process_time()
     torch.manual_seed(batches.seed)
-    network = channels_last(build()).train()
+    network: Any = channels_last(build()).train()
     network.learn(batches.maps)
     parameters = list(network.parameters())
     config, weight = batches.config, batches.uv.weight

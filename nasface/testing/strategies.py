@@ -261,7 +261,7 @@ def check_tight_constraints(case: StrategyCase) -> None:
     assert log and all(connections_of(proposal.architecture) == 4 for proposal, _ in log)
     assert strategy.ask() is None
     with _raises(UserError, "connections <= 3 was found: raise the limit"):
-        run(case.make(constraints=[Constraint("connections", 3.0, connections_of)]), case.table())
+        run(case.make(space, constraints=[Constraint("connections", 3.0, connections_of)]), TableEvaluator(space, 1))
 
 
 def check_several_workers(case: StrategyCase) -> None:

@@ -54,7 +54,7 @@ class FaceModule(pl.LightningModule):
             )
         return loss
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         config, precision = self.optimizer_config, str(self.trainer.precision)
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
         factor = learning_rate_factor(config, self.total_steps)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.targets.heatmap import HeatmapTask
@@ -17,7 +20,7 @@ def make_task(network: Network, context: TaskContext) -> FaceTask:
     return _TASKS[network.target](network, context)
 
 
-def _parameters_task(network: Network, context: TaskContext) -> FaceTask:
+def _parameters_task(network: Any, context: TaskContext) -> FaceTask:
     """The task of the network's vector and of the experiment's objective."""
     if not network.vector.has_model:
         return LandmarkVectorTask(network, context)
@@ -25,4 +28,9 @@ def _parameters_task(network: Network, context: TaskContext) -> FaceTask:
     return (MetaJointTask if meta else ParametersTask)(network, context)
 
 
-_TASKS = {UV_MAP: UVTask, VOLUMES: VolumeTask.create, HEATMAPS: HeatmapTask, PARAMETERS: _parameters_task}
+_TASKS: dict[str, Callable[[Any, TaskContext], FaceTask]] = {
+    UV_MAP: UVTask,
+    VOLUMES: VolumeTask.create,
+    HEATMAPS: HeatmapTask,
+    PARAMETERS: _parameters_task,
+}

@@ -281,7 +281,7 @@ def check_retrain(nasface: Command, digest: str) -> None:
     assert "(9 faces)" in result.output, "the search's settings were not taken"
     head, _, row = [line for line in result.output.splitlines() if re.search(r"mean|---|searched", line)][-3:]
     assert re.split(r"\s{2,}", head.strip()) == [
-        *("[0,30]", "[30,60]", "[60,90]", "mean", "all", "parameters", "MACs", "CPU latency")
+        *("[0,30]", "[30,60]", "[60,90]", "mean", "all", "dense", "roughness", "parameters", "MACs", "CPU latency")
     ]
     figures = [float(value) for value in re.findall(r"\d+\.\d+", row)[:5]]
     assert figures[3] == pytest.approx(sum(figures[:3]) / 3, abs=0.02)

@@ -200,7 +200,7 @@ def test_a_member_that_nobody_can_evaluate(tmp_path: Path) -> None:
         return Outcome(math.nan)
 
     for _ in range(5):
-        with pytest.raises(UserError, match="penalty of member .* is nan"):
+        with pytest.raises(UserError, match="objective value of member .* is nan"):
             run_shared(random_search(), broken, storage, "s")
     with pytest.raises(UserError, match="begun 5 times and never ended"):
         work(storage, random_search())

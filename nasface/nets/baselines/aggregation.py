@@ -102,7 +102,7 @@ class Aggregation(nn.Module):
             values.append(descend(values[-1]))
         for nodes in self.steps:
             fresh: list[Tensor] = []
-            for level, node in enumerate(nodes):
+            for level, node in enumerate(nodes.children()):
                 fresh.append(node(values[level], values[level + 1], fresh[-1] if fresh else None))
             values = fresh
         return values[0]

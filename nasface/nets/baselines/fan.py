@@ -54,6 +54,7 @@ class FAN(HeatmapNetwork):
         )
         init_convolutions(self)
         for stack in self.stacks:
+            assert isinstance(stack, HeatmapStack)
             stack.start_empty()
 
     def forward(self, image: Tensor) -> list[Tensor]:

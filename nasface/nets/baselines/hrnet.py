@@ -65,8 +65,9 @@ class Exchange(nn.Module):
         features = [stream(x) for stream, x in zip(self.streams, features, strict=True)]
         fused = []
         for target, row in enumerate(self.fuse):
-            parts = (resample(x) for resample, x in zip(row, features, strict=True))
-            fused.append(torch.relu(sum(_enlarge(part, features[target]) for part in parts)))
+            parts = (resample(x) for resample, x in zip(row.children(), features, strict=True))
+            first, *others = (_enlarge(part, features[target]) for part in parts)
+            fused.append(torch.relu(sum(others, start=first)))
         return fused
 
 
@@ -108,7 +109,7 @@ class HRNetV2(nn.Module):
         features = [self.first(x)]
         for begin, stage in zip(self.begin, self.stages, strict=True):
             features.append(begin(x if len(features) == 1 else features[-1]))
-            for exchange in stage:
+            for exchange in stage.children():
                 features = exchange(features)
         return torch.cat([_enlarge(stream, features[0]) for stream in features], 1)
 

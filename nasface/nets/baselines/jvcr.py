@@ -163,6 +163,9 @@ class JVCR(Network):
         UserError: other sizes.
     """
 
+    mean_shape: Tensor
+    completion: Tensor
+
     channels_last = False  # no such layout of 3D convolutions
 
     def __init__(self, spec: BaselineSpec, layout: VolumeLayout) -> None:

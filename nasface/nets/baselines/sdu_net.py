@@ -99,6 +99,8 @@ class SDUNet(HeatmapNetwork):
         UserError: other sizes.
     """
 
+    spec: BaselineSpec
+
     def __init__(self, spec: BaselineSpec, layout: SDULayout) -> None:
         stride = 4 if spec.input_size >= _STRIDE_4_FROM else 2
         spec.require_multiple(stride * 2**layout.halvings)
@@ -114,6 +116,7 @@ class SDUNet(HeatmapNetwork):
             if isinstance(module, DeformableConv):
                 module.start_plain()
         for stack in self.stacks:
+            assert isinstance(stack, HeatmapStack)
             stack.start_empty()
 
     def _stack(self, width: int, block: MakeBlock, stack: int) -> HeatmapStack:

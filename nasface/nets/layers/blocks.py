@@ -108,7 +108,7 @@ class Resample(nn.Module):
         super().__init__()
         factor = 2 ** abs(levels)
         self.project: nn.Module = nn.Identity()
-        self.norm: nn.Module = nn.Identity()
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.Identity()
         if levels > 0:
             self.project = CellUpsample(inputs, outputs, factor)
             # Every output cell sums C_in products: keep the variance.

@@ -34,6 +34,7 @@ class DeformableConv(nn.Conv2d):
         """First weights: those of a rectified network's plain convolution, offsets 0."""
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
         for values in (self.bias, self.offset.weight, self.offset.bias):
+            assert values is not None
             nn.init.zeros_(values)
 
     def forward(self, x: Tensor) -> Tensor:

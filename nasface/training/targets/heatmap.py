@@ -35,6 +35,11 @@ def coherence_loss(first: Tensor, second: Tensor, views: Views) -> Tensor:
     return ((second.float() - expected).square() * weight).sum() / weight.sum().clamp(min=1)
 
 
+def _halves(both: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = both.chunk(2)
+    return first, second
+
+
 class HeatmapTask(FaceTask):
     """Trains and evaluates one network that maps images (B, 3, S, S) to the logits of heatmaps (B, 68, H, W), one set
     for each stack.
@@ -68,7 +73,7 @@ class HeatmapTask(FaceTask):
         both = self.network(torch.cat((image, views.images(image))))
         moved = torch.cat((points[..., :2], views.landmarks(points, image.shape[-1])))
         truth = 2 * torch.stack([self._error(logits, moved) for logits in both]).mean()
-        agreement = torch.stack([coherence_loss(*logits.sigmoid().chunk(2), views) for logits in both]).mean()
+        agreement = torch.stack([coherence_loss(*_halves(logits.sigmoid()), views) for logits in both]).mean()
         return {"loss": truth + self.config.coherence * agreement, "truth": truth, "coherence": agreement}
 
     def _error(self, logits: Tensor, points: Tensor) -> Tensor:

@@ -9,10 +9,11 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim import AdamW
 
 from nasface.nets.face_vector import VectorNetwork
 from nasface.training.face_task import TaskContext
@@ -66,18 +67,21 @@ class MetaJointTask(ParametersTask):
 
     def copies(self) -> Iterator[tuple[str, VectorNetwork, nn.Module | None]]:
         """Loss, network and landmark branch of the two copies."""
+        assert self.rival is not None  # since `setup`
         return zip(BRANCHES, (self.network, self.rival), (self.landmark_branch, self.rival_branch), strict=True)
 
-    def training_step(self, batch: dict[str, Tensor], _index: int) -> None:
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> None:  # type: ignore[override]  # steps by itself
         if self.ahead < self.config.look_ahead and self.batches + 1 < self.total_steps:
             self._look_ahead(batch)
         else:
             self._select(batch)
         self.batches += 1
-        self.lr_schedulers().step()
+        scheduler: Any = self.lr_schedulers()
+        scheduler.step()
 
     def _look_ahead(self, batch: dict[str, Tensor]) -> None:
-        optimizer, total = self.optimizers(), torch.zeros((), device=self.device)
+        optimizer: Any = self.optimizers()
+        total = torch.zeros((), device=self.device)
         for name, network, branch in self.copies():
             loss = self.finite(self.losses(network, branch, batch, name)["loss"])
             self.log(f"train/{name}", loss.detach(), prog_bar=True)
@@ -123,7 +127,7 @@ class MetaJointTask(ParametersTask):
         modules = [nn.ModuleList(m for m in copied[1:] if m is not None) for copied in self.copies()]
         source, target = modules[winner], modules[1 - winner]
         target.load_state_dict(source.state_dict())
-        state = self.optimizers(use_pl_optimizer=False).state
+        state = cast(AdamW, self.optimizers(use_pl_optimizer=False)).state
         for mine, other in zip(source.parameters(), target.parameters(), strict=True):
             if mine in state:
                 state[other] = {name: value.clone() for name, value in state[mine].items()}
@@ -143,7 +147,7 @@ class MetaJointTask(ParametersTask):
 
     def on_fit_end(self) -> None:
         super().on_fit_end()
-        callback = self.trainer.checkpoint_callback
+        callback: Any = self.trainer.checkpoint_callback
         if self.trainer.is_global_zero and callback is not None and callback.dirpath and self.selections:
             folder = Path(callback.dirpath)
             with atomic_write(folder / "selection.json") as path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +104,7 @@ class ParametersTask(FaceTask):
         return self.losses(self.network, self.landmark_branch, batch, objective)
 
     def losses(
-        self, network: VectorNetwork, branch: nn.Module | None, batch: dict[str, Tensor], objective: str
+        self, network: Any, branch: nn.Module | None, batch: dict[str, Tensor], objective: str
     ) -> dict[str, Tensor]:
         """Loss and parts of it on a batch.
 
@@ -129,7 +129,7 @@ class ParametersTask(FaceTask):
             else:
                 loss = parts["vdc" if objective == "vdc" else "wpdc"]
             if self.landmarks != "none":
-                found = self._landmarks(predicted) if features is None else branch(features)
+                found = self._landmarks(predicted) if branch is None else branch(features)
                 parts["landmarks"] = self._landmark_cost(found.float(), batch)
                 loss = loss + matched(parts["landmarks"], loss)
         return {"loss": loss, **parts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
 
 
 def output_loss(
-    network: nn.Module, output: UVOutput, target: Tensor, weight: Tensor, config: RetrainConfig | SupernetConfig
+    network: Any, output: UVOutput, target: Tensor, weight: Tensor, config: RetrainConfig | SupernetConfig
 ) -> dict[str, Tensor]:
     """The loss of an output in training: of its maps, plus that of its heatmaps where it has some.
 
@@ -97,12 +98,15 @@ class FaceMaps:
 
     def _labels(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
         faces = self.faces
+        assert faces.coefficients is not None and faces.pose is not None  # as the constructor asks
         coefficients, pose = (np.ascontiguousarray(array[chosen]) for array in (faces.coefficients, faces.pose))
         return torch.from_numpy(coefficients), torch.from_numpy(pose)
 
 
 class UVTask(FaceTask):
     """Trains and evaluates one network that maps images (B, 3, S, S) to UV maps (B, 3, M, M) in head units."""
+
+    network: Any
 
     def __init__(self, network: nn.Module, context: TaskContext) -> None:
         super().__init__(network, context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -111,7 +111,7 @@ class VolumeTask(FaceTask):
         experiment = context.experiment
         self.config, self.accumulate, self.wild = experiment.volume, experiment.retrain.accumulate, wild
         self.pretrain_steps = round(self.config.pretrain * self.total_steps)
-        self.decoder = VolumeDecoder(network) if self.config.adversarial else None
+        self.decoder: Any = VolumeDecoder(network) if self.config.adversarial else None  # in adversarial training only
         layout = network.layout
         colours = (
             landmark_colours(layout.points, self.config.colours, experiment.seed)
@@ -124,7 +124,7 @@ class VolumeTask(FaceTask):
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     @classmethod
-    def create(cls, network: nn.Module, context: TaskContext) -> Self:
+    def create(cls, network: JVCR, context: TaskContext) -> Self:
         source, experiment = context.experiment.volume.wild, context.experiment
         return cls(network, context, load_wild_faces(experiment, source, network.spec.input_size) if source else None)
 
@@ -257,24 +257,26 @@ class VolumeTask(FaceTask):
         begins, pretrains = int(self.batches) % self.accumulate == 0, self.steps_done < self.pretrain_steps
         labels = self.labels(batch, mixed=not pretrains)
         if begins:
-            for optimizer in self.optimizers():
+            optimizers: Any = self.optimizers()
+            for optimizer in optimizers:
                 optimizer.zero_grad()
         if pretrains or not self.config.adversarial:
             values = self.pretraining(labels) if pretrains else self.joint(labels)
             self._backward(values["loss"])
-            self._move(*self.optimizers())
+            self._move(*cast(list[Any], self.optimizers()))
         else:
             values = self._adversarial_step(labels)
         self.batches += 1
         if int(self.batches) % self.accumulate == 0:
-            for scheduler in self.lr_schedulers():
+            schedulers: Any = self.lr_schedulers()
+            for scheduler in schedulers:
                 scheduler.step()
         for name, value in values.items():
             self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
         return values["loss"].detach()
 
     def _adversarial_step(self, labels: Labelled) -> dict[str, Tensor]:
-        generator, discriminator = self.optimizers()
+        generator, discriminator = cast(list[Any], self.optimizers())
         estimates = self.network.estimator(labels.image)
         values = self.discriminator_half(estimates, labels)
         self._backward(values["discriminator"])
@@ -297,7 +299,7 @@ class VolumeTask(FaceTask):
             self.configure_gradient_clipping(optimizer)
             optimizer.step()
 
-    def configure_optimizers(self) -> list[dict[str, Any]]:
+    def configure_optimizers(self) -> Any:
         config = self.optimizer_config
         factor, later = learning_rate_factor(config, self.total_steps), self.config.finetune_lr
 
