@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from argparse import Action
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, get_args, get_origin
@@ -72,13 +74,28 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
             action._typehint = get_args(listed)[0]  # type: ignore[attr-defined]
             action.nargs, action.metavar = "+", None
     if command.settings is not None:
-        parser.add_argument(_HELP_ALL, action="help", help="Show every setting, not only the main ones, and exit.")
+        parser.add_argument(_HELP_ALL, action=_HelpAll, help="Show every setting, not only the main ones, and exit.")
         before = len(parser._actions)
         add_settings(parser)
         for action in () if every else parser._actions[before:]:
             if action.dest not in ("config", *command.settings):
                 action.help = SUPPRESS
     return parser
+
+
+class _HelpAll(Action):
+    """Prints the help, and that of the strategies' own settings, which no parser knows, below that of a search."""
+
+    def __init__(self, option_strings: Sequence[str], **keywords: Any) -> None:
+        super().__init__(option_strings, **keywords | {"nargs": 0, "default": SUPPRESS})
+
+    def __call__(self, parser: Any, *_: Any) -> None:
+        parser.print_help()
+        if parser.prog == "nasface search":
+            from nasface.search.registry import settings_help
+
+            print("\n" + settings_help(shutil.get_terminal_size().columns - 2))
+        parser.exit()
 
 
 def _parser(name: str, description: str, usage: str | None = None) -> ArgumentParser:

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
+import textwrap
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -68,10 +71,12 @@ class Setting:
     Attributes:
         default: without it; None where there is none.
         kind: int, float, bool or str, as annotated; None where any value will do.
+        meaning: what the docstring of the strategy, or of a class that it derives from, says of it.
     """
 
     default: Any
     kind: str | None
+    meaning: str = ""
 
 
 # What a search gives to every strategy that asks for it.
@@ -86,14 +91,34 @@ def own_settings(name: str) -> dict[str, Setting]:
     Raises:
         UserError: the strategy is unknown.
     """
-    found = {}
-    for parameter in inspect.signature(get_strategy(name)).parameters.values():
+    found, strategy = {}, get_strategy(name)
+    documentation = "\n".join(inspect.cleandoc(base.__doc__ or "") for base in strategy.__mro__)
+    for parameter in inspect.signature(strategy).parameters.values():
         kind = getattr(parameter.annotation, "__name__", parameter.annotation)
         free = parameter.annotation is parameter.empty
         if parameter.name not in _OF_THE_SEARCH and (kind in _KINDS or free):
             default = None if parameter.default is parameter.empty else parameter.default
-            found[parameter.name] = Setting(default, None if free else kind)
+            meaning = re.search(rf"^    {parameter.name}: (.+(?:\n {{8}}.+)*)", documentation, re.MULTILINE)
+            text = " ".join(meaning[1].split()) if meaning else ""
+            found[parameter.name] = Setting(default, None if free else kind, text)
     return found
+
+
+def settings_help(width: int = 120) -> str:
+    """The strategies' own settings as `nasface search --help-all` lists them; strategies with the same ones share an
+    entry."""
+    sharing = defaultdict(list)
+    for name in STRATEGIES.names():
+        sharing[tuple(own_settings(name).items())].append(name)
+    lines = ["settings of one strategy:"]
+    for settings, names in sharing.items():
+        text = f"{', '.join(names)}:" if settings else f"{', '.join(names)} have none of their own."
+        lines += ["", textwrap.fill(text, width, initial_indent="  ", subsequent_indent="  ")]
+        for key, setting in settings:
+            text = f"{setting.meaning} (type: {setting.kind or 'any'}, default: {setting.default})"
+            lines += [f"    --search.settings.{key} {key.upper()}"]
+            lines += textwrap.wrap(text, width, initial_indent=" " * 24, subsequent_indent=" " * 24)
+    return "\n".join(lines)
 
 
 def check_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

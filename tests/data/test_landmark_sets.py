@@ -283,6 +283,10 @@ def test_cofw_without_h5py_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def aflw(tmp_path: Path) -> Path:
+    return write_aflw(tmp_path)
+
+
+def write_aflw(tmp_path: Path) -> Path:
     """Two crops of which the boxes are (50, 20, 290, 260) and (10, 30, 70, 90): twice and half of 120 pixels."""
     images, configs = tmp_path / "test.data" / "AFLW_GT_crop", tmp_path / "test.configs"
     images.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,15 @@ from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import DATA_SETS, Labels, Request, register_data_set
 from nasface.data.sources import check_sets, load_faces
+from nasface.faces.ddfa_model import load_keypoint_model
 from nasface.testing import check_face_set
 from nasface.utils.errors import UserError
+from tests.data.test_aflw2000 import _write_pair
+from tests.data.test_ddfa import _write_set
+from tests.data.test_landmark_sets import _draw, _points, _t7_tensor, _write_cofw, _write_pts, write_aflw
+from tests.data.test_w300lp import _with_mean
+from tests.data.w300lp_files import write_w300lp
+from tests.faces.ddfa_files import write_assets
 
 
 def progress_for(name: str):
@@ -54,6 +62,64 @@ def test_folders_are_asked_for() -> None:
     config = replace(config, folders={"cofw": "nowhere"})
     with pytest.raises(UserError, match="nowhere/COFW_test_color.mat does not exist|h5py"):
         cofw.read(Request("cofw", config, "test", 32, None, progress_for))
+
+
+def synthetic(folder: Path) -> DataConfig:
+    return DataConfig(train_count=2, val_count=1, test_count=2)
+
+
+def ddfa(folder: Path) -> DataConfig:
+    write_assets(folder / "assets")
+    _write_set(folder / "set", folder / "assets")
+    return DataConfig(ddfa=str(folder / "set"), ddfa_assets=str(folder / "assets"))
+
+
+def w300lp(folder: Path) -> DataConfig:
+    write_assets(folder / "assets")
+    write_w300lp(folder / "set", _with_mean(load_keypoint_model(folder / "assets")))
+    return DataConfig(w300lp=str(folder / "set"), ddfa_assets=str(folder / "assets"))
+
+
+def aflw2000(folder: Path) -> DataConfig:
+    for index in range(3):
+        _write_pair(folder, index)
+    return DataConfig(aflw2000=str(folder))
+
+
+def aflw(folder: Path) -> DataConfig:
+    return DataConfig(folders={"aflw": str(write_aflw(folder))})
+
+
+def cofw(folder: Path) -> DataConfig:
+    for split, suffix in (("train", "Tr"), ("test", "T")):
+        path = folder / f"COFW_{split}_color.mat"
+        _write_cofw(path, [_points(index, 29) for index in range(2)], np.zeros((2, 29)), suffix)
+    return DataConfig(folders={"cofw": str(folder)})
+
+
+def ls3d_w(folder: Path) -> DataConfig:
+    _draw(folder / "face.png", _points(0))
+    (folder / "face.t7").write_bytes(_t7_tensor(_points(0)))
+    return DataConfig(folders={"ls3d_w": str(folder)})
+
+
+def w300(folder: Path) -> DataConfig:
+    _draw(folder / "face.jpg", _points(0))
+    _write_pts(folder / "face.pts", _points(0) + 1)
+    return DataConfig(folders={"300w": str(folder)})
+
+
+# Each writes the files of a set, made up, into a folder.
+MADE = {make.__name__: make for make in (synthetic, ddfa, w300lp, aflw2000, aflw, cofw, ls3d_w)} | {"300w": w300}
+
+
+@pytest.mark.parametrize("name", DATA_SETS.names())
+def test_every_set_keeps_the_contract(name: str, tmp_path: Path) -> None:
+    config, registered = MADE[name](tmp_path), DATA_SETS.get(name)
+    config = replace(config, cache=str(tmp_path / "cache"))
+    for split in registered.splits:
+        model = registered.model(config) if registered.model else None
+        check_face_set(name, registered.read(Request(name, config, split, 32, model, progress_for)))
 
 
 def test_an_own_set(tmp_path) -> None:

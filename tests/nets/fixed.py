@@ -5,41 +5,20 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch import nn
 
 from nasface.nets.network import Network
-
-Network = TypeVar("Network", bound=Network)
+from nasface.testing.networks import outputs_of, settled
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """A network whose costs can be counted without computing anything."""
     with torch.device("meta"):
         return make().eval()
-
-
-def settled(network: Network) -> tuple[Network, Tensor]:
-    """The network in evaluation mode, with statistics of the images that come with it: enough of them, since the
-    coarsest features may have one cell."""
-    torch.manual_seed(1)
-    image = torch.randn(16, 3, network.spec.input_size, network.spec.input_size)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(image)
-    return network.eval(), image
-
-
-def outputs_of(network: Network, image: Tensor) -> list[Tensor]:
-    """All tensors that a network returns, as a list."""
-    return tree_leaves(network(image))
 
 
 def check_gradients(network: Network) -> None:

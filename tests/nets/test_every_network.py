@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +12,17 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nasface.config import MultipathConfig
-from nasface.nets.cost import count_parameters
+from nasface.nets.baselines.prnet import PRNet
 from nasface.nets.multipath import MemberSpec
-from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network, NetworkSpec
-from nasface.nets.registry import BaselineSpec, get_candidate, network_names
-from nasface.nets.weights import load_network, read_weights, save_weights, state_digest
+from nasface.nets.network import UV_MAP, Network, NetworkSpec
+from nasface.nets.registry import NETWORKS, BaselineSpec, get_candidate, network_names, register_network
+from nasface.nets.weights import read_weights, save_weights
 from nasface.space.space import MultipathSpace
+from nasface.testing import NETWORK_CHECKS, check_network
+from nasface.testing.networks import outputs_of, settled
 from nasface.utils.errors import UserError
-from tests.nets.fixed import outputs_of, settled
 
 SIZE, SCALE = 32, 1 / 16
 SPACE = MultipathSpace(name="test", layers=4, scales=3)
@@ -37,39 +38,24 @@ def spec_of(name: str, size: int = SIZE) -> NetworkSpec:
     return MemberSpec(SPACE.random_architecture(np.random.default_rng(0)), config)
 
 
-def build(name: str, seed: int = 0) -> Network:
-    torch.manual_seed(seed)
-    return spec_of(name).build()
-
-
 @cache
 def ready(name: str) -> tuple[Network, Tensor, list[Tensor]]:
     """A network in evaluation mode, images, and what it makes of them; the tests leave them as they are."""
-    network, image = settled(build(name))
+    torch.manual_seed(0)
+    network, image = settled(spec_of(name).build())
     with torch.no_grad():
         return network, image, outputs_of(network, image)
 
 
 @every_network
-def test_the_output_is_its_targets(name: str) -> None:
-    network, _, outputs = ready(name)
-    shapes = [tuple(output.shape[1:]) for output in outputs]
-    if network.target == UV_MAP:
-        assert shapes == [(3, SIZE, SIZE)]
-    elif network.target == HEATMAPS:
-        side = SIZE // network.stride
-        assert set(shapes) == {(68, side, side)}
-    elif network.target == VOLUMES:
-        side = SIZE // 4
-        assert shapes[-1] == (network.layout.points, 3)
-        assert all(shape[0] == network.layout.channels and shape[2:] == (side, side) for shape in shapes[:-1])
-    else:
-        assert network.target == PARAMETERS and shapes == [(network.vector.size,)]
-    assert all(output.isfinite().all() and output.dtype == torch.float32 for output in outputs)
+@pytest.mark.parametrize("check", NETWORK_CHECKS)
+def test_contract(name: str, check: Callable[[Network, Tensor], None]) -> None:
+    network, image, _ = ready(name)
+    check(network, image)
 
 
 @every_network
-def test_it_says_what_it_is(name: str) -> None:
+def test_it_says_what_it_is(name: str, tmp_path: Path) -> None:
     network, _, _ = ready(name)
     spec = spec_of(name)
     assert network.spec == spec and network.target == spec.target
@@ -77,44 +63,43 @@ def test_it_says_what_it_is(name: str) -> None:
     if not name.startswith("member/"):
         assert spec.digest == f"{name}-x0.0625" and spec.architecture is None
         assert get_candidate(name).target == spec.target
-
-
-@every_network
-def test_first_weights_are_a_function_of_the_seed(name: str) -> None:
-    digests = [state_digest(build(name, seed)) for seed in (3, 3, 4)]
-    assert digests[0] == digests[1] != digests[2]
-
-
-@every_network
-def test_a_gradient_reaches_every_parameter(name: str) -> None:
-    network, image, _ = ready(name)
-    network = copy.deepcopy(network)
-    sum((output * torch.randn_like(output)).sum() for output in outputs_of(network, image[:4])).backward()
-    assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
-    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
-
-
-@every_network
-def test_weights_come_back(name: str, tmp_path: Path) -> None:
-    network, image, _ = ready(name)
     save_weights(tmp_path / "n.pt", network)
-    record = read_weights(tmp_path / "n.pt", "network")
     keys = ["layers", "scales", "network", "codes"] if name.startswith("member") else ["fixed"]
-    assert list(record) == ["kind", *keys, "state"]
-    found = load_network(tmp_path / "n.pt").eval()
-    assert type(found) is type(network) and found.spec.digest == network.spec.digest
-    assert state_digest(found) == state_digest(network)
-    with torch.no_grad():
-        one, other = (outputs_of(each, image[:2]) for each in (found, network))
-    assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+    assert list(read_weights(tmp_path / "n.pt", "network")) == ["kind", *keys, "state"]
 
 
-@every_network
-def test_counted_cost_is_the_measured_one(name: str) -> None:
-    network, image, _ = ready(name)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(image[:1])
-    assert network.spec.cost() == (count_parameters(network), counter.get_total_flops() // 2)
+class Numb(PRNet):
+    """A network with a parameter that moves nothing."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.idle = nn.Parameter(torch.zeros(1))
+
+
+class Half(PRNet):
+    """A network whose map is not of its size."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image)[..., ::2]
+
+
+class Costly(BaselineSpec):
+    """A spec that counts the cost wrong."""
+
+    def cost(self) -> tuple[int, int]:
+        parameters, macs = super().cost()
+        return parameters, 2 * macs
+
+
+@pytest.mark.parametrize(
+    ("broken", "spec", "words"),
+    [(Numb, BaselineSpec, "no gradient reaches idle"), (Half, BaselineSpec, "map"), (PRNet, Costly, "another cost")],
+)
+def test_the_contract_finds_what_breaks_it(broken: type[PRNet], spec: type[BaselineSpec], words: str) -> None:
+    with NETWORKS.scope():
+        register_network("broken", paper="none", target=UV_MAP)(broken)
+        with pytest.raises(AssertionError, match=words):
+            check_network(spec("broken", SIZE, SIZE, SCALE))
 
 
 @every_network

@@ -12,9 +12,9 @@ from nasface.faces.camera import euler_to_matrix, make_pose
 from nasface.nets.face_vector import AngleVector, LandmarkVector, MatrixVector, rotation
 from nasface.nets.registry import create_network
 from nasface.nets.weights import load_network, save_weights
+from nasface.testing.networks import settled
 from nasface.utils.errors import UserError
 from tests.helpers.toy import SIZE, toy_basis, toy_faces
-from tests.nets.fixed import settled
 
 
 def rigid_faces(count: int = 12):
