@@ -61,7 +61,8 @@ def _train(
     network = spec.build()
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if supernet is not None and spec.architecture is not None:
+    if supernet is not None:
+        assert spec.architecture is not None  # only members have a supernet
         network.load_state_dict(supernet.child(spec.architecture).state_dict())
     if network.channels_last:
         channels_last(network)
