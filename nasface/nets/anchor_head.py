@@ -19,12 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
+from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.uv import reading_matrix
 from nasface.nets.layers.blocks import all_at_once, each_normalised
 from nasface.nets.network import full_precision
 from nasface.nets.uv_output import TrainingMaps, UVOutput
 
-LANDMARKS, GRID, MODES = 68, 8, 64
+GRID, MODES = 8, 64
 """Anchors are the landmarks and a GRID x GRID grid over the chart; principal components of the maps."""
 _NOISE = 0.03  # deviation of an anchor that the first linear map expects, in halves of the image's side
 _SIGMA = 0.8  # deviation of a target heatmap in cells
@@ -49,7 +50,7 @@ class AnchorHead(nn.Module):
     def __init__(self, config: MultipathConfig, width: int) -> None:
         super().__init__()
         cells, hidden, self.map_size = config.input_size // config.stem_stride, config.head_width, config.map_size
-        self.anchors = LANDMARKS + GRID**2
+        self.anchors = NUM_LANDMARKS + GRID**2
         self.norm1 = nn.BatchNorm2d(width)
         self.conv1 = nn.Conv2d(width, hidden, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(hidden)
@@ -102,9 +103,10 @@ class AnchorHead(nn.Module):
         components with the least squared error."""
         flat = maps.sample.flatten(1).double()
         mean = flat.mean(0)
-        values, vectors = torch.linalg.eigh((flat - mean) @ (flat - mean).T)
+        about = flat - mean
+        values, vectors = torch.linalg.eigh(about @ about.T)
         kept = values.flip(0)[:MODES].clamp(min=1e-9)
-        modes = (vectors.flip(1)[:, : len(kept)] / kept.sqrt()).T @ (flat - mean)
+        modes = (vectors.flip(1)[:, : len(kept)] / kept.sqrt()).T @ about
         modes = modes * modes.gather(1, modes.abs().argmax(1, keepdim=True)).sign()  # an eigenvector's is arbitrary
         deviation = (kept / len(flat)).sqrt()
         line = (np.arange(GRID) + 0.5) / GRID
@@ -113,7 +115,7 @@ class AnchorHead(nn.Module):
         anchors = (flat.unflatten(1, (3, -1))[:, :2] @ reading.double()).flatten(1)
         centred = anchors - anchors.mean(0)
         noisy = centred.T @ centred / len(flat) + _NOISE**2 * torch.eye(centred.shape[1], dtype=torch.double)
-        scores = (flat - mean) @ modes.T / deviation
+        scores = about @ modes.T / deviation
         weight = torch.linalg.solve(noisy, centred.T @ scores / len(flat)).T
         self.mean_map.copy_(mean)
         self.modes.zero_()[: len(kept)] = modes * deviation[:, None]

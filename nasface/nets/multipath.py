@@ -132,12 +132,10 @@ class MultipathTrunk(nn.Module):
         """Build the head around a training set's maps; done before training, and saved with the weights."""
         self.head.learn(maps)
 
-    def heatmap_loss(self, output: UVOutput, maps: Tensor) -> Tensor | None:
-        """The loss of an output's heatmaps beside true maps (B, 3, M, M); None where the head has none."""
-        if output.heatmaps is None:
-            return None
+    def heatmap_loss(self, heatmaps: Tensor, maps: Tensor) -> Tensor:
+        """The loss of an output's heatmaps beside true maps (B, 3, M, M)."""
         assert isinstance(self.head, AnchorHead)  # no other has heatmaps
-        return self.head.heatmap_loss(output.heatmaps, maps)
+        return self.head.heatmap_loss(heatmaps, maps)
 
 
 def connection_name(gap: int, source: int, target: int) -> str:

@@ -45,13 +45,9 @@ class PositionMap(nn.Module):
         """The position map (B, 3, M, M) of the last layer's values (B, outputs, cells, cells)."""
         return self.shuffle(values) + self.mean_map
 
-    def set_mean_map(self, mean_map: Tensor) -> None:
-        """Set the map (3, M, M) around which the network regresses, in the map's units."""
-        self.mean_map.copy_(mean_map[None])
-
     def learn(self, maps: TrainingMaps) -> None:
         """Regress around the training set's mean."""
-        self.set_mean_map(maps.mean)
+        self.mean_map.copy_(maps.mean[None])
 
 
 class UVHead(PositionMap):

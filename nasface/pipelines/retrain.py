@@ -16,6 +16,7 @@ from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import save_test_faces
 from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.inference.trained import trained_record
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.cost import measure_cost
 from nasface.nets.multipath import Supernet
 from nasface.nets.network import Network, NetworkSpec, channels_last, contiguous
@@ -107,13 +108,14 @@ def retrain(
     task, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
     evaluation = _evaluate(task, workspace.faces.test, experiment.device)
     figures = evaluation.figures
+    near, half, far = (figures[f"nme_{name}"] for name in BIN_NAMES)
     network = cast(Network, contiguous(task.to("cpu").network))
     results_figure(evaluation.spread, run.path("faces.png"))
     save_test_faces(run.path(TEST_FACES), evaluation.faces)
     cost = measure_cost(network, experiment.network.input_size)
     row = NMERow(
         name=label,
-        bins=(figures["nme_0-30"], figures["nme_30-60"], figures["nme_60-90"]),
+        bins=(near, half, far),
         mean=figures["nme"],
         all=figures["nme_all"],
         parameters=cost.parameters,

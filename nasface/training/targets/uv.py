@@ -53,7 +53,7 @@ def output_loss(
     loss = uv_loss(output.maps, target, weight, config.loss)
     if output.heatmaps is None or not config.heatmaps:
         return {"loss": loss}
-    heatmaps = network.heatmap_loss(output, target)
+    heatmaps = network.heatmap_loss(output.heatmaps, target)
     return {"loss": loss + config.heatmaps * heatmaps, "maps": loss, "heatmaps": heatmaps}
 
 
