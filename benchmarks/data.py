@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.common import Option, parse, run_benchmark
 from nasface.config import Experiment
-from nasface.data.module import FaceDataModule, prepare_batch
+from nasface.data.module import BatchSettings, FaceDataModule, prepare_batch
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
 from nasface.nets.multipath import MultipathNetwork
@@ -111,7 +111,8 @@ def waiting(experiment: Experiment, steps: int, cache: Path) -> Waiting:
     space, size = load_space(experiment.space), experiment.network.input_size
     faces = build_synthetic(SyntheticFaces("train", STILLS, size, seed=0), cache, workers=1)
     settings = experiment.retrain
-    module = FaceDataModule(faces, faces, None, settings.batch_size, steps + 1, experiment.seed, settings.augmentation)
+    batches = BatchSettings(settings.batch_size, steps + 1, experiment.seed, settings.augmentation)
+    module = FaceDataModule(faces, faces, None, batches)
     member = space.random_architecture(np.random.default_rng([experiment.seed, 3]))
     network = MultipathNetwork(member, experiment.network).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-6)

@@ -19,7 +19,7 @@ from nni.nas.strategy import RandomOneShot
 from torch import Tensor, nn
 
 from nasface.config import OptimizerConfig
-from nasface.data.module import FaceDataModule
+from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Connection, Supernet, connection_name
 from nasface.pipelines.supernet import fresh_supernet
@@ -175,10 +175,9 @@ def train_space(workspace: Workspace, only_paths: bool, callbacks: Sequence[pl.C
     experiment, faces = workspace.experiment, workspace.faces
     config, optimizer = experiment.supernet, experiment.supernet.optimizer
     model = NNISpace(fresh_supernet(workspace))
-    batches = config.steps * config.accumulate
-    data = FaceDataModule(
-        faces.train, faces.val, faces.test, config.batch_size, batches, experiment.seed, config.augmentation
-    )
+    steps = config.steps * config.accumulate
+    batches = BatchSettings(config.batch_size, steps, experiment.seed, config.augmentation)
+    data = FaceDataModule(faces.train, faces.val, faces.test, batches)
     trainer = make_trainer(
         experiment.device,
         kind=Trainer,

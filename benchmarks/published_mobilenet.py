@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import run_benchmark
+from nasface.data.crops import CropSettings
 from nasface.data.sets.aflw2000 import load_aflw2000
 from nasface.faces.camera import project
 from nasface.faces.ddfa_model import CROP_SIZE, WHITENING_FILE_V2, load_keypoint_model, load_whitening, split_parameters
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--assets", type=Path, required=True, help=f"folder of 3DDFA's files and {CHECKPOINT}")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args(arguments)
-    faces = load_aflw2000(options.aflw2000, CROP_SIZE)
+    faces = load_aflw2000(options.aflw2000, CropSettings(CROP_SIZE))
     predicted = predict(options.assets, faces.images).landmarks
     result = binned_nme(nme_68(predicted, faces.landmarks, faces.box), faces.yaw)
     offset = (predicted[..., :2] - faces.landmarks[..., :2]).mean(axis=(0, 1))

@@ -34,22 +34,15 @@ def prepare(
         seed: seed of the shifts and scalings.
         workers: number of processes, 0 for one per core; the files do not depend on it.
     """
-    from nasface.data.position_maps import write_position_maps
+    from nasface.data.position_maps import Moves, write_position_maps
+    from nasface.faces.bfm import load_bfm_mesh
     from nasface.utils.progress import progress_for
 
     if root is None or bfm is None:
         raise UserError("where is the set, and where the model? give --root 300W_LP --bfm BFM.mat")
-    files = write_position_maps(
-        root,
-        bfm,
-        output,
-        uv=uv,
-        flipped=flipped,
-        jitter=float(jitter),
-        seed=int(seed),
-        workers=int(workers),
-        progress=progress_for("position maps"),
-    )
+    moves, progress = Moves(float(jitter), int(seed)), progress_for("position maps")
+    mesh = load_bfm_mesh(bfm, uv)
+    files = write_position_maps(root, mesh, output, moves, flipped=flipped, workers=int(workers), progress=progress)
     print(f"{files.count} faces  {files.folder}, {files.made} of them new")
 
 

@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from nasface.utils.errors import UserError
+from nasface.utils.progress import Progress
+
 CROP_MARGIN = 2.0**0.5
 """Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """The crops that a reader of a data set makes.
+
+    Attributes:
+        size: their side in pixels.
+        margin: side of the square that is cut in units of the longer side of the face's box, > 0; sets that consist of
+            crops are only resized.
+        cache_dir: where to keep them; they are read from there the next time, unless a source has changed. Made in
+            memory each time where None.
+        progress: called with (images done, images).
+
+    Raises:
+        UserError: the margin is not above 0.
+    """
+
+    size: int
+    margin: float = CROP_MARGIN
+    cache_dir: str | Path | None = None
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if not self.margin > 0:
+            raise UserError(
+                f"a crop margin of {self.margin} is not possible: set a positive number (the benchmark's is 1.414)"
+            )
 
 
 def crop_window(landmarks: np.ndarray, margin: float = CROP_MARGIN) -> tuple[np.ndarray, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,8 +16,6 @@ from nasface.config import AugmentConfig
 from nasface.data.augment import augment, normalise
 from nasface.data.face_set import FaceSet
 from nasface.utils.errors import UserError
-
-T = TypeVar("T")
 
 
 class BatchVideos(Protocol):
@@ -102,18 +101,23 @@ class _Faces(Dataset):
         return tensors | {"index": torch.from_numpy(np.asarray(indices)), "seed": batch.seed}
 
 
-class _InOrder(Sampler[Batch]):
-    """Evaluation batches: every face once, in order."""
+@dataclass(frozen=True)
+class BatchSettings:
+    """How faces become batches.
 
-    def __init__(self, count: int, batch_size: int) -> None:
-        self.count, self.batch_size = count, batch_size
+    Attributes:
+        size: faces in a training batch.
+        steps_per_epoch: training batches in an epoch.
+        seed: of order and augmentation.
+        augmentation: strengths.
+        evaluation_size: faces in an evaluation batch.
+    """
 
-    def __len__(self) -> int:
-        return -(-self.count // self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, self.count, self.batch_size):
-            yield Batch(np.arange(start, min(start + self.batch_size, self.count)), 0)
+    size: int
+    steps_per_epoch: int
+    seed: int
+    augmentation: AugmentConfig
+    evaluation_size: int = 100
 
 
 class FaceDataModule(pl.LightningDataModule):
@@ -126,11 +130,7 @@ class FaceDataModule(pl.LightningDataModule):
 
     Args:
         train, val, test: the sets; all of the same image size.
-        batch_size: faces in a training batch.
-        steps_per_epoch: batches in an epoch.
-        seed: of order and augmentation.
-        augmentation: strengths.
-        eval_batch_size: faces in an evaluation batch.
+        batches: how they become batches.
         videos: makes short videos of the training faces, whose frames fill a batch; None leaves them stills.
     """
 
@@ -139,44 +139,39 @@ class FaceDataModule(pl.LightningDataModule):
         train: FaceSet,
         val: FaceSet,
         test: FaceSet | None,
-        batch_size: int,
-        steps_per_epoch: int,
-        seed: int,
-        augmentation: AugmentConfig,
-        eval_batch_size: int = 100,
+        batches: BatchSettings,
         videos: BatchVideos | None = None,
     ) -> None:
         super().__init__()
         for name, faces in (("training", train), ("validation", val)):
             if len(faces) == 0:
                 raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
-        self.train, self.val, self.test = train, val, test
-        self.batch_size, self.steps_per_epoch, self.seed = batch_size, steps_per_epoch, seed
-        self.augmentation, self.eval_batch_size, self.videos = augmentation, eval_batch_size, videos
+        self.train, self.val, self.test, self.batches, self.videos = train, val, test, batches, videos
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        stills = self.videos.stills(self.batch_size) if self.videos else self.batch_size
-        batches = SeededBatches(len(self.train), stills, self.steps_per_epoch, self.seed, rank, world)
-        return _loader(self.train, batches)
+        batches = self.batches
+        stills = self.videos.stills(batches.size) if self.videos else batches.size
+        stream = SeededBatches(len(self.train), stills, batches.steps_per_epoch, batches.seed, rank, world)
+        return _loader(self.train, stream)
 
     def val_dataloader(self) -> DataLoader:
-        return _loader(self.val, _InOrder(len(self.val), self.eval_batch_size))
+        return _in_order(self.val, self.batches.evaluation_size)
 
     def test_dataloader(self) -> DataLoader:
         if self.test is None:
             raise UserError("this experiment has no test set: name one in its data settings")
-        return _loader(self.test, _InOrder(len(self.test), self.eval_batch_size))
+        return _in_order(self.test, self.batches.evaluation_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         training = self.trainer is not None and self.trainer.training
-        seed, batch = batch["seed"], prepare_batch(batch, self.augmentation if training else None)
+        seed, batch = batch["seed"], prepare_batch(batch, self.batches.augmentation if training else None)
         return self.videos.of_batch(batch, seed) if training and self.videos else batch
 
 
 def evaluation_batches(faces: FaceSet, batch_size: int) -> Iterator[dict[str, Tensor]]:
     """Every face of a set once, in order: batches as `FaceDataModule` hands them to an evaluation."""
-    for batch in _loader(faces, _InOrder(len(faces), batch_size)):
+    for batch in _in_order(faces, batch_size):
         yield prepare_batch(batch, None)
 
 
@@ -190,10 +185,13 @@ def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> 
     return batch | {"image": images, "pose": pose, "flipped": flipped}
 
 
-def _loader(faces: FaceSet, batches: Sampler[Batch]) -> DataLoader:
+def _in_order(faces: FaceSet, batch_size: int) -> DataLoader:
+    """Evaluation batches: every face once, in order."""
+    indices = np.arange(len(faces))
+    starts = range(0, len(faces), batch_size)
+    return _loader(faces, [Batch(indices[start : start + batch_size], 0) for start in starts])
+
+
+def _loader(faces: FaceSet, batches: Iterable[Batch]) -> DataLoader:
     # The sets lie in memory (or the page cache) and a batch is one fancy index: worker processes would only copy it.
-    return DataLoader(_Faces(faces), sampler=batches, batch_size=None, collate_fn=_same, num_workers=0)
-
-
-def _same(batch: T) -> T:
-    return batch
+    return DataLoader(_Faces(faces), sampler=batches, batch_size=None, num_workers=0)

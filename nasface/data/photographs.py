@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
+from nasface.data.crops import CropSettings, crop_square, crop_window, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
-from nasface.utils.progress import Progress
 
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
@@ -46,13 +45,10 @@ class Photograph:
 def crop_photographs(
     name: str,
     read: Callable[[], Sequence[Photograph]],
-    image_size: int,
     sources: Iterable[Path],
+    crops: CropSettings,
     *,
     settings: tuple[object, ...] = (),
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
     decode: Callable[[int], np.ndarray] | None = None,
 ) -> FaceSet:
     """Crops of photographs as a face set, in their order.
@@ -63,38 +59,33 @@ def crop_photographs(
     Args:
         name: of the set, also of its folder in the cache.
         read: the photographs; called only where the cache has no crops of them yet.
-        image_size: side of the crops in pixels.
         sources: every file that the content depends on; a change of one makes the crops anew.
+        crops: their size, margin and cache.
         settings: everything else that the content depends on.
-        margin: side of the crop in units of the longer side of the face's box.
-        cache_dir: where to keep the crops; they are made in memory each time where None.
-        progress: called with (images done, images).
         decode: gives the photograph (H, W, 3) uint8 RGB of a face by its number, where it is no file of its own.
 
     Raises:
         UserError: there is no face, a face has no extent, or an image does not decode.
     """
-    if not margin > 0:
-        raise UserError(f"a crop margin of {margin} is not possible: set a positive number (the benchmark's is 1.414)")
-    mark = fingerprint(sources, _VERSION, margin, *settings)
+    mark = fingerprint(sources, _VERSION, crops.margin, *settings)
 
     def build() -> FaceSet:
         faces = read()
         if not faces:
             raise UserError(f"{name} holds no face: check its folder and settings")
         boxes = np.stack([face_box(face) for face in faces])
-        windows = [crop_window(box.reshape(2, 2), margin) for box in boxes]
+        windows = [crop_window(box.reshape(2, 2), crops.margin) for box in boxes]
 
         def crop(index: int) -> np.ndarray:
             (left, top), side = windows[index]
             image = decode_image(faces[index].image) if decode is None else decode(index)
-            return resize_image(crop_square(image, int(left), int(top), side), image_size)
+            return resize_image(crop_square(image, int(left), int(top), side), crops.size)
 
-        with image_buffer(len(faces), image_size, cache_dir) as images:
-            fill_images(images, crop, progress)
+        with image_buffer(len(faces), crops.size, crops.cache_dir) as images:
+            fill_images(images, crop, crops.progress)
             return _labelled(name, images, faces, boxes, windows)
 
-    return cached_face_set(cache_dir, f"{name}-{image_size}px-{mark}", build)
+    return cached_face_set(crops.cache_dir, f"{name}-{crops.size}px-{mark}", build)
 
 
 def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple[Path, Path]]:
@@ -137,17 +128,11 @@ def face_box(face: Photograph) -> np.ndarray:
 
 
 def _labelled(
-    name: str,
-    images: np.ndarray,
-    faces: Sequence[Photograph],
-    boxes: np.ndarray,
-    windows: list[tuple[np.ndarray, int]],
+    name: str, images: np.ndarray, faces: Sequence[Photograph], boxes: np.ndarray, windows: list[tuple[np.ndarray, int]]
 ) -> FaceSet:
-    size = images.shape[1]
-    corner = np.stack([corner for corner, _ in windows]).astype(np.float64)
-    ratio = np.array([size / side for _, side in windows])
-    matrix = np.stack([resize_similarity(side, size) for _, side in windows])
-    matrix[:, :, 2] -= ratio[:, None] * corner
+    matrix = np.stack([resize_similarity(side, images.shape[1]) for _, side in windows])
+    ratio = matrix[:, :1, 0]
+    matrix[:, :, 2] -= ratio * np.stack([corner for corner, _ in windows])
     landmarks = np.stack([_in_three(face.landmarks) for face in faces])
     annotated = np.isfinite(landmarks[..., :2]).all(axis=-1)
     poses = [face.pose for face in faces if face.pose is not None]
@@ -161,7 +146,7 @@ def _labelled(
         images=images,
         landmarks=transform_points(landmarks, matrix),
         yaw=np.array([face.yaw for face in faces], dtype=np.float32),
-        box=((boxes[:, 2:] - boxes[:, :2]) * ratio[:, None]).astype(np.float32),
+        box=((boxes[:, 2:] - boxes[:, :2]) * ratio).astype(np.float32),
         pose=transform_pose(np.stack(poses), matrix) if posed else None,
         coefficients=np.stack(coefficients).astype(np.float32) if posed else None,
         visible=visible,

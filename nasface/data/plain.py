@@ -21,11 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.crops import CROP_MARGIN
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
 from nasface.utils.errors import UserError
-from nasface.utils.progress import Progress
 
 LABELS_FILE, IMAGES_FOLDER = "landmarks.npz", "images"
 _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}
@@ -33,26 +32,20 @@ _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}
 
 def load_plain(
     folder: str | Path,
-    image_size: int,
+    crops: CropSettings,
     *,
     name: str,
     points: tuple[int, ...] = (),
     required: tuple[str, ...] = (),
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
 ) -> FaceSet:
     """The faces of a folder in the plain layout, in the order of `names`.
 
     Args:
         folder: see above.
-        image_size: side of the crops in pixels.
+        crops: their size, margin and cache.
         name: of the set.
         points: the numbers of landmarks that the set may have; any where empty.
         required: which of the optional arrays it must have.
-        margin: side of the crop in units of the longer side of the face's box.
-        cache_dir: where to keep the crops.
-        progress: called with (images done, images).
 
     Raises:
         UserError: the folder or a file is absent or damaged, or arrays do not fit together; the message names it.
@@ -78,9 +71,7 @@ def load_plain(
             for i, image in enumerate(images)
         ]
 
-    return crop_photographs(
-        name, read, image_size, [path, *images], margin=margin, cache_dir=cache_dir, progress=progress
-    )
+    return crop_photographs(name, read, [path, *images], crops)
 
 
 def read_labels(folder: str | Path, name: str) -> dict[str, np.ndarray]:

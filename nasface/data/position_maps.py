@@ -40,12 +40,12 @@ from nasface.data.sets.w300lp import (
     photograph_name,
     read_parameters,
 )
-from nasface.faces.bfm import BaselMesh, keypoints_of, load_bfm_mesh
+from nasface.faces.bfm import BaselMesh, keypoints_of
 from nasface.faces.camera import crop_similarity, pose_from_300wlp, project, transform_pose
 from nasface.faces.rasterize import rasterize
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import atomic_write, write_text
 from nasface.utils.image_workers import in_processes
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
@@ -90,32 +90,35 @@ class UVCells:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the files depend on beside the photographs.
+class Moves:
+    """How squares are moved around their faces.
 
     Attributes:
-        jitter: the square is moved by up to this part of the box's size along each axis, and its side changed by up to
-            this part.
-        seed: of the moves.
-        model: digest of the morphable model.
-        version: of this code.
+        jitter: by up to this part of the box's size along each axis, and the side is changed by up to this part; from 0
+            (they stay where they are) to below 1.
+        seed: another seed moves the squares otherwise.
+
+    Raises:
+        UserError: the jitter is out of range.
     """
 
-    jitter: float
-    seed: int
-    model: str
-    version: int = _VERSION
+    jitter: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.jitter < 1:
+            raise UserError(
+                f"a jitter of {self.jitter:g} is not possible: give a part of the face's size, from 0 to below 1"
+            )
 
 
 def write_position_maps(
     root: str | Path,
-    bfm: str | Path,
+    mesh: BaselMesh,
     output: str | Path,
+    moves: Moves = Moves(),
     *,
-    uv: str | Path | None = None,
     flipped: bool = False,
-    jitter: float = 0.1,
-    seed: int = 0,
     workers: int = 0,
     progress: Progress | None = None,
 ) -> MapFiles:
@@ -123,12 +126,10 @@ def write_position_maps(
 
     Args:
         root: 300W_LP, or the folder around it.
-        bfm: BFM.mat.
+        mesh: of the model, by `load_bfm_mesh`.
         output: folder to write to.
-        uv: BFM_UV.mat; beside `bfm` where None.
+        moves: of the squares.
         flipped: take the _Flip folders too.
-        jitter: see `Settings`; 0 leaves the squares where they are.
-        seed: another seed moves the squares otherwise.
         workers: processes, 0: one per core; the files do not depend on it.
         progress: called with (faces done, faces), first with those of an earlier, interrupted run.
 
@@ -136,12 +137,9 @@ def write_position_maps(
         UserError: a file is absent or damaged, `output` holds maps of other settings or cannot be written; the message
             names it.
     """
-    if not 0 <= jitter < 1:
-        raise UserError(f"a jitter of {jitter:g} is not possible: give a part of the face's size, from 0 to below 1")
     _, images = find_images(root, flipped)
-    mesh, output = load_bfm_mesh(bfm, uv), Path(output)
-    settings = Settings(jitter, seed, model_digest(mesh.model, keypoints_of(mesh.model)))
-    _keep_settings(output, settings)
+    output = Path(output)
+    _keep_settings(output, moves, model_digest(mesh.model, keypoints_of(mesh.model)))
     photographs = _photographs(images)
     missing = {name: faces for name, faces in photographs.items() if not all(_is_made(output, i) for i in faces)}
     todo = sum(not _is_made(output, image) for faces in missing.values() for image in faces)
@@ -151,7 +149,7 @@ def write_position_maps(
     cells = uv_cells(mesh)
 
     def make(photograph: str) -> int:
-        return _make(missing[photograph], output, mesh, cells, settings)
+        return _make(missing[photograph], output, mesh, cells, moves)
 
     for made in in_processes(make, list(missing), workers or available_cores()):
         done += made
@@ -176,7 +174,7 @@ def position_map(cells: UVCells, points: np.ndarray, size: int = MAP_SIZE) -> np
 
 
 def face_crop(
-    mesh: BaselMesh, parameters: Parameters, image: np.ndarray, settings: Settings, name: str
+    mesh: BaselMesh, parameters: Parameters, image: np.ndarray, moves: Moves, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """The crop (256, 256, 3) uint8 around a face, and the vertices (V, 3) float32 in it, the least z 0.
 
@@ -184,14 +182,14 @@ def face_crop(
         mesh: of the model.
         parameters: of the face.
         image: (H, W, 3) uint8, the photograph.
-        settings: how to move the square.
+        moves: of the square.
         name: of the picture; it decides on the move.
     """
     coefficients = model_coefficients(parameters, mesh.model).astype(np.float32)
     # Not a product of matrices: BLAS would start threads of its own in every process.
     vertices = mesh.model.mean + np.einsum("vck,k->vc", mesh.model.basis, coefficients)
     pose = pose_from_300wlp(parameters.pose, image.shape[0])
-    (left, top), side = _square(project(pose, vertices[mesh.model.landmark_vertices]), settings, name)
+    (left, top), side = _square(project(pose, vertices[mesh.model.landmark_vertices]), moves, name)
     crop = resize_image(crop_square(image, left, top, side), MAP_SIZE)
     centre = (left + (side - 1) / 2, top + (side - 1) / 2)
     points = project(transform_pose(pose, crop_similarity(centre, side, MAP_SIZE)), vertices)
@@ -199,18 +197,18 @@ def face_crop(
     return crop, points
 
 
-def _square(landmarks: np.ndarray, settings: Settings, name: str) -> tuple[tuple[int, int], int]:
+def _square(landmarks: np.ndarray, moves: Moves, name: str) -> tuple[tuple[int, int], int]:
     """First pixel and side of the square around landmarks (68, 3) in the photograph."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     size = float((high - low).mean())
-    digest = hashlib.blake2b(f"{settings.seed} {name}".encode(), digest_size=24).digest()
-    across, down, zoom = settings.jitter * (2 * np.frombuffer(digest, dtype="<u8") / 2.0**64 - 1)
+    digest = hashlib.blake2b(f"{moves.seed} {name}".encode(), digest_size=24).digest()
+    across, down, zoom = moves.jitter * (2 * np.frombuffer(digest, dtype="<u8") / 2.0**64 - 1)
     side = max(1, round(CROP_FACTOR * size * (1 + zoom)))
     corner = (low + high) / 2 + size * np.array([across, down]) - (side - 1) / 2
     return (round(corner[0]), round(corner[1])), side
 
 
-def _make(images: Sequence[Path], output: Path, mesh: BaselMesh, cells: UVCells, settings: Settings) -> int:
+def _make(images: Sequence[Path], output: Path, mesh: BaselMesh, cells: UVCells, moves: Moves) -> int:
     """Make what is missing of a photograph's versions; how many files that were."""
     parameters = [read_parameters(image.with_suffix(".mat")) for image in images]
     with warnings.catch_warnings():
@@ -219,7 +217,7 @@ def _make(images: Sequence[Path], output: Path, mesh: BaselMesh, cells: UVCells,
     made = 0
     for image, entry in zip(images, parameters, strict=True):
         if not _is_made(output, image):
-            crop, points = face_crop(mesh, entry, decode_image(image), settings, f"{image.parent.name}/{image.stem}")
+            crop, points = face_crop(mesh, entry, decode_image(image), moves, f"{image.parent.name}/{image.stem}")
             _write(_target(output, image), crop, position_map(cells, points))
             made += 1
     return made
@@ -251,14 +249,14 @@ def _photographs(images: Sequence[Path]) -> dict[str, list[Path]]:
     return groups
 
 
-def _keep_settings(output: Path, settings: Settings) -> None:
-    """Note the settings in the folder.
+def _keep_settings(output: Path, moves: Moves, model: str) -> None:
+    """Note in the folder what the files depend on beside the photographs; `model` is the morphable model's digest.
 
     Raises:
         UserError: it holds maps of others.
     """
-    path, text = output / _SETTINGS, json.dumps(asdict(settings), indent=1) + "\n"
+    settings = asdict(moves) | {"model": model, "version": _VERSION}
+    path, text = output / _SETTINGS, json.dumps(settings, indent=1) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") != text:
         raise UserError(f"{output} holds maps of another model or of other settings ({_SETTINGS}): give another output")
-    with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)

@@ -5,7 +5,7 @@ files there are found by themselves:
 
     @register_data_set("mine", splits=("test",), labels=Labels(depth=True), published="https://...")
     def mine(request: Request) -> FaceSet:
-        return load_mine(request.folder, request.image_size, cache_dir=request.config.cache)
+        return load_mine(request.folder, request.crops)
 
 Another package registers in the same way, in a module that its entry point in `nasface.data_sets` names.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nasface.config import DataConfig
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
@@ -73,9 +74,10 @@ class Request:
         return {"train": config.train_count, "val": config.val_count, "test": config.test_count}[self.split]
 
     @property
-    def progress(self) -> Progress:
-        """The callback of reading a real set."""
-        return self.progress_for(f"decoding {self.split} faces")
+    def crops(self) -> CropSettings:
+        """How to cut a real set."""
+        progress = self.progress_for(f"decoding {self.split} faces")
+        return CropSettings(self.image_size, cache_dir=self.config.cache, progress=progress)
 
     @property
     def folder(self) -> str:

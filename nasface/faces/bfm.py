@@ -17,6 +17,7 @@ interleaved x, y, z in micrometres; x right, y up, z toward the camera. 300W-LP'
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,34 +81,25 @@ def load_bfm_mesh(path: str | Path, uv_path: str | Path | None = None) -> BaselM
             f"{path}: kpt_ind holds {len(landmarks)} landmarks, not {NUM_LANDMARKS}: take it from {PUBLISHED}"
         )
     uv = load_uv(uv_path or path.with_name(UV_FILE), len(vertices))
-    whole = basel_model(
-        f"bfm {path.name}",
-        vertices,
-        np.concatenate(modes, axis=1),
-        np.concatenate(deviations),
-        triangles,
-        landmarks,
-        uv,
-    )
+    whole = basel_model(f"bfm {path.name}", vertices, modes, np.concatenate(deviations), triangles, landmarks, uv)
     return BaselMesh(whole, np.concatenate([triangles, mouth]), uv)
 
 
 def basel_model(
     name: str,
     mean: np.ndarray,
-    modes: np.ndarray,
+    modes: Sequence[np.ndarray],
     deviations: np.ndarray,
     triangles: np.ndarray,
     landmarks: np.ndarray,
     uv: np.ndarray,
-    identity_count: int | None = None,
 ) -> MorphableModel:
     """A model on BFM_UV's chart.
 
     Args:
         mean: (V, 3).
-        modes: (3 V, K), identity first; the last 29 are expressions where `identity_count` is None.
-        deviations: (K,).
+        modes: of identity and of expression, (3 V, K1) and (3 V, K2).
+        deviations: (K1 + K2,).
         triangles: (T, 3) in either orientation.
         landmarks: (68,) vertices.
         uv: (V, 2), v downwards.
@@ -116,9 +108,9 @@ def basel_model(
     return MorphableModel(
         name=name,
         mean=np.ascontiguousarray(mean, dtype=np.float32),
-        basis=np.ascontiguousarray(modes.reshape(len(mean), 3, -1), dtype=np.float32),
+        basis=np.ascontiguousarray(np.concatenate(modes, axis=1).reshape(len(mean), 3, -1), dtype=np.float32),
         coefficient_std=np.abs(deviations).astype(np.float32),
-        identity_count=modes.shape[1] - 29 if identity_count is None else identity_count,
+        identity_count=modes[0].shape[1],
         triangles=outward(triangles, mean),
         uv=without(uv, ~above_jaw(uv, landmark_uv)),
         landmark_uv=landmark_uv,

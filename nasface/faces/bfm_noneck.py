@@ -58,12 +58,11 @@ def load_bfm_noneck(folder: str | Path) -> MorphableModel:
     return basel_model(
         "bfm_noneck",
         mean.reshape(-1, 3),
-        np.concatenate(modes, axis=1),
+        modes,
         load_whitening(folder / WHITENING_FILE_V2).std[12:],
         _triangles(folder / TRIANGLE_FILE, count),
         landmarks,
         _uv(folder, count),
-        identity_count=IDENTITY_MODES,
     )
 
 

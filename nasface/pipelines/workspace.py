@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from nasface.config import AugmentConfig, Experiment
-from nasface.data.module import BatchVideos, FaceDataModule
+from nasface.data.module import BatchSettings, BatchVideos, FaceDataModule
 from nasface.data.sources import Faces, load_faces
 from nasface.faces.uv import uv_basis
 from nasface.space.space import MultipathSpace
@@ -36,10 +36,9 @@ class Workspace:
         self, batch_size: int, steps_per_epoch: int, augmentation: AugmentConfig, videos: BatchVideos | None = None
     ) -> FaceDataModule:
         """The faces in batches, in the order and with the augmentation of the experiment's seed."""
-        faces, seed = self.faces, self.experiment.seed
-        return FaceDataModule(
-            faces.train, faces.val, faces.test, batch_size, steps_per_epoch, seed, augmentation, videos=videos
-        )
+        faces = self.faces
+        batches = BatchSettings(batch_size, steps_per_epoch, self.experiment.seed, augmentation)
+        return FaceDataModule(faces.train, faces.val, faces.test, batches, videos)
 
 
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:

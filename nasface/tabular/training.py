@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nasface.config import RetrainConfig
 from nasface.data.face_set import FaceSet
-from nasface.data.module import FaceDataModule, prepare_batch
+from nasface.data.module import BatchSettings, FaceDataModule, prepare_batch
 from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
@@ -46,7 +46,8 @@ class SharedBatches:
     def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> None:
         self.config, self.seed, self.uv = config, seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
-        self._data = FaceDataModule(faces, faces, None, config.batch_size, config.steps, seed, config.augmentation)
+        batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)
+        self._data = FaceDataModule(faces, faces, None, batches)
         values = 3 * (faces.image_size**2 + uv.map_size**2)
         fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
         self._kept = list(self._make()) if fits else None

@@ -86,7 +86,7 @@ def fit(
     clock = TrainingClock()
     trainer = make_trainer(
         device,
-        max_epochs=-(-steps * accumulate // data.steps_per_epoch),
+        max_epochs=-(-steps * accumulate // data.batches.steps_per_epoch),
         # With manual optimisation, accumulating is the module's own matter.
         accumulate_grad_batches=accumulate if module.automatic_optimization else 1,
         limit_val_batches=None if validate else 0,
@@ -95,7 +95,7 @@ def fit(
         callbacks=[
             *callbacks,
             clock,
-            _Stop(steps * accumulate, data.steps_per_epoch),
+            _Stop(steps * accumulate, data.batches.steps_per_epoch),
             _Identity(identity),
             ModelCheckpoint(
                 dirpath=folder,

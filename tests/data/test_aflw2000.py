@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nasface.data.crops import crop_window
+from nasface.data.crops import CropSettings, crop_window
 from nasface.data.sets.aflw2000 import find_pairs, load_aflw2000, read_annotation
 from nasface.faces.landmarks import bounding_box
 from nasface.metrics.aflw2000 import yaw_bin
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("size", [64, 120])
 def test_the_drawn_landmark_is_where_the_annotation_says(folder: Path, size: int) -> None:
-    faces = load_aflw2000(folder, size)
+    faces = load_aflw2000(folder, CropSettings(size))
     assert faces.images.shape == (4, size, size, 3)
     for image, landmarks in zip(faces.images, faces.landmarks, strict=True):
         light = np.clip(image[..., 0].astype(float) - 12, 0, None)
@@ -67,16 +67,16 @@ def test_the_drawn_landmark_is_where_the_annotation_says(folder: Path, size: int
 
 
 def test_the_box_fills_the_crop_as_the_benchmark_has_it(folder: Path) -> None:
-    faces = load_aflw2000(folder, 100)
+    faces = load_aflw2000(folder, CropSettings(100))
     np.testing.assert_allclose(faces.box, bounding_box(faces.landmarks), atol=1e-4)
     np.testing.assert_allclose(faces.box.max(axis=1), 100 / 2**0.5, atol=0.3)
     low, high = faces.landmarks[..., :2].min(axis=1), faces.landmarks[..., :2].max(axis=1)
     np.testing.assert_allclose((low + high) / 2, 49.5, atol=0.4)  # in the middle, to half a pixel of the photograph
-    np.testing.assert_allclose(load_aflw2000(folder, 100, margin=2.0).box.max(axis=1), 50, atol=0.3)
+    np.testing.assert_allclose(load_aflw2000(folder, CropSettings(100, margin=2.0)).box.max(axis=1), 50, atol=0.3)
 
 
 def test_the_error_is_the_same_in_the_crop_and_in_the_photograph(folder: Path) -> None:
-    faces = load_aflw2000(folder, 64)
+    faces = load_aflw2000(folder, CropSettings(64))
     noise = np.random.default_rng(5).normal(size=(4, 68, 2))
     in_crop = nme_68(faces.landmarks[..., :2] + noise, faces.landmarks, faces.box)
     originals = np.stack([_landmarks(index) for index in range(4)])
@@ -86,7 +86,7 @@ def test_the_error_is_the_same_in_the_crop_and_in_the_photograph(folder: Path) -
 
 
 def test_yaw_is_that_of_the_fit_in_degrees_whatever_its_type(folder: Path) -> None:
-    faces = load_aflw2000(folder, 32)
+    faces = load_aflw2000(folder, CropSettings(32))
     np.testing.assert_allclose(faces.yaw, YAWS, atol=1e-3)
     assert yaw_bin(faces.yaw).tolist() == [0, 1, 2, 2]
     assert faces.pose is None and faces.coefficients is None
@@ -108,13 +108,16 @@ def test_crop_window_by_hand() -> None:
 
 
 def test_other_annotations_and_yaws(folder: Path, tmp_path: Path) -> None:
-    plain = load_aflw2000(folder, 64)
+    plain = load_aflw2000(folder, CropSettings(64))
     moved = np.stack([_landmarks(index).T[:2] for index in range(4)]) * 1.0
     moved[:, :, 0] += 20.0
     np.save(tmp_path / "points.npy", moved.astype(np.float32))
     np.save(tmp_path / "yaw.npy", np.array([1.0, 2.0, 3.0, 4.0]))
     faces = load_aflw2000(
-        folder, 64, landmarks_file=tmp_path / "points.npy", yaw_file=tmp_path / "yaw.npy", cache_dir=tmp_path / "cache"
+        folder,
+        CropSettings(64, cache_dir=tmp_path / "cache"),
+        landmarks_file=tmp_path / "points.npy",
+        yaw_file=tmp_path / "yaw.npy",
     )
     np.testing.assert_array_equal(faces.yaw, [1, 2, 3, 4])
     np.testing.assert_array_equal(faces.images, plain.images)
@@ -122,9 +125,9 @@ def test_other_annotations_and_yaws(folder: Path, tmp_path: Path) -> None:
     assert (np.abs(faces.landmarks[:, 0] - plain.landmarks[:, 0])[:, :2] > 1).all()
     np.save(tmp_path / "points.npy", moved[:3])
     with pytest.raises(UserError, match="points.npy is .3, 2, 68., not finite numbers of shape 4 x any x 68"):
-        load_aflw2000(folder, 64, landmarks_file=tmp_path / "points.npy")
+        load_aflw2000(folder, CropSettings(64), landmarks_file=tmp_path / "points.npy")
     with pytest.raises(UserError, match="absent.npy does not exist"):
-        load_aflw2000(folder, 64, yaw_file=tmp_path / "absent.npy")
+        load_aflw2000(folder, CropSettings(64), yaw_file=tmp_path / "absent.npy")
 
 
 def test_the_folder_around_it_will_do_and_crops_are_kept(folder: Path, tmp_path: Path) -> None:
@@ -132,10 +135,10 @@ def test_the_folder_around_it_will_do_and_crops_are_kept(folder: Path, tmp_path:
     seen: list[tuple[int, int]] = []
     for _ in range(2):
         faces = load_aflw2000(
-            folder.parent, 64, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state)
+            folder.parent, CropSettings(64, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state))
         )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    np.testing.assert_array_equal(faces.images, load_aflw2000(folder, 64).images)
+    np.testing.assert_array_equal(faces.images, load_aflw2000(folder, CropSettings(64)).images)
 
 
 def _mat(folder: Path, **content: object) -> None:
@@ -173,17 +176,17 @@ _POINTS, _POSE = _landmarks(2).T, np.zeros((1, 7))
 def test_what_is_wrong_is_named_in_one_line(folder: Path, break_it: object, named: str) -> None:
     break_it(folder)
     with pytest.raises(UserError, match=named) as caught:
-        load_aflw2000(folder, 32)
+        load_aflw2000(folder, CropSettings(32))
     assert "\n" not in str(caught.value)
 
 
 def test_a_crop_margin_must_be_positive(folder: Path) -> None:
     with pytest.raises(UserError, match="margin"):
-        load_aflw2000(folder, 32, margin=0.0)
+        load_aflw2000(folder, CropSettings(32, margin=0.0))
 
 
 def test_the_real_sample(shared_data: Path) -> None:
-    faces = load_aflw2000(shared_data / "aflw2000_sample", 64)
+    faces = load_aflw2000(shared_data / "aflw2000_sample", CropSettings(64))
     assert np.bincount(yaw_bin(faces.yaw)).tolist() == [36, 33, 32]
     assert np.isfinite(faces.landmarks).all()
     np.testing.assert_allclose(faces.box.max(axis=1), 64 / 2**0.5, atol=0.3)

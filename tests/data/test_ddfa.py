@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from nasface.data.crops import CropSettings
 from nasface.data.sets import ddfa
 from nasface.data.sets.ddfa import DdfaFiles, load_ddfa, read_split
 from nasface.faces.camera import euler_to_matrix
@@ -70,7 +71,7 @@ def data(tmp_path: Path, assets: Path) -> Path:
 
 
 def test_landmarks_are_3ddfas_own_in_our_pixels(data: Path, assets: Path) -> None:
-    faces = load_ddfa(data, assets, "train", 60)
+    faces = load_ddfa(data, assets, "train", CropSettings(60))
     keypoints = load_keypoint_model(assets)
     assert len(faces) == COUNT and faces.image_size == 60
     for row, landmarks, box in zip(_raw_parameters(assets), faces.landmarks, faces.box, strict=True):
@@ -85,7 +86,7 @@ def test_landmarks_are_3ddfas_own_in_our_pixels(data: Path, assets: Path) -> Non
 
 
 def test_pose_coefficients_and_landmarks_agree_on_the_map(data: Path, assets: Path) -> None:
-    faces = load_ddfa(data, assets, "val", 64)
+    faces = load_ddfa(data, assets, "val", CropSettings(64))
     basis = uv_basis(load_ddfa_model(assets), 64)
     maps = position_map(basis, faces.coefficients, faces.pose)
     np.testing.assert_allclose(sample_map(maps, basis.landmark_uv), faces.landmarks, atol=2e-3)
@@ -95,7 +96,7 @@ def test_pose_coefficients_and_landmarks_agree_on_the_map(data: Path, assets: Pa
 
 def test_images_are_area_averages_in_the_order_of_the_list(data: Path, assets: Path) -> None:
     (data / "list.train").write_text("\n".join(f"face{index}.jpg" for index in reversed(range(COUNT))))
-    faces = load_ddfa(data, assets, "train", 40)
+    faces = load_ddfa(data, assets, "train", CropSettings(40))
     for index, image in enumerate(faces.images):
         picture = cv2.imread(str(data / "images" / f"face{COUNT - 1 - index}.jpg"))[..., ::-1]
         expected = picture.reshape(40, 3, 40, 3, 3).mean(axis=(1, 3))
@@ -116,7 +117,7 @@ def test_the_augmented_release_is_found_by_its_names(tmp_path: Path, assets: Pat
         (configs / name).write_bytes(pickle.dumps((raw - 0.5) / 2.0, protocol=2))
     for split in ("train", "val"):
         np.testing.assert_allclose(read_split(folder, assets, split).parameters, raw, atol=1e-9)
-    assert len(load_ddfa(folder, assets, "val", 32)) == COUNT
+    assert len(load_ddfa(folder, assets, "val", CropSettings(32))) == COUNT
 
 
 def test_other_names_can_be_given(data: Path, assets: Path) -> None:
@@ -124,9 +125,9 @@ def test_other_names_can_be_given(data: Path, assets: Path) -> None:
     (data / "list.train").rename(data / "mine.txt")
     (data / "param_norm_train.pkl").rename(data / "mine.pkl")
     files = DdfaFiles(images="crops", names="mine.txt", parameters="mine.pkl")
-    assert len(load_ddfa(data, assets, "train", 32, files=files)) == COUNT
+    assert len(load_ddfa(data, assets, "train", CropSettings(32), files=files)) == COUNT
     with pytest.raises(UserError, match="no list of images"):
-        load_ddfa(data, assets, "train", 32)
+        load_ddfa(data, assets, "train", CropSettings(32))
 
 
 def test_the_decoded_set_is_kept_until_a_source_changes(
@@ -134,21 +135,24 @@ def test_the_decoded_set_is_kept_until_a_source_changes(
 ) -> None:
     seen: list[tuple[int, int]] = []
     first = load_ddfa(
-        data, assets, "train", 32, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state)
+        data,
+        assets,
+        "train",
+        CropSettings(32, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state)),
     )
     assert seen == [(index + 1, COUNT) for index in range(COUNT)]
     decoded: list[Path] = []
     decode = ddfa.decode_image
     monkeypatch.setattr(ddfa, "decode_image", lambda path: decoded.append(path) or decode(path))
-    again = load_ddfa(data, assets, "train", 32, cache_dir=tmp_path / "cache")
+    again = load_ddfa(data, assets, "train", CropSettings(32, cache_dir=tmp_path / "cache"))
     assert not decoded
     for key in ("images", "landmarks", "pose", "coefficients", "yaw", "box"):
         np.testing.assert_array_equal(getattr(first, key), getattr(again, key))
-    load_ddfa(data, assets, "val", 32, cache_dir=tmp_path / "cache")
-    load_ddfa(data, assets, "train", 16, cache_dir=tmp_path / "cache")
+    load_ddfa(data, assets, "val", CropSettings(32, cache_dir=tmp_path / "cache"))
+    load_ddfa(data, assets, "train", CropSettings(16, cache_dir=tmp_path / "cache"))
     assert len(decoded) == 2 * COUNT
     os.utime(data / "param_norm_train.pkl", ns=(1, 1))
-    load_ddfa(data, assets, "train", 32, cache_dir=tmp_path / "cache")
+    load_ddfa(data, assets, "train", CropSettings(32, cache_dir=tmp_path / "cache"))
     assert len(decoded) == 3 * COUNT
 
 
@@ -206,28 +210,28 @@ def _with_nan(rows: np.ndarray) -> np.ndarray:
 def test_what_is_wrong_is_named_in_one_line(data: Path, assets: Path, break_it: object, named: str) -> None:
     break_it(data)
     with pytest.raises(UserError, match=named) as caught:
-        load_ddfa(data, assets, "train", 32)
+        load_ddfa(data, assets, "train", CropSettings(32))
     assert "\n" not in str(caught.value)
 
 
 def test_a_failed_build_leaves_no_cache(data: Path, assets: Path, tmp_path: Path) -> None:
     (data / "images" / "face2.jpg").write_bytes(b"")
     with pytest.raises(UserError):
-        load_ddfa(data, assets, "train", 32, cache_dir=tmp_path / "cache")
+        load_ddfa(data, assets, "train", CropSettings(32, cache_dir=tmp_path / "cache"))
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").iterdir())
 
 
 def test_absent_assets_are_named(data: Path, assets: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="u_base.txt does not exist"):
-        load_ddfa(data, tmp_path / "nowhere", "train", 32)
+        load_ddfa(data, tmp_path / "nowhere", "train", CropSettings(32))
     with pytest.raises(UserError, match="unknown split 'test'"):
-        load_ddfa(data, assets, "test", 32)
+        load_ddfa(data, assets, "test", CropSettings(32))
 
 
 def test_the_real_labels_fit_the_annotated_points(shared_data: Path) -> None:
     folder, assets = shared_data / "aflw_120x120", shared_data / "3ddfa"
     assert len(read_split(folder, assets, "train").paths) == 9983
-    faces = load_ddfa(folder, assets, "val", 120)
+    faces = load_ddfa(folder, assets, "val", CropSettings(120))
     assert len(faces) == 600
     with np.load(folder / "aflw21_val.npz") as annotated:
         points, yaw = annotated["points"].transpose(0, 2, 1), annotated["yaw"]

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, face_box
 from nasface.data.sets.aflw import load_aflw, load_fitted
@@ -94,13 +95,13 @@ def test_pts(tmp_path: Path) -> None:
         _write_pts(path.with_suffix(".pts"), points + 1)
     _draw(tmp_path / "profile.jpg", _points(9))
     _write_pts(tmp_path / "profile.pts", _points(9, 39) + 1)
-    faces = load_pts(tmp_path, 96)
+    faces = load_pts(tmp_path, CropSettings(96))
     _check(faces, truth)
     assert np.isnan(faces.yaw).all() and faces.pose is None and faces.visible is None
     np.testing.assert_allclose(faces.box.max(axis=1), 96 / 2**0.5, atol=0.5)
-    assert load_pts(tmp_path, 32, points=39).landmarks.shape == (1, 39, 3)
-    _one_line(lambda: load_pts(tmp_path, 32, points=49), "300w holds no face")
-    seen = [load_pts(tmp_path, 32, cache_dir=tmp_path / "cache").images for _ in range(2)]
+    assert load_pts(tmp_path, CropSettings(32), points=39).landmarks.shape == (1, 39, 3)
+    _one_line(lambda: load_pts(tmp_path, CropSettings(32), points=49), "300w holds no face")
+    seen = [load_pts(tmp_path, CropSettings(32, cache_dir=tmp_path / "cache")).images for _ in range(2)]
     np.testing.assert_array_equal(*seen)
 
 
@@ -124,15 +125,15 @@ def test_pts_with_depth_keep_it(tmp_path: Path) -> None:
 def test_a_bad_pts_is_named(tmp_path: Path, text: str, message: str) -> None:
     _draw(tmp_path / "face.jpg", _points(0))
     (tmp_path / "face.pts").write_text(text)
-    _one_line(lambda: load_pts(tmp_path, 32), f"face.pts .*{message}|face.pts {message}")
+    _one_line(lambda: load_pts(tmp_path, CropSettings(32)), f"face.pts .*{message}|face.pts {message}")
 
 
 def test_missing_photographs_and_folders_are_named(tmp_path: Path) -> None:
-    _one_line(lambda: load_pts(tmp_path / "absent", 32), "absent does not exist")
-    _one_line(lambda: load_pts(tmp_path, 32), "holds no .pts files")
+    _one_line(lambda: load_pts(tmp_path / "absent", CropSettings(32)), "absent does not exist")
+    _one_line(lambda: load_pts(tmp_path, CropSettings(32)), "holds no .pts files")
     _write_pts(tmp_path / "face.pts", _points(0) + 1)
-    _one_line(lambda: load_pts(tmp_path, 32), "face.pts has no face.jpg")
-    _one_line(lambda: load_ls3d_w(tmp_path, 32), "holds no .t7 files")
+    _one_line(lambda: load_pts(tmp_path, CropSettings(32)), "face.pts has no face.jpg")
+    _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "holds no .t7 files")
 
 
 # Torch7 and LS3D-W ---------------------------------------------------------------------------------------------------
@@ -209,11 +210,11 @@ def test_ls3d_w(tmp_path: Path) -> None:
         _draw(path, points)
         content = _t7_tensor(points, "Double")
         path.with_suffix(".t7").write_bytes(content if index else _t7_table([(_t7_number(1), content)]))
-    faces = load_ls3d_w(tmp_path / "300W-Testset-3D", 96)
+    faces = load_ls3d_w(tmp_path / "300W-Testset-3D", CropSettings(96))
     _check(faces, truth)
     assert faces.name == "ls3d-w-300W-Testset-3D"
     (tmp_path / "300W-Testset-3D" / "indoor_0.t7").write_bytes(_t7_tensor(np.zeros((66, 2))))
-    _one_line(lambda: load_ls3d_w(tmp_path, 32), "indoor_0.t7 is not one tensor of 68 x 2")
+    _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "indoor_0.t7 is not one tensor of 68 x 2")
 
 
 def test_aflw2000_with_ls3d_ws_annotations_and_without_wild_angles(tmp_path: Path) -> None:
@@ -226,13 +227,13 @@ def test_aflw2000_with_ls3d_ws_annotations_and_without_wild_angles(tmp_path: Pat
         moved.append(_landmarks(index)[:, :2] + [7, -3])
         (other / f"image0{index}.t7").write_bytes(_t7_tensor(moved[-1], "Double"))
     np.save(tmp_path / "points.npy", np.stack([points.T for points in moved]))
-    one = load_aflw2000(folder, 64, landmarks_file=other)
-    two = load_aflw2000(folder, 64, landmarks_file=tmp_path / "points.npy")
+    one = load_aflw2000(folder, CropSettings(64), landmarks_file=other)
+    two = load_aflw2000(folder, CropSettings(64), landmarks_file=tmp_path / "points.npy")
     np.testing.assert_allclose(one.landmarks, two.landmarks, atol=1e-4)
     # The last of the four has a yaw of -351 degrees.
-    np.testing.assert_allclose(load_aflw2000(folder, 64, max_angle=99).yaw, one.yaw[:3])
+    np.testing.assert_allclose(load_aflw2000(folder, CropSettings(64), max_angle=99).yaw, one.yaw[:3])
     (other / "image02.t7").unlink()
-    _one_line(lambda: load_aflw2000(folder, 64, landmarks_file=other), "image02.t7 does not exist")
+    _one_line(lambda: load_aflw2000(folder, CropSettings(64), landmarks_file=other), "image02.t7 does not exist")
 
 
 # COFW ----------------------------------------------------------------------------------------------------------------
@@ -258,24 +259,24 @@ def test_cofw(tmp_path: Path) -> None:
     occluded = np.random.default_rng(0).uniform(size=(3, 29)) < 0.3
     for split, suffix in (("train", "Tr"), ("test", "T")):
         _write_cofw(tmp_path / f"COFW_{split}_color.mat", truth, occluded, suffix)
-        faces = load_cofw(tmp_path, split, 96)
+        faces = load_cofw(tmp_path, split, CropSettings(96))
         _check(faces, truth)
         np.testing.assert_array_equal(faces.visible, ~occluded)
-    _one_line(lambda: load_cofw(tmp_path, "val", 32), "unknown split")
+    _one_line(lambda: load_cofw(tmp_path, "val", CropSettings(32)), "unknown split")
     (tmp_path / "COFW_test_color.mat").write_bytes(b"no")
-    _one_line(lambda: load_cofw(tmp_path, "test", 32), "COFW_test_color.mat is not COFW's HDF5")
+    _one_line(lambda: load_cofw(tmp_path, "test", CropSettings(32)), "COFW_test_color.mat is not COFW's HDF5")
     (tmp_path / "COFW_test_color.mat").unlink()
-    _one_line(lambda: load_cofw(tmp_path, "test", 32), "COFW_test_color.mat does not exist")
+    _one_line(lambda: load_cofw(tmp_path, "test", CropSettings(32)), "COFW_test_color.mat does not exist")
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "COFW_test_color.mat", "w") as content:
         content["IsT"] = np.zeros((1, 2))
-    _one_line(lambda: load_cofw(tmp_path, "test", 32), "COFW_test_color.mat is not COFW's HDF5")
+    _one_line(lambda: load_cofw(tmp_path, "test", CropSettings(32)), "COFW_test_color.mat is not COFW's HDF5")
 
 
 def test_cofw_without_h5py_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "COFW_test_color.mat").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    _one_line(lambda: load_cofw(tmp_path, "test", 32), r"nasface\[hdf5\]")
+    _one_line(lambda: load_cofw(tmp_path, "test", CropSettings(32)), r"nasface\[hdf5\]")
 
 
 # AFLW ----------------------------------------------------------------------------------------------------------------
@@ -313,7 +314,7 @@ def _aflw_points(index: int) -> np.ndarray:
 
 
 def test_aflw(aflw: Path) -> None:
-    faces = load_aflw(aflw, 120)
+    faces = load_aflw(aflw, CropSettings(120))
     hidden = np.zeros((2, 21), bool)
     hidden[1, 5:7] = True
     truth = np.stack([_aflw_points(index) for index in range(2)])
@@ -323,14 +324,14 @@ def test_aflw(aflw: Path) -> None:
     np.testing.assert_array_equal(faces.visible, (truth[..., 0] > 0) & ~hidden)
     np.testing.assert_array_equal(faces.yaw, [3, -50])
     np.testing.assert_allclose(faces.box, np.nanmax(truth, axis=1) - np.nanmin(truth, axis=1), atol=1e-3)
-    np.testing.assert_allclose(load_aflw(aflw, 60).box, faces.box / 2, atol=1e-3)
+    np.testing.assert_allclose(load_aflw(aflw, CropSettings(60)).box, faces.box / 2, atol=1e-3)
 
 
 def test_aflw_with_the_fitted_points_has_their_box(aflw: Path) -> None:
     fitted = np.zeros((2, 2, 68))
     fitted[:, 0, 1], fitted[:, 1, 1] = 120, 60  # pixels of the photographs: 60 x 30 and 240 x 120 in the crops
     np.save(aflw / "test.configs" / "AFLW_GT_pts68.npy", fitted)
-    np.testing.assert_allclose(load_aflw(aflw, 120).box, [[60, 30], [240, 120]], atol=1e-3)
+    np.testing.assert_allclose(load_aflw(aflw, CropSettings(120)).box, [[60, 30], [240, 120]], atol=1e-3)
     points = load_fitted(aflw, 120)
     assert points.shape == (2, 68, 3)
     np.testing.assert_allclose(points[0, :2], [[-26, -11, 0], [34, 19, 0]], atol=1e-4)
@@ -350,7 +351,7 @@ def test_aflw_with_the_fitted_points_has_their_box(aflw: Path) -> None:
 )
 def test_a_bad_aflw_is_named(aflw: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(aflw)
-    _one_line(lambda: load_aflw(aflw, 32), message)
+    _one_line(lambda: load_aflw(aflw, CropSettings(32)), message)
 
 
 # The plain layout ----------------------------------------------------------------------------------------------------
@@ -366,16 +367,16 @@ def _write_plain(folder: Path, truth: list[np.ndarray], **more: np.ndarray) -> P
 
 def test_menpo3d(tmp_path: Path) -> None:
     truth = [_points(index, 84, 3) for index in range(3)]
-    _check(load_menpo3d(_write_plain(tmp_path, truth), 96), truth)
+    _check(load_menpo3d(_write_plain(tmp_path, truth), CropSettings(96)), truth)
     assert frame_videos(tmp_path).tolist() == ["video0", "video0", "video1"]
 
 
 def test_3dfaw(tmp_path: Path) -> None:
     truth = [_points(index, 66, 3) for index in range(2)]
     _write_plain(tmp_path / "val", truth)
-    _check(load_3dfaw(tmp_path, "val", 96), truth)
-    _one_line(lambda: load_3dfaw(tmp_path, "train", 32), "train/landmarks.npz does not exist")
-    _one_line(lambda: load_3dfaw(tmp_path, "all", 32), "unknown split")
+    _check(load_3dfaw(tmp_path, "val", CropSettings(96)), truth)
+    _one_line(lambda: load_3dfaw(tmp_path, "train", CropSettings(32)), "train/landmarks.npz does not exist")
+    _one_line(lambda: load_3dfaw(tmp_path, "all", CropSettings(32)), "unknown split")
     # The points left out mirror each other, so the 66 are closed under a mirror.
     assert len(POINTS_OF_68) == 66 and set(FLIP_68[POINTS_OF_68]) == set(POINTS_OF_68)
 
@@ -386,19 +387,19 @@ def test_aflw_lfpa(tmp_path: Path) -> None:
     visible[0, 3] = visible[1, 4] = False
     truth[1][4] = np.nan
     folder = _write_plain(tmp_path, truth, visible=visible, yaw=np.array([1.0, -80.0]))
-    faces = load_aflw_lfpa(folder, 96)
+    faces = load_aflw_lfpa(folder, CropSettings(96))
     _check(faces, truth)
     np.testing.assert_array_equal(faces.visible, visible)
     np.testing.assert_array_equal(faces.yaw, [1, -80])
     _write_plain(tmp_path, truth)
-    _one_line(lambda: load_aflw_lfpa(folder, 32), "has no array 'visible', which aflw-lfpa needs")
+    _one_line(lambda: load_aflw_lfpa(folder, CropSettings(32)), "has no array 'visible', which aflw-lfpa needs")
 
 
 def test_florence(tmp_path: Path) -> None:
     truth = [_points(index, 2) for index in range(3)]
     box = np.tile([60.0, 50.0, 140.0, 110.0], (3, 1))
     folder = _write_plain(tmp_path, truth, box=box, yaw=np.array([-40.0, 0, 40]))
-    faces = load_florence(folder, 80)
+    faces = load_florence(folder, CropSettings(80))
     side = round(80 * 2**0.5)
     np.testing.assert_allclose(faces.box, [[80 * 80 / side, 60 * 80 / side]] * 3, rtol=1e-5)
     assert rendering_subjects(folder) == ["video0", "video0", "video1"]
@@ -433,15 +434,15 @@ def test_a_bad_plain_layout_is_named(tmp_path: Path, arrays: dict[str, np.ndarra
     with np.load(tmp_path / "landmarks.npz") as content:
         changed = dict(content) | arrays
     np.savez(tmp_path / "landmarks.npz", **{key: value for key, value in changed.items() if value is not None})
-    _one_line(lambda: load_menpo3d(tmp_path, 32), message)
+    _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32)), message)
 
 
 def test_a_damaged_npz_is_named(tmp_path: Path) -> None:
-    _one_line(lambda: load_menpo3d(tmp_path, 32), "landmarks.npz does not exist")
+    _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32)), "landmarks.npz does not exist")
     (tmp_path / "landmarks.npz").write_bytes(b"PK no")
-    _one_line(lambda: load_menpo3d(tmp_path, 32), "landmarks.npz is not a readable")
+    _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32)), "landmarks.npz is not a readable")
     _write_plain(tmp_path, [_points(0)])
-    _one_line(lambda: load_menpo3d(tmp_path, 32, margin=0.0), "margin")
+    _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32, margin=0.0)), "margin")
 
 
 def test_the_box_of_a_face_by_hand() -> None:

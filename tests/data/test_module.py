@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasface.config import AugmentConfig
-from nasface.data.module import Batch, FaceDataModule, SeededBatches
+from nasface.data.module import Batch, BatchSettings, FaceDataModule, SeededBatches
 from nasface.utils.errors import UserError
 from tests.helpers.toy import SIZE, toy_faces
 
@@ -81,8 +81,8 @@ def test_ranks_interleave_into_the_stream_of_one_process(world: int, steps: int,
 
 
 def make_module(**settings: object) -> FaceDataModule:
-    values: dict = {"batch_size": 4, "steps_per_epoch": 3, "seed": 5, "augmentation": AugmentConfig()} | settings
-    return FaceDataModule(toy_faces(10), toy_faces(7, seed=1), toy_faces(5, seed=2), **values)
+    values: dict = {"size": 4, "steps_per_epoch": 3, "seed": 5, "augmentation": AugmentConfig()} | settings
+    return FaceDataModule(toy_faces(10), toy_faces(7, seed=1), toy_faces(5, seed=2), BatchSettings(**values))
 
 
 def prepared(module: FaceDataModule, loader: object, training: bool) -> list[dict[str, torch.Tensor]]:
@@ -107,7 +107,7 @@ def test_training_batches_are_augmented_and_repeatable() -> None:
 
 
 def test_evaluation_batches_are_every_face_in_order_and_not_augmented() -> None:
-    module = make_module(eval_batch_size=3)
+    module = make_module(evaluation_size=3)
     batches = prepared(module, module.val_dataloader(), False)
     assert [len(batch["image"]) for batch in batches] == [3, 3, 1]
     for name in ("landmarks", "pose", "yaw", "box", "coefficients"):
@@ -123,7 +123,7 @@ def test_evaluation_batches_are_every_face_in_order_and_not_augmented() -> None:
 def test_faces_without_a_model_are_evaluated() -> None:
     faces = toy_faces(4)
     plain = type(faces)(faces.name, faces.images, faces.landmarks, faces.yaw, faces.box, None, None)
-    module = FaceDataModule(faces, plain, None, 2, 1, 0, AugmentConfig())
+    module = FaceDataModule(faces, plain, None, BatchSettings(2, 1, 0, AugmentConfig()))
     (batch,) = prepared(module, module.val_dataloader(), False)
     assert "pose" not in batch and "coefficients" not in batch
 
@@ -132,6 +132,6 @@ def test_empty_sets_are_refused() -> None:
     faces = toy_faces(4)
     for train, val, what in ((faces.subset([]), faces, "training"), (faces, faces.subset([]), "validation")):
         with pytest.raises(UserError, match=f"the {what} set 'toy' holds no face"):
-            FaceDataModule(train, val, None, 2, 1, 0, AugmentConfig())
+            FaceDataModule(train, val, None, BatchSettings(2, 1, 0, AugmentConfig()))
     with pytest.raises(UserError, match="no test set"):
-        FaceDataModule(faces, faces, None, 2, 1, 0, AugmentConfig()).test_dataloader()
+        FaceDataModule(faces, faces, None, BatchSettings(2, 1, 0, AugmentConfig())).test_dataloader()

@@ -11,8 +11,7 @@ import pytest
 from scipy.io import loadmat, savemat
 from scipy.spatial import cKDTree
 
-from nasface.data import position_maps
-from nasface.data.position_maps import MAP_SIZE, uv_cells, write_position_maps
+from nasface.data.position_maps import MAP_SIZE, Moves, uv_cells, write_position_maps
 from nasface.faces.bfm import keypoints_of, load_bfm, load_bfm_mesh
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.uv import sample_map
@@ -57,7 +56,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def test_maps_lie_on_the_picture(root: Path, bfm: Path, tmp_path: Path) -> None:
-    files = write_position_maps(root, bfm, tmp_path / "out", workers=1)
+    files = write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "out", workers=1)
     assert (files.count, files.made) == (FACES, FACES)
     gaps = []
     for name, positions in _maps(tmp_path / "out").items():
@@ -73,7 +72,7 @@ def test_maps_lie_on_the_picture(root: Path, bfm: Path, tmp_path: Path) -> None:
 
 def test_a_map_is_the_posed_mesh_in_the_layouts_orientation(root: Path, bfm: Path, tmp_path: Path) -> None:
     """Corners of the map are corners of the sheet: written out from the parameters, up to the crop."""
-    write_position_maps(root, bfm, tmp_path / "out", jitter=0.0, workers=1)
+    write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "out", Moves(jitter=0.0), workers=1)
     mean, _, landmarks = surface()
     corners = np.array([0, SIDE - 1, COUNT - SIDE, COUNT - 1])  # as they lie: top left, top right, bottom left, right
     model = load_bfm(bfm)
@@ -102,10 +101,10 @@ def test_a_map_is_the_posed_mesh_in_the_layouts_orientation(root: Path, bfm: Pat
 
 
 def test_files_do_not_depend_on_the_number_of_workers(root: Path, bfm: Path, tmp_path: Path) -> None:
-    write_position_maps(root, bfm, tmp_path / "1", workers=1)
-    write_position_maps(root, bfm, tmp_path / "2", workers=2)
+    write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "1", workers=1)
+    write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "2", workers=2)
     assert _content(tmp_path / "1") == _content(tmp_path / "2") and len(_content(tmp_path / "1")) == 2 * FACES + 1
-    write_position_maps(root, bfm, tmp_path / "3", workers=1, seed=1)
+    write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "3", Moves(seed=1), workers=1)
     one, other = _maps(tmp_path / "1"), _maps(tmp_path / "3")
     assert all(np.abs(one[name] - other[name]).max() > 1 for name in one)
 
@@ -117,20 +116,20 @@ def test_an_interrupted_run_goes_on(root: Path, bfm: Path, tmp_path: Path) -> No
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_position_maps(root, bfm, out, workers=1, progress=interrupt)
+        write_position_maps(root, load_bfm_mesh(bfm), out, workers=1, progress=interrupt)
     first = {path: path.stat().st_mtime_ns for path in out.rglob("*.npy")}
     assert 0 < len(first) < FACES
     # Killed between a picture and its map, a face is made again.
     kept, lost = sorted(first)
     lost.unlink()
-    files = write_position_maps(root, bfm, out, workers=1, progress=lambda *state: seen.append(state))
+    files = write_position_maps(root, load_bfm_mesh(bfm), out, workers=1, progress=lambda *state: seen.append(state))
     assert files.made == FACES - 1 and kept.stat().st_mtime_ns == first[kept]
     assert seen[0] == (1, FACES) and seen[-1] == (FACES, FACES)
-    write_position_maps(root, bfm, tmp_path / "whole", workers=1)
+    write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "whole", workers=1)
     assert _content(out) == _content(tmp_path / "whole")
-    assert write_position_maps(root, bfm, out, workers=1).made == 0
+    assert write_position_maps(root, load_bfm_mesh(bfm), out, workers=1).made == 0
     with pytest.raises(UserError, match="out holds maps of another model or of other settings"):
-        write_position_maps(root, bfm, out, workers=1, jitter=0.2)
+        write_position_maps(root, load_bfm_mesh(bfm), out, Moves(jitter=0.2), workers=1)
 
 
 def test_the_mouth_is_closed_where_the_file_says_how(tmp_path: Path) -> None:
@@ -163,7 +162,7 @@ def test_what_is_wrong_is_named(
 ) -> None:
     damage(root)
     with pytest.raises(UserError, match=message):
-        write_position_maps(root, bfm, tmp_path / "out", workers=workers)
+        write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "out", workers=workers)
 
 
 def _interrupt(*_: object) -> None:
@@ -184,7 +183,7 @@ def test_the_command(
     assert "BFM.mat does not exist" in command(*arguments, "--bfm", str(tmp_path / "BFM.mat")).line
     assert "from 0 to below 1" in command(*arguments, "--bfm", str(bfm), "--jitter", "1").line
     assert command("data", "prepare", "lfw").code == 2
-    monkeypatch.setattr(position_maps, "load_bfm_mesh", _interrupt)
+    monkeypatch.setattr("nasface.faces.bfm.load_bfm_mesh", _interrupt)
     result = command(*arguments, "--bfm", str(bfm))
     assert (result.code, result.line) == (130, "nasface: interrupted")  # no --resume is spoken of: there is none
 
@@ -227,7 +226,7 @@ def test_the_layout_is_prnets(shared_data: Path, real_bfm: Path) -> None:
 
 
 def test_the_real_pair(shared_data: Path, real_bfm: Path, tmp_path: Path) -> None:
-    write_position_maps(shared_data / "300w_lp_sample", real_bfm, tmp_path, workers=1)
+    write_position_maps(shared_data / "300w_lp_sample", load_bfm_mesh(real_bfm), tmp_path, workers=1)
     [(name, positions)] = _maps(tmp_path).items()
     source = shared_data / "3ddfa"
     content = loadmat(shared_data / "300w_lp_sample" / "IBUG" / f"{name}.mat")

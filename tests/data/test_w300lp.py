@@ -11,7 +11,8 @@ from scipy.io import loadmat, savemat
 
 from benchmarks.common import parse
 from nasface.config import DataConfig
-from nasface.data.sets.w300lp import choose, find_images, load_w300lp, photograph_name
+from nasface.data.crops import CropSettings
+from nasface.data.sets.w300lp import Selection, choose, find_images, load_w300lp, photograph_name
 from nasface.data.sources import load_faces
 from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
@@ -52,7 +53,7 @@ def _write(root: Path, models: Models, **more: object) -> dict[str, np.ndarray]:
 
 def test_landmarks_maps_and_pictures_agree(tmp_path: Path, models: Models) -> None:
     truth = _write(tmp_path, models)
-    faces = load_w300lp(tmp_path, *models, 96)
+    faces = load_w300lp(tmp_path, *models, CropSettings(96))
     assert len(faces) == 6 and faces.images.shape[1:] == (96, 96, 3)
     model = models[0]
     read = sample_map(position_map(uv_basis(model, 64), faces.coefficients, faces.pose), model.landmark_uv)
@@ -71,14 +72,14 @@ def test_landmarks_maps_and_pictures_agree(tmp_path: Path, models: Models) -> No
 
 
 def test_depth_has_zero_mean_over_the_models_vertices(root: Path, models: Models) -> None:
-    faces = load_w300lp(root, *models, 64)
+    faces = load_w300lp(root, *models, CropSettings(64))
     vertices = models[0].vertices(faces.coefficients)
     depth = np.einsum("nj,nvj->nv", faces.pose[:, 2, :3], vertices) + faces.pose[:, 2, 3:]
     np.testing.assert_allclose(depth.mean(axis=1), 0, atol=1e-3)
 
 
 def test_crops_follow_the_benchmark_and_yaw_the_pose(root: Path, models: Models) -> None:
-    faces = load_w300lp(root, *models, 100)
+    faces = load_w300lp(root, *models, CropSettings(100))
     np.testing.assert_allclose(faces.box, bounding_box(faces.landmarks), atol=1e-3)
     np.testing.assert_allclose(faces.box.max(axis=1), 100 / 2**0.5, atol=0.3)
     paths = choose(find_images(root)[1], "train")
@@ -103,23 +104,23 @@ def test_no_photograph_is_in_both_splits_and_a_beginning_is_a_sample(tmp_path: P
 
 def test_flips_are_taken_on_request(root: Path, models: Models) -> None:
     shutil.copytree(root / "AFW", root / "AFW_Flip")
-    assert len(load_w300lp(root, *models, 32)) == 6
-    assert len(load_w300lp(root, *models, 32, flipped=True)) == 12
-    assert len(load_w300lp(root.parent, *models, 32, count=3)) == 3
+    assert len(load_w300lp(root, *models, CropSettings(32))) == 6
+    assert len(load_w300lp(root, *models, CropSettings(32), Selection(flipped=True))) == 12
+    assert len(load_w300lp(root.parent, *models, CropSettings(32), Selection(count=3))) == 3
 
 
 def test_the_landmarks_folder(root: Path, models: Models, tmp_path: Path) -> None:
-    plain = load_w300lp(root, *models, 64)
-    same = load_w300lp(root, *models, 64, landmarks="pts_3d")
+    plain = load_w300lp(root, *models, CropSettings(64))
+    same = load_w300lp(root, *models, CropSettings(64), landmarks="pts_3d")
     np.testing.assert_allclose(same.landmarks, plain.landmarks, atol=1e-3)
-    moved = load_w300lp(root, *models, 64, landmarks="pts_2d")
+    moved = load_w300lp(root, *models, CropSettings(64), landmarks="pts_2d")
     # Everything moved by two pixels, the crop with it: only the pose tells.
     np.testing.assert_allclose(moved.landmarks, plain.landmarks, atol=1e-3)
     ratio = plain.box[:, 0] / [bounding_box(_points(root, path))[0] for path in choose(find_images(root)[1], "train")]
     np.testing.assert_allclose(plain.pose[:, :2, 3] - moved.pose[:, :2, 3], 2 * ratio[:, None].repeat(2, 1), rtol=1e-2)
     shutil.rmtree(root / "landmarks")
     with pytest.raises(UserError, match="_pts.mat does not exist"):
-        load_w300lp(root, *models, 64, landmarks="pts_2d")
+        load_w300lp(root, *models, CropSettings(64), landmarks="pts_2d")
 
 
 def _points(root: Path, image: Path) -> np.ndarray:
@@ -130,7 +131,9 @@ def test_crops_are_kept_until_a_file_changes(root: Path, models: Models, tmp_pat
     seen: list[tuple[int, int]] = []
 
     def load() -> None:
-        load_w300lp(root, *models, 32, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state))
+        load_w300lp(
+            root, *models, CropSettings(32, cache_dir=tmp_path / "cache", progress=lambda *state: seen.append(state))
+        )
 
     load()
     load()
@@ -153,10 +156,10 @@ def test_the_wrong_copy_is_recognised(root: Path, models: Models) -> None:
     first = loadmat(mats[0])
     _edit(mats[1], pt2d=first["pt2d"])
     with pytest.warns(UserWarning, match="wrong pt2d"):
-        load_w300lp(root, *models, 32)
+        load_w300lp(root, *models, CropSettings(32))
     _edit(mats[1], Pose_Para=first["Pose_Para"])
     with pytest.raises(UserError, match="wrong copy of 300W-LP"):
-        load_w300lp(root, *models, 32)
+        load_w300lp(root, *models, CropSettings(32))
 
 
 def _first(root: Path, suffix: str) -> Path:
@@ -181,7 +184,7 @@ def test_what_is_wrong_is_named_in_one_line(
 ) -> None:
     damage(root)
     with pytest.raises(UserError, match=message) as caught:
-        load_w300lp(root, *models, 32)
+        load_w300lp(root, *models, CropSettings(32))
     assert "\n" not in str(caught.value)
 
 
@@ -250,7 +253,7 @@ def test_the_real_pair(shared_data: Path) -> None:
     folder = shared_data / "3ddfa"
     model, keypoints = load_ddfa_model(folder), load_keypoint_model(folder)
     for split in ("train", "val"):
-        faces = load_w300lp(shared_data / "300w_lp_sample", model, keypoints, 128, split=split)
+        faces = load_w300lp(shared_data / "300w_lp_sample", model, keypoints, CropSettings(128), Selection(split=split))
         assert len(faces) == 1
     assert abs(faces.yaw[0] + 44.0) < 0.1
     # 300-W's own landmarks of the photograph: the inner ones are near the model's (the fit is not perfect).

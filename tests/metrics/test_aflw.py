@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasface.data.crops import CropSettings
 from nasface.faces.landmark_subsets import AFLW_21
 from nasface.metrics.aflw import COUNTS, annotated, nme_21, points_21
 
@@ -71,7 +72,7 @@ def test_the_real_points_lie_where_the_table_says(shared_data: Path) -> None:
     from nasface.data.sets.ddfa import load_ddfa
 
     folder = shared_data / "aflw_120x120"
-    faces = load_ddfa(folder, shared_data / "3ddfa", "val", 120)
+    faces = load_ddfa(folder, shared_data / "3ddfa", "val", CropSettings(120))
     with np.load(folder / "aflw21_val.npz") as content:
         target = content["points"].swapaxes(1, 2)
     errors = nme_21(faces.landmarks, target, faces.landmarks)

@@ -9,6 +9,7 @@ import torch
 
 from nasface.config import Experiment
 from nasface.data.augment import normalise
+from nasface.data.crops import CropSettings
 from nasface.data.sets.aflw2000 import load_aflw2000
 from nasface.faces.camera import project
 from nasface.faces.ddfa_model import (
@@ -135,7 +136,7 @@ def test_a_candidate_of_other_sizes_adopts_nothing(spec: BaselineSpec, message: 
 def test_a_candidate_reproduces_the_published_network(shared_data: Path) -> None:
     """Landmarks and dense vertices, through the task."""
     assets = shared_data / "3ddfa"
-    faces, model = load_aflw2000(shared_data / "aflw2000_sample", 120), load_ddfa_model(assets)
+    faces, model = load_aflw2000(shared_data / "aflw2000_sample", CropSettings(120)), load_ddfa_model(assets)
     published, whitening = load_published(assets / "mb05_120x120.pth", 0.5), load_whitening(assets / WHITENING_FILE_V2)
     with torch.inference_mode():
         whitened = published(normalise_crop(torch.from_numpy(faces.images)))
@@ -157,7 +158,7 @@ def test_a_candidate_reproduces_the_published_network(shared_data: Path) -> None
 
 def test_the_published_network_through_our_readers_has_its_published_error(shared_data: Path) -> None:
     assets = shared_data / "3ddfa"
-    faces = load_aflw2000(shared_data / "aflw2000_sample", 120)
+    faces = load_aflw2000(shared_data / "aflw2000_sample", CropSettings(120))
     network = load_published(assets / "mb05_120x120.pth", 0.5)
     with torch.inference_mode():
         whitened = network(normalise_crop(torch.from_numpy(faces.images)))

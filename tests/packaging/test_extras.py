@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nasface.cli.dashboard import dashboard
+from nasface.data.crops import CropSettings
 from nasface.data.sets.cofw import load_cofw
 from nasface.inference.export import need
 from nasface.nets.weights import read_weights
@@ -34,7 +35,7 @@ def _weights(folder: Path) -> None:
 def _cofw(folder: Path) -> None:
     for split in ("train", "test"):
         (folder / f"COFW_{split}_color.mat").write_bytes(b"")
-    load_cofw(folder, "test", 32)
+    load_cofw(folder, "test", CropSettings(32))
 
 
 def _proxy(_: Path) -> None:

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 
 from nasface.config import ParametersConfig, VideoConfig
-from nasface.data.module import FaceDataModule
+from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.training.fit import fit
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces
@@ -32,7 +32,7 @@ class Seen(pl.Callback):
 def train(folder: Path, config: ParametersConfig, steps: int, batch_size: int = 4) -> tuple[Any, list[dict[str, Any]]]:
     faces, seen = toy_faces(13), Seen()
     task = parameters_task(config, steps=4, faces=faces)
-    data = FaceDataModule(faces, toy_faces(5, 1), None, batch_size, 2, 0, PLAIN, videos=task.videos)
+    data = FaceDataModule(faces, toy_faces(5, 1), None, BatchSettings(batch_size, 2, 0, PLAIN), videos=task.videos)
     fit(task, data, folder, steps, 1, CPU, [seen], None, validate=True, identity="toy videos")
     return task, seen.batches
 

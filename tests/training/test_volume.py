@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nasface.config import AugmentConfig, OptimizerConfig, VolumeConfig
 from nasface.data.augment import normalise
-from nasface.data.module import FaceDataModule
+from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.faces.landmark_subsets import point_matrix
 from nasface.nets.baselines.jvcr import JVCR
 from nasface.nets.registry import create_network
@@ -318,7 +318,7 @@ def train(
     task: VolumeTask, folder: Path, steps: int = STEPS, callbacks: tuple[pl.Callback, ...] = (), faces: int = 13
 ) -> VolumeTask:
     known = toy_faces(faces)
-    data = FaceDataModule(known, known, None, 4, 2 * task.accumulate, 7, AugmentConfig())
+    data = FaceDataModule(known, known, None, BatchSettings(4, 2 * task.accumulate, 7, AugmentConfig()))
     fit(task, data, folder, steps, task.accumulate, CPU, callbacks, None, True, "toy volume")
     return task
 

@@ -18,7 +18,7 @@ import torch
 
 from nasface.config import AugmentConfig, DeviceConfig, MultipathConfig, OptimizerConfig, SupernetConfig
 from nasface.data.face_set import FaceSet
-from nasface.data.module import FaceDataModule
+from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.space.path_samplers import MNUS
 from nasface.space.space import MultipathSpace
@@ -72,10 +72,7 @@ def make_data(
         faces or toy_faces(13),
         toy_faces(9, seed=1),
         None,
-        batch_size,
-        every * accumulate,
-        7,
-        augmentation or AugmentConfig(),
+        BatchSettings(batch_size, every * accumulate, 7, augmentation or AugmentConfig()),
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import resize_image
+from nasface.data.crops import CropSettings, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import resize_similarity, transform_points
@@ -26,7 +26,6 @@ from nasface.faces.landmarks import bounding_box
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
-from nasface.utils.progress import Progress
 
 POINTS = 21
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
@@ -34,13 +33,7 @@ _MEND = f"take all files of one release, published at {DATASET_URL}"
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
-def load_aflw(
-    folder: str | Path,
-    image_size: int,
-    *,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> FaceSet:
+def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     """All faces in the list's order.
 
     Landmarks are (N, 21, 3) in AFLW's order, z = 0; NaN and not `visible` where AFLW has none.
@@ -50,9 +43,7 @@ def load_aflw(
 
     Args:
         folder: a 3DDFA checkout, or a folder of these files.
-        image_size: side of the images in pixels; the crops are resized.
-        cache_dir: where to keep the decoded images.
-        progress: called with (images done, images).
+        crops: size and cache; the set's own crops are resized.
 
     Raises:
         UserError: a file is absent or damaged, or the files are of different lengths; the message names it.
@@ -75,17 +66,17 @@ def load_aflw(
         visible = (points != -1).all(axis=-1)
         if not visible.any(axis=1).all():
             raise UserError(f"{files['pts21']} holds faces without visible points: restore it from {DATASET_URL}")
-        landmarks = _in_crop(np.where(visible[..., None], points, np.nan), roi, image_size)
+        landmarks = _in_crop(np.where(visible[..., None], points, np.nan), roi, crops.size)
         if fitted:
             points_68 = read_npy(fitted, (count, 2, 68), _MEND).transpose(0, 2, 1)
-            box = bounding_box(_in_crop(points_68, roi, image_size))
+            box = bounding_box(_in_crop(points_68, roi, crops.size))
         else:
             box = np.nanmax(landmarks[..., :2], axis=1) - np.nanmin(landmarks[..., :2], axis=1)
-        with image_buffer(count, image_size, cache_dir) as crops:
-            fill_images(crops, lambda i: resize_image(decode_image(images / names[i]), image_size), progress)
+        with image_buffer(count, crops.size, crops.cache_dir) as resized:
+            fill_images(resized, lambda i: resize_image(decode_image(images / names[i]), crops.size), crops.progress)
             return FaceSet(
                 name="aflw",
-                images=crops,
+                images=resized,
                 landmarks=landmarks,
                 yaw=yaw.astype(np.float32),
                 box=box.astype(np.float32),
@@ -94,7 +85,7 @@ def load_aflw(
 
     if not names:
         raise UserError(f"{listing} is empty: restore it from {DATASET_URL}")
-    return cached_face_set(cache_dir, f"aflw-{image_size}px-{fingerprint(sources, _VERSION)}", build)
+    return cached_face_set(crops.cache_dir, f"aflw-{crops.size}px-{fingerprint(sources, _VERSION)}", build)
 
 
 def load_fitted(folder: str | Path, image_size: int) -> np.ndarray:
@@ -132,5 +123,4 @@ def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
 @register_data_set("aflw", splits=("test",), labels=Labels(POINTS), published=DATASET_URL)
 def aflw(request: Request) -> FaceSet:
     """AFLW in 3DDFA's layout in `data.folders`."""
-    cache = request.config.cache
-    return load_aflw(request.folder, request.image_size, cache_dir=cache, progress=request.progress)
+    return load_aflw(request.folder, request.crops)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
+from nasface.data.crops import CropSettings, crop_square, crop_window, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.data.sets.ls3d_w import read_points
@@ -24,7 +24,6 @@ from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from nasface.utils.mat import read_mat
 from nasface.utils.npy import read_npy
-from nasface.utils.progress import Progress
 
 _SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
 _MEND = "it belongs to the whole set, one row an image"
@@ -48,65 +47,56 @@ class Annotation:
 
 def load_aflw2000(
     folder: str | Path,
-    image_size: int,
+    crops: CropSettings,
     *,
-    margin: float = CROP_MARGIN,
     landmarks_file: str | Path | None = None,
     yaw_file: str | Path | None = None,
     max_angle: float | None = None,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
 ) -> FaceSet:
     """All faces of the folder in the order of their names, landmarks and boxes in pixels of the crops.
 
-    The crop is the square around the middle of the box of `pt3d_68`, `margin` times its longer side wide, in whole
-    pixels, black beyond the photograph. (The boxes that 3DDFA saved were cut off at the photograph's edge, which
+    The crop is the square around the middle of the box of `pt3d_68`, `crops.margin` times its longer side wide, in
+    whole pixels, black beyond the photograph. (The boxes that 3DDFA saved were cut off at the photograph's edge, which
     stretches 51 of its crops; here all stay square.) The error of the benchmark does not depend on the crop's scale.
 
     Args:
         folder: of the pairs, or the folder around it as it was unpacked.
-        image_size: side of the crops in pixels.
-        margin: see above.
+        crops: their size, margin and cache.
         landmarks_file: .npy of other annotations (N, 2 or 3, 68) in 0-based pixels, in the order of the names, such as
             AFLW2000-3D-Reannotated.pts68.npy of 3DDFA, or LS3D-W's folder AFLW2000-3D-Reannotated of <NAME>.t7 files;
             crops stay those of `pt3d_68`, boxes follow the annotations.
         yaw_file: .npy of other yaw angles (N,) in degrees, such as AFLW2000-3D-new.pose.npy of 3DDFA.
         max_angle: leave out faces of which pitch, yaw or roll is beyond this many degrees. Head-pose protocols take 99,
             which 31 of the 2000 are beyond; None takes all.
-        cache_dir: where to keep the crops; they are read from there the next time, unless a source has changed.
-        progress: called with (images done, images).
 
     Raises:
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged; the message names it.
     """
-    if not margin > 0:
-        raise UserError(f"a crop margin of {margin} is not possible: set a positive number (the benchmark's is 1.414)")
     images = find_pairs(folder)
     others = _other_files(landmarks_file, yaw_file, images)
     mats = [path.with_suffix(".mat") for path in images]
-    mark = fingerprint(
-        [images[0].parent, *images, *mats, *others], _VERSION, margin, landmarks_file, yaw_file, max_angle
-    )
+    sources = [images[0].parent, *images, *mats, *others]
+    mark = fingerprint(sources, _VERSION, crops.margin, landmarks_file, yaw_file, max_angle)
 
     def build() -> FaceSet:
         annotations = [read_annotation(path) for path in mats]
         fitted = np.stack([annotation.landmarks for annotation in annotations])
-        corner, side = zip(*(crop_window(points, margin) for points in fitted), strict=True)
+        corner, side = zip(*(crop_window(points, crops.margin) for points in fitted), strict=True)
         landmarks = fitted if landmarks_file is None else _replaced(fitted, Path(landmarks_file), images)
-        resize = np.stack([resize_similarity(length, image_size) for length in side])
+        resize = np.stack([resize_similarity(length, crops.size) for length in side])
         landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
         landmarks = transform_points(landmarks, resize)
         yaw = np.array([annotation.yaw for annotation in annotations])
 
         def crop(index: int) -> np.ndarray:
             (left, top), image = corner[index], decode_image(images[index])
-            return resize_image(crop_square(image, int(left), int(top), side[index]), image_size)
+            return resize_image(crop_square(image, int(left), int(top), side[index]), crops.size)
 
-        with image_buffer(len(images), image_size, cache_dir) as crops:
-            fill_images(crops, crop, progress)
+        with image_buffer(len(images), crops.size, crops.cache_dir) as cut:
+            fill_images(cut, crop, crops.progress)
             faces = FaceSet(
                 name="aflw2000",
-                images=crops,
+                images=cut,
                 landmarks=landmarks,
                 yaw=(yaw if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)).astype(np.float32),
                 box=bounding_box(landmarks),
@@ -116,7 +106,7 @@ def load_aflw2000(
             largest = np.array([annotation.largest_angle for annotation in annotations])
             return faces.subset(np.flatnonzero(largest <= max_angle))
 
-    return cached_face_set(cache_dir, f"aflw2000-{image_size}px-{mark}", build)
+    return cached_face_set(crops.cache_dir, f"aflw2000-{crops.size}px-{mark}", build)
 
 
 def find_pairs(folder: str | Path) -> list[Path]:
@@ -194,5 +184,4 @@ def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
 @register_data_set("aflw2000", splits=("test",), labels=Labels(depth=True), published=DATASET_URL)
 def aflw2000(request: Request) -> FaceSet:
     """AFLW2000-3D in `data.aflw2000`."""
-    config = request.config
-    return load_aflw2000(config.aflw2000, request.image_size, cache_dir=config.cache, progress=request.progress)
+    return load_aflw2000(request.config.aflw2000, request.crops)

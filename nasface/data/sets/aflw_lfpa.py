@@ -8,12 +8,12 @@ read in the plain layout (`nasface.data.plain`) with 34 landmarks and `visible`,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain
 
 
-def load_aflw_lfpa(folder: str | Path, image_size: int, **options: Any) -> FaceSet:
-    """All faces; options and errors of `load_plain`."""
-    return load_plain(folder, image_size, name="aflw-lfpa", points=(34,), required=("visible",), **options)
+def load_aflw_lfpa(folder: str | Path, crops: CropSettings) -> FaceSet:
+    """All faces; errors as of `load_plain`."""
+    return load_plain(folder, crops, name="aflw-lfpa", points=(34,), required=("visible",))

@@ -16,38 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from nasface.data.crops import CROP_MARGIN
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
-from nasface.utils.progress import Progress
 
 POINTS = 29
 FILES = {"train": ("COFW_train_color.mat", "IsTr", "phisTr"), "test": ("COFW_test_color.mat", "IsT", "phisT")}
 DATASET_URL = "http://www.vision.caltech.edu/xpburgos/ICCV13"
 
 
-def load_cofw(
-    folder: str | Path,
-    split: str,
-    image_size: int,
-    *,
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> FaceSet:
+def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
     """The faces of one split in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0; `visible` is False where
     a point is occluded; yaw is NaN.
 
     Args:
         folder: holds the mat files.
         split: "train" or "test".
-        image_size: side of the crops in pixels.
-        margin: side of the crop in units of the longer side of the landmarks' box.
-        cache_dir: where to keep the crops.
-        progress: called with (images done, images).
+        crops: their size, margin and cache.
 
     Raises:
         UserError: the split is unknown, h5py is not installed, the file is absent or damaged.
@@ -68,11 +56,8 @@ def load_cofw(
             return crop_photographs(
                 f"cofw-{split}",
                 lambda: [_face(path, label) for label in labels.T],
-                image_size,
                 [path],
-                margin=margin,
-                cache_dir=cache_dir,
-                progress=progress,
+                crops,
                 decode=lambda index: _image(content[references[index]]),
             )
     except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
@@ -106,5 +91,4 @@ def _h5py() -> Any:
 @register_data_set("cofw", splits=("train", "test"), labels=Labels(29, yaw=False), published=DATASET_URL)
 def cofw(request: Request) -> FaceSet:
     """COFW in `data.folders`."""
-    folder, cache = request.folder, request.config.cache
-    return load_cofw(folder, request.split, request.image_size, cache_dir=cache, progress=request.progress)
+    return load_cofw(request.folder, request.split, request.crops)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import resize_image
+from nasface.data.crops import CropSettings, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import project, resize_similarity, split_pose, transform_pose
@@ -43,7 +43,6 @@ from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_array
 from nasface.utils.images import decode_image
-from nasface.utils.progress import Progress
 
 SPLITS = ("train", "val")
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
@@ -78,16 +77,9 @@ class DdfaSplit:
 
 
 def load_ddfa(
-    folder: str | Path,
-    assets: str | Path,
-    split: str,
-    image_size: int,
-    *,
-    files: DdfaFiles | None = None,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    folder: str | Path, assets: str | Path, split: str, crops: CropSettings, files: DdfaFiles | None = None
 ) -> FaceSet:
-    """The faces of one split, at `image_size` pixels.
+    """The faces of one split.
 
     The landmarks are those of 3DDFA's exact 68-point model, which its grid model (`load_ddfa_model`) shares; poses
     and coefficients are that grid model's, depth has zero mean over its vertices, and yaw is the pose matrix's.
@@ -96,10 +88,8 @@ def load_ddfa(
         folder: where the set lies.
         assets: folder of 3DDFA's morphable model files.
         split: "train" or "val".
-        image_size: side of the images in pixels; the crops (120 pixels) are resized.
+        crops: size and cache; the set's own crops (120 pixels) are resized.
         files: names of the files, where they are not the known ones.
-        cache_dir: where to keep the decoded set; it is read from there the next time, unless a source has changed.
-        progress: called with (images done, images).
 
     Raises:
         UserError: something in either folder is absent or damaged; the message names it.
@@ -111,14 +101,14 @@ def load_ddfa(
     mark = fingerprint([*data.sources, *models], _VERSION, len(data.paths))
 
     def build() -> FaceSet:
-        pose, coefficients = _pose_and_coefficients(data.parameters, grid, image_size)
+        pose, coefficients = _pose_and_coefficients(data.parameters, grid, crops.size)
         landmarks = np.empty((len(pose), NUM_LANDMARKS, 3), dtype=np.float32)
         for part in _chunks(len(pose), 50_000):
             landmarks[part] = project(pose[part].astype(np.float64), keypoints.landmarks(coefficients[part]))
         box = bounding_box(landmarks)
         _require_faces(box, data)
-        with image_buffer(len(pose), image_size, cache_dir) as images:
-            fill_images(images, lambda index: _crop(data.paths[index], image_size), progress)
+        with image_buffer(len(pose), crops.size, crops.cache_dir) as images:
+            fill_images(images, lambda index: _crop(data.paths[index], crops.size), crops.progress)
             return FaceSet(
                 name=f"{Path(folder).name}-{split}",
                 images=images,
@@ -129,7 +119,7 @@ def load_ddfa(
                 coefficients=coefficients.astype(np.float32),
             )
 
-    return cached_face_set(cache_dir, f"ddfa-{split}-{image_size}px-{mark}", build)
+    return cached_face_set(crops.cache_dir, f"ddfa-{split}-{crops.size}px-{mark}", build)
 
 
 def read_split(folder: str | Path, assets: str | Path, split: str, files: DdfaFiles | None = None) -> DdfaSplit:
@@ -257,8 +247,5 @@ def _chunks(total: int, length: int) -> Iterable[slice]:
 )
 def ddfa(request: Request) -> FaceSet:
     """3DDFA's released layout in `data.ddfa`, with the model files in `data.ddfa_assets`."""
-    config, size = request.config, request.image_size
-    faces = load_ddfa(
-        config.ddfa, config.ddfa_assets, request.split, size, cache_dir=config.cache, progress=request.progress
-    )
+    faces = load_ddfa(request.config.ddfa, request.config.ddfa_assets, request.split, request.crops)
     return faces.subset(range(request.count)) if 0 < request.count < len(faces) else faces

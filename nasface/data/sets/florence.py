@@ -16,10 +16,10 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain, read_labels
 from nasface.utils.errors import UserError
@@ -38,9 +38,9 @@ class Scan:
     eyes: np.ndarray
 
 
-def load_florence(folder: str | Path, image_size: int, **options: Any) -> FaceSet:
-    """All renderings, cropped around the scans' boxes; options and errors of `load_plain`."""
-    return load_plain(folder, image_size, name="florence", points=(2,), required=("yaw", "box"), **options)
+def load_florence(folder: str | Path, crops: CropSettings) -> FaceSet:
+    """All renderings, cropped around the scans' boxes; errors as of `load_plain`."""
+    return load_plain(folder, crops, name="florence", points=(2,), required=("yaw", "box"))
 
 
 def rendering_subjects(folder: str | Path) -> list[str]:

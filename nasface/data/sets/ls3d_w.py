@@ -14,34 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.crops import CROP_MARGIN
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.utils.errors import UserError
-from nasface.utils.progress import Progress
 from nasface.utils.torch7 import load_t7
 
 DATASET_URL = "https://www.adrianbulat.com/face-alignment"
 
 
-def load_ls3d_w(
-    folder: str | Path,
-    image_size: int,
-    *,
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> FaceSet:
+def load_ls3d_w(folder: str | Path, crops: CropSettings) -> FaceSet:
     """The faces of a subset's folder (or of all), in the order of their paths; yaw is NaN and depth 0.
 
     Args:
         folder: searched with all its subfolders.
-        image_size: side of the crops in pixels.
-        margin: side of the crop in units of the longer side of the landmarks' box.
-        cache_dir: where to keep the crops.
-        progress: called with (images done, images).
+        crops: their size, margin and cache.
 
     Raises:
         UserError: the folder is absent or holds no .t7, a .t7 lacks its photograph, or a file is damaged.
@@ -50,11 +39,8 @@ def load_ls3d_w(
     return crop_photographs(
         f"ls3d-w-{Path(folder).name}",
         lambda: [Photograph(image, read_points(path)) for image, path in found],
-        image_size,
         [path for pair in found for path in pair],
-        margin=margin,
-        cache_dir=cache_dir,
-        progress=progress,
+        crops,
     )
 
 
@@ -79,5 +65,4 @@ def read_points(path: str | Path) -> np.ndarray:
 @register_data_set("ls3d_w", splits=("test",), labels=Labels(yaw=False), published=DATASET_URL)
 def ls3d_w(request: Request) -> FaceSet:
     """A subset of LS3D-W, or all, in `data.folders`."""
-    cache = request.config.cache
-    return load_ls3d_w(request.folder, request.image_size, cache_dir=cache, progress=request.progress)
+    return load_ls3d_w(request.folder, request.crops)

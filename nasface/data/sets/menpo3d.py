@@ -8,17 +8,17 @@ No official layout is known; videos are given as frames in the plain layout (`na
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain, read_labels
 
 
-def load_menpo3d(folder: str | Path, image_size: int, **options: Any) -> FaceSet:
-    """All frames in the order of `names`; options and errors of `load_plain`."""
-    return load_plain(folder, image_size, name="menpo3d", points=(68, 84), **options)
+def load_menpo3d(folder: str | Path, crops: CropSettings) -> FaceSet:
+    """All frames in the order of `names`; errors as of `load_plain`."""
+    return load_plain(folder, crops, name="menpo3d", points=(68, 84))
 
 
 def frame_videos(folder: str | Path) -> np.ndarray:

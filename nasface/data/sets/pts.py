@@ -17,38 +17,25 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.crops import CROP_MARGIN
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs, find_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
-from nasface.utils.progress import Progress
 
 DATASET_URL = "https://ibug.doc.ic.ac.uk/resources/300-W"
 
 
-def load_pts(
-    folder: str | Path,
-    image_size: int,
-    *,
-    points: int = 68,
-    name: str = "300w",
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> FaceSet:
+def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name: str = "300w") -> FaceSet:
     """The faces below a folder with `points` landmarks, in the order of their paths; yaw is unknown (NaN), and so is
     depth (0) where rows have two numbers.
 
     Args:
         folder: searched with all its subfolders.
-        image_size: side of the crops in pixels.
+        crops: their size, margin and cache.
         points: how many landmarks; files with another number are passed over.
         name: of the set.
-        margin: side of the crop in units of the longer side of the landmarks' box.
-        cache_dir: where to keep the crops.
-        progress: called with (images done, images).
 
     Raises:
         UserError: the folder is absent, holds no such faces, a .pts lacks its photograph, or a file is damaged.
@@ -59,16 +46,7 @@ def load_pts(
         faces = [Photograph(image, read_pts(path)) for image, path in found]
         return [face for face in faces if len(face.landmarks) == points]
 
-    return crop_photographs(
-        name,
-        read,
-        image_size,
-        [path for pair in found for path in pair],
-        settings=(points,),
-        margin=margin,
-        cache_dir=cache_dir,
-        progress=progress,
-    )
+    return crop_photographs(name, read, [path for pair in found for path in pair], crops, settings=(points,))
 
 
 def read_pts(path: str | Path) -> np.ndarray:
@@ -94,5 +72,4 @@ def read_pts(path: str | Path) -> np.ndarray:
 @register_data_set("300w", splits=("test",), labels=Labels(yaw=False), published=DATASET_URL)
 def w300(request: Request) -> FaceSet:
     """300-W, or another set of .pts files with 68 points, in `data.folders`."""
-    cache = request.config.cache
-    return load_pts(request.folder, request.image_size, cache_dir=cache, progress=request.progress)
+    return load_pts(request.folder, request.crops)

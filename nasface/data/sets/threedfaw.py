@@ -9,10 +9,10 @@ three coordinates: FOLDER/train, FOLDER/val, FOLDER/test. The 66 are the 68 of i
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain
 from nasface.utils.errors import UserError
@@ -22,8 +22,8 @@ POINTS_OF_68 = np.delete(np.arange(68), [60, 64])
 """(66,) which of the 68 landmarks the 66 are: `landmarks[:, POINTS_OF_68]` of a prediction is comparable."""
 
 
-def load_3dfaw(folder: str | Path, split: str, image_size: int, **options: Any) -> FaceSet:
-    """The faces of one split; options and errors of `load_plain`."""
+def load_3dfaw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
+    """The faces of one split; errors as of `load_plain`."""
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r} of 3DFAW: choose one of {', '.join(SPLITS)}")
-    return load_plain(Path(folder) / split, image_size, name=f"3dfaw-{split}", points=(66,), **options)
+    return load_plain(Path(folder) / split, crops, name=f"3dfaw-{split}", points=(66,))

@@ -31,7 +31,7 @@ from typing import Literal
 import numpy as np
 
 from nasface.config import DataConfig
-from nasface.data.crops import CROP_MARGIN
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.registry import Labels, Request, register_data_set
@@ -43,7 +43,6 @@ from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
-from nasface.utils.progress import Progress
 
 SUBSETS = ("AFW", "HELEN", "IBUG", "LFPW")
 DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
@@ -72,21 +71,31 @@ class Parameters:
     points: np.ndarray | None
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which faces of the set.
+
+    Attributes:
+        split: "train" or "val"; all versions of a photograph are in the same one. A folder of a single photograph, as
+            samples are, is both.
+        count: how many, a fair sample of the split; 0: all.
+        flipped: take the _Flip folders too.
+    """
+
+    split: str = "train"
+    count: int = 0
+    flipped: bool = False
+
+
 def load_w300lp(
     folder: str | Path,
     model: MorphableModel,
     keypoints: KeypointModel,
-    image_size: int,
-    *,
-    split: str = "train",
-    count: int = 0,
-    flipped: bool = False,
+    crops: CropSettings,
+    selection: Selection = Selection(),
     landmarks: Landmarks = "model",
-    margin: float = CROP_MARGIN,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
 ) -> FaceSet:
-    """The faces of one split, cropped as AFLW2000-3D's are, with poses and coefficients of `model`.
+    """The selected faces, cropped as AFLW2000-3D's are, with poses and coefficients of `model`.
 
     Coefficients beyond the model's modes are dropped: with 3DDFA's 40 + 10 modes the landmarks move by 0.9 % of the
     box on average (measured on AFLW2000-3D, whose parameters are of the same kind). Depth has zero mean over the
@@ -96,23 +105,17 @@ def load_w300lp(
         folder: 300W_LP, or the folder around it.
         model: a Basel model whose identity modes are the first of the 199 and whose others are the first of the 29.
         keypoints: its 68 landmarks.
-        image_size: side of the crops in pixels.
-        split: "train" or "val"; all versions of a photograph are in the same one. A folder of a single photograph, as
-            samples are, is both.
-        count: how many faces, a fair sample of the split; 0: all.
-        flipped: take the _Flip folders too.
+        crops: their size, margin and cache.
+        selection: which faces.
         landmarks: the model's, or x and y of the landmarks folder: `pts_3d` (the projected 3D points) or `pts_2d`
             (the contour moved to the visible outline); depth is always the model's. Boxes and crops follow them.
-        margin: side of the crop in units of the longer side of the landmarks' box.
-        cache_dir: where to keep the crops; they are read from there the next time, unless a source has changed.
-        progress: called with (images done, images).
 
     Raises:
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged, or it is the wrong copy; the
             message names the file.
     """
-    root, images = find_images(folder, flipped)
-    images = choose(images, split, count)
+    root, images = find_images(folder, selection.flipped)
+    images = choose(images, selection.split, selection.count)
     points = [_points_file(root, image) for image in images] if landmarks != "model" else []
     mats = [image.with_suffix(".mat") for image in images]
 
@@ -129,16 +132,9 @@ def load_w300lp(
             faces = [_with_points(face, path, landmarks) for face, path in zip(faces, points, strict=True)]
         return faces
 
-    return crop_photographs(
-        f"300w-lp-{split}",
-        read,
-        image_size,
-        [*images, *mats, *points],
-        settings=(landmarks, model_digest(model, keypoints)),
-        margin=margin,
-        cache_dir=cache_dir,
-        progress=progress,
-    )
+    settings = (landmarks, model_digest(model, keypoints))
+    sources = [*images, *mats, *points]
+    return crop_photographs(f"300w-lp-{selection.split}", read, sources, crops, settings=settings)
 
 
 def find_images(folder: str | Path, flipped: bool = False) -> tuple[Path, list[Path]]:
@@ -306,13 +302,5 @@ def basel_model(config: DataConfig) -> MorphableModel:
 def w300lp(request: Request) -> FaceSet:
     """300W-LP in `data.w300lp`."""
     config, model = request.config, request.model or basel_model(request.config)
-    return load_w300lp(
-        config.w300lp,
-        model,
-        keypoints_of(model) if config.bfm else load_keypoint_model(config.ddfa_assets),
-        request.image_size,
-        split=request.split,
-        count=request.count,
-        cache_dir=config.cache,
-        progress=request.progress,
-    )
+    keypoints = keypoints_of(model) if config.bfm else load_keypoint_model(config.ddfa_assets)
+    return load_w300lp(config.w300lp, model, keypoints, request.crops, Selection(request.split, request.count))

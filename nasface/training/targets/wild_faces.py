@@ -79,10 +79,11 @@ def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> Wil
         drawn = SyntheticFaces("train", data.train_count, image_size, data.seed + 1)
         faces = build_synthetic(drawn, data.cache, progress_for("rendering wild faces"))
     else:
+        from nasface.data.crops import CropSettings
         from nasface.data.sets.ddfa import load_ddfa
 
-        progress = progress_for("decoding wild faces")
-        faces = load_ddfa(source, data.ddfa_assets, "train", image_size, cache_dir=data.cache, progress=progress)
+        crops = CropSettings(image_size, cache_dir=data.cache, progress=progress_for("decoding wild faces"))
+        faces = load_ddfa(source, data.ddfa_assets, "train", crops)
     if len(faces) == 0:
         raise UserError(f"volume.wild {source!r} holds no face: name another folder")
     return WildFaces(faces, retrain.batch_size, experiment.seed, retrain.augmentation)
