@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from nasface.data.crops import resize_image
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_folder
@@ -91,10 +91,9 @@ class FaceSet:
         if size == self.image_size:
             return self
         matrix = resize_similarity(self.image_size, size)
-        method = cv2.INTER_AREA if size < self.image_size else cv2.INTER_LINEAR
         images = np.empty((len(self), size, size, 3), dtype=np.uint8)
         for image, out in zip(self.images, images, strict=True):
-            out[:] = cv2.resize(np.ascontiguousarray(image), (size, size), interpolation=method)
+            out[:] = resize_image(np.ascontiguousarray(image), size)
         return replace(
             self,
             images=images,

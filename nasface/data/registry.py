@@ -161,7 +161,7 @@ def training_set(name: str) -> DataSet:
     """
     found = DATA_SETS.get(name)
     if not found.trains:
-        raise _unfit("train", found, [one for one in map(DATA_SETS.get, DATA_SETS.names()) if one.trains])
+        raise _unfit("train", found)
     return found
 
 
@@ -173,15 +173,17 @@ def testing_set(name: str) -> DataSet:
     """
     found = DATA_SETS.get(name)
     if not found.tests:
-        raise _unfit("test", found, [one for one in map(DATA_SETS.get, DATA_SETS.names()) if one.tests])
+        raise _unfit("test", found)
     return found
 
 
-def _unfit(use: str, found: DataSet, fit: list[DataSet]) -> UserError:
+def _unfit(use: Literal["train", "test"], found: DataSet) -> UserError:
+    known = map(DATA_SETS.get, DATA_SETS.names())
+    fit = [one.name for one in known if (one.trains if use == "train" else one.tests)]
     targets = "" if found.model else ", no model's pose and coefficients"
     needs = "the splits train and val and a model's" if use == "train" else f"the split test, {NUM_LANDMARKS} points"
     return UserError(
         f"data.{use} cannot be {found.name} (splits: {', '.join(found.splits)}; {found.labels}{targets}): it needs"
         f" {needs}{' pose and coefficients' if use == 'train' else ' and the yaw'}; choose one of"
-        f" {', '.join(one.name for one in fit)}"
+        f" {', '.join(fit)}"
     )

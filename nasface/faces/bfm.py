@@ -27,7 +27,7 @@ import numpy as np
 from nasface.faces.ddfa_model import KeypointModel
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
-from nasface.faces.uv_layout import above_jaw, outward, symmetric, without
+from nasface.faces.uv_layout import above_jaw, outward, symmetric
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
 
@@ -112,7 +112,7 @@ def basel_model(
         coefficient_std=np.abs(deviations).astype(np.float32),
         identity_count=modes[0].shape[1],
         triangles=outward(triangles, mean),
-        uv=without(uv, ~above_jaw(uv, landmark_uv)),
+        uv=np.where(above_jaw(uv, landmark_uv)[:, None], uv, np.nan).astype(np.float32),
         landmark_uv=landmark_uv,
         landmark_vertices=landmarks.astype(np.int64),
     )
@@ -164,12 +164,6 @@ def _indices(model: dict[str, Any], key: str, path: Path, vertices: int, multipl
     """Vertex indices from 0, a multiple of that many, of a variable that counts from 1."""
     size = np.asarray(model.get(key)).size
     values = mat_numbers(model, key, size, path, PUBLISHED)
-    if (
-        size % 3 * key.startswith("tri")
-        or size == 0
-        or values.min() < 1
-        or values.max() > vertices
-        or (values % 1).any()
-    ):
+    if size == 0 or size % multiple or values.min() < 1 or values.max() > vertices or (values % 1).any():
         raise UserError(f"{path}: {key} does not index {vertices} vertices from 1: make it as in {PUBLISHED}")
     return values.astype(np.int64) - 1

@@ -92,6 +92,25 @@ def pose_from_300wlp(pose_para: np.ndarray, height: int) -> np.ndarray:
     return make_pose(values[6], np.rad2deg(values[:3]), np.array([tx - 1.0, height - ty, tz]))
 
 
+def matrix_to_pose(matrix: np.ndarray, height: float) -> np.ndarray:
+    """The pose (..., 3, 4), float64, of a matrix of 300W-LP's or 3DDFA's, [f R | t] in an image of that height whose y
+    points up and whose first pixel is 1."""
+    pose = np.array(matrix, dtype=np.float64)
+    pose[..., 0, 3] -= 1.0
+    pose[..., 1, :] *= -1.0
+    pose[..., 1, 3] += height
+    return pose
+
+
+def pose_to_matrix(pose: np.ndarray, height: float) -> np.ndarray:
+    """The inverse of `matrix_to_pose`."""
+    matrix = np.array(pose, dtype=np.float64)
+    matrix[..., 0, 3] += 1.0
+    matrix[..., 1, 3] -= height
+    matrix[..., 1, :] *= -1.0
+    return matrix
+
+
 def points_from_300wlp(points: np.ndarray) -> np.ndarray:
     """0-based pixels of points (..., C) stored 1-based with y down (pt3d_68, pt2d): x - 1, y - 1; z, if any, is
     kept."""
@@ -142,14 +161,14 @@ def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([xy, depth], axis=-1).astype(np.float32)
 
 
-def transform_pose(pose: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The pose (..., 3, 4) after the image goes through a similarity (..., 2, 3): projecting then equals projecting
-    before and transforming."""
+def transform_pose(pose: np.ndarray, matrix: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+    """The pose (..., 3, 4) of type `dtype` after the image goes through a similarity (..., 2, 3): projecting then
+    equals projecting before and transforming."""
     matrix = np.asarray(matrix, dtype=np.float64)
     rows = matrix[..., :2] @ np.asarray(pose, dtype=np.float64)[..., :2, :]
     rows[..., 3] += matrix[..., 2]
     depth = pose[..., 2:, :] * _ratio(matrix)[..., None, None]
-    return np.concatenate([rows, depth], axis=-2).astype(np.float32)
+    return np.concatenate([rows, depth], axis=-2).astype(dtype)
 
 
 def mirror_pose(pose: np.ndarray, size: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nasface.faces.camera import euler_to_matrix, matrix_to_euler
+from nasface.faces.camera import euler_to_matrix, matrix_to_euler, matrix_to_pose, pose_to_matrix, transform_pose
 from nasface.faces.ddfa_model import join_parameters, split_parameters
 
 
@@ -87,25 +87,6 @@ def matrix_to_pose_para(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([angles, matrix[..., 3], scale[..., None]], axis=-1)
 
 
-def matrix_to_pose(matrix: np.ndarray, height: float) -> np.ndarray:
-    """This package's pose (..., 3, 4), model to pixels from 0 with y down, of a raw matrix in an image of that
-    height."""
-    pose = np.array(matrix, dtype=np.float64)
-    pose[..., 0, 3] -= 1.0
-    pose[..., 1, :] *= -1.0
-    pose[..., 1, 3] += height
-    return pose
-
-
-def pose_to_matrix(pose: np.ndarray, height: float) -> np.ndarray:
-    """The inverse of `matrix_to_pose`."""
-    matrix = np.array(pose, dtype=np.float64)
-    matrix[..., 0, 3] += 1.0
-    matrix[..., 1, 3] -= height
-    matrix[..., 1, :] *= -1.0
-    return matrix
-
-
 def pose_para_to_62(pose_para: np.ndarray, coefficients: np.ndarray, height: float, crop: np.ndarray) -> np.ndarray:
     """3DDFA's raw (un-whitened) vector (62,) of a face in a photograph.
 
@@ -117,7 +98,7 @@ def pose_para_to_62(pose_para: np.ndarray, coefficients: np.ndarray, height: flo
             (`nasface.faces.camera.crop_similarity`); depth is scaled with it.
     """
     pose = matrix_to_pose(pose_para_to_matrix(pose_para), height)
-    return join_parameters(_transform(pose, crop), coefficients)
+    return join_parameters(transform_pose(pose, crop, np.float64), coefficients)
 
 
 def pose_para_from_62(parameters: np.ndarray, height: float, crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,13 +106,4 @@ def pose_para_from_62(parameters: np.ndarray, height: float, crop: np.ndarray) -
     pose, coefficients = split_parameters(parameters)
     linear = np.linalg.inv(np.asarray(crop, dtype=np.float64)[:, :2])
     back = np.concatenate([linear, -linear @ np.asarray(crop)[:, 2:]], axis=1)
-    return matrix_to_pose_para(pose_to_matrix(_transform(pose, back), height)), coefficients
-
-
-def _transform(pose: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """`camera.transform_pose` in float64."""
-    moved = np.array(pose)
-    moved[:2] = np.asarray(matrix)[:, :2] @ pose[:2]
-    moved[:2, 3] += np.asarray(matrix)[:, 2]
-    moved[2] *= np.hypot(matrix[0, 0], matrix[1, 0])
-    return moved
+    return matrix_to_pose_para(pose_to_matrix(transform_pose(pose, back, np.float64), height)), coefficients

@@ -32,8 +32,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from nasface.faces.camera import matrix_to_pose, pose_to_matrix
 from nasface.faces.landmarks import FLIP_68, NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
+from nasface.faces.uv import bilinear_matrix
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_pickle
 
@@ -113,19 +115,12 @@ def split_parameters(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     raw = np.asarray(parameters, dtype=np.float64)
     if raw.shape[-1] != PARAMETERS:
         raise ValueError(f"expected {PARAMETERS} parameters, got {raw.shape[-1]}")
-    pose = raw[..., :12].reshape(*raw.shape[:-1], 3, 4).copy()
-    pose[..., 0, 3] -= 1.0
-    pose[..., 1, :] *= -1.0
-    pose[..., 1, 3] += CROP_SIZE
-    return pose, raw[..., 12:].copy()
+    return matrix_to_pose(raw[..., :12].reshape(*raw.shape[:-1], 3, 4), CROP_SIZE), raw[..., 12:].copy()
 
 
 def join_parameters(pose: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """The inverse of `split_parameters`: raw parameters (..., 62) float64."""
-    matrix = np.array(pose, dtype=np.float64)
-    matrix[..., 1, 3] -= CROP_SIZE
-    matrix[..., 1, :] *= -1.0
-    matrix[..., 0, 3] += 1.0
+    matrix = pose_to_matrix(pose, CROP_SIZE)
     return np.concatenate([matrix.reshape(*matrix.shape[:-2], 12), coefficients], axis=-1)
 
 
@@ -221,18 +216,6 @@ def grid_triangles(size: int) -> np.ndarray:
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     cells = np.stack([np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)], axis=-2)
     return cells.reshape(-1, 3)
-
-
-def bilinear_matrix(uv: np.ndarray, size: int) -> sparse.csr_matrix:
-    """The linear map (M, size * size) that reads a row-major map at UV positions (M, 2) by bilinear interpolation."""
-    place = np.clip(np.asarray(uv, dtype=np.float64), 0.0, 1.0) * (size - 1)
-    cell = np.minimum(place.astype(np.int64), size - 2)
-    (fx, fy), (column, row) = (place - cell).T, cell.T
-    corners = [(row + dy) * size + column + dx for dy in (0, 1) for dx in (0, 1)]
-    weights = [np.abs(1 - dy - fy) * np.abs(1 - dx - fx) for dy in (0, 1) for dx in (0, 1)]
-    lines = np.tile(np.arange(len(place)), 4)
-    entries = (np.concatenate(weights), (lines, np.concatenate(corners)))
-    return sparse.csr_matrix(entries, shape=(len(place), size * size))
 
 
 def place_landmarks(grid: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> np.ndarray:

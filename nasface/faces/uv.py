@@ -43,8 +43,6 @@ class UVBasis:
     """(68, 2) float32."""
     inside: np.ndarray
     """(H, W) bool: the cell lies on the chart; elsewhere positions are extrapolated."""
-    flip_symmetric: bool = True
-    """The chart is mirror symmetric in u: mirroring a face mirrors the columns of its map."""
 
 
 def uv_basis(model: MorphableModel, size: int) -> UVBasis:
@@ -179,12 +177,23 @@ def _grid_laplacian(height: int, width: int) -> csr_matrix:
 
 def _fit_landmarks(grid: np.ndarray, uv: np.ndarray, truth: np.ndarray, size: int) -> None:
     """The smallest change of `grid` (cells, F) after which the bilinear read at `uv` (M, 2) is `truth` (M, F)."""
-    cells, weights = _bilinear(uv, size, size)
-    touched, columns = np.unique(cells, return_inverse=True)
-    reader = np.zeros((len(uv), len(touched)))
-    np.add.at(reader, (np.arange(len(uv))[:, None], columns.reshape(cells.shape)), weights)
+    reading = bilinear_matrix(uv, size)
+    touched = np.unique(reading.indices)
+    reader = reading[:, touched].toarray()
     # On coarse grids two landmarks may read the same cells; the pseudo-inverse then shares the rest between them.
     grid[touched] += np.linalg.pinv(reader, rcond=1e-2) @ (truth - reader @ grid[touched])
+
+
+def bilinear_matrix(uv: np.ndarray, size: int) -> csr_matrix:
+    """The linear map (M, size * size) that reads a row-major map at UV positions (M, 2) by bilinear interpolation."""
+    cells, weights = _bilinear(uv, size, size)
+    lines = np.tile(np.arange(len(cells)), 4)
+    return csr_matrix((weights.T.ravel(), (lines, cells.T.ravel())), shape=(len(cells), size * size))
+
+
+def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
+    """`bilinear_matrix` for maps that are multiplied from the left, dense: (map_size^2, M) float32."""
+    return bilinear_matrix(uv, map_size).T.toarray().astype(np.float32)
 
 
 def _bilinear(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,17 +207,3 @@ def _bilinear(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.n
     corner = row * width + column
     cells = np.stack([corner, corner + right, corner + down, corner + down + right], axis=1)
     return cells, np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], axis=1)
-
-
-def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
-    """Bilinear reading of a map at positions uv (P, 2) in [0, 1] as one matrix (map_size^2, P), float32."""
-    position = np.clip(np.asarray(uv, dtype=np.float64), 0, 1) * (map_size - 1)
-    base = np.minimum(position.astype(int), map_size - 2)
-    fraction = position - base
-    matrix = np.zeros((map_size * map_size, len(position)), dtype=np.float32)
-    points = np.arange(len(position))
-    for right in (0, 1):
-        for below in (0, 1):
-            share = np.abs(1 - right - fraction[:, 0]) * np.abs(1 - below - fraction[:, 1])
-            matrix[(base[:, 1] + below) * map_size + base[:, 0] + right, points] += share
-    return matrix

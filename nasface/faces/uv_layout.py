@@ -50,8 +50,3 @@ def outward(triangles: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     corners = vertices[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return np.ascontiguousarray(triangles if normal[:, 2].sum() > 0 else triangles[:, ::-1], dtype=np.int32)
-
-
-def without(uv: np.ndarray, dropped: np.ndarray) -> np.ndarray:
-    """A chart (V, 2) float32 that does not hold the `dropped` (V,) vertices."""
-    return np.where(dropped[:, None], np.nan, uv).astype(np.float32)

@@ -132,11 +132,7 @@ def binned_nme(nme: ArrayLike, yaw: ArrayLike) -> BinnedNME:
     Raises:
         ValueError: the two differ in length.
     """
-    errors = np.asarray(nme, dtype=np.float64).reshape(-1)
-    bins = yaw_bin(yaw).reshape(-1)
-    if len(errors) != len(bins):
-        raise ValueError(f"{len(errors)} errors and {len(bins)} yaw angles")
-    members = [errors[bins == index] for index in range(len(YAW_BINS))]
+    errors, members = _by_bin(nme, yaw)
     means = [float(member.mean()) if len(member) else float("nan") for member in members]
     filled = [mean for mean, member in zip(means, members, strict=True) if len(member)]
     return BinnedNME(
@@ -146,6 +142,14 @@ def binned_nme(nme: ArrayLike, yaw: ArrayLike) -> BinnedNME:
         std=float(np.std(filled)) if filled else float("nan"),
         all=float(errors.mean()) if len(errors) else float("nan"),
     )
+
+
+def _by_bin(nme: ArrayLike, yaw: ArrayLike) -> tuple[np.ndarray, list[np.ndarray]]:
+    """All errors (N,), and those of each yaw bin."""
+    errors, bins = np.asarray(nme, dtype=np.float64).reshape(-1), yaw_bin(yaw).reshape(-1)
+    if len(errors) != len(bins):
+        raise ValueError(f"{len(errors)} errors and {len(bins)} yaw angles")
+    return errors, [errors[bins == index] for index in range(len(YAW_BINS))]
 
 
 @dataclass(frozen=True)
@@ -185,11 +189,7 @@ def balanced_nme(
     Raises:
         ValueError: lengths that differ, or a bin with fewer images than asked for.
     """
-    errors = np.asarray(nme, dtype=np.float64).reshape(-1)
-    bins = yaw_bin(yaw).reshape(-1)
-    if len(errors) != len(bins):
-        raise ValueError(f"{len(errors)} errors and {len(bins)} yaw angles")
-    members = [errors[bins == index] for index in range(len(YAW_BINS))]
+    _, members = _by_bin(nme, yaw)
     smallest = min(map(len, members))
     count = smallest if count is None else count
     if not 1 <= count <= smallest:

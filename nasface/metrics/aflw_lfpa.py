@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import mean_over_box, point_errors
+from nasface.metrics.nme import errors_of, mean_over_box
 
 LFPA_POINTS = 34
 LFPA_FACES = 1299
@@ -31,7 +31,4 @@ def nme_34(prediction: ArrayLike, target: ArrayLike, visible: ArrayLike, box: Ar
     Raises:
         ValueError: shapes that do not fit, or a box without area.
     """
-    errors = point_errors(prediction, target)
-    if errors.ndim != 2 or errors.shape[1] != LFPA_POINTS:
-        raise ValueError(f"expected (N, {LFPA_POINTS}, 2) points, got errors of shape {errors.shape}")
-    return mean_over_box(errors, box, visible)
+    return mean_over_box(errors_of(LFPA_POINTS, prediction, target), box, visible)

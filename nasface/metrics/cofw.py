@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import normalised_mean, point_errors
+from nasface.metrics.nme import errors_of, normalised_mean
 
 COFW_POINTS = 29
 OUTER_CORNERS = (8, 9)
@@ -31,9 +31,7 @@ def nme_29(prediction: ArrayLike, target: ArrayLike, visible: ArrayLike | None =
     Raises:
         ValueError: shapes that do not fit.
     """
-    errors = point_errors(prediction, target)
-    if errors.ndim != 2 or errors.shape[1] != COFW_POINTS:
-        raise ValueError(f"expected (N, {COFW_POINTS}, 2) points, got errors of shape {errors.shape}")
+    errors = errors_of(COFW_POINTS, prediction, target)
     points = np.asarray(target, dtype=np.float64)[..., :2]
     length = np.linalg.norm(points[:, OUTER_CORNERS[0]] - points[:, OUTER_CORNERS[1]], axis=-1)
     return normalised_mean(errors, length, visible)

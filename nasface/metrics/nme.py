@@ -36,6 +36,18 @@ def point_errors(prediction: ArrayLike, target: ArrayLike, dimensions: Literal[2
     return np.linalg.norm(predicted[..., :dimensions] - wanted[..., :dimensions], axis=-1)
 
 
+def errors_of(count: int, prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
+    """`point_errors` (N, count) in the image plane of faces with `count` points.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    errors = point_errors(prediction, target)
+    if errors.ndim != 2 or errors.shape[1] != count:
+        raise ValueError(f"expected (N, {count}, 2 or 3) points, got errors of shape {errors.shape}")
+    return errors
+
+
 def align_depth(prediction: ArrayLike, target: ArrayLike, align: DepthAlignment = "mean") -> np.ndarray:
     """The prediction with z shifted, face by face, to the target's mean (or least) z.
 
@@ -143,7 +155,4 @@ def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarr
     Raises:
         ValueError: shapes that do not fit, or a box without area.
     """
-    errors = point_errors(prediction, target)
-    if errors.ndim != 2 or errors.shape[1] != LANDMARKS:
-        raise ValueError(f"expected (N, {LANDMARKS}, 2 or 3) landmarks, got errors of shape {errors.shape}")
-    return mean_over_box(errors, box)
+    return mean_over_box(errors_of(LANDMARKS, prediction, target), box)

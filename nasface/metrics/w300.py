@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import LANDMARKS, box_diagonal, normalised_mean, point_errors
+from nasface.metrics.nme import LANDMARKS, box_diagonal, errors_of, normalised_mean
 
 OUTER_CORNERS = (36, 45)
 EYES_BY_POINTS = (tuple(range(36, 42)), tuple(range(42, 48)))
@@ -50,18 +50,11 @@ def eye_centre_nme(prediction: ArrayLike, target: ArrayLike, centre: EyeCentre =
 
 def diagonal_nme(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
     """Per-image NME over the diagonal of the true points' box; arguments and result as for `outer_corner_nme`."""
-    return normalised_mean(_errors(prediction, target), box_diagonal(target))
+    return normalised_mean(errors_of(LANDMARKS, prediction, target), box_diagonal(target))
 
 
 def _nme(prediction: ArrayLike, target: ArrayLike, left: tuple[int, ...], right: tuple[int, ...]) -> np.ndarray:
-    errors = _errors(prediction, target)
+    errors = errors_of(LANDMARKS, prediction, target)
     points = np.asarray(target, dtype=np.float64)[..., :2]
     apart = points[:, list(left)].mean(axis=1) - points[:, list(right)].mean(axis=1)
     return normalised_mean(errors, np.linalg.norm(apart, axis=-1))
-
-
-def _errors(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    errors = point_errors(prediction, target)
-    if errors.ndim != 2 or errors.shape[1] != LANDMARKS:
-        raise ValueError(f"expected (N, {LANDMARKS}, 2) landmarks, got errors of shape {errors.shape}")
-    return errors

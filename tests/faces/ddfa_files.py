@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.faces.ddfa_model import bilinear_matrix
 from nasface.faces.landmarks import FLIP_68
+from nasface.faces.uv import bilinear_matrix
 
 UPPER, LOWER = [61, 62, 63], [65, 66, 67]
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.data.sets.w300lp import read_parameters
-from nasface.faces.camera import crop_similarity, pose_from_300wlp, project, transform_points
+from nasface.faces.camera import (
+    crop_similarity,
+    matrix_to_pose,
+    pose_from_300wlp,
+    pose_to_matrix,
+    project,
+    transform_points,
+)
 from nasface.faces.conventions import (
     CONVENTIONS,
     DDFA_V1,
@@ -17,12 +24,10 @@ from nasface.faces.conventions import (
     FACE3D,
     OFFICIAL_MATLAB,
     SADRNET,
-    matrix_to_pose,
     matrix_to_pose_para,
     pose_para_from_62,
     pose_para_to_62,
     pose_para_to_matrix,
-    pose_to_matrix,
 )
 from nasface.faces.ddfa_model import load_keypoint_model, split_parameters
 from nasface.faces.landmarks import bounding_box

@@ -12,7 +12,6 @@ from nasface.faces.ddfa_model import (
     WHITENING_FILE_V1,
     WHITENING_FILE_V2,
     Whitening,
-    bilinear_matrix,
     grid_triangles,
     join_parameters,
     load_ddfa_model,
@@ -21,7 +20,7 @@ from nasface.faces.ddfa_model import (
     split_parameters,
 )
 from nasface.faces.landmarks import FLIP_68
-from nasface.faces.uv import position_map, sample_map, uv_basis
+from nasface.faces.uv import bilinear_matrix, position_map, sample_map, uv_basis
 from nasface.utils.errors import UserError
 from tests.faces.ddfa_files import LOWER, UPPER, write_assets
 

@@ -10,9 +10,10 @@ from nasface.faces import morphable
 from nasface.faces.camera import make_pose, project
 from nasface.faces.landmarks import FLIP_68, GROUPS
 from nasface.faces.morphable import HEAD_ASSET, MATERIALS, load_embedded_head, load_head_surface
-from nasface.faces.rasterize import rasterize, vertex_visibility
+from nasface.faces.rasterize import rasterize
 from nasface.faces.uv import position_map, sample_map, uv_basis
 from nasface.utils.errors import UserError
+from tests.faces.exact_visibility import vertex_visibility
 
 head = load_embedded_head()
 surface = load_head_surface()

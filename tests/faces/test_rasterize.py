@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nasface.faces.rasterize import depth_buffer, faces_camera, rasterize, vertex_visibility
+from nasface.faces.rasterize import depth_buffer, faces_camera, rasterize
+from tests.faces.exact_visibility import vertex_visibility
 
 
 def brute_force(vertices: np.ndarray, triangles: np.ndarray, size: int, cull: bool) -> tuple[np.ndarray, np.ndarray]:

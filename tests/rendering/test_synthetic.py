@@ -9,12 +9,13 @@ from nasface.data.face_set import FaceSet
 from nasface.faces.camera import project, split_pose
 from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MATERIALS, load_embedded_head, load_head_surface
-from nasface.faces.rasterize import rasterize, vertex_visibility
+from nasface.faces.rasterize import rasterize
 from nasface.faces.uv import position_map, sample_map, uv_basis
 from nasface.rendering import painter, synthetic
 from nasface.rendering.painting.dress import Garment
 from nasface.rendering.synthetic import DOMAINS, SyntheticFaces, build_synthetic, draw_face, face_yaw
 from nasface.utils.errors import UserError
+from tests.faces.exact_visibility import vertex_visibility
 
 head = load_embedded_head()
 

@@ -230,10 +230,7 @@ def _mix(texture: np.ndarray, mask: np.ndarray, colour: np.ndarray, amount: floa
 def _lines(curves: list[np.ndarray] | np.ndarray, width: int = 1) -> np.ndarray:
     """Curves (n, 2) in texels, drawn smoothly: (TEXTURE, TEXTURE) float32 in [0, 1]."""
     mask = np.zeros((TEXTURE, TEXTURE), np.uint8)
-    if isinstance(curves, np.ndarray):
-        lines = list((curves * 16 + 0.5).astype(np.int32))
-    else:
-        lines = [(curve * 16 + 0.5).astype(np.int32) for curve in curves]
+    lines = [(curve * 16 + 0.5).astype(np.int32) for curve in curves]
     cv2.polylines(mask, lines, False, 255, width, cv2.LINE_AA, 4)
     return mask * np.float32(1 / 255)
 
