@@ -35,7 +35,7 @@ from scipy.sparse.linalg import splu
 from nasface.faces.camera import matrix_to_pose, pose_to_matrix
 from nasface.faces.landmarks import FLIP_68, NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
-from nasface.faces.uv import bilinear_matrix
+from nasface.faces.uv import bilinear_matrix, grid_laplacian
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_pickle
 
@@ -284,29 +284,19 @@ def _smooth_field(mean: np.ndarray, reading: sparse.csr_matrix, values: np.ndarr
     Least bending plus membrane energy over the mean surface (a spline in tension), the edges weighted as in the finite
     volume Laplacian of a grid whose lines cross at right angles.
     """
-    height, width = mean.shape[:2]
-    index = np.arange(height * width).reshape(height, width)
     # Vertices at the ears fold back on themselves: a floor keeps near-zero lengths from tearing the weights apart.
     along = np.maximum(np.linalg.norm(np.diff(mean, axis=1), axis=-1), 500.0)
     down = np.maximum(np.linalg.norm(np.diff(mean, axis=0), axis=-1), 500.0)
     across_row, across_column = _vertex_size(down, 0), _vertex_size(along, 1)
-    starts = np.concatenate([index[:, :-1].ravel(), index[:-1].ravel()])
-    ends = np.concatenate([index[:, 1:].ravel(), index[1:].ravel()])
-    weights = np.concatenate(
-        [
-            ((across_row[:, :-1] + across_row[:, 1:]) / 2 / along).ravel(),
-            ((across_column[:-1] + across_column[1:]) / 2 / down).ravel(),
-        ]
-    )
-    count = height * width
-    adjacency = sparse.coo_matrix((weights, (starts, ends)), shape=(count, count))
-    adjacency = adjacency + adjacency.T
-    laplacian = sparse.diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency
+    along_rows = (across_row[:, :-1] + across_row[:, 1:]) / 2 / along
+    down_columns = (across_column[:-1] + across_column[1:]) / 2 / down
+    laplacian = grid_laplacian(*mean.shape[:2], np.concatenate([along_rows.ravel(), down_columns.ravel()]))
     inverse_area = sparse.diags(1.0 / (across_row * across_column).ravel())
     energy = laplacian @ inverse_area @ laplacian + _TENSION * laplacian
     # Scaled so that the multipliers' rows and the energy's have like magnitudes.
     energy = energy / energy.diagonal().mean()
     system = sparse.bmat([[energy, reading.T], [reading, None]], format="csc")
+    count = laplacian.shape[0]
     right = np.concatenate([np.zeros((count, values.shape[1])), values])
     return splu(system).solve(right)[:count]
 

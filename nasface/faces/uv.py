@@ -152,7 +152,7 @@ def _fill_smoothly(grid: np.ndarray, inside: np.ndarray) -> None:
     unknown = np.flatnonzero(~inside)
     if not len(unknown):
         return
-    laplacian = _grid_laplacian(*inside.shape)
+    laplacian = grid_laplacian(*inside.shape)
     energy = (laplacian.T @ laplacian + 0.05 * laplacian).tocsr()
     known = np.flatnonzero(inside)
     rows = energy[unknown]
@@ -160,17 +160,17 @@ def _fill_smoothly(grid: np.ndarray, inside: np.ndarray) -> None:
     grid[unknown] = solve.solve(-(rows[:, known] @ grid[known]))
 
 
-def _grid_laplacian(height: int, width: int) -> csr_matrix:
-    """Graph Laplacian of the 4-neighbour grid (free at the border)."""
+def grid_laplacian(height: int, width: int, weights: np.ndarray | None = None) -> csr_matrix:
+    """Graph Laplacian of the 4-neighbour grid (free at the border).
+
+    Args:
+        weights: of the edges, first those along the rows, then those down the columns; all 1 where None.
+    """
     cell = np.arange(height * width).reshape(height, width)
-    pairs = np.concatenate(
-        [
-            np.stack([cell[:, :-1].ravel(), cell[:, 1:].ravel()], axis=1),
-            np.stack([cell[:-1].ravel(), cell[1:].ravel()], axis=1),
-        ]
-    )
-    one = np.ones(len(pairs))
-    adjacency = coo_matrix((one, (pairs[:, 0], pairs[:, 1])), shape=(cell.size, cell.size))
+    starts = np.concatenate([cell[:, :-1].ravel(), cell[:-1].ravel()])
+    ends = np.concatenate([cell[:, 1:].ravel(), cell[1:].ravel()])
+    weights = np.ones(len(starts)) if weights is None else weights
+    adjacency = coo_matrix((weights, (starts, ends)), shape=(cell.size, cell.size))
     adjacency = adjacency + adjacency.T
     return (diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency).tocsr()
 

@@ -203,22 +203,12 @@ def _units() -> dict[str, int]:
 def _gestures() -> list[list[int]]:
     """Expression units in groups that a face moves together: left with right, gaze apart."""
     units = _units()
-    skipped = (
-        "eyeLook",
-        "tongueOut",
-        "jawLeft",
-        "jawRight",
-        "mouthLeft",
-        "mouthRight",
-        "mouthClose",
-        "jawOpen",
-        "eyeBlink",
-        "mouthSmile",
-    )
+    sideways = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
+    skipped = ("eyeLook", "eyeBlink", "tongueOut", "jawOpen", "mouthClose", "mouthSmile", *sideways)
     plain = [name for name in units if not name.startswith(skipped)]
     groups = [[units[n], units[n[:-4] + "Right"]] for n in plain if n.endswith("Left")]
     groups += [[units[n]] for n in plain if not n.endswith(("Left", "Right"))]
-    return groups + [[units[n]] for n in ("jawLeft", "jawRight", "mouthLeft", "mouthRight")]
+    return groups + [[units[n]] for n in sideways]
 
 
 def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:

@@ -15,7 +15,6 @@ version 1's code draws x and 121 - y in 1-based pixels, version 2's x - 1 and 12
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,7 +102,8 @@ def load_ddfa(
     def build() -> FaceSet:
         pose, coefficients = _pose_and_coefficients(data.parameters, grid, crops.size)
         landmarks = np.empty((len(pose), NUM_LANDMARKS, 3), dtype=np.float32)
-        for part in _chunks(len(pose), 50_000):
+        for start in range(0, len(pose), 50_000):
+            part = slice(start, start + 50_000)
             landmarks[part] = project(pose[part].astype(np.float64), keypoints.landmarks(coefficients[part]))
         box = bounding_box(landmarks)
         _require_faces(box, data)
@@ -232,10 +232,6 @@ def _require_faces(box: np.ndarray, data: DdfaSplit) -> None:
             f"{data.sources[2]}: row {flat[0]} ({data.paths[flat[0]].name}) describes no face (its landmarks have no "
             f"extent): is {data.sources[3]} the whitening of this file?"
         )
-
-
-def _chunks(total: int, length: int) -> Iterable[slice]:
-    return (slice(start, start + length) for start in range(0, total, length))
 
 
 @register_data_set(
