@@ -290,7 +290,8 @@ def _smooth_field(mean: np.ndarray, reading: sparse.csr_matrix, values: np.ndarr
     across_row, across_column = _vertex_size(down, 0), _vertex_size(along, 1)
     along_rows = (across_row[:, :-1] + across_row[:, 1:]) / 2 / along
     down_columns = (across_column[:-1] + across_column[1:]) / 2 / down
-    laplacian = grid_laplacian(*mean.shape[:2], np.concatenate([along_rows.ravel(), down_columns.ravel()]))
+    weights = np.concatenate([along_rows.ravel(), down_columns.ravel()])
+    laplacian = grid_laplacian(mean.shape[0], mean.shape[1], weights)
     inverse_area = sparse.diags(1.0 / (across_row * across_column).ravel())
     energy = laplacian @ inverse_area @ laplacian + _TENSION * laplacian
     # Scaled so that the multipliers' rows and the energy's have like magnitudes.

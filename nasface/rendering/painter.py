@@ -19,6 +19,7 @@ from nasface.rendering.painting.dress import Glasses, draw_garment, draw_glasses
 from nasface.rendering.painting.hair import Hair, grow_hair, hair_colour
 from nasface.rendering.painting.light import Light, ambient_occlusion, draw_light, lit, vertex_normals
 from nasface.rendering.painting.looks import LOOKS, Domain
+from nasface.rendering.painting.meshes import join
 from nasface.rendering.painting.noise import SIDE, bank
 from nasface.rendering.painting.objects import draw_object
 from nasface.rendering.painting.scenery import draw_background, muted
@@ -158,9 +159,7 @@ def _solid(
         parts.append(
             (points, triangles, materials, vertex_normals(points, triangles), where, np.ones(len(points), np.float32))
         )
-    starts = np.cumsum([0] + [len(part[0]) for part in parts])
-    triangles = np.concatenate([part[1] + start for part, start in zip(parts, starts, strict=False)])
-    vertices, materials, normals, place, sky = (np.concatenate([part[k] for part in parts]) for k in (0, 2, 3, 4, 5))
+    vertices, triangles, materials, normals, place, sky = join(parts)
     lit = np.ones(len(vertices), np.float32)
     return Solid(vertices, triangles.astype(np.int32), materials, normals, place, sky, lit)
 

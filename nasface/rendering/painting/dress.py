@@ -9,6 +9,7 @@ import numpy as np
 
 from nasface.faces.landmarks import GROUPS
 from nasface.rendering.painting.light import cross
+from nasface.rendering.painting.meshes import grid_triangles, join
 
 _SECTION = 5  # corners of a glasses frame's cross-section
 _OUTLINE = 26  # corners of a lens
@@ -75,10 +76,7 @@ def _cloth() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     rings, columns = 9, 28
     t = np.linspace(0, 1, rings)[:, None]
     angle = np.linspace(0, 2 * np.pi, columns, endpoint=False)[None]
-    cell = np.arange(rings * columns).reshape(rings, columns)
-    right = np.roll(cell, -1, axis=1)
-    a, b, c, d = cell[:-1].ravel(), right[:-1].ravel(), cell[1:].ravel(), right[1:].ravel()
-    triangles = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    triangles = grid_triangles(np.pad(np.arange(rings * columns).reshape(rings, columns), ((0, 0), (0, 1)), "wrap"))
     place = np.stack(np.broadcast_arrays(angle / (2 * np.pi), 1.2 * t), axis=-1).reshape(-1, 2)
     return t, angle, triangles.astype(np.int32), place.astype(np.float32)
 
@@ -120,9 +118,9 @@ def draw_glasses(rng: np.random.Generator, vertices: np.ndarray, landmarks: np.n
             [[corner[0], top, corner[2]], hinge, [side * 0.985 * ear, 0.26, -0.85], [side * 0.96 * ear, 0.12, -1.02]]
         )
         meshes.append(_tube(temple, thick, closed=False))
-    frame = _stack(meshes)
+    frame = join(meshes)
     fans = [(np.concatenate([outline.mean(axis=0, keepdims=True), outline]), _fan()) for outline in outlines]
-    lenses = _stack(fans)
+    lenses = join(fans)
     sun = rng.random() < 0.2
     dark = rng.uniform(0, 0.15, 3) if rng.random() < 0.75 else rng.uniform(0, 0.8, 3)
     return Glasses(
@@ -143,7 +141,6 @@ def _fan() -> np.ndarray:
 
 def _tube(line: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np.ndarray]:
     """A tube around a line (n, 3)."""
-    count = len(line)
     ahead = np.roll(line, -1, axis=0) - np.roll(line, 1, axis=0) if closed else np.gradient(line, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-9
     up = np.where(np.abs(ahead[:, 2:]) > 0.8, [[0.0, 1.0, 0.0]], [[0.0, 0.0, 1.0]])
@@ -153,15 +150,5 @@ def _tube(line: np.ndarray, radius: float, closed: bool) -> tuple[np.ndarray, np
     turn = 2 * np.pi * np.arange(_SECTION) / _SECTION
     ring = first[:, None] * np.cos(turn)[:, None] + second[:, None] * np.sin(turn)[:, None]
     points = (line[:, None] + radius * ring).reshape(-1, 3)
-    cell = np.arange(count * _SECTION).reshape(count, _SECTION)
-    following = np.roll(cell, -1, axis=0)
-    a, c = (cell, following) if closed else (cell[:-1], following[:-1])
-    b, d = np.roll(a, -1, axis=1), np.roll(c, -1, axis=1)
-    a, b, c, d = a.ravel(), b.ravel(), c.ravel(), d.ravel()
-    return points, np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
-
-
-def _stack(meshes: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    start = np.cumsum([0] + [len(points) for points, _ in meshes])
-    triangles = [part + first for (_, part), first in zip(meshes, start[:-1], strict=True)]
-    return np.concatenate([points for points, _ in meshes]), np.concatenate(triangles)
+    cells = np.pad(np.arange(len(points)).reshape(-1, _SECTION), ((0, int(closed)), (0, 1)), "wrap")
+    return points, grid_triangles(cells)

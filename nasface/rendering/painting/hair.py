@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nasface.faces.morphable import MATERIALS, load_embedded_head, load_head_surface
+from nasface.rendering.painting.meshes import grid_triangles, join
 from nasface.rendering.painting.skin import Person
 
 COLOURS = (
@@ -149,7 +150,7 @@ def grow_hair(
     shaded[scalp.vertices] = 1 - 0.7 * np.clip(cover / 0.12, 0, 1)
     parts = [points, scalp.triangles, own_normals, strands, scalp.place, cover]
     if long:
-        parts = _join(parts, _curtain(rng, vertices))
+        parts = join([parts, _curtain(rng, vertices)])
     points, triangles, own_normals, strands, place, cover = parts
     colour = np.clip(rng.uniform(0.05, 0.9) + rng.normal(0, 0.12, 3), 0.02, 0.95) if cap else person.hair
     points, own_normals, strands, place, cover = (
@@ -228,7 +229,7 @@ def _tangents(away: np.ndarray, normals: np.ndarray) -> np.ndarray:
 
 
 def _curtain(rng: np.random.Generator, vertices: np.ndarray) -> list[np.ndarray]:
-    """Hair that hangs around the back of the neck, as `_join` wants it."""
+    """Hair that hangs around the back of the neck, as `join` wants it."""
     half = np.abs(vertices[:, 0])[vertices[:, 1] > -0.2].max()
     opening, end = rng.uniform(58, 108), rng.uniform(-1.7, -0.75)
     bulge, wave = rng.uniform(0.02, 0.16), rng.uniform(0, 0.04)
@@ -242,9 +243,7 @@ def _curtain(rng: np.random.Generator, vertices: np.ndarray) -> list[np.ndarray]
     points = np.stack([x, y, z], axis=-1)
     inward = np.clip(1 - drop / 0.25, 0, 1)[:, None, None] ** 2 * 0.12
     points = points - inward * (points - [0, 0, -0.85]) * [1, 0, 1]
-    cell = np.arange(_CURTAIN_ROWS * _CURTAIN_COLUMNS).reshape(_CURTAIN_ROWS, _CURTAIN_COLUMNS)
-    a, b, c, d = (cell[i : _CURTAIN_ROWS - 1 + i, j : _CURTAIN_COLUMNS - 1 + j].ravel() for i in (0, 1) for j in (0, 1))
-    triangles = np.concatenate([np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)])
+    triangles = grid_triangles(np.arange(_CURTAIN_ROWS * _CURTAIN_COLUMNS).reshape(_CURTAIN_ROWS, _CURTAIN_COLUMNS))
     out = np.stack([np.sin(angle), np.zeros_like(angle), np.cos(angle)], axis=-1)
     normals = np.broadcast_to(out, points.shape).reshape(-1, 3)
     rim = np.minimum(turn - opening, 360 - opening - turn) / 60
@@ -254,10 +253,3 @@ def _curtain(rng: np.random.Generator, vertices: np.ndarray) -> list[np.ndarray]
     points = points.reshape(-1, 3)
     strands = _tangents(points - _CENTRE, normals)
     return [points, triangles, normals, strands, place.reshape(-1, 2), cover.reshape(-1)]
-
-
-def _join(first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray]:
-    """Two meshes as one: (vertices, triangles, then what each vertex has)."""
-    joined = [np.concatenate(pair) for pair in zip(first, second, strict=True)]
-    joined[1] = np.concatenate([first[1], second[1] + len(first[0])])
-    return joined
