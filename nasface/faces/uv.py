@@ -193,7 +193,8 @@ def bilinear_matrix(uv: np.ndarray, size: int) -> csr_matrix:
 
 def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
     """`bilinear_matrix` for maps that are multiplied from the left, dense: (map_size^2, M) float32."""
-    return bilinear_matrix(uv, map_size).T.toarray().astype(np.float32)
+    # In C order: other strides, and products with the matrix would be rounded otherwise.
+    return bilinear_matrix(uv, map_size).T.toarray().astype(np.float32, order="C")
 
 
 def _bilinear(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
