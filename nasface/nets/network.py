@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -75,9 +77,12 @@ class Network(nn.Module):
     Attributes:
         channels_last: whether it is trained in that memory layout, which is faster on a CPU but only for 2D
             convolutions.
+        repeated: modules, by name, that a forward runs more than once by design, and how often: their batch norms
+            average over all of it. Every other module runs once.
     """
 
     channels_last = True
+    repeated: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,7 +31,7 @@ def settled(network: Network) -> tuple[Network, Tensor]:
     torch.manual_seed(1)
     image = torch.randn(16, 3, network.spec.input_size, network.spec.input_size)
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, _BatchNorm):
             module.momentum = 1.0
     with torch.no_grad():
         network.train()(image)
@@ -84,6 +85,21 @@ def check_gradients(network: Network, image: Tensor) -> None:
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients.values())
 
 
+def check_statistics(network: Network, image: Tensor) -> None:
+    """Every batch norm sees each training forward once, or as often as `Network.repeated` says: what a norm averages
+    over is what it meets in evaluation."""
+    network = copy.deepcopy(network).train()
+    norms = {key: module for key, module in network.named_modules() if isinstance(module, _BatchNorm)}
+    norms = {key: norm for key, norm in norms.items() if norm.track_running_stats}
+    before = {key: int(norm.num_batches_tracked or 0) for key, norm in norms.items()}
+    with torch.no_grad():
+        network(image[:4])
+    for key, norm in norms.items():
+        expected = next((times for part, times in network.repeated.items() if f"{key}.".startswith(f"{part}.")), 1)
+        seen = int(norm.num_batches_tracked or 0) - before[key]
+        assert seen == expected, f"{key} tracks {seen} times a training forward, not {expected}"
+
+
 def check_weights(network: Network, image: Tensor) -> None:
     """A file of its weights gives the same network again."""
     with tempfile.TemporaryDirectory() as folder:
@@ -108,6 +124,7 @@ NETWORK_CHECKS: tuple[Callable[[Network, Tensor], None], ...] = (
     check_outputs,
     check_first_weights,
     check_gradients,
+    check_statistics,
     check_weights,
     check_cost,
 )
@@ -115,7 +132,7 @@ NETWORK_CHECKS: tuple[Callable[[Network, Tensor], None], ...] = (
 
 
 def check_network(spec: NetworkSpec) -> None:
-    """Every check of the contract: what it returns, first weights, gradients, its file, what it costs.
+    """Every check of the contract: what it returns, first weights, gradients, norms, its file, what it costs.
 
         check_network(BaselineSpec("mine", input_size=32, map_size=32, scale=1 / 16))
 

@@ -83,6 +83,14 @@ class Half(PRNet):
         return super().forward(image)[..., ::2]
 
 
+class Twice(PRNet):
+    """A network that runs its layers twice in training and uses one run."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        super().forward(image)
+        return super().forward(image)
+
+
 class Costly(BaselineSpec):
     """A spec that counts the cost wrong."""
 
@@ -93,7 +101,12 @@ class Costly(BaselineSpec):
 
 @pytest.mark.parametrize(
     ("broken", "spec", "words"),
-    [(Numb, BaselineSpec, "no gradient reaches idle"), (Half, BaselineSpec, "map"), (PRNet, Costly, "another cost")],
+    [
+        (Numb, BaselineSpec, "no gradient reaches idle"),
+        (Half, BaselineSpec, "map"),
+        (Twice, BaselineSpec, "tracks 2 times a training forward, not 1"),
+        (PRNet, Costly, "another cost"),
+    ],
 )
 def test_the_contract_finds_what_breaks_it(broken: type[PRNet], spec: type[BaselineSpec], words: str) -> None:
     with NETWORKS.scope():

@@ -95,7 +95,7 @@ class Evolution(VectorNetwork):
     ) -> None:
         super().__init__(spec, vector)
         self.steps, self.sigma, self.flat = steps, sigma, flat
-        self.extract, self.cell = extract, cell(features, hidden)
+        self.extract, self.cell, self.repeated = extract, cell(features, hidden), {"extract": steps}
         self.correct = _correction(hidden, vector.size)
 
     def resize_output(self, size: int) -> None:

@@ -36,10 +36,9 @@ class CAB(nn.Module):
         values = [x]
         for layer in self.narrower:
             values.append(layer(values[-1]))
-        for step in range(_LEVELS - 1):
-            own = [values[0], *(layer(value) for layer, value in zip(self.depthwise, values[1:], strict=False))]
-            kept = own if step == 0 else values
-            values = [
+        kept = [x, *(layer(value) for layer, value in zip(self.depthwise, values[1:], strict=False))]
+        while len(values) > 1:
+            kept = values = [
                 (wide + torch.cat((narrow, narrow), 1)) / 2 for wide, narrow in zip(kept, values[1:], strict=False)
             ]
         return values[0]
