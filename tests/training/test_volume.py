@@ -286,6 +286,23 @@ def test_the_discriminator_is_told_to_be_wrong_about_estimates(uv: UVTarget) -> 
         torch.testing.assert_close(values["discriminator"], expected)
 
 
+def test_the_regressors_norms_average_over_estimates_alone(uv: UVTarget) -> None:
+    """What it reads in evaluation; drawn volumes are of another kind."""
+    task = make(uv, adversarial=True)
+    labels = task.labels(batch_of(3), mixed=False)
+    norm = next(module for module in task.network.regressor.modules() if isinstance(module, nn.BatchNorm3d))
+    norm.momentum = 1.0
+    estimates = task.network.estimator(labels.image)
+    before = norm.running_mean.clone()
+    task.discriminator_half(estimates, labels)
+    assert torch.equal(norm.running_mean, before) and int(norm.num_batches_tracked) == 0
+    task.generator_half(estimates, labels)
+    tracked, count = norm.running_mean.clone(), int(norm.num_batches_tracked)
+    task.network.points(estimates, labels.image)
+    torch.testing.assert_close(norm.running_mean, tracked)
+    assert count == 1 and not torch.allclose(tracked, before)
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 1e3)), min_size=1, max_size=20))
 def test_mu_stays_in_its_range(gaps: list[tuple[float, float]]) -> None:

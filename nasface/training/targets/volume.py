@@ -211,17 +211,21 @@ class VolumeTask(FaceTask):
         return {"loss": voxels + self.config.coord * coordinates, "voxels": voxels, "coordinates": coordinates}
 
     def discriminator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
-        """D and P learn: Eq. (11); no gradient reaches G."""
+        """D and P learn: Eq. (11); no gradient reaches G, and no batch norm tracks it.
+
+        P is used on estimates: norms that met drawn volumes, too, would be wrong there. They track in G's half-step.
+        """
         config, estimates = self.config, [estimate.detach() for estimate in estimates]
-        remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
-        fake = self.reconstruction_loss(estimates, remade)
-        total = config.aux * coordinate_loss(points, labels) - self.mu * fake
-        values = {"fake": fake}
-        if labels.deep:
-            known = _with_depth(labels)
-            remade, points = discriminate(self.network, self.decoder, known.volumes, known.image)
-            values["real"] = self.reconstruction_loss(known.volumes, remade)
-            total = total + values["real"] + config.aux * coordinate_loss(points, known)
+        with _untracked(self.network.regressor, self.decoder):
+            remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
+            fake = self.reconstruction_loss(estimates, remade)
+            total = config.aux * coordinate_loss(points, labels) - self.mu * fake
+            values = {"fake": fake}
+            if labels.deep:
+                known = _with_depth(labels)
+                remade, points = discriminate(self.network, self.decoder, known.volumes, known.image)
+                values["real"] = self.reconstruction_loss(known.volumes, remade)
+                total = total + values["real"] + config.aux * coordinate_loss(points, known)
         return {"discriminator": total, **values}
 
     def generator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
@@ -340,6 +344,19 @@ def _with_depth(labels: Labelled) -> Labelled:
     """The faces with depth alone."""
     deep = labels.deep
     return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, labels.heatmap[:0])
+
+
+@contextmanager
+def _untracked(*modules: nn.Module) -> Iterator[None]:
+    """Let batch norms see what passes without averaging over it."""
+    norms = [norm for module in modules for norm in module.modules() if isinstance(norm, nn.BatchNorm3d)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True
 
 
 @contextmanager
