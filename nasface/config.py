@@ -416,7 +416,8 @@ class VolumeConfig:
             folder in 3DDFA's layout.
         adversarial: train against a discriminator after that.
         coord: weight of the coordinates' error for the volume estimator.
-        aux: weight of the coordinates' error for the discriminator.
+        aux: weight of the coordinates' error for the discriminator; 0 isolates it from the coordinate regressor, with
+            whom it shares an encoder otherwise.
         adv: weight of the discriminator's reconstruction error for the volume estimator.
         gamma: ratio of the reconstruction errors of estimated and drawn volumes at which they are in balance.
         balance: rate at which the weight of estimated volumes, mu, follows their distance from that balance.

@@ -20,6 +20,7 @@ from nasface.data.augment import normalise
 from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.faces.landmark_subsets import point_matrix
 from nasface.nets.baselines.jvcr import JVCR
+from nasface.nets.baselines.jvcr_discriminator import discriminate
 from nasface.nets.registry import create_network
 from nasface.tracking.progress import TrainingProgress
 from nasface.training.face_task import TaskContext
@@ -274,16 +275,38 @@ def test_the_other_steps_move_their_parts(uv: UVTarget) -> None:
     assert moved_by(task.joint(labels)["coordinates"], task) == {"G", "P"}, "the regressor's error does not reach G"
 
 
-def test_the_discriminator_is_told_to_be_wrong_about_estimates(uv: UVTarget) -> None:
-    """Eq. (11): its loss falls with the reconstruction error of estimates, by mu."""
-    task = make(uv, adversarial=True, aux=0.0).eval()
-    labels = task.labels(batch_of(3), mixed=False)
-    estimates = task.network.estimator(labels.image)
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("aux", [0.0, 0.1])
+def test_the_discriminators_loss_is_equation_11(uv: UVTarget, flat: bool, aux: float) -> None:
+    """Summed over faces, one by one: it falls with the reconstruction error of estimates, by mu."""
+    task = make(uv, wild=flat, adversarial=True, aux=aux, coord=2.0).eval()
+    labels = task.labels(batch_of(3), mixed=flat)
+    estimates = [estimate.detach() for estimate in task.network.estimator(labels.image)]
+    count, weight = len(labels.image), aux or 2.0
     for mu in (0.0, 0.25, 1.0):
         task.mu.fill_(mu)
-        values = task.discriminator_half(estimates, labels)
-        expected = values["real"] - mu * values["fake"]
-        torch.testing.assert_close(values["discriminator"], expected)
+        expected = 0.0
+        for volumes, faces, sign in ((labels.volumes, labels.deep, 1.0), (estimates, count, -mu)):
+            for face in range(faces):
+                own, image = [volume[face : face + 1] for volume in volumes], labels.image[face : face + 1]
+                remade, points = discriminate(task.network, task.decoder, own, image)
+                axes = 3 if face < labels.deep else 2
+                error = (points - labels.points[face])[..., :axes].square().sum() / 4
+                expected += sign * task.reconstruction_loss(own, remade) + weight * error
+        torch.testing.assert_close(count * task.discriminator_half(estimates, labels)["discriminator"], expected)
+
+
+def test_an_isolated_discriminator_shares_nothing(uv: UVTarget) -> None:
+    """The paper's aux of 0: the regressor still learns, and by its own error alone."""
+    task = make(uv, adversarial=True, aux=0.0)
+    task.mu.fill_(0.5)
+    labels = task.labels(batch_of(3), mixed=False)
+    estimates = task.network.estimator(labels.image)
+    half = task.discriminator_half(estimates, labels)
+    assert moved_by(half["real"], task) == {"D"}
+    half = task.discriminator_half(estimates, labels)
+    assert moved_by(half["discriminator"], task) == {"P", "D"}
+    assert moved_by(task.generator_half(estimates, labels)["loss"], task) == {"G"}
 
 
 def test_the_regressors_norms_average_over_estimates_alone(uv: UVTarget) -> None:

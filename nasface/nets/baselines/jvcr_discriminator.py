@@ -6,6 +6,8 @@ III-C. Its encoder is the coordinate regressor's. The paper does not describe th
 
 from __future__ import annotations
 
+import copy
+
 from torch import Tensor, nn
 
 from nasface.nets.baselines.jvcr import JVCR, conv3d, volumes_and_image
@@ -17,10 +19,12 @@ class VolumeDecoder(nn.Module):
 
     Args:
         network: whose volumes and features.
+        isolated: it has an encoder of its own (the paper's Adversarial-w/o-sharing).
     """
 
-    def __init__(self, network: JVCR) -> None:
+    def __init__(self, network: JVCR, isolated: bool = False) -> None:
         super().__init__()
+        self.encoder = copy.deepcopy(network.regressor.encoder) if isolated else None
         regressor, layout = network.regressor, network.layout
         width, inputs = regressor.width, 8 * regressor.width
         self.depths = network.estimator.depths
@@ -51,6 +55,9 @@ def _doubling(inputs: int, outputs: int, doubles: bool) -> list[nn.Module]:
 def discriminate(
     network: JVCR, decoder: VolumeDecoder, volumes: list[Tensor], image: Tensor
 ) -> tuple[list[Tensor], Tensor]:
-    """D and P at once, which share the encoder: the reconstructed volumes, and the points (B, N, 3)."""
-    features = network.regressor.encoder(volumes_and_image(volumes, image))
-    return decoder(features), network.regressor.read(features) + network.mean_shape
+    """D and P at once, which share the encoder unless D is isolated: the reconstructed volumes, and the points
+    (B, N, 3)."""
+    seen = volumes_and_image(volumes, image)
+    features = network.regressor.encoder(seen)
+    judged = features if decoder.encoder is None else decoder.encoder(seen)
+    return decoder(judged), network.regressor.read(features) + network.mean_shape

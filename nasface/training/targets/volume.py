@@ -111,7 +111,8 @@ class VolumeTask(FaceTask):
         experiment = context.experiment
         self.config, self.accumulate, self.wild = experiment.volume, experiment.retrain.accumulate, wild
         self.pretrain_steps = round(self.config.pretrain * self.total_steps)
-        self.decoder: Any = VolumeDecoder(network) if self.config.adversarial else None  # in adversarial training only
+        isolated = self.config.aux == 0
+        self.decoder: Any = VolumeDecoder(network, isolated) if self.config.adversarial else None
         layout = network.layout
         colours = (
             landmark_colours(layout.points, self.config.colours, experiment.seed)
@@ -211,21 +212,23 @@ class VolumeTask(FaceTask):
         return {"loss": voxels + self.config.coord * coordinates, "voxels": voxels, "coordinates": coordinates}
 
     def discriminator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
-        """D and P learn: Eq. (11); no gradient reaches G, and no batch norm tracks it.
+        """D and P learn: Eq. (11), divided by the number of faces; no gradient reaches G, and no batch norm tracks it.
 
         P is used on estimates: norms that met drawn volumes, too, would be wrong there. They track in G's half-step.
+        Isolated from D (`aux` 0), P learns by the weight that it has beside G.
         """
         config, estimates = self.config, [estimate.detach() for estimate in estimates]
+        weight, share = config.aux or config.coord, labels.deep / len(labels.image)
         with _untracked(self.network.regressor, self.decoder):
             remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
             fake = self.reconstruction_loss(estimates, remade)
-            total = config.aux * coordinate_loss(points, labels) - self.mu * fake
+            total = weight * coordinate_loss(points, labels) - self.mu * fake
             values = {"fake": fake}
             if labels.deep:
                 known = _with_depth(labels)
                 remade, points = discriminate(self.network, self.decoder, known.volumes, known.image)
                 values["real"] = self.reconstruction_loss(known.volumes, remade)
-                total = total + values["real"] + config.aux * coordinate_loss(points, known)
+                total = total + share * (values["real"] + weight * coordinate_loss(points, known))
         return {"discriminator": total, **values}
 
     def generator_half(self, estimates: list[Tensor], labels: Labelled) -> dict[str, Tensor]:
