@@ -12,7 +12,6 @@ from torch import Tensor
 
 from nasface.training.targets import volume_drawing
 from nasface.training.targets.volume_drawing import (
-    coarse_to_fine,
     draw_heatmap,
     draw_volume,
     gaussian_peak,
@@ -69,21 +68,31 @@ def test_the_heatmap_is_the_volume_summed_over_depth(depth: int) -> None:
     points = torch.tensor([[[1.0, 1.0, 5.0], [9.3, 2.1, 6.4], [4.6, 9.2, 5.5]]])
     colours = torch.tensor([[1.0, 0.5, 0.25], [0.2, 0.4, 0.6], [0.3, 0.9, 0.1]])
     heatmap = draw_heatmap(points[..., :2], colours, SIDE, 0.8)
-    volume = marginal(draw_volume(points, colours, SIDE, 0.8), depth)
+    volume = draw_volume(points, colours, SIDE, 0.8, depth)
     assert volume.shape == (1, 3, depth, SIDE, SIDE)
     assert heatmap.amax() > 1.5
     torch.testing.assert_close(volume.sum(2), heatmap, rtol=0, atol=2e-3)
+    torch.testing.assert_close(marginal(volume, 1)[:, :, 0], volume.sum(2))
 
 
-def test_all_depths_have_one_heatmap() -> None:
-    """Also where landmarks overlap."""
-    volume = draw_volume(some_points(1, 2, 20), landmark_colours(20), SIDE, 1.0)
-    parts = coarse_to_fine(volume, (1, 3, 4, 12))
-    assert [part.shape[2] for part in parts] == [1, 3, 4, 12]
-    assert torch.equal(parts[-1], volume)
-    for part in parts:
-        torch.testing.assert_close(part.sum(2), volume.sum(2), rtol=0, atol=1e-5)
-    torch.testing.assert_close(parts[1][:, :, 0], volume[:, :, :4].sum(2))
+def test_one_slice_is_the_heatmap() -> None:
+    """Also where landmarks overlap: faces with depth and without have one target for one map."""
+    points, colours = some_points(1, 2, 20), landmark_colours(20)
+    flat = draw_volume(points, colours, SIDE, 1.0, depth=1)
+    torch.testing.assert_close(flat[:, :, 0], draw_heatmap(points[..., :2], colours, SIDE, 1.0))
+
+
+@pytest.mark.parametrize("depth", [2, 3, 6])
+def test_a_coarse_volume_is_drawn_on_its_own_grid(depth: int) -> None:
+    """Eq. (1) and (2) with z in slices, each landmark's share of them written out."""
+    points, colours = some_points(3, 1, 9, margin=0), landmark_colours(9)
+    found = draw_volume(points, colours, SIDE, 1.0, depth)[0]
+    flat = torch.stack([draw_heatmap(points[:, [k], :2], colours[[k]], SIDE, 1.0)[0] for k in range(9)])
+    places = (points[0, :, 2] + 0.5) * depth / SIDE - 0.5
+    shares = torch.stack([torch.exp(-((places - level) ** 2) / 2) for level in range(depth)], 1)
+    shares /= shares.sum(1, keepdim=True)
+    expected = torch.stack([(flat * shares[:, level].view(-1, 1, 1, 1)).amax(0) for level in range(depth)], 1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
 
 
 def test_a_landmark_is_where_it_should_be() -> None:

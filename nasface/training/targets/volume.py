@@ -24,7 +24,6 @@ from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.volume_drawing import (
-    coarse_to_fine,
     draw_heatmap,
     draw_volume,
     gaussian_peak,
@@ -176,9 +175,9 @@ class VolumeTask(FaceTask):
     def draw(self, image: Tensor, points: Tensor, deep: int) -> Labelled:
         """Labels of images and points (B, N, 3), of which the first `deep` have depth."""
         side, sigma, voxels = self.network.side, self.config.sigma, self.to_voxels(points)
-        volume = draw_volume(voxels[:deep], self.colours, side, sigma)
-        heatmap = draw_heatmap(voxels[deep:, :, :2], self.colours, side, sigma)
-        return Labelled(image, points, coarse_to_fine(volume, self.network.estimator.depths), heatmap)
+        depths = self.network.estimator.depths
+        volumes = [draw_volume(voxels[:deep], self.colours, side, sigma, depth) for depth in depths]
+        return Labelled(image, points, volumes, draw_heatmap(voxels[deep:, :, :2], self.colours, side, sigma))
 
     # Losses ----------------------------------------------------------------------------------------------------------
 
