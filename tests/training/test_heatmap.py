@@ -63,8 +63,8 @@ def test_cross_entropy_by_hand() -> None:
     t = target.numpy().astype(float)
     cross = -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
     entropy = (np.log(2) - 0.25 * np.log(0.25) - 0.75 * np.log(0.75)) / 4
-    assert heatmap_loss(logits, target).item() == pytest.approx(cross - entropy, abs=1e-6)
-    assert heatmap_loss(torch.logit(target.clamp(1e-6, 1 - 1e-6)), target).item() == pytest.approx(0, abs=1e-5)
+    assert heatmap_loss([logits], target).item() == pytest.approx(cross - entropy, abs=1e-6)
+    assert heatmap_loss([torch.logit(target.clamp(1e-6, 1 - 1e-6))], target).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_a_predictor_that_moves_with_the_image_is_coherent() -> None:
@@ -72,10 +72,10 @@ def test_a_predictor_that_moves_with_the_image_is_coherent() -> None:
     views = draw_views(6, ViewConfig(), 11)
     assert views.flipped.any() and not views.flipped.all()
     images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(0))
-    (first,), (second,) = (Pointwise()(x) for x in (images, views.images(images)))
-    assert coherence_loss(first, second, views).item() < 1e-10
+    both = Pointwise()(torch.cat((images, views.images(images))))
+    assert coherence_loss(both, views).item() < 1e-10
     other = draw_views(6, ViewConfig(), 12)
-    assert coherence_loss(first, second, other).item() > 1e-3
+    assert coherence_loss(both, other).item() > 1e-3
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
@@ -85,19 +85,19 @@ def test_right_angles_and_mirrors_keep_any_pointwise_predictor_coherent(quarters
     linear = torch.diag(torch.tensor([-1.0, 1])) @ turn if flipped else turn
     views = Views(torch.cat((linear, torch.zeros(2, 1)), 1)[None], torch.tensor([flipped]))
     images = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
-    (first,), (second,) = (Pointwise()(x) for x in (images, views.images(images)))
-    assert coherence_loss(first.sigmoid(), second.sigmoid(), views).item() < 1e-10
-    (first,), (second,) = (Pointwise(symmetric=False)(x) for x in (images, views.images(images)))
-    found = coherence_loss(first.sigmoid(), second.sigmoid(), views).item()
+    both = torch.cat((images, views.images(images)))
+    assert coherence_loss(Pointwise()(both), views).item() < 1e-10
+    found = coherence_loss(Pointwise(symmetric=False)(both), views).item()
     assert (found > 1e-3) == flipped, "a mirror must rename the landmarks, and a rotation must not"
 
 
 def test_coherence_is_the_mean_square_where_both_views_are() -> None:
     half = Views(torch.tensor([[[1.0, 0, 1.0], [0, 1, 0]]]), torch.tensor([False]))
-    first, second = torch.zeros(1, 68, 4, 4), torch.zeros(1, 68, 4, 4)
-    second[..., :2] = 0.5  # there both views are
-    second[..., 2:] = 9.0
-    assert coherence_loss(first, second, half).item() == pytest.approx(0.25)
+    both = torch.zeros(2, 68, 4, 4)
+    both[1, ..., :2] = 0.5  # there both views are
+    both[1, ..., 2:] = 9.0
+    assert coherence_loss([both], half).item() == pytest.approx(0.25)
+    assert coherence_loss([both, 2 * both], half).item() == pytest.approx((0.25 + 1) / 2), "a mean over stacks"
 
 
 def test_loss_is_equation_1() -> None:
@@ -106,15 +106,43 @@ def test_loss_is_equation_1() -> None:
     values = task.loss(batch)
     views = draw_views(3, config.view, 1_000_003 * 4)
     points = task.uv.target_landmarks(batch)
-    (first,), (second,) = network(batch["image"]), network(views.images(batch["image"]))
-    truth = heatmap_loss(first, draw_heatmaps(points, SIZE, 1, 1.5)) + heatmap_loss(
-        second, draw_heatmaps(views.landmarks(points, SIZE), SIZE, 1, 1.5)
-    )
-    agreement = coherence_loss(first.sigmoid(), second.sigmoid(), views)
+    first, second = network(batch["image"]), network(views.images(batch["image"]))
+    target = draw_heatmaps(points, SIZE, 1, 1.5)
+    truth = heatmap_loss(first, target) + heatmap_loss(second, views.heatmaps(target))
+    agreement = coherence_loss([torch.cat((first[0], second[0]))], views)
     torch.testing.assert_close(values["truth"], truth)
     torch.testing.assert_close(values["coherence"], agreement)
     torch.testing.assert_close(values["loss"], truth + 0.3 * agreement)
     assert HeatmapConfig().coherence == 0.001
+
+
+def test_the_second_views_truth_is_the_firsts_moved() -> None:
+    """A landmark's Gaussian grows and shrinks with the face, as what the network finds does."""
+    small = Views(torch.tensor([[[1.25, 0, 0], [0, 1.25, 0]]]), torch.tensor([False]))
+    target = draw_heatmaps(torch.full((1, 68, 2), 15.5), 32, 1, 3.0)
+    width = small.heatmaps(target)[0, 0].sum() / target[0, 0].sum()
+    assert width.item() == pytest.approx(1 / 1.25**2, abs=0.02)
+
+
+def test_coherence_pulls_where_heatmaps_are_nearly_empty() -> None:
+    """Logits of -6, as of most cells, that differ by 1: probabilities would differ by 0.004, with no gradient."""
+    logits = torch.full((2, 68, 8, 8), -6.0)
+    logits[1] = -5.0
+    logits.requires_grad_()
+    still = Views(torch.eye(3)[None, :2], torch.tensor([False]))
+    coherence_loss([logits], still).backward()
+    assert logits.grad[1].sum().item() == pytest.approx(2, rel=1e-3)
+
+
+def test_targets_are_made_once_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nasface.training.targets import heatmap
+
+    calls = []
+    monkeypatch.setattr(heatmap, "draw_heatmaps", lambda *given: calls.append(given) or draw_heatmaps(*given))
+    network = create_network("sdu-outside", SIZE, 16, 1 / 16)
+    assert len(network.stacks) == 2
+    task_of(network).loss(batch_of())
+    assert len(calls) == 1
 
 
 def test_a_network_without_coherence_sees_one_view() -> None:
@@ -123,7 +151,7 @@ def test_a_network_without_coherence_sees_one_view() -> None:
     assert set(values) == {"loss"}
     points = task_of(network).uv.target_landmarks(batch)
     torch.testing.assert_close(
-        values["loss"], heatmap_loss(network(batch["image"])[0], draw_heatmaps(points, SIZE, 1, 1.0))
+        values["loss"], heatmap_loss(network(batch["image"]), draw_heatmaps(points, SIZE, 1, 1.0))
     )
 
 

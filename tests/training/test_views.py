@@ -23,7 +23,7 @@ def test_heatmaps_and_landmarks_move_alike(seed: int) -> None:
     """The moved heatmap of a landmark has its centre where the landmark is in the second view."""
     views = draw_views(3, ViewConfig(), seed)
     first = points(3, 64, seed)
-    moved, _ = views.heatmaps(draw_heatmaps(first, 64, 1, 3.0))
+    moved = views.heatmaps(draw_heatmaps(first, 64, 1, 3.0))
     second = views.landmarks(first, 64)
     inside = ((second > 14) & (second < 49)).all(-1)
     line = torch.arange(64.0)
@@ -50,17 +50,16 @@ def test_a_mirror_renames_the_landmarks() -> None:
         mirror.landmarks(first, 32)[0].numpy(), mirror_landmarks(first[0].numpy(), 32), rtol=0, atol=1e-4
     )
     heatmaps = torch.rand(1, 68, 8, 8)
-    moved, inside = mirror.heatmaps(heatmaps)
+    moved = mirror.heatmaps(heatmaps)
     torch.testing.assert_close(moved, heatmaps[:, FLIP_68.copy()].flip(-1))
-    assert inside.all()
+    assert mirror.inside(8).all()
     torch.testing.assert_close(mirror.images(heatmaps), heatmaps.flip(-1))
     assert not torch.equal(moved, heatmaps.flip(-1))
 
 
 def test_cells_from_outside_are_told() -> None:
     half = Views(torch.tensor([[[1.0, 0, 1.0], [0, 1, 0]]]), torch.tensor([False]))  # half a side to the left
-    _, inside = half.heatmaps(torch.ones(1, 68, 8, 8))
-    assert inside[0, 0].tolist() == 8 * [[True] * 4 + [False] * 4]
+    assert half.inside(8)[0, 0].tolist() == 8 * [[True] * 4 + [False] * 4]
 
 
 def test_draws_follow_the_settings() -> None:

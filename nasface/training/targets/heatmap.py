@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,31 +15,32 @@ from nasface.training.targets.heatmap_coding import decode_heatmaps, draw_heatma
 from nasface.training.targets.views import Views, draw_views
 
 
-def heatmap_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """Sigmoid cross-entropy to heatmaps (..., H, W) in [0, 1], averaged over cells; less the heatmaps' own entropy, so
-    that it is 0 where the prediction is right."""
+def heatmap_loss(stacks: Sequence[Tensor], target: Tensor) -> Tensor:
+    """Sigmoid cross-entropy of every stack's logits (..., H, W) to heatmaps (..., H, W) in [0, 1], averaged over stacks
+    and cells; less the heatmaps' own entropy, so that it is 0 where the prediction is right."""
     floor = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target)).mean()
-    return F.binary_cross_entropy_with_logits(logits.float(), target) - floor
+    crossed = [F.binary_cross_entropy_with_logits(logits.float(), target) - floor for logits in stacks]
+    return torch.stack(crossed).mean()
 
 
-def coherence_loss(first: Tensor, second: Tensor, views: Views) -> Tensor:
-    """Squared difference between the heatmaps of second views and the moved heatmaps of the first ones, averaged over
-    the cells that both have.
+def coherence_loss(stacks: Sequence[Tensor], views: Views) -> Tensor:
+    """Squared difference between the logits of second views and the moved logits of the first ones, averaged over
+    stacks and over the cells that both views have.
 
-    Source: Guo et al., BMVC 2018, L_p-p of Eq. 1.
+    Source: Guo et al., BMVC 2018, L_p-p of Eq. 1; of logits, as in insightface, alignment/heatmap. Differences of
+    probabilities, which are almost all near 0, hardly have a gradient.
 
     Args:
-        first, second: (B, 68, H, W) probabilities.
+        stacks: logits (2 B, 68, H, W) of the first views, then of the second.
         views: from the first to the second.
     """
-    expected, inside = views.heatmaps(first)
-    weight = inside.expand_as(expected).float()
-    return ((second.float() - expected).square() * weight).sum() / weight.sum().clamp(min=1)
-
-
-def _halves(both: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = both.chunk(2)
-    return first, second
+    weight = views.inside(stacks[0].shape[-1]).float()
+    differences = []
+    for logits in stacks:
+        first, second = logits.float().chunk(2)
+        squares = (second - views.heatmaps(first)).square() * weight
+        differences.append(squares.sum() / (weight.sum() * squares.shape[1]).clamp(min=1))
+    return torch.stack(differences).mean()
 
 
 class HeatmapTask(FaceTask):
@@ -47,9 +50,9 @@ class HeatmapTask(FaceTask):
     Every stack is trained. What is predicted are the last stack's landmarks, in the image plane alone: their depth is
     NaN, and there is no dense shape.
 
-    Source: Guo et al., BMVC 2018, Eq. 1 and section 4.2: sigmoid cross-entropy to the ground truth of both views and
-        lambda times the squared difference between the two predictions. All three are averaged over cells here, where
-        Eq. 1 sums, which leaves their ratio.
+    Source: Guo et al., BMVC 2018, Eq. 1 and section 4.2: sigmoid cross-entropy to the ground truth of both views, the
+        second's being the moved heatmaps of the first, and lambda times the squared difference between the predictions.
+        All are averaged over cells here, where Eq. 1 sums, which leaves their ratio.
     """
 
     network: HeatmapNetwork
@@ -64,18 +67,14 @@ class HeatmapTask(FaceTask):
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image, points = batch["image"], self.uv.target_landmarks(batch)
+        stride = self.network.stride
+        target = draw_heatmaps(points, image.shape[-1] // stride, stride, self.config.sigma)
         if not self.network.coherent:
-            outputs = self.network(image)
-            return {"loss": torch.stack([self._error(logits, points) for logits in outputs]).mean()}
+            return {"loss": heatmap_loss(self.network(image), target)}
         # The step is the same in all micro-batches and ranks of one: so are their draws, place by place.
         views = draw_views(len(image), self.config.view, 1_000_003 * self.seed + self.global_step, image.device)
         # Both views in one pass, so that batch norm sees them as one batch.
         both = self.network(torch.cat((image, views.images(image))))
-        moved = torch.cat((points[..., :2], views.landmarks(points, image.shape[-1])))
-        truth = 2 * torch.stack([self._error(logits, moved) for logits in both]).mean()
-        agreement = torch.stack([coherence_loss(*_halves(logits.sigmoid()), views) for logits in both]).mean()
+        truth = 2 * heatmap_loss(both, torch.cat((target, views.heatmaps(target))))
+        agreement = coherence_loss(both, views)
         return {"loss": truth + self.config.coherence * agreement, "truth": truth, "coherence": agreement}
-
-    def _error(self, logits: Tensor, points: Tensor) -> Tensor:
-        target = draw_heatmaps(points, logits.shape[-1], self.network.stride, self.config.sigma)
-        return heatmap_loss(logits, target)

@@ -29,11 +29,14 @@ class Views:
         """Second views (B, C, S, S) of images (B, C, S, S); the edge is continued."""
         return warp(images, self.places)
 
-    def heatmaps(self, heatmaps: Tensor) -> tuple[Tensor, Tensor]:
-        """What heatmaps (B, 68, H, W) of the first views say of the second ones: (B, 68, H, W), and (B, 1, H, W) bool,
-        the cells of the second views that lie in the first ones."""
-        inside = warp(torch.ones_like(heatmaps[:, :1]), self.places, "zeros") > 1 - 1e-4
-        return warp(self._renamed(heatmaps), self.places, "zeros"), inside
+    def heatmaps(self, heatmaps: Tensor) -> Tensor:
+        """What heatmaps (B, 68, H, W) of the first views say of the second ones; 0 outside the first."""
+        return warp(self._renamed(heatmaps), self.places, "zeros")
+
+    def inside(self, cells: int) -> Tensor:
+        """(B, 1, cells, cells) bool, the cells of the second views that lie in the first ones."""
+        whole = self.places.new_ones(len(self.places), 1, cells, cells)
+        return warp(whole, self.places, "zeros") > 1 - 1e-4
 
     def landmarks(self, points: Tensor, size: int) -> Tensor:
         """Landmarks (B, 68, 2) in pixels of the second views, from those of the first, (B, 68, >=2)."""
