@@ -60,7 +60,7 @@ class AugmentConfig:
 
     Attributes:
         rotation: largest in-plane rotation in degrees.
-        scale: largest relative change of size.
+        scale: largest relative change of size: 0.3 gives 0.7 to 1.3 times it.
         shift: largest shift, as a fraction of the image's side.
         flip: probability of a left-right mirror.
         colour: largest relative change of each channel's gain, of brightness and of contrast.
@@ -70,7 +70,7 @@ class AugmentConfig:
     """
 
     rotation: NonNegativeFloat = 20.0
-    scale: NonNegativeFloat = 0.1
+    scale: ClosedUnitInterval = 0.1
     shift: NonNegativeFloat = 0.05
     flip: ClosedUnitInterval = 0.5
     colour: ClosedUnitInterval = 0.2
@@ -349,13 +349,13 @@ class ViewConfig:
 
     Attributes:
         rotation: largest rotation in degrees.
-        scale: largest relative change of size.
+        scale: largest relative change of size: 0.2 gives 0.8 to 1.2 times it.
         shift: largest shift, as a fraction of the image's side.
         flip: probability of a left-right mirror.
     """
 
     rotation: NonNegativeFloat = 40.0
-    scale: NonNegativeFloat = 0.2
+    scale: ClosedUnitInterval = 0.2
     shift: NonNegativeFloat = 0.05
     flip: ClosedUnitInterval = 0.5
 

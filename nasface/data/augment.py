@@ -62,7 +62,7 @@ class _Draw:
 def _similarity(draw: _Draw, config: AugmentConfig, size: int) -> Tensor:
     """(B, 2, 3) maps of crop pixels to crop pixels, about the image's centre."""
     angle = draw.uniform(-config.rotation, config.rotation) * math.pi / 180
-    scale = torch.exp(draw.uniform(-1, 1) * math.log1p(config.scale))
+    scale = (1 + draw.uniform(-config.scale, config.scale)).clamp(min=0.01)
     shift = draw.uniform(-config.shift, config.shift, 2) * size
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
     linear = torch.stack((cosine, -sine, sine, cosine), 1).view(-1, 2, 2)

@@ -66,6 +66,15 @@ def test_image_and_pose_move_together(config: AugmentConfig) -> None:
     assert (expected - before).norm(dim=1).max() > 2, "nothing moved: the test shows nothing"
 
 
+def test_sizes_are_the_papers() -> None:
+    """Uniform in 0.7 to 1.3 of the face's own."""
+    pose = torch.eye(3, 4).expand(2000, 3, 4)
+    _, moved, _ = augment(torch.zeros(2000, 3, 4, 4), pose, replace(OFF, scale=0.3), 5)
+    size = moved[:, 0, :3].norm(dim=1)
+    assert 0.7 <= size.min() < 0.71 and 1.29 < size.max() <= 1.3 + 1e-6
+    assert abs(size.mean() - 1) < 0.02 and abs((size < 0.8).float().mean() - 1 / 6) < 0.03
+
+
 def test_depth_scales_with_the_face_and_angles_stay() -> None:
     images, pose = dots()
     _, moved, _ = augment(images, pose, replace(OFF, rotation=30.0, scale=0.3, shift=0.1), 4)

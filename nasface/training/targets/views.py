@@ -59,7 +59,7 @@ def draw_views(count: int, config: ViewConfig, seed: int, device: torch.device |
         return torch.rand(count, *shape, generator=generator) * (high - low) + low
 
     angle = uniform(-config.rotation, config.rotation) * math.pi / 180
-    size = torch.exp(uniform(-1, 1) * math.log1p(config.scale))
+    size = 1 / (1 + uniform(-config.scale, config.scale)).clamp(min=0.01)  # of the first view's places
     shift = uniform(-2 * config.shift, 2 * config.shift, 2)
     flipped = uniform(0, 1) < config.flip
     # Of the first view's places, a mirror is the outermost step: x of the first is -x of the second.
