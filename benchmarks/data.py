@@ -112,7 +112,7 @@ def waiting(experiment: Experiment, steps: int, cache: Path) -> Waiting:
     faces = build_synthetic(SyntheticFaces("train", STILLS, size, seed=0), cache, workers=1)
     settings = experiment.retrain
     batches = BatchSettings(settings.batch_size, steps + 1, experiment.seed, settings.augmentation)
-    module = FaceDataModule(faces, faces, None, batches)
+    module = FaceDataModule(faces, faces, batches)
     member = space.random_architecture(np.random.default_rng([experiment.seed, 3]))
     network = MultipathNetwork(member, experiment.network).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-6)

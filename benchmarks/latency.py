@@ -26,7 +26,7 @@ from nasface.inference.export import onnx_bytes, onnx_session
 from nasface.nets.cost import count_macs, count_parameters
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import BaselineSpec, get_candidate, network_names
+from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.nets.weights import first_line
 from nasface.pipelines.architectures import member
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
@@ -90,9 +90,9 @@ def _specs(own: dict, sizes: MultipathConfig) -> tuple[dict[str, NetworkSpec], l
     reasons = []
     if Path(own["arch"]).exists() or own["arch"].startswith("preset/"):
         found["searched"] = MemberSpec(member(own["arch"]), sizes)
-    names = own["networks"].split(",") if own["networks"] else network_names()
+    names = own["networks"].split(",") if own["networks"] else NETWORKS.names()
     for name in names:
-        get_candidate(name)
+        NETWORKS.get(name)
         spec = BaselineSpec(name, sizes.input_size, sizes.map_size, float(own["scale"]))
         try:
             spec.build()

@@ -177,7 +177,7 @@ def train_space(workspace: Workspace, only_paths: bool, callbacks: Sequence[pl.C
     model = NNISpace(fresh_supernet(workspace))
     steps = config.steps * config.accumulate
     batches = BatchSettings(config.batch_size, steps, experiment.seed, config.augmentation)
-    data = FaceDataModule(faces.train, faces.val, faces.test, batches)
+    data = FaceDataModule(faces.train, faces.val, batches)
     trainer = make_trainer(
         experiment.device,
         kind=Trainer,

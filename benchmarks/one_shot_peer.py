@@ -36,9 +36,9 @@ import pytorch_lightning as pl
 import torch
 
 from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
+from benchmarks.rank_correlation import LEAST, Ranking, calibrated_scores
 from benchmarks.ranking import chosen_members, matching_table
 from nasface.config import Experiment, experiment_file
-from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.supernet import make_sampler, train_supernet

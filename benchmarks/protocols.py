@@ -23,9 +23,7 @@ from PIL import Image
 from scipy.io import loadmat
 
 from benchmarks.common import run_benchmark
-from benchmarks.published_mobilenet import CHECKPOINT, Prediction, predict
-from nasface.data.cache import fill_images
-from nasface.data.ddfa_crops import (
+from benchmarks.ddfa_crops import (
     benchmark_region,
     box_region,
     clip_region,
@@ -35,6 +33,8 @@ from nasface.data.ddfa_crops import (
     to_photograph,
     to_photograph_exactly,
 )
+from benchmarks.published_mobilenet import CHECKPOINT, Prediction, predict
+from nasface.data.cache import fill_images
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import CROP_SIZE, EXPRESSION_MODES, IDENTITY_MODES, load_ddfa_model, load_keypoint_model
@@ -133,7 +133,7 @@ def read_truth(images: Sequence[Path]) -> Truth:
     stored = np.stack(points)
     return Truth(
         landmarks=np.stack([annotation.landmarks for annotation in annotations]).astype(np.float64),
-        yaw=np.array([annotation.yaw for annotation in annotations]),
+        yaw=np.array([annotation.angles[1] for annotation in annotations]),
         points=stored - 1.0,
         visible=annotated(stored),
         pose=np.stack(poses),

@@ -23,9 +23,9 @@ import numpy as np
 
 import nasface
 from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
+from benchmarks.rank_correlation import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.config import Experiment, experiment_file, recorded_sizes
 from nasface.data.augment import normalise
-from nasface.evaluation.ranking import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
 from nasface.pipelines.search_table import read_table
 from nasface.pipelines.supernet import train_supernet

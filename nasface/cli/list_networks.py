@@ -18,15 +18,15 @@ def list_networks(experiment: Experiment, scale: PositiveFloat = 1.0) -> None:
     """
     from nasface.nets.multipath import MemberSpec
     from nasface.nets.network import NetworkSpec
-    from nasface.nets.registry import BaselineSpec, get_candidate, network_names
+    from nasface.nets.registry import NETWORKS, BaselineSpec
     from nasface.pipelines.architectures import member
     from nasface.report.tables import NOTHING, quantity, text_table
     from nasface.space.presets import PRESETS
 
     sizes, scale = experiment.network, float(scale)
     entries: list[tuple[str, str, NetworkSpec]] = []
-    for name in network_names():
-        entries.append((name, get_candidate(name).paper, BaselineSpec(name, sizes.input_size, sizes.map_size, scale)))
+    for name in NETWORKS.names():
+        entries.append((name, NETWORKS.get(name).paper, BaselineSpec(name, sizes.input_size, sizes.map_size, scale)))
     for preset in sorted(PRESETS):
         name = f"preset/{preset}"
         entries.append((name, "multi-path space of MONAS", MemberSpec(member(name), sizes)))

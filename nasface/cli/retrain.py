@@ -36,7 +36,7 @@ def retrain(
         resume: continue the newest unfinished run of these settings (or the one of --run).
     """
     from nasface.data.sources import check_sets
-    from nasface.nets.registry import network_names
+    from nasface.nets.registry import NETWORKS
     from nasface.nets.weights import load_supernet
     from nasface.pipelines import retrain as pipeline
     from nasface.pipelines.architectures import resolve_network
@@ -51,7 +51,7 @@ def retrain(
     if spec.architecture is None and init != "scratch":
         raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
     if spec.architecture is not None and scale != 1:
-        raise UserError(f"--scale is for fixed networks ({', '.join(network_names())}): give --network.width")
+        raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
     space = spec.architecture.space if spec.architecture is not None else None
     if space is not None and init != "scratch":
         weights = _supernet_file(init, arch)

@@ -1,7 +1,7 @@
 """Faces to train and test on: face sets, how they are cropped, cached, augmented and batched.
 
 `face_set` has the one container, `sets` a file for each published set, `sources` the sets that an experiment asks for;
-`photographs`, `plain` and `ddfa_crops` cut faces out of pictures, `cache` keeps them on disk, `position_maps` writes
+`photographs` and `plain` cut faces out of pictures, `cache` keeps them on disk, `position_maps` writes
 face3d's maps; `augment` changes a batch and `module` hands batches to Lightning.
 """
 

@@ -17,19 +17,11 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Augment normalised images and their poses.
+    """Augment normalised images (B, 3, S, S) and their poses (B, 3, 4), model to crop pixels: images, pose after the
+    similarity but before the mirror, and flipped (B,) bool.
 
-    A pure function of its arguments. The similarity moves image and pose alike; the mirror moves the image only: the
-    caller re-indexes its labels.
-
-    Args:
-        images: (B, 3, S, S), normalised.
-        pose: (B, 3, 4), model to crop pixels.
-        config: strengths.
-        seed: of every draw.
-
-    Returns:
-        images, pose after the similarity but before the mirror, and flipped (B,) bool.
+    A pure function of its arguments; `seed` is of every draw. The similarity moves image and pose alike; the mirror
+    moves the image only: the caller re-indexes its labels.
     """
     generator = torch.Generator().manual_seed(seed)
     count, size = len(images), images.shape[-1]

@@ -40,11 +40,8 @@ def fill_images(out: np.ndarray, make: Callable[[int], np.ndarray], progress: Pr
 
 @contextmanager
 def image_buffer(count: int, size: int, folder: str | Path | None) -> Iterator[np.ndarray]:
-    """An uninitialised (count, size, size, 3) uint8 array; a large one lives in a temporary file in `folder`, if given.
-
-    Raises:
-        UserError: the disk is full.
-    """
+    """An uninitialised (count, size, size, 3) uint8 array; a large one lives in a temporary file in `folder`, if given;
+    a UserError where the disk is full."""
     shape = (count, size, size, 3)
     total = int(np.prod(shape))
     if folder is None or total < IN_MEMORY:

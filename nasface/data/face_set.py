@@ -104,11 +104,7 @@ class FaceSet:
 
 
 def save_face_set(folder: str | Path, face_set: FaceSet) -> None:
-    """Write one folder of .npy files and meta.json; it appears whole or not at all, and replaces an earlier one.
-
-    Raises:
-        UserError: the folder cannot be written or the disk is full.
-    """
+    """Write one folder of .npy files and meta.json; it appears whole or not at all, and replaces an earlier one."""
     with atomic_folder(folder) as temporary:
         for key, array in _arrays(face_set).items():
             with (temporary / f"{key}.npy").open("wb") as stream:
@@ -131,11 +127,8 @@ def write_meta(folder: Path, name: str) -> None:
 
 
 def load_face_set(folder: str | Path) -> FaceSet:
-    """Read a folder of `save_face_set`, the arrays memory-mapped read-only.
-
-    Raises:
-        UserError: a file is absent, truncated or of another shape than meta.json says; the message names it.
-    """
+    """Read a folder of `save_face_set`, the arrays memory-mapped read-only; a UserError names a file that is absent,
+    truncated or of another shape than meta.json says."""
     folder = Path(folder)
     meta = _read_meta(folder / _META)
     arrays = {key: _read_array(folder / f"{key}.npy", entry) for key, entry in meta["arrays"].items()}

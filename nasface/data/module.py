@@ -121,7 +121,7 @@ class BatchSettings:
 
 
 class FaceDataModule(pl.LightningDataModule):
-    """Training, validation and test faces.
+    """Training and validation faces.
 
     Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop pixels,
     yaw (B,) degrees, index (B,) of the face in its set, flipped (B,) bool and, where the set has a morphable model,
@@ -129,7 +129,7 @@ class FaceDataModule(pl.LightningDataModule):
     from pose and coefficients.
 
     Args:
-        train, val, test: the sets; all of the same image size.
+        train, val: the sets; both of the same image size.
         batches: how they become batches.
         videos: makes short videos of the training faces, whose frames fill a batch; None leaves them stills.
     """
@@ -138,7 +138,6 @@ class FaceDataModule(pl.LightningDataModule):
         self,
         train: FaceSet,
         val: FaceSet,
-        test: FaceSet | None,
         batches: BatchSettings,
         videos: BatchVideos | None = None,
     ) -> None:
@@ -146,7 +145,7 @@ class FaceDataModule(pl.LightningDataModule):
         for name, faces in (("training", train), ("validation", val)):
             if len(faces) == 0:
                 raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
-        self.train, self.val, self.test, self.batches, self.videos = train, val, test, batches, videos
+        self.train, self.val, self.batches, self.videos = train, val, batches, videos
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -157,11 +156,6 @@ class FaceDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return _in_order(self.val, self.batches.evaluation_size)
-
-    def test_dataloader(self) -> DataLoader:
-        if self.test is None:
-            raise UserError("this experiment has no test set: name one in its data settings")
-        return _in_order(self.test, self.batches.evaluation_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         training = self.trainer is not None and self.trainer.training

@@ -60,7 +60,6 @@ def crop_photographs(
         name: of the set, also of its folder in the cache.
         read: the photographs; called only where the cache has no crops of them yet.
         sources: every file that the content depends on; a change of one makes the crops anew.
-        crops: their size, margin and cache.
         settings: everything else that the content depends on.
         decode: gives the photograph (H, W, 3) uint8 RGB of a face by its number, where it is no file of its own.
 
@@ -89,9 +88,8 @@ def crop_photographs(
 
 
 def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple[Path, Path]]:
-    """Photographs (.jpg, .jpeg, .png) and the annotation files with `suffix` beside them, sorted by path.
-
-    Photographs without annotations are passed over.
+    """Photographs (.jpg, .jpeg, .png) and the annotation files with `suffix` beside them, sorted by path; photographs
+    without annotations are passed over.
 
     Raises:
         UserError: the folder is absent, holds no annotation, or one lacks its photograph.
@@ -112,11 +110,7 @@ def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple
 
 
 def face_box(face: Photograph) -> np.ndarray:
-    """Left, top, right, bottom (4,) of a face.
-
-    Raises:
-        UserError: its annotated points have no extent.
-    """
+    """Left, top, right, bottom (4,) of a face; a UserError where its annotated points have no extent."""
     if face.box is not None:
         box = np.asarray(face.box, dtype=np.float64)
     else:

@@ -41,8 +41,6 @@ def load_plain(
     """The faces of a folder in the plain layout, in the order of `names`.
 
     Args:
-        folder: see above.
-        crops: their size, margin and cache.
         name: of the set.
         points: the numbers of landmarks that the set may have; any where empty.
         required: which of the optional arrays it must have.
@@ -75,11 +73,7 @@ def load_plain(
 
 
 def read_labels(folder: str | Path, name: str) -> dict[str, np.ndarray]:
-    """The arrays of landmarks.npz.
-
-    Raises:
-        UserError: it is absent or damaged, or its arrays do not fit together.
-    """
+    """The arrays of landmarks.npz; errors as of `load_plain`."""
     path = Path(folder) / LABELS_FILE
     if not path.is_file():
         raise UserError(f"{path} does not exist: lay {name} out as nasface.data.plain describes")

@@ -137,7 +137,7 @@ def write_position_maps(
         UserError: a file is absent or damaged, `output` holds maps of other settings or cannot be written; the message
             names it.
     """
-    _, images = find_images(root, flipped)
+    images = find_images(root, flipped)
     output = Path(output)
     _keep_settings(output, moves, model_digest(mesh.model, keypoints_of(mesh.model)))
     photographs = _photographs(images)
@@ -176,15 +176,8 @@ def position_map(cells: UVCells, points: np.ndarray, size: int = MAP_SIZE) -> np
 def face_crop(
     mesh: BaselMesh, parameters: Parameters, image: np.ndarray, moves: Moves, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The crop (256, 256, 3) uint8 around a face, and the vertices (V, 3) float32 in it, the least z 0.
-
-    Args:
-        mesh: of the model.
-        parameters: of the face.
-        image: (H, W, 3) uint8, the photograph.
-        moves: of the square.
-        name: of the picture; it decides on the move.
-    """
+    """The crop (256, 256, 3) uint8 around a face of a photograph (H, W, 3) uint8, and the vertices (V, 3) float32 of
+    the model in it, the least z 0; the picture's name decides on the square's move."""
     coefficients = model_coefficients(parameters, mesh.model).astype(np.float32)
     # Not a product of matrices: BLAS would start threads of its own in every process.
     vertices = mesh.model.mean + np.einsum("vck,k->vc", mesh.model.basis, coefficients)
@@ -250,11 +243,8 @@ def _photographs(images: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _keep_settings(output: Path, moves: Moves, model: str) -> None:
-    """Note in the folder what the files depend on beside the photographs; `model` is the morphable model's digest.
-
-    Raises:
-        UserError: it holds maps of others.
-    """
+    """Note in the folder what the files depend on beside the photographs (`model` is the morphable model's digest); a
+    UserError where it holds maps of others."""
     settings = asdict(moves) | {"model": model, "version": _VERSION}
     path, text = output / _SETTINGS, json.dumps(settings, indent=1) + "\n"
     if path.is_file() and path.read_text(encoding="utf-8") != text:

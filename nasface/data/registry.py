@@ -81,11 +81,7 @@ class Request:
 
     @property
     def folder(self) -> str:
-        """`data.folders` of this set.
-
-        Raises:
-            UserError: it is not set.
-        """
+        """`data.folders` of this set; a UserError where it is not set."""
         if self.name not in self.config.folders:
             raise UserError(f"where is the set {self.name}? give its folder by --data.folders.{self.name}")
         return self.config.folders[self.name]
@@ -140,11 +136,8 @@ def register_data_set(
     model: Callable[[DataConfig], MorphableModel] | None = None,
     other_head: bool = False,
 ) -> Callable[[Read], Read]:
-    """Make a set known under a name; decorates the function that reads it. Arguments as in `DataSet`.
-
-    Raises:
-        ValueError: the name is taken.
-    """
+    """Make a set known under a name; decorates the function that reads it. Arguments as in `DataSet`; a ValueError
+    where the name is taken."""
 
     def register(read: Read) -> Read:
         DATA_SETS.add(name, DataSet(name, read, splits, labels, published, model, other_head), source=read)
@@ -154,11 +147,7 @@ def register_data_set(
 
 
 def training_set(name: str) -> DataSet:
-    """The set that `data.train` names.
-
-    Raises:
-        UserError: it is unknown, or has no faces for training.
-    """
+    """The set that `data.train` names; a UserError where it is unknown, or has no faces for training."""
     found = DATA_SETS.get(name)
     if not found.trains:
         raise _unfit("train", found)
@@ -166,11 +155,7 @@ def training_set(name: str) -> DataSet:
 
 
 def testing_set(name: str) -> DataSet:
-    """The set that `data.test` names.
-
-    Raises:
-        UserError: it is unknown, or has no faces that every network can be tested on.
-    """
+    """The set that `data.test` names; a UserError where it is unknown, or not every network can be tested on it."""
     found = DATA_SETS.get(name)
     if not found.tests:
         raise _unfit("test", found)

@@ -26,24 +26,17 @@ class Faces:
 
 
 def check_sets(config: DataConfig) -> None:
-    """Refuse sets that are unknown or do not fit their use, before anything is read.
-
-    Raises:
-        UserError: see above.
-    """
+    """Refuse sets that are unknown or do not fit their use, before anything is read."""
     training_set(config.train)
     testing_set(config.test)
 
 
 def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -> Faces:
-    """Make or load the faces of an experiment at `image_size` x `image_size` pixels.
-
-    Args:
-        progress_for: gives a progress callback (done, total) for a named step.
+    """Make or load the faces of an experiment at `image_size` x `image_size` pixels; `progress_for` gives a progress
+    callback (done, total) for a named step.
 
     Raises:
-        UserError: a set is unknown or does not fit its use; a folder or file is absent or broken; a setting does not
-            fit.
+        UserError: a set is unknown or unfit for its use; a folder or file is absent or broken; a setting does not fit.
     """
     training, testing = training_set(config.train), testing_set(config.test)
     assert training.model is not None

@@ -56,11 +56,7 @@ class MemberCosts:
         self._fixed_parameters = fixed_parameters(config, width)
 
     def measure(self, name: str) -> Measure:
-        """The function of that name.
-
-        Raises:
-            UserError: there is none; the known names are listed.
-        """
+        """The function of that name; a UserError, which lists the known names, where there is none."""
         if name not in COSTS:
             raise UserError(f"unknown cost {name!r}; known are: {', '.join(COSTS)}")
         return getattr(self, name)
@@ -162,11 +158,7 @@ class CostedEvaluator:
 
 
 def make_constraints(costs: MemberCosts, limits: dict[str, float]) -> tuple[Constraint, ...]:
-    """Limits by name; 0 is none. Cheapest to check first.
-
-    Raises:
-        UserError: a name is not one of `LIMITED`.
-    """
+    """Limits by name, of `LIMITED`; 0 is none. Cheapest to check first."""
     for name in limits:
         if name not in LIMITED:
             raise UserError(f"there is no limit on {name!r}; limits are on: {', '.join(LIMITED)}")

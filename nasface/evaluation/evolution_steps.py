@@ -32,12 +32,7 @@ class EvolutionSteps:
 
 
 def evolution_steps(network: Evolution, faces: FaceSet, count: int = 4) -> EvolutionSteps:
-    """The steps of a network on `count` faces that cover the range of yaw.
-
-    Args:
-        network: it stays in its mode.
-        faces: of the network's image size.
-    """
+    """The steps of a network, which stays in its mode, on `count` faces of its size over the range of yaw."""
     chosen = faces.subset(spread_over_yaw(faces.yaw, count))
     with evaluating(network) as device:
         vectors = network.evolve(normalise(torch.from_numpy(np.array(chosen.images))).to(device))

@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,8 @@ class EvaluationFaces:
         return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
 
 
-@dataclass
-class _Value:
-    """Features on the calibration faces and on every chunk of the validation faces."""
-
-    calibration: Tensor | None = None
-    chunks: list[Tensor] = field(default_factory=list)
+_Value = list[Tensor]
+"""Features on the calibration faces, then on every chunk of the validation faces."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +158,8 @@ class SupernetEvaluator:
     def _start(self) -> None:
         """Stem features, which all members share; plain evaluation computes them anew for each."""
         self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
-        stem = self.supernet.stem.train()
-        calibration = stem(self._calibration)
-        stem.eval()
-        self._stem = _Value(calibration, [stem(self._faces.image[part]) for part in self._parts])
+        stem = self.supernet.stem
+        self._stem = [_calibrate(stem, self._calibration), *(stem(self._faces.image[part]) for part in self._parts)]
 
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
@@ -216,49 +210,33 @@ class SupernetEvaluator:
         kept = self._kept
         values |= {key: kept[key] for node in graph for key in node.keys if key in kept}
         fresh = [node for node in graph if node.key not in values]
-        new = {connection.key: _Value() for node in fresh for connection in node.connections} | {
-            node.key: _Value() for node in fresh
-        }
-        wanted = set(new) - set(values)
-        values |= {key: new[key] for key in wanted}
+        wanted = {key for node in fresh for key in node.keys} - set(values)
+        values |= {key: [] for key in wanted}
         calibration, faces = len(self._calibration), len(self._faces)
         needed, executed = self._cost(graph, None), self._cost(fresh, wanted)
         self.needed_macs += (calibration + faces) * needed
         self.executed_macs += calibration * executed
 
         start = time.perf_counter()
-        head = self.supernet.head.train()
-        self._advance(fresh, wanted, values, calibrating=True)
-        head(values[graph[-1].key].calibration)
-        head.eval()
+        head, output = self.supernet.head, graph[-1].key
+        self._advance(fresh, wanted, values, 0)
+        _calibrate(head, values[output][0])
         self._calibration_seconds = time.perf_counter() - start
-        for number, part in enumerate(self._parts):
-            self._advance(fresh, wanted, values, calibrating=False, chunk=number)
+        for number, part in enumerate(self._parts, 1):
+            self._advance(fresh, wanted, values, number)
             self.executed_macs += len(part) * executed
-            yield self._nme(head(values[graph[-1].key].chunks[number]), part)
+            yield self._nme(head(values[output][number]), part)
 
-    def _advance(
-        self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], calibrating: bool, chunk: int = 0
-    ) -> None:
-        """Compute the wanted connections and the fresh nodes, on the calibration faces or on one chunk."""
+    def _advance(self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], number: int) -> None:
+        """Compute the wanted connections and the fresh nodes, on the calibration faces (0) or on a chunk (1, ...)."""
+        run = torch.nn.Module.__call__ if number else _calibrate
         for node in fresh:
-            features: list[Any] = []
             for connection in node.connections:
-                value = values[connection.key]
                 if connection.key in wanted:
                     source = values[connection.source_key] if connection.source_key else self._stem
                     module = self.supernet.connection(node.layer - 1, connection.source, node.target)
-                    if calibrating:
-                        module.train()
-                        value.calibration = module(source.calibration, connection.operation)
-                        module.eval()
-                    else:
-                        value.chunks.append(module(source.chunks[chunk], connection.operation))
-                features.append(value.calibration if calibrating else value.chunks[chunk])
-            if calibrating:
-                values[node.key].calibration = node_sum(features)
-            else:
-                values[node.key].chunks.append(node_sum(features))
+                    values[connection.key].append(run(module, source[number], connection.operation))
+            values[node.key].append(node_sum([values[connection.key][number] for connection in node.connections]))
 
     def _graph(self, codes: Sequence[int]) -> list[_Node]:
         """The active nodes in the order of computation."""
@@ -285,6 +263,14 @@ class SupernetEvaluator:
             for connection in node.connections
             if wanted is None or connection.key in wanted
         )
+
+
+def _calibrate(module: torch.nn.Module, *arguments: Any) -> Tensor:
+    """What a module makes of the calibration faces, whose statistics it then keeps."""
+    try:
+        return module.train()(*arguments)
+    finally:
+        module.eval()
 
 
 def make_evaluator(supernet: Supernet, uv: UVTarget, faces: Faces, experiment: Experiment) -> SupernetEvaluator:

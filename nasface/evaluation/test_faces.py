@@ -89,21 +89,13 @@ def spread_over_yaw(yaw: np.ndarray, count: int) -> np.ndarray:
 
 
 def save_test_faces(path: str | Path, faces: TestFaces) -> None:
-    """Write the file, atomically.
-
-    Raises:
-        UserError: it cannot be written.
-    """
+    """Write the file, atomically."""
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **{field.name: getattr(faces, field.name) for field in fields(faces)})
 
 
 def load_test_faces(path: str | Path) -> TestFaces:
-    """Read what `save_test_faces` wrote.
-
-    Raises:
-        UserError: the file is absent or damaged.
-    """
+    """Read what `save_test_faces` wrote; a UserError where it is absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as content:
             faces = TestFaces(**{field.name: content[field.name] for field in fields(TestFaces)})

@@ -12,7 +12,8 @@ import numpy as np
 
 from nasface.data.face_set import FaceSet
 from nasface.faces.morphable import MorphableModel
-from nasface.metrics.menpo3d import frame_nme, over_videos, stability
+from nasface.metrics.aflw2000 import nme_2d
+from nasface.metrics.menpo3d import over_videos, stability
 from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
 
@@ -39,13 +40,10 @@ def measure_videos(
 
     Args:
         predict: landmarks (n, 68, >=2) in crop pixels of frames (n, S, S, 3) uint8.
-        faces: stills with the model parameters of `videos`' model.
+        faces: stills that `require_videos` lets pass.
         videos: how they move.
         count: videos, at most one of each face.
         seed: of the motion.
-
-    Raises:
-        UserError: the set has no model parameters, or the model's landmarks are no vertices.
     """
     require_videos(faces, videos.model)
     assert faces.coefficients is not None and faces.pose is not None  # as required
@@ -57,6 +55,6 @@ def measure_videos(
         points = model.vertices(coefficients)[model.landmark_vertices]
         true = points @ poses[:, :, :3].transpose(0, 2, 1) + poses[:, None, :, 3]
         found = predict(frames)
-        errors.append(frame_nme(found, true))
+        errors.append(nme_2d(found, true))
         motions.append(stability(found, true))
     return VideoErrors(over_videos(errors), over_videos(motions))

@@ -48,13 +48,10 @@ class BaselMesh:
 
 
 def load_bfm(path: str | Path, uv_path: str | Path | None = None) -> MorphableModel:
-    """The whole model: 53,215 vertices, 199 identity and 29 expression modes.
+    """The whole model of BFM.mat: 53,215 vertices, 199 identity and 29 expression modes.
 
-    The chart is BFM_UV's down to just below the jaw; the neck is left out, as PRNet's weights leave it out of the loss.
-
-    Args:
-        path: BFM.mat.
-        uv_path: BFM_UV.mat; beside `path` where None.
+    The chart is BFM_UV's (`uv_path`, or the file beside `path`) down to just below the jaw; the neck is left out, as
+    PRNet's weights leave it out of the loss.
 
     Raises:
         UserError: a file is absent, damaged, or does not fit the other; the message names it.
@@ -94,16 +91,8 @@ def basel_model(
     landmarks: np.ndarray,
     uv: np.ndarray,
 ) -> MorphableModel:
-    """A model on BFM_UV's chart.
-
-    Args:
-        mean: (V, 3).
-        modes: of identity and of expression, (3 V, K1) and (3 V, K2).
-        deviations: (K1 + K2,).
-        triangles: (T, 3) in either orientation.
-        landmarks: (68,) vertices.
-        uv: (V, 2), v downwards.
-    """
+    """A model on BFM_UV's chart `uv` (V, 2), v downwards: mean (V, 3), modes of identity and of expression, (3 V, K1)
+    and (3 V, K2), deviations (K1 + K2,), triangles (T, 3) in either orientation, landmarks (68,) among the vertices."""
     landmark_uv = symmetric(uv[landmarks])
     return MorphableModel(
         name=name,
@@ -124,11 +113,7 @@ def keypoints_of(model: MorphableModel) -> KeypointModel:
 
 
 def load_uv(path: str | Path, count: int) -> np.ndarray:
-    """BFM_UV.mat as a chart (count, 2) float64, v turned downwards.
-
-    Raises:
-        UserError: the file is absent, damaged, or of another number of vertices.
-    """
+    """BFM_UV.mat as a chart (count, 2) float64, v turned downwards; errors as of `load_bfm`."""
     uv = mat_numbers(read_mat(path, UV_PUBLISHED), "UV", 2 * count, path, UV_PUBLISHED).reshape(count, 2)
     if uv.min() < 0 or uv.max() > 1:
         raise UserError(f"{path}: UV leaves [0, 1]: restore it from {UV_PUBLISHED}")

@@ -31,11 +31,8 @@ PUBLISHED = "https://github.com/cleardusk/3DDFA_V2 (configs)"
 
 
 def load_bfm_noneck(folder: str | Path) -> MorphableModel:
-    """The model of 3DDFA_V2's configs folder, on BFM_UV's chart.
-
-    Raises:
-        UserError: a file is absent, damaged, or does not fit the others; the message names it.
-    """
+    """The model of 3DDFA_V2's configs folder, on BFM_UV's chart; a UserError names a file that is absent, damaged, or
+    does not fit the others."""
     folder = Path(folder)
     path = folder / MODEL_FILE
     content = load_pickle(_existing(path))

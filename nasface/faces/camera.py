@@ -53,13 +53,9 @@ def matrix_to_euler(rotation: np.ndarray) -> np.ndarray:
 
 
 def make_pose(scale: np.ndarray | float, angles: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    """Pose matrices (..., 3, 4), float32.
-
-    Args:
-        scale: (...) pixels per model unit, > 0.
-        angles: (..., 3) pitch, yaw, roll in degrees.
-        translation: (..., 3) crop pixels where the model's origin comes to lie (x right, y down, z toward the camera).
-    """
+    """Pose matrices (..., 3, 4), float32, of scales (...) in pixels per model unit, > 0, angles (..., 3): pitch, yaw,
+    roll in degrees, and translations (..., 3): crop pixels where the model's origin comes to lie (x right, y down, z
+    toward the camera)."""
     linear = np.asarray(scale, dtype=np.float64)[..., None, None] * (_FLIP_Y @ euler_to_matrix(angles))
     column = np.broadcast_to(np.asarray(translation, dtype=np.float64), (*linear.shape[:-2], 3))[..., None]
     return np.concatenate([linear, column], axis=-1).astype(np.float32)
@@ -76,11 +72,8 @@ def split_pose(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def pose_from_300wlp(pose_para: np.ndarray, height: int) -> np.ndarray:
-    """The pose matrix (3, 4) float32, in 0-based pixels of the image, of a `Pose_Para` of 300W-LP or AFLW2000-3D.
-
-    Args:
-        pose_para: 7 numbers: pitch, yaw, roll in radians, tx, ty, tz in 1-based pixels with y up, scale f.
-        height: height of the image in pixels (450 in both sets).
+    """The pose matrix (3, 4) float32, in 0-based pixels of an image `height` pixels high (450 in both sets), of a
+    `Pose_Para` of 300W-LP or AFLW2000-3D: pitch, yaw, roll in radians, tx, ty, tz in 1-based pixels with y up, scale f.
 
     Raises:
         ValueError: it does not hold 7 finite numbers.
@@ -129,15 +122,6 @@ def project(pose: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     return vertices @ np.swapaxes(pose[..., :3], -1, -2) + pose[..., None, :, 3]
 
 
-def similarity(scale: float, degrees: float, centre: tuple[float, float], target: tuple[float, float]) -> np.ndarray:
-    """The (2, 3) matrix of an image transform: turn clockwise (as seen) by `degrees` and scale about `centre`, which
-    goes to `target`; all in pixels."""
-    angle = np.deg2rad(degrees)
-    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.array([[cos, -sin], [sin, cos]])
-    return np.concatenate([linear, (np.asarray(target) - linear @ np.asarray(centre))[:, None]], axis=1)
-
-
 def resize_similarity(old: float, new: float) -> np.ndarray:
     """The (2, 3) matrix of resizing an `old` pixels wide square to `new`: x' = (x + 0.5) new / old - 0.5."""
     ratio = new / old
@@ -169,16 +153,6 @@ def transform_pose(pose: np.ndarray, matrix: np.ndarray, dtype: type = np.float3
     rows[..., 3] += matrix[..., 2]
     depth = pose[..., 2:, :] * _ratio(matrix)[..., None, None]
     return np.concatenate([rows, depth], axis=-2).astype(dtype)
-
-
-def mirror_pose(pose: np.ndarray, size: int) -> np.ndarray:
-    """The pose (..., 3, 4) of the mirrored model (model x -> -x) in the mirrored image (x -> (size - 1) - x): yaw and
-    roll change sign."""
-    mirrored = np.array(pose)
-    mirrored[..., 0, :] *= -1
-    mirrored[..., 0, 3] += size - 1
-    mirrored[..., :, 0] *= -1
-    return mirrored
 
 
 def _ratio(matrix: np.ndarray) -> np.ndarray:

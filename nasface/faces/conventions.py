@@ -64,11 +64,7 @@ CONVENTIONS = (OFFICIAL_MATLAB, DDFA_V1, DDFA_V2, FACE3D, SADRNET)
 
 def pose_para_to_matrix(pose_para: np.ndarray) -> np.ndarray:
     """The raw matrix [f R | t] (..., 3, 4) of 7 numbers (..., 7): pitch, yaw, roll in radians, t, f (300W-LP's
-    `Pose_Para`).
-
-    Raises:
-        ValueError: the last axis is not 7 long.
-    """
+    `Pose_Para`)."""
     values = np.asarray(pose_para, dtype=np.float64)
     if values.shape[-1:] != (7,):
         raise ValueError(f"a Pose_Para holds 7 numbers, this one has shape {values.shape}")

@@ -98,19 +98,11 @@ class Whitening:
 
 
 def split_parameters(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pose and coefficients of raw 3DDFA parameters, the pose in this package's crop pixels.
+    """Pose (..., 3, 4) float64, in this package's crop pixels, and coefficients (..., 50) float64 of raw, un-whitened
+    3DDFA parameters (..., 62).
 
     3DDFA's vertices are P[:, :3] v + P[:, 3] in a 120-pixel crop that starts at pixel 1 and whose y grows upwards; the
     0-based pixel is (x - 1, 120 - y) (3DDFA_V2, utils/tddfa_util.py). The returned matrix has that built in.
-
-    Args:
-        parameters: (..., 62), un-whitened.
-
-    Returns:
-        pose (..., 3, 4) float64 and coefficients (..., 50) float64.
-
-    Raises:
-        ValueError: the last axis is not 62 long.
     """
     raw = np.asarray(parameters, dtype=np.float64)
     if raw.shape[-1] != PARAMETERS:
@@ -125,11 +117,7 @@ def join_parameters(pose: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
 
 
 def load_whitening(path: str | Path) -> Whitening:
-    """Read either of 3DDFA's whitening files.
-
-    Raises:
-        UserError: the file is absent, unreadable, or does not hold 62 means and 62 positive deviations.
-    """
+    """Read either of 3DDFA's whitening files; a UserError where it does not hold 62 means and positive deviations."""
     content = load_pickle(_existing(Path(path)))
     if isinstance(content, dict):
         for mean_key, std_key in (("mean", "std"), ("param_mean", "param_std")):
@@ -144,11 +132,7 @@ def load_whitening(path: str | Path) -> Whitening:
 
 
 def load_keypoint_model(folder: str | Path) -> KeypointModel:
-    """Read the 68-point model from 3DDFA's three text files.
-
-    Raises:
-        UserError: a file is absent, does not parse, or has another number of values.
-    """
+    """Read the 68-point model from 3DDFA's three text files; a UserError where one has another number of values."""
     modes = (1, IDENTITY_MODES, EXPRESSION_MODES)
     mean, identity, expression = (
         _read_text(Path(folder) / name, count) for name, count in zip(KEYPOINT_FILES, modes, strict=True)

@@ -17,14 +17,8 @@ _LIGHT = np.array([-0.35, -0.45, 0.82])  # from the upper left, in front
 
 
 def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = None, opacity: float = 0.9) -> np.ndarray:
-    """A dense shape drawn over its photograph, (P, P, 3) uint8.
-
-    Args:
-        image: (S, S, 3) uint8.
-        dense: (3, M, M) UV position map in crop pixels of the image.
-        inside: (M, M) bool, the cells to draw.
-        opacity: of the shape, 0..1.
-    """
+    """A dense shape (3, M, M), a UV position map in crop pixels of which the cells `inside` (M, M) are drawn, over its
+    photograph (S, S, 3) uint8: (P, P, 3) uint8."""
     size = image.shape[0]
     scale = _SIDE / size
     canvas = cv2.resize(np.ascontiguousarray(image), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
@@ -37,13 +31,8 @@ def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = Non
 
 
 def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, opacity: float) -> np.ndarray:
-    """A surface drawn over a picture (H, W, 3) uint8, coloured by depth, with light and shade.
-
-    Args:
-        vertices: (V, 3) finite, pixels of the picture.
-        triangles: (T, 3), at least one.
-        opacity: 0..1.
-    """
+    """A surface of finite vertices (V, 3) in pixels and one or more triangles (T, 3), drawn over a picture (H, W, 3)
+    uint8, coloured by depth, with light and shade."""
     index, weights, _ = rasterize(vertices, triangles, canvas.shape[:2])
     seen = index >= 0
     corners = triangles[index[seen]]

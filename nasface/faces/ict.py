@@ -96,11 +96,7 @@ def load_ict(
 
 
 def read_vertices(path: Path) -> np.ndarray:
-    """The vertices (V, 3) float64 of an obj file.
-
-    Raises:
-        UserError: it is absent or a vertex does not parse.
-    """
+    """The vertices (V, 3) float64 of an obj file; a UserError where one does not parse."""
     lines = [line[2:] for line in _lines(path) if line.startswith("v ")]
     try:
         values = np.array(" ".join(lines).split(), dtype=np.float64)
@@ -112,12 +108,10 @@ def read_vertices(path: Path) -> np.ndarray:
 
 
 def read_polygons(path: Path, vertices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles (T, 3) among the first vertices of an obj file, and the UV (vertices, 2) of those, NaN where none.
+    """Triangles (T, 3) among the first vertices of an obj file, and the UV (vertices, 2) of those, NaN where none; a
+    UserError where a line does not parse, or points beyond the file.
 
     Polygons are split into fans; a vertex on a seam keeps the UV of its first corner.
-
-    Raises:
-        UserError: a line does not parse, or points beyond the file.
     """
     texture: list[list[float]] = []
     triangles: list[tuple[int, int, int]] = []

@@ -31,10 +31,7 @@ POINT_COUNTS = tuple(_MEANS)
 
 
 def point_matrix(count: int) -> np.ndarray:
-    """(count, 68) float32: `points = point_matrix(count) @ landmarks`; rows sum to 1.
-
-    Args:
-        count: one of `POINT_COUNTS`.
+    """(count, 68) float32, `count` one of `POINT_COUNTS`: `points = point_matrix(count) @ landmarks`; rows sum to 1.
 
     Source: Zhang et al., "Adversarial Learning Semantic Volume", TIP 2019, section IV-G, names the sets.
     """

@@ -48,13 +48,6 @@ FLIP_68: np.ndarray = _flip_order()
 """(68,) int: `mirrored_points = points[..., FLIP_68, :]` after x -> (S - 1) - x; its own inverse."""
 
 
-def mirror_landmarks(points: np.ndarray, size: int) -> np.ndarray:
-    """Landmarks (..., 68, C) in pixels of a `size` wide image after the image is mirrored left to right."""
-    mirrored = np.array(points[..., FLIP_68, :])
-    mirrored[..., 0] = (size - 1) - mirrored[..., 0]
-    return mirrored
-
-
 def bounding_box(points: np.ndarray) -> np.ndarray:
     """Width and height (..., 2) of the box around landmarks (..., M, >=2): the normaliser of the benchmarks (max -
     min, no margin)."""

@@ -81,11 +81,8 @@ class HeadSurface:
 def load_embedded_head() -> MorphableModel:
     """The head that ships with the package: MakeHuman's, CC0 (assets/ORIGIN.md); made by tools/build_head.py.
 
-    50 identity modes, whose coefficients have unit variance, then 52 expression units, each meant for [0, 1]. The
-    unit is about a decimetre; the origin is the middle of the mean face.
-
-    Raises:
-        UserError: the installed package is damaged.
+    50 identity modes, whose coefficients have unit variance, then 52 expression units, each meant for [0, 1]. The unit
+    is about a decimetre; the origin is the middle of the mean face.
     """
     asset = _load_asset()
     basis = asset["basis"].astype(np.float32)
@@ -108,11 +105,7 @@ def load_embedded_head() -> MorphableModel:
 
 @lru_cache(maxsize=1)
 def load_head_surface() -> HeadSurface:
-    """Materials and texture coordinates of `load_embedded_head()`.
-
-    Raises:
-        UserError: the installed package is damaged.
-    """
+    """Materials and texture coordinates of `load_embedded_head()`."""
     asset = _load_asset()
     return HeadSurface(
         materials=asset["materials"],

@@ -9,10 +9,8 @@ from nasface.faces.camera import matrix_to_euler, split_pose
 
 
 def similarity_between(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation (D, D) and translation (D,) with the least squared error of scale * R @ source + t to target.
-
-    Args:
-        source, target: (P, D) corresponding points; no mirror is ever used.
+    """Scale, rotation (D, D) and translation (D,) with the least squared error of scale * R @ source + t to target,
+    both (P, D) corresponding points; no mirror is ever used.
 
     Raises:
         ValueError: the sets differ in shape, or the source is one point.
@@ -34,12 +32,9 @@ def similarity_between(source: np.ndarray, target: np.ndarray) -> tuple[float, n
 
 
 def head_angles(model_landmarks: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Pitch, yaw, roll (3,) in degrees (`nasface.faces.camera`) of landmarks in image pixels.
-
-    Args:
-        model_landmarks: (P, 3) of the mean face, model coordinates.
-        landmarks: (P, 3) pixels, y down, z toward the camera; where depth is NaN, the angles come from x and y alone.
-    """
+    """Pitch, yaw, roll (3,) in degrees (`nasface.faces.camera`) of landmarks (P, 3) in image pixels, y down, z toward
+    the camera; where depth is NaN, they come from x and y alone. `model_landmarks` are the mean face's in model
+    coordinates."""
     model = np.asarray(model_landmarks, dtype=np.float64)
     points = np.asarray(landmarks, dtype=np.float64)
     if np.isfinite(points[:, 2]).all():

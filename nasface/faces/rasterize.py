@@ -32,14 +32,8 @@ class Raster(NamedTuple):
 
 
 def rasterize(vertices: np.ndarray, triangles: np.ndarray, size: int | tuple[int, int], cull: bool = False) -> Raster:
-    """What each pixel sees.
-
-    Args:
-        vertices: (V, 3) crop pixels.
-        triangles: (T, 3) vertex indices, counter-clockwise seen from outside with y up.
-        size: side of the square image, or (height, width).
-        cull: leave out triangles seen from behind.
-    """
+    """What each pixel of an image (a square of side `size`, or (height, width)) sees of vertices (V, 3) in crop pixels
+    and triangles (T, 3), counter-clockwise seen from outside with y up; `cull` leaves out those seen from behind."""
     height, width = (size, size) if isinstance(size, int) else size
     index = np.full((height, width), -1, dtype=np.int32)
     depth = np.full((height, width), -np.inf, dtype=np.float32)

@@ -161,11 +161,8 @@ def _fill_smoothly(grid: np.ndarray, inside: np.ndarray) -> None:
 
 
 def grid_laplacian(height: int, width: int, weights: np.ndarray | None = None) -> csr_matrix:
-    """Graph Laplacian of the 4-neighbour grid (free at the border).
-
-    Args:
-        weights: of the edges, first those along the rows, then those down the columns; all 1 where None.
-    """
+    """Graph Laplacian of the 4-neighbour grid (free at the border); `weights` of the edges, first those along the rows,
+    then those down the columns, are all 1 by default."""
     cell = np.arange(height * width).reshape(height, width)
     starts = np.concatenate([cell[:, :-1].ravel(), cell[:-1].ravel()])
     ends = np.concatenate([cell[:, 1:].ravel(), cell[1:].ravel()])

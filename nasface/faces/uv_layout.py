@@ -15,13 +15,8 @@ _BRIDGE, _CHIN = 27, 8
 
 
 def upright_chart(uv: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """A layout (V, 2) turned upright and scaled to the unit square: the face's middle at u = 0.5, its right in the
-    image at u > 0.5, the chin below (greater v). NaN stays NaN.
-
-    Args:
-        uv: layout in any position; only mirrored or upside down, not turned.
-        landmarks: (68,) vertices.
-    """
+    """A layout (V, 2), mirrored or upside down but not turned, made upright and scaled to the unit square: the face's
+    middle at u = 0.5, its right in the image at u > 0.5, the chin below (greater v). NaN stays NaN."""
     middle = uv[landmarks[_MIDLINE], 0].mean()
     across, down = uv[:, 0] - middle, uv[:, 1].astype(np.float64)
     if across[landmarks[0]] > across[landmarks[16]]:

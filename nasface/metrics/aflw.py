@@ -19,11 +19,7 @@ COUNTS = (11596, 5457, 4027)
 
 
 def points_21(landmarks: ArrayLike) -> np.ndarray:
-    """The 21 points (..., 21, C) float64 of 68 landmarks (..., 68, C), by `AFLW_21`.
-
-    Raises:
-        ValueError: not 68 landmarks.
-    """
+    """The 21 points (..., 21, C) float64 of 68 landmarks (..., 68, C), by `AFLW_21`."""
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim < 2 or points.shape[-2] != LANDMARKS:
         raise ValueError(f"expected (..., {LANDMARKS}, 2 or 3) landmarks, got {points.shape}")
@@ -46,15 +42,8 @@ def nme_21(prediction: ArrayLike, target: ArrayLike, fitted: ArrayLike, visible:
     Args:
         prediction: (N, 68, >=2) predicted landmarks.
         target: (N, 21, >=2) annotation.
-        fitted: (N, 68, >=2) the landmarks whose box normalises (AFLW_GT_pts68.npy; pt3d_68 of AFLW2000-3D), in the same
-            pixels.
-        visible: (N, 21) bool; `annotated(target)` by default.
-
-    Returns:
-        (N,) float64, percent; NaN for a face without any visible point, which 3DDFA's code would give, too.
-
-    Raises:
-        ValueError: shapes that do not fit.
+        fitted: (N, 68, >=2) the landmarks whose box normalises (AFLW_GT_pts68.npy; pt3d_68 of AFLW2000-3D).
+        visible: (N, 21) bool; `annotated(target)` by default. A face without any gives NaN, as 3DDFA's code would.
     """
     wanted = np.asarray(target, dtype=np.float64)
     if wanted.ndim != 3 or wanted.shape[1] != AFLW_POINTS:

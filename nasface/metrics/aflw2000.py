@@ -36,52 +36,27 @@ DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm
 
 
 def nme_2d(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Per-image NME in the image plane, the benchmark's own.
-
-    Args:
-        prediction: (N, 68, >=2).
-        target: (N, 68, >=2): pt3d_68, or x and y of the re-annotation, in the same pixels. `pt3d_68` counts pixels from
-            1 and the re-annotation (AFLW2000-3D-Reannotated.pts68.npy) from 0.
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit, or a face without extent.
-    """
+    """Per-image NME of 68 points in the image plane, the benchmark's own; the target is pt3d_68, or x and y of the re-
+    annotation (AFLW2000-3D-Reannotated.pts68.npy), which counts pixels from 0 where `pt3d_68` counts from 1."""
     return nme_68(prediction, target, box_sides(target))
 
 
 def nme_3d(prediction: ArrayLike, target: ArrayLike, depth: DepthAlignment = "mean") -> np.ndarray:
-    """Per-image NME of distances in space, normalised by the same box of x and y.
+    """Per-image NME of distances in space of 68 points (N, 68, 3), normalised by the same box of x and y; z grows
+    toward the camera in their unit.
 
-    Args:
-        prediction: (N, 68, 3), z growing toward the camera in the unit of x and y.
-        target: (N, 68, 3).
-        depth: what is made equal first: mean z (JVCR, utils/evaluation.py; SADRNet's KptNME) or least z (2DASL,
-            evaluation/nme_for_alignment_68pts_3d.m).
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit, or a face without extent.
+    `depth` is what is made equal first: mean z (JVCR, utils/evaluation.py; SADRNet's KptNME) or least z (2DASL,
+    evaluation/nme_for_alignment_68pts_3d.m).
     """
     return normalised_mean(point_errors(align_depth(prediction, target, depth), target, 3), box_size(target))
 
 
 def yaw_bin(yaw: ArrayLike) -> np.ndarray:
-    """Bin of each yaw: 0, 1, 2, or -1 where the yaw is not a number.
+    """Bin (...) int64 of each yaw (...) in degrees, signed or not: 0, 1, 2, or -1 where the yaw is not a number.
 
-    The last bin is printed as [60,90] but takes everything above 60 degrees, as the benchmark's code does: with the
-    yaw of Pose_Para the full set splits 1312 / 383 / 305, and 7 of the 305 are nominally beyond 90 degrees (values
-    up to -351 occur, a fit's unwrapped angle).
-
-    Args:
-        yaw: (...) degrees, signed or not.
-
-    Returns:
-        (...) int64.
+    The last bin is printed as [60,90] but takes everything above 60 degrees, as the benchmark's code does: with the yaw
+    of Pose_Para the full set splits 1312 / 383 / 305, and 7 of the 305 are nominally beyond 90 degrees (values up to
+    -351 occur, a fit's unwrapped angle).
     """
     angle = np.abs(np.asarray(yaw, dtype=np.float64))
     # side="left": an angle equal to an edge belongs to the lower bin.
@@ -123,15 +98,7 @@ class BinnedNME:
 
 
 def binned_nme(nme: ArrayLike, yaw: ArrayLike) -> BinnedNME:
-    """Sort per-image errors into the yaw bins.
-
-    Args:
-        nme: (N,) percent.
-        yaw: (N,) degrees.
-
-    Raises:
-        ValueError: the two differ in length.
-    """
+    """Sort per-image errors (N,) into the bins of their yaw (N,) in degrees."""
     errors, members = _by_bin(nme, yaw)
     means = [float(member.mean()) if len(member) else float("nan") for member in members]
     filled = [mean for mean, member in zip(means, members, strict=True) if len(member)]
@@ -180,14 +147,10 @@ def balanced_nme(
     Papers use one unpublished draw (696 images: 3 x 232); the expectation is the mean of the bin means.
 
     Args:
-        nme: (N,) percent.
-        yaw: (N,) degrees.
-        count: images of each bin; by default as many as the smallest bin has (232 by AFLW's labels).
+        nme, yaw: as for `binned_nme`.
+        count: images of each bin, at most as many as the smallest bin has, and by default that (232 by AFLW's labels).
         draws: subsets to draw, >= 1.
         seed: of the draws.
-
-    Raises:
-        ValueError: lengths that differ, or a bin with fewer images than asked for.
     """
     _, members = _by_bin(nme, yaw)
     smallest = min(map(len, members))

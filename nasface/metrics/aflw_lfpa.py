@@ -13,22 +13,9 @@ from numpy.typing import ArrayLike
 from nasface.metrics.nme import errors_of, mean_over_box
 
 LFPA_POINTS = 34
-LFPA_FACES = 1299
 
 
 def nme_34(prediction: ArrayLike, target: ArrayLike, visible: ArrayLike, box: ArrayLike) -> np.ndarray:
-    """Per-image NME over the visible points.
-
-    Args:
-        prediction: (N, 34, >=2).
-        target: (N, 34, >=2); what stands at hidden points is not looked at.
-        visible: (N, 34) bool.
-        box: (N, 2) width and height of the set's face boxes, in the same pixels.
-
-    Returns:
-        (N,) float64, percent; NaN for a face without any visible point.
-
-    Raises:
-        ValueError: shapes that do not fit, or a box without area.
-    """
+    """Per-image NME of 34 points over the `visible` (N, 34) ones and the set's face boxes (N, 2), width and height in
+    the same pixels; what stands at hidden points is not looked at, and a face without visible ones gives NaN."""
     return mean_over_box(errors_of(LFPA_POINTS, prediction, target), box, visible)

@@ -12,14 +12,8 @@ from numpy.typing import ArrayLike
 
 
 def ced_curve(errors: ArrayLike, thresholds: ArrayLike) -> np.ndarray:
-    """Share (0..1) of the errors that are at most each threshold.
-
-    Args:
-        errors: (N,) NME of the images; one that is not a number is above every threshold.
-        thresholds: (T,) in the same unit.
-
-    Returns:
-        (T,) float64.
+    """Share (T,) float64, 0..1, of the errors (N,) that are at most each of the thresholds (T,); an error that is not a
+    number is above every threshold.
 
     Raises:
         ValueError: there is no error.
@@ -28,17 +22,11 @@ def ced_curve(errors: ArrayLike, thresholds: ArrayLike) -> np.ndarray:
 
 
 def area_under_ced(errors: ArrayLike, threshold: float) -> float:
-    """The exact area under the CED curve from 0 to `threshold`, divided by the threshold: 0..1, 1 without any error.
+    """The exact area under the CED curve of errors (N,), >= 0, from 0 to `threshold`, > 0, divided by the threshold:
+    0..1, 1 without any error.
 
     The curve is a staircase, so the integral is a mean: max(0, threshold - error) / threshold over the images. A sum
     over a grid of thresholds (see `area_under_ced_fan`) tends to it as the grid becomes finer.
-
-    Args:
-        errors: (N,) as for `ced_curve`, >= 0.
-        threshold: > 0, in the same unit.
-
-    Raises:
-        ValueError: there is no error, or the threshold is not above 0.
     """
     if not threshold > 0:
         raise ValueError(f"a threshold of {threshold} bounds no area")
@@ -48,23 +36,15 @@ def area_under_ced(errors: ArrayLike, threshold: float) -> float:
 def area_under_ced_fan(errors: ArrayLike) -> float:
     """The area up to 7 % as FAN's evaluation sums it (1adrianb/2D-and-3D-face-alignment, utils.lua).
 
-    The mean, over the first 70 of 1000 thresholds from 0 to 100 %, of the share of errors strictly below: a little
-    under the exact area up to 7 %, since every step counts with its lower end.
-
-    Args:
-        errors: (N,) percent, as for `ced_curve`.
+    The mean, over the first 70 of 1000 thresholds from 0 to 100 %, of the share of errors (N,) in percent strictly
+    below: a little under the exact area up to 7 %, since every step counts with its lower end.
     """
     thresholds = np.linspace(0, 100, 1000)[:70]
     return float((np.searchsorted(_sorted(errors), thresholds, side="left") / np.size(errors)).mean())
 
 
 def failure_rate(errors: ArrayLike, threshold: float) -> float:
-    """Share (0..1) of the images whose error is above the threshold, or not a number.
-
-    Args:
-        errors: (N,) NME.
-        threshold: in the same unit, often 8 or 10 %.
-    """
+    """Share (0..1) of the errors (N,) that are above the threshold, often 8 or 10 %, or not a number."""
     return 1.0 - float(ced_curve(errors, [threshold])[0])
 
 

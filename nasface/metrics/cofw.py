@@ -9,29 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import errors_of, normalised_mean
+from nasface.metrics.nme import errors_of, normalised_mean, point_distance
 
 COFW_POINTS = 29
-OUTER_CORNERS = (8, 9)
 FAILURE = 10.0
 """Percent above which a face counts as a failure, see `nasface.metrics.ced.failure_rate`."""
 
 
 def nme_29(prediction: ArrayLike, target: ArrayLike, visible: ArrayLike | None = None) -> np.ndarray:
-    """Per-image NME over the distance of points 8 and 9.
-
-    Args:
-        prediction: (N, 29, >=2).
-        target: (N, 29, >=2).
-        visible: (N, 29) bool, to leave occluded points out; all points by default.
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit.
-    """
-    errors = errors_of(COFW_POINTS, prediction, target)
-    points = np.asarray(target, dtype=np.float64)[..., :2]
-    length = np.linalg.norm(points[:, OUTER_CORNERS[0]] - points[:, OUTER_CORNERS[1]], axis=-1)
-    return normalised_mean(errors, length, visible)
+    """Per-image NME of 29 points over the distance of points 8 and 9; `visible` (N, 29) leaves occluded ones out."""
+    return normalised_mean(errors_of(COFW_POINTS, prediction, target), point_distance(target, [8], [9]), visible)

@@ -51,21 +51,15 @@ def dense_nme(
     landmarks: ArrayLike | None = None,
     dimensions: Literal[2, 3] = 3,
 ) -> np.ndarray:
-    """Per-image NME of corresponding dense points.
+    """Per-image NME of corresponding dense points (N, P, 3), in the same order; leave out what the convention does not
+    compare.
 
     Args:
-        prediction: (N, P, 3) pixels of the image.
-        target: (N, P, 3), the same points in the same order; leave out what the convention does not compare.
+        prediction, target: the points.
         convention: one of `DENSE_CONVENTIONS`.
         landmarks: (N, 68, >=2) of the true dense shape (`LANDMARKS_BOX`) or pt3d_68 (`ANNOTATION_BOX`), in the same
             pixels; not needed by `POINTS_BOX`.
         dimensions: 3, or 2 to leave depth out.
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit, or landmarks that the convention needs are missing.
     """
     wanted = np.asarray(target, dtype=np.float64)
     boxed = wanted if convention.box == "points" else landmarks

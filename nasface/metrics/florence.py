@@ -24,8 +24,6 @@ from scipy.spatial import KDTree
 from nasface.metrics.icp import Registration, iterative_closest_points
 from nasface.metrics.nme import align_depth
 
-SUBJECTS = 53
-
 Comparison = Literal["moved", "in place"]
 """Where the prediction lies when distances are taken, see the top of the file."""
 
@@ -53,17 +51,14 @@ def surface_nme(
     comparison: Comparison = "moved",
     scale: bool = False,
 ) -> SurfaceError:
-    """Error of a predicted face against a scan in the same unit and frame (such as pixels of the rendering).
+    """Error of a predicted face region (P, 3) against a scan's (S, 3), see `face_region`, in one unit and frame (such
+    as pixels of the rendering).
 
     Args:
-        prediction: (P, 3) of the face region.
-        scan: (S, 3) of the face region, see `face_region`.
+        prediction, scan: the regions.
         eye_distance: 3D distance of the scan's outer eye corners, > 0.
         comparison: see the top of the file.
         scale: let ICP change the size, too, where the prediction's is unknown (a rigid motion otherwise).
-
-    Raises:
-        ValueError: clouds that cannot be registered, or an eye distance that is not above 0.
     """
     if not eye_distance > 0:
         raise ValueError(f"an eye distance of {eye_distance} cannot normalise an error")
@@ -106,15 +101,8 @@ class YawNME:
 
 
 def nme_by_yaw(nme: ArrayLike, yaw: ArrayLike) -> YawNME:
-    """Sort per-face errors by the yaw that the faces were rendered from, signs kept.
-
-    Args:
-        nme: (N,) percent.
-        yaw: (N,) degrees, a few different values.
-
-    Raises:
-        ValueError: the two differ in length.
-    """
+    """Sort per-face errors (N,) in percent by the yaw (N,) in degrees, of a few different values, that the faces were
+    rendered from; signs are kept."""
     errors, angles = np.ravel(np.asarray(nme, dtype=np.float64)), np.ravel(np.asarray(yaw, dtype=np.float64))
     if errors.shape != angles.shape:
         raise ValueError(f"{len(errors)} errors and {len(angles)} yaw angles")

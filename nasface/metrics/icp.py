@@ -43,11 +43,10 @@ def iterative_closest_points(
     iterations: int = 100,
     tolerance: float = 1e-6,
 ) -> Registration:
-    """Move one cloud onto another until the mean squared distance to the closest points no longer falls.
+    """Move one cloud (M, 3) onto another (F, 3) until the mean squared distance to the closest points no longer falls.
 
     Args:
-        moving: (M, 3), at least 3 points.
-        fixed: (F, 3).
+        moving, fixed: the clouds; at least 3 points move.
         start: a first guess; by default none, since clouds of the image's frame already lie on each other.
         scale: let the size change, too.
         iterations: the most motions to make, >= 1.

@@ -1,4 +1,4 @@
-"""Menpo-3D: videos with 3D landmarks; the error of still frames, and the stability of motion.
+"""Menpo-3D: videos with 3D landmarks and the stability of motion; the error of still frames is `aflw2000.nme_2d`.
 
 3DDFA_V2 (Guo et al., ECCV 2020), section 3.1: with dp the true and dq the predicted motion of each landmark from one
 frame to the next, stability is the mean ||dp - dq|| over the box's size. A constant offset thus costs nothing, jitter
@@ -10,35 +10,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import box_sides, box_size, nme_68, normalised_mean, point_errors
-
-VIDEOS = 55
-
-
-def frame_nme(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Per-frame NME over 68 landmarks in the image plane, normalised by sqrt(w * h) of their true box.
-
-    Args:
-        prediction: (T, 68, >=2).
-        target: (T, 68, >=2).
-
-    Returns:
-        (T,) float64, percent.
-    """
-    return nme_68(prediction, target, box_sides(target))
+from nasface.metrics.nme import box_size, normalised_mean, point_errors
 
 
 def stability(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Error of the motion between neighbouring frames of one video, lower is steadier.
+    """Error (T - 1,) in percent of the motion between neighbouring frames of one video; lower is steadier.
 
-    The box is that of the later frame (the paper does not say which; neighbouring frames hardly differ).
-
-    Args:
-        prediction: (T, M, >=2) in the order of the frames, T >= 2.
-        target: (T, M, >=2).
-
-    Returns:
-        (T - 1,) float64, percent.
+    Both take (T, M, >=2) in the order of the frames. The box is that of the later frame (the paper does not say which;
+    neighbouring frames hardly differ).
 
     Raises:
         ValueError: shapes that do not fit, or a single frame.

@@ -2,10 +2,16 @@
 
 A protocol is a distance between points (in the image plane or in space), a length that normalises it, and a choice of
 points; the files beside this one name those of each benchmark.
+
+In all of them `prediction` and `target` are points (N, M, 2 or 3) of N faces in one unit, whichever it is: crop pixels
+and pixels of the whole photograph give the same. Figures are (N,) float64 in percent; a point that counts and is NaN or
+infinite gives NaN or infinity, never a silent zero. Shapes that do not fit, and a face without extent, raise a
+ValueError.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -18,16 +24,8 @@ DepthAlignment = Literal["mean", "min"]
 
 
 def point_errors(prediction: ArrayLike, target: ArrayLike, dimensions: Literal[2, 3] = 2) -> np.ndarray:
-    """Distance between points, (..., M, >=dimensions) each -> (..., M) float64 in the points' unit.
-
-    Args:
-        prediction: the one set of points.
-        target: the other.
-        dimensions: 2 compares x and y only, 3 also z as it stands (see `align_depth`).
-
-    Raises:
-        ValueError: the two do not hold the same number of points, or lack a coordinate.
-    """
+    """Distance between points, (..., M, >=dimensions) each -> (..., M) float64 in the points' unit; `dimensions` 2
+    compares x and y only, 3 also z as it stands (see `align_depth`)."""
     predicted = np.asarray(prediction, dtype=np.float64)
     wanted = np.asarray(target, dtype=np.float64)
     fits = predicted.ndim >= 2 and predicted.shape[:-1] == wanted.shape[:-1]
@@ -37,11 +35,7 @@ def point_errors(prediction: ArrayLike, target: ArrayLike, dimensions: Literal[2
 
 
 def errors_of(count: int, prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """`point_errors` (N, count) in the image plane of faces with `count` points.
-
-    Raises:
-        ValueError: shapes that do not fit.
-    """
+    """`point_errors` (N, count) in the image plane of faces with `count` points."""
     errors = point_errors(prediction, target)
     if errors.ndim != 2 or errors.shape[1] != count:
         raise ValueError(f"expected (N, {count}, 2 or 3) points, got errors of shape {errors.shape}")
@@ -49,21 +43,10 @@ def errors_of(count: int, prediction: ArrayLike, target: ArrayLike) -> np.ndarra
 
 
 def align_depth(prediction: ArrayLike, target: ArrayLike, align: DepthAlignment = "mean") -> np.ndarray:
-    """The prediction with z shifted, face by face, to the target's mean (or least) z.
+    """The prediction (..., M, 3) with z shifted, face by face, to the target's mean (or least) z.
 
     An orthographic camera leaves the depth of the whole face open, so every 3D protocol takes it out. JVCR
     (utils/evaluation.py) and SADRNet (src/model/loss.py) equate the means, 2DASL (evaluation/*_3d.m) the least values.
-
-    Args:
-        prediction: (..., M, 3).
-        target: (..., M, 3).
-        align: see `DepthAlignment`.
-
-    Returns:
-        (..., M, 3) float64.
-
-    Raises:
-        ValueError: points without z.
     """
     moved = np.array(prediction, dtype=np.float64)
     wanted = np.asarray(target, dtype=np.float64)
@@ -91,20 +74,22 @@ def box_diagonal(points: ArrayLike) -> np.ndarray:
     return np.linalg.norm(box_sides(points), axis=-1)
 
 
+def point_distance(
+    points: ArrayLike, first: Sequence[int], second: Sequence[int], dimensions: Literal[2, 3] = 2
+) -> np.ndarray:
+    """Distance (N,) float64 between the means of two groups of the points (N, M, >=dimensions), given by indices."""
+    places = np.asarray(points, dtype=np.float64)[..., :dimensions]
+    return np.linalg.norm(places[:, list(first)].mean(axis=1) - places[:, list(second)].mean(axis=1), axis=-1)
+
+
 def normalised_mean(errors: ArrayLike, length: ArrayLike, valid: ArrayLike | None = None) -> np.ndarray:
     """Per-face NME: 100 * mean_j errors_j / length over the valid points.
 
     Args:
         errors: (N, M) distances.
         length: (N,) what a face's errors are divided by, > 0, in the same unit.
-        valid: (N, M) bool, points that count; all by default. What stands at the others is not looked at.
-
-    Returns:
-        (N,) float64, percent. A NaN or infinite error that counts gives NaN or infinity, never a silent zero; a face
-        without any valid point gives NaN.
-
-    Raises:
-        ValueError: shapes that do not fit, or a length that is not above 0.
+        valid: (N, M) bool, points that count; all by default. What stands at the others is not looked at; a face
+            without any gives NaN.
     """
     distances = np.asarray(errors, dtype=np.float64)
     lengths = np.asarray(length, dtype=np.float64)
@@ -125,11 +110,7 @@ def normalised_mean(errors: ArrayLike, length: ArrayLike, valid: ArrayLike | Non
 
 
 def mean_over_box(errors: np.ndarray, box: ArrayLike, valid: ArrayLike | None = None) -> np.ndarray:
-    """`normalised_mean` of errors (N, M) over sqrt(w * h) of boxes (N, 2) of width and height.
-
-    Raises:
-        ValueError: shapes that do not fit, or a box without area.
-    """
+    """`normalised_mean` of errors (N, M) over sqrt(w * h) of boxes (N, 2) of width and height."""
     sides = np.asarray(box, dtype=np.float64)
     if sides.shape != (len(errors), 2):
         raise ValueError(f"expected boxes of shape ({len(errors)}, 2), got {sides.shape}")
@@ -139,20 +120,9 @@ def mean_over_box(errors: np.ndarray, box: ArrayLike, valid: ArrayLike | None = 
 
 
 def nme_68(prediction: ArrayLike, target: ArrayLike, box: ArrayLike) -> np.ndarray:
-    """Per-image NME over the 68 landmarks: 100 * mean_j ||prediction_j - target_j||_xy / sqrt(w * h).
+    """Per-image NME over the 68 landmarks: 100 * mean_j ||prediction_j - target_j||_xy / sqrt(w * h) of boxes (N, 2),
+    the true landmarks' width and height (`nasface.faces.landmarks.bounding_box`).
 
-    z is ignored, as in 3DDFA's benchmark_aflw2000.py and the tables that follow it. The value does not depend on the
-    unit as long as all three arguments share one, so crop pixels and pixels of the whole photograph give the same.
-
-    Args:
-        prediction: (N, 68, >=2).
-        target: (N, 68, >=2).
-        box: (N, 2) width and height of the ground truth's box, see `nasface.faces.landmarks.bounding_box`.
-
-    Returns:
-        (N,) float64, percent. NaN or infinite predictions give NaN or infinity, never a silent zero.
-
-    Raises:
-        ValueError: shapes that do not fit, or a box without area.
+    z is ignored, as in 3DDFA's benchmark_aflw2000.py and the tables that follow it.
     """
     return mean_over_box(errors_of(LANDMARKS, prediction, target), box)

@@ -7,17 +7,11 @@ from torch import Tensor
 
 
 def roughness(maps: Tensor, inside: Tensor, box: Tensor) -> Tensor:
-    """Mean length of a position map's second differences along rows and columns, in percent of sqrt(w * h).
+    """Mean length (B,) of the second differences of position maps (B, 3, M, M) along rows and columns, in percent of
+    sqrt(w * h) of the true landmarks' boxes (B, 2), width and height in pixels.
 
-    A plane has 0 whatever its tilt. The rendered heads have a few tenths of a percent at 64 x 64 cells.
-
-    Args:
-        maps: (B, 3, M, M) in pixels.
-        inside: (M, M) bool, the cells that are skin; a difference counts where all of its three cells are.
-        box: (B, 2) width and height of the true landmarks' box in pixels.
-
-    Returns:
-        (B,)
+    A plane has 0 whatever its tilt; the rendered heads have a few tenths of a percent at 64 x 64 cells. A difference
+    counts where all of its three cells are `inside` (M, M), the skin.
     """
     total, count = maps.new_zeros(len(maps)), 0
     for axis in (-1, -2):

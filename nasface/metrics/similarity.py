@@ -38,12 +38,8 @@ class Similarity:
 
 
 def fit_similarity(source: ArrayLike, target: ArrayLike, *, scale: bool = True) -> Similarity:
-    """The transform that minimises sum_j ||target_j - T(source_j)||^2.
-
-    Args:
-        source: (M, 3), at least 3 points that are not all the same.
-        target: (M, 3), in the same order.
-        scale: False keeps lengths: a rigid motion.
+    """The transform that minimises sum_j ||target_j - T(source_j)||^2 over M >= 3 corresponding points (M, 3) that are
+    not all the same; a rigid motion, which keeps lengths, where `scale` is False.
 
     Raises:
         ValueError: shapes that do not fit, values that are not finite, too few points, or points without extent.

@@ -10,42 +10,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import normalised_mean, point_errors
+from nasface.metrics.nme import normalised_mean, point_distance, point_errors
 from nasface.metrics.similarity import fit_similarity
 
 OUTER_EYE_CORNERS = (36, 45)
 """Their indices; 3DFAW's 66 points are the 68 without the inner corners of the mouth, so both sets share them."""
 
-POINTS = 66
-FACES = (13969, 4725, 4912)
-"""Of training, validation and test."""
-
 
 def gte(prediction: ArrayLike, target: ArrayLike, eyes: tuple[int, int] = OUTER_EYE_CORNERS) -> np.ndarray:
-    """Ground truth error of each face: 100 * mean_j ||prediction_j - target_j|| / outer eye distance, all in 3D.
+    """Ground truth error of each face: 100 * mean_j ||prediction_j - target_j|| / outer eye distance, all in 3D, of
+    points (N, M, 3) with M of 66 or 68; `eyes` are indices of the outer eye corners.
 
     z counts as it stands: where its origin is arbitrary, pass the prediction through `align_depth` first, as JVCR does.
-
-    Args:
-        prediction: (N, M, 3), with M of 66 or 68.
-        target: (N, M, 3).
-        eyes: indices of the outer eye corners.
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit.
     """
-    return normalised_mean(point_errors(prediction, target, 3), eye_distance(target, eyes))
+    errors = point_errors(prediction, target, 3)
+    return normalised_mean(errors, point_distance(target, eyes[:1], eyes[1:], dimensions=3))
 
 
 def cvgtce(prediction: ArrayLike, target: ArrayLike, eyes: tuple[int, int] = OUTER_EYE_CORNERS) -> np.ndarray:
     """Cross-view ground truth consistency error: `gte` after each prediction is moved to its target by the similarity
-    (scale, rotation, shift; never a reflection) that fits best.
-
-    Args and returns as for `gte`; a prediction that is not finite gives NaN.
-    """
+    (scale, rotation, shift; never a reflection) that fits best; a prediction that is not finite gives NaN."""
     predicted, wanted = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
     point_errors(predicted, wanted, 3)  # the same complaint about shapes
     moved = [
@@ -53,9 +37,3 @@ def cvgtce(prediction: ArrayLike, target: ArrayLike, eyes: tuple[int, int] = OUT
         for points, goal in zip(predicted, wanted, strict=True)
     ]
     return gte(np.stack(moved) if moved else predicted, wanted, eyes)
-
-
-def eye_distance(target: ArrayLike, eyes: tuple[int, int] = OUTER_EYE_CORNERS) -> np.ndarray:
-    """Distance of two points (N,) float64 in the dimensions that points (N, M, 2 or 3) have."""
-    points = np.asarray(target, dtype=np.float64)
-    return np.linalg.norm(points[:, eyes[0]] - points[:, eyes[1]], axis=-1)

@@ -16,45 +16,24 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.metrics.nme import LANDMARKS, box_diagonal, errors_of, normalised_mean
-
-OUTER_CORNERS = (36, 45)
-EYES_BY_POINTS = (tuple(range(36, 42)), tuple(range(42, 48)))
-EYES_BY_CORNERS = ((36, 39), (42, 45))
+from nasface.metrics.nme import LANDMARKS, box_diagonal, errors_of, normalised_mean, point_distance
 
 EyeCentre = Literal["six points", "two corners"]
 """What an eye's centre is the mean of."""
 
+_EYES = {"six points": (range(36, 42), range(42, 48)), "two corners": ((36, 39), (42, 45))}
+
 
 def outer_corner_nme(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Per-image NME over the distance of the outer eye corners, in the image plane.
-
-    Args:
-        prediction: (N, 68, >=2).
-        target: (N, 68, >=2).
-
-    Returns:
-        (N,) float64, percent.
-
-    Raises:
-        ValueError: shapes that do not fit.
-    """
-    left, right = OUTER_CORNERS
-    return _nme(prediction, target, (left,), (right,))
+    """Per-image NME of 68 points over the distance of the outer eye corners, in the image plane."""
+    return normalised_mean(errors_of(LANDMARKS, prediction, target), point_distance(target, [36], [45]))
 
 
 def eye_centre_nme(prediction: ArrayLike, target: ArrayLike, centre: EyeCentre = "six points") -> np.ndarray:
-    """Per-image NME over the distance of the true eye centres; arguments and result as for `outer_corner_nme`."""
-    return _nme(prediction, target, *(EYES_BY_POINTS if centre == "six points" else EYES_BY_CORNERS))
+    """Per-image NME of 68 points over the distance of the true eye centres, in the image plane."""
+    return normalised_mean(errors_of(LANDMARKS, prediction, target), point_distance(target, *_EYES[centre]))
 
 
 def diagonal_nme(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
-    """Per-image NME over the diagonal of the true points' box; arguments and result as for `outer_corner_nme`."""
+    """Per-image NME of 68 points over the diagonal of the true points' box, in the image plane."""
     return normalised_mean(errors_of(LANDMARKS, prediction, target), box_diagonal(target))
-
-
-def _nme(prediction: ArrayLike, target: ArrayLike, left: tuple[int, ...], right: tuple[int, ...]) -> np.ndarray:
-    errors = errors_of(LANDMARKS, prediction, target)
-    points = np.asarray(target, dtype=np.float64)[..., :2]
-    apart = points[:, list(left)].mean(axis=1) - points[:, list(right)].mean(axis=1)
-    return normalised_mean(errors, np.linalg.norm(apart, axis=-1))

@@ -34,12 +34,7 @@ _OUTSIDE = 0.3  # of a target's mass: anchors with less of it on the image have 
 
 class AnchorHead(nn.Module):
     """Output node to UV position map: (B, width, F, F) -> (B, 3, M, M), in units of half the input's side around its
-    centre.
-
-    Args:
-        config: sizes.
-        width: channels of the output node.
-    """
+    centre."""
 
     cells: Tensor
     mean_map: Tensor
@@ -125,13 +120,9 @@ class AnchorHead(nn.Module):
         self.reading.copy_(reading)
 
     def heatmap_loss(self, logits: Tensor, maps: Tensor) -> Tensor:
-        """Relative entropy of predicted heatmaps to Gaussians around the true anchors, averaged over the anchors that
-        lie on the image.
-
-        Args:
-            logits: (K, B, P, F * F), of K networks on the same images.
-            maps: true maps (B, 3, M, M), in the head's units.
-        """
+        """Relative entropy of predicted heatmaps (K, B, P, F * F), of K networks on the same images, to Gaussians
+        around the true anchors of maps (B, 3, M, M) in the head's units, averaged over the anchors that lie on the
+        image."""
         true = (maps[:, :2].flatten(2) @ self.reading).transpose(1, 2)
         side = self.cells.shape[0] ** 0.5
         distance = ((true[:, :, None] - self.cells) * (side / 2)).square().sum(-1)

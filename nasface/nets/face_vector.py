@@ -27,11 +27,7 @@ _LEAST = 1e-3
 
 
 class FaceVector(nn.Module):
-    """P numbers for a face, and the mean and deviation that whiten them.
-
-    Args:
-        size: P.
-        image_size: side S of the images in pixels, which poses refer to.
+    """P numbers (`size`) for a face of images of side S (`image_size`), and the mean and deviation that whiten them.
 
     Attributes:
         has_model: whether it holds a pose and coefficients of a morphable model.
@@ -60,11 +56,7 @@ class FaceVector(nn.Module):
         """Raw vectors (N, P) of faces, and the natural scale (P,) of each number."""
 
     def learn(self, faces: FaceSet) -> None:
-        """Set mean and deviation to those of the training faces.
-
-        Raises:
-            UserError: the faces have no labels of this kind.
-        """
+        """Set mean and deviation to those of the training faces; a UserError where they have no labels of this kind."""
         if self.has_model and (faces.pose is None or faces.coefficients is None):
             raise UserError(f"{faces.name} has no model parameters: train this network on a set that has them")
         raw, scale = self.encode(faces)
@@ -208,14 +200,10 @@ class LandmarkVector(FaceVector):
 
 
 class VectorNetwork(Network):
-    """A network that maps images (B, 3, S, S) to whitened vectors (B, P).
+    """A network that maps images (B, 3, S, S) to whitened vectors (B, P) of a kind, `vector`.
 
     How long the vector is depends on the morphable model: `resize` fits the last layer to it, and so does loading
     weights, which may be of any model.
-
-    Args:
-        spec: name and sizes.
-        vector: what it regresses.
 
     Attributes:
         paper_objective, paper_landmarks: how its paper trains it, in the words of `ParametersConfig`.

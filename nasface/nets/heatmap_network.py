@@ -25,10 +25,7 @@ class HeatmapNetwork(Network):
     """A network that maps images (B, 3, S, S) to the logits of 68 heatmaps, (B, 68, S / stride, S / stride) for each of
     its stacks; the last stack's are the prediction, all are trained.
 
-    Args:
-        spec: name and sizes.
-        stride: pixels of a heatmap's cell.
-        coherent: it is trained on two views of every face, which must agree (`nasface.training.targets.heatmap`).
+    A `coherent` one is trained on two views of every face, which must agree (`nasface.training.targets.heatmap`).
     """
 
     def __init__(self, spec: NetworkSpec, stride: int, coherent: bool = False) -> None:
@@ -91,14 +88,9 @@ def plain_convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def heatmap_stem(stride: int, width: int, block: MakeBlock, pool: nn.Module) -> nn.Sequential:
-    """Image (B, 3, S, S) -> (B, width, S / stride, S / stride), through a quarter and half of the width.
-
-    Args:
-        stride: 2 (first convolution 3x3) or 4 (7x7, which halves).
-        width: a multiple of 4.
-        block: of the three blocks after the first convolution.
-        pool: halves the resolution between the first two blocks.
-    """
+    """Image (B, 3, S, S) -> (B, width, S / stride, S / stride), through a quarter and half of the width, a multiple of
+    4: a convolution (3x3 at stride 2, 7x7, which halves, at stride 4), then three of `block`; `pool` halves the
+    resolution between the first two."""
     quarter, half = width // 4, width // 2
     first = nn.Conv2d(3, quarter, 7, 2, padding=3) if stride == 4 else nn.Conv2d(3, quarter, 3, padding=1)
     return nn.Sequential(

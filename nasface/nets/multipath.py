@@ -115,13 +115,8 @@ class MultipathTrunk(nn.Module):
         return found
 
     def node(self, layer: int, target: int, inputs: Sequence[tuple[int, int, Tensor]]) -> Tensor:
-        """A node's value, `node_sum` of its incoming connections.
-
-        Args:
-            layer: 1..L, the node's layer.
-            target: the node.
-            inputs: (source node, operation code, source's features) in the order of the sources.
-        """
+        """The value of a node of layer 1..L, `node_sum` of its incoming connections, given as (source node, operation
+        code, source's features) in the order of the sources."""
         if not inputs:
             raise ValueError(f"node {target} of layer {layer} has no incoming connection")
         return node_sum(
@@ -250,18 +245,12 @@ class Supernet(MultipathTrunk):
         return self.output(image, codes).maps
 
     def output(self, image: Tensor, codes: np.ndarray) -> UVOutput:
-        """All children of a step in one routed pass on the same images.
+        """The maps of all children of a step, and their heatmaps where the head has some, in one routed pass on the
+        same images (B, 3, S, S). The operations `codes` (K, connections) of each must reach the output.
 
-        Every connection runs once, on the features of all children that take it; batch-norm statistics are each
-        child's own. The result and the gradients are those of the K children run one by one in training mode (the stem,
-        which they share, runs once).
-
-        Args:
-            image: (B, 3, S, S).
-            codes: (K, connections) operations of the children; each must reach the output.
-
-        Returns:
-            The K children's maps, and their heatmaps where the head has some.
+        Every connection runs once, on the features of all children that take it; batch-norm statistics are each child's
+        own. The result and the gradients are those of the K children run one by one in training mode (the stem, which
+        they share, runs once).
         """
         children = len(codes)
         # Dead ends change neither the maps nor the gradients.

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
+import numpy as np
 import torch
 
 from nasface.config import MultipathConfig
@@ -18,18 +20,23 @@ from nasface.space.space import MultipathSpace
 Place = tuple[int, int, int]
 """Gap, source and target of a connection."""
 
+_CODES = (IDENTITY, HPM_BLOCK)
 
-def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[tuple[int, int, int], dict[int, int]]:
+
+def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
     """Multiply-adds of every connection by operation code, for one image."""
     finest, widths = config.input_size // config.stem_stride, config.scale_widths(space.scales)
-    table: dict[tuple[int, int, int], dict[int, int]] = {}
+    return _table(space, lambda start, end: _connection_macs(space, widths, finest, start, end))
+
+
+def _table(space: MultipathSpace, costs: Callable[[int, int], dict[int, int]]) -> dict[Place, dict[int, int]]:
+    """The costs of every connection, a function of the scales that it starts and ends at."""
+    table: dict[Place, dict[int, int]] = {}
     for gap in range(space.layers):
-        sources, targets = space.gap_shape(gap)
-        for source in range(sources):
-            for target in range(targets):
-                start = source if gap > 0 else space.scales - 1
-                end = target if gap < space.layers - 1 else space.scales - 1
-                table[gap, source, target] = _connection_macs(space, widths, finest, start, end)
+        for source, target in np.ndindex(*space.gap_shape(gap)):
+            start = source if gap > 0 else space.scales - 1
+            end = target if gap < space.layers - 1 else space.scales - 1
+            table[gap, source, target] = costs(start, end)
     return table
 
 
@@ -60,25 +67,15 @@ def stem_macs(config: MultipathConfig, width: int) -> int:
 def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
     """Parameters of every connection by operation code; one connection of each pair of scales is built, without
     memory, to count them."""
-    widths, finest = config.scale_widths(space.scales), space.scales - 1
+    widths = config.scale_widths(space.scales)
 
     @cache
-    def count(start: int, end: int, with_hpm: bool) -> int:
+    def count(start: int, end: int) -> dict[int, int]:
         with torch.device("meta"):
-            return count_parameters(Connection(widths[start], widths[end], end - start, with_hpm))
+            made = {code: Connection(widths[start], widths[end], end - start, code == HPM_BLOCK) for code in _CODES}
+        return {code: count_parameters(connection) for code, connection in made.items()}
 
-    table: dict[Place, dict[int, int]] = {}
-    for gap in range(space.layers):
-        sources, targets = space.gap_shape(gap)
-        for source in range(sources):
-            for target in range(targets):
-                start = source if gap > 0 else finest
-                end = target if gap < space.layers - 1 else finest
-                table[gap, source, target] = {
-                    IDENTITY: count(start, end, False),
-                    HPM_BLOCK: count(start, end, True),
-                }
-    return table
+    return _table(space, count)
 
 
 def fixed_parameters(config: MultipathConfig, width: int) -> int:

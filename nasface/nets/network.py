@@ -46,33 +46,22 @@ class NetworkSpec(ABC):
 
     @abstractmethod
     def build(self) -> Network:
-        """A fresh network, randomly initialised by torch's generator.
-
-        Raises:
-            UserError: there is no such network, or not of these sizes.
-        """
+        """A fresh network, randomly initialised by torch's generator; a UserError where none has these sizes."""
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """Plain values from which `nasface.nets.weights.load_network` makes the spec again."""
 
     def cost(self) -> tuple[int, int]:
-        """Parameters, and multiply-adds for one image; counted without computing anything.
-
-        Raises:
-            UserError: as `build`.
-        """
+        """Parameters, and multiply-adds for one image; counted without computing anything. Errors as of `build`."""
         with torch.device("meta"), NoValues():
             network = self.build().eval()
         return count_parameters(network), count_macs(network, self.input_size)
 
 
 class Network(nn.Module):
-    """A network for faces. Its `forward` takes images (B, 3, S, S) normalised to about [-1, 1]; what it returns depends
-    on its target.
-
-    Args:
-        spec: what it was built from.
+    """A network for faces, built from a `spec`. Its `forward` takes images (B, 3, S, S) normalised to about [-1, 1];
+    what it returns depends on its target.
 
     Attributes:
         channels_last: whether it is trained in that memory layout, which is faster on a CPU but only for 2D

@@ -44,31 +44,13 @@ NETWORKS: Registry[Candidate] = Registry("network", "nasface.networks", "nasface
 
 
 def register_network(name: str, *, paper: str, target: str) -> Callable[[Factory], Factory]:
-    """Make a network known under a name; decorates its factory.
-
-    Raises:
-        ValueError: the name is taken.
-    """
+    """Make a network known under a name; decorates its factory. A ValueError where the name is taken."""
 
     def register(make: Factory) -> Factory:
         NETWORKS.add(name, Candidate(name, paper, target, make), source=make)
         return make
 
     return register
-
-
-def network_names() -> tuple[str, ...]:
-    """All known names, sorted."""
-    return NETWORKS.names()
-
-
-def get_candidate(name: str) -> Candidate:
-    """The registered network of that name.
-
-    Raises:
-        UserError: unknown; the known names are listed.
-    """
-    return NETWORKS.get(name)
 
 
 @dataclass(frozen=True)
@@ -100,10 +82,10 @@ class BaselineSpec(NetworkSpec):
 
     @property
     def target(self) -> str:  # type: ignore[override]  # the base only says that it can be read
-        return get_candidate(self.name).target
+        return NETWORKS.get(self.name).target
 
     def build(self) -> Network:
-        return get_candidate(self.name).make(self)
+        return NETWORKS.get(self.name).make(self)
 
     def description(self) -> dict[str, Any]:
         return {"fixed": asdict(self)}
@@ -115,9 +97,5 @@ class BaselineSpec(NetworkSpec):
 
 
 def create_network(name: str, input_size: int = 64, map_size: int = 64, scale: float = 1.0) -> Network:
-    """A fresh baseline; see `BaselineSpec`.
-
-    Raises:
-        UserError: the name is unknown, or the network has no such size.
-    """
+    """A fresh baseline, see `BaselineSpec`; a UserError where the name is unknown, or the network has no such size."""
     return BaselineSpec(name, input_size, map_size, scale).build()

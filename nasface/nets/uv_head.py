@@ -20,13 +20,8 @@ class PositionMap(nn.Module):
     """Values (B, outputs, cells, cells) to UV position maps (B, 3, M, M), in units of half the input's side around its
     centre.
 
-    The map is a mean map (a buffer, the training set's mean) plus what the network writes; each cell writes
-    (M / cells)^2 positions.
-
-    Args:
-        map_size: M.
-        cells: a divisor of M.
-        base: of the next base class.
+    The map is a mean map (a buffer, the training set's mean) plus what the network writes; each cell, of a number that
+    divides M, writes (M / cells)^2 positions. `base` is of the next base class.
     """
 
     mean_map: Tensor
@@ -111,12 +106,8 @@ class UVNetwork(PositionMap, Network):
     """A baseline that maps images (B, 3, S, S) to UV position maps (B, 3, M, M) in units of half the input's side about
     its centre (`nasface.training.targets.uv`).
 
-    Args:
-        spec: name and sizes.
-        cells: side of the feature map that the last layer reads; it writes (M / cells)^2 positions in each cell.
-
-    Raises:
-        UserError: M is no multiple of `cells`.
+    The last layer reads a feature map of `cells` a side and writes (M / cells)^2 positions in each cell; a UserError
+    where M is no multiple of that.
     """
 
     def __init__(self, spec: NetworkSpec, cells: int) -> None:

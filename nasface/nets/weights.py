@@ -36,14 +36,8 @@ UNREADABLE = (
 
 
 def save_weights(path: str | Path, network: Supernet | Network, faces: dict[str, Any] | None = None) -> None:
-    """Write the weights of a supernet or of a network, atomically.
-
-    Args:
-        faces: what the output means, of `nasface.inference.trained.trained_record`; such a file can predict.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """Write the weights of a supernet or of a network, atomically; with `faces`, what the output means (of
+    `nasface.inference.trained.trained_record`), the file can predict."""
     write_record(path, weights_record(network, faces))
 
 
@@ -54,11 +48,7 @@ def weights_record(network: Supernet | Network, faces: dict[str, Any] | None = N
 
 
 def write_record(path: str | Path, record: dict[str, Any]) -> None:
-    """`torch.save`, atomically.
-
-    Raises:
-        UserError: the file cannot be written.
-    """
+    """`torch.save`, atomically."""
     # Through memory, because torch's own writer reports a full disk as an internal error of its zip archive.
     content = io.BytesIO()
     torch.save(record, content)
@@ -76,11 +66,8 @@ def state_digest(network: torch.nn.Module) -> str:
 
 
 def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConfig) -> Supernet:
-    """Read a supernet of `space` with sizes `config`.
-
-    Raises:
-        UserError: the file is absent or broken, or holds another kind, space or size.
-    """
+    """Read a supernet of `space` with sizes `config`; a UserError where the file is broken or holds another kind, space
+    or size."""
     record = read_weights(path, "supernet")
     for key in ("layers", "scales", "network", "state"):
         if key not in record:
@@ -103,11 +90,8 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
 
 
 def load_network(path: str | Path) -> Network:
-    """Read a network with its own architecture or name, and sizes.
-
-    Raises:
-        UserError: the file is absent, broken, or of another kind.
-    """
+    """Read a network with its own architecture or name, and sizes; a UserError where the file is broken or of another
+    kind."""
     return network_of(read_weights(path, "network"), path)
 
 

@@ -14,7 +14,7 @@ from nasface.config import EXPERIMENTS, Experiment
 from nasface.nets.cost import NoValues
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
-from nasface.nets.registry import BaselineSpec, network_names
+from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
@@ -35,7 +35,7 @@ def resolve_network(experiment: Experiment, arch: str, scale: float = 1.0) -> tu
     Raises:
         UserError: there is no such network, or not of these sizes.
     """
-    if arch in network_names():
+    if arch in NETWORKS.names():
         spec = BaselineSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
         with torch.device("meta"), NoValues():
             spec.build()  # sizes that it cannot have come out here
@@ -52,7 +52,7 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
     if arch.startswith("preset/"):
         return experiment, member(arch), arch
     if not ("/" in arch or Path(arch).suffix or Path(arch).exists()):
-        known = ", ".join(network_names())
+        known = ", ".join(NETWORKS.names())
         raise UserError(f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {known}")
     record = load_record(arch)
     sizes = record.provenance.get("network")

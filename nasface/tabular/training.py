@@ -47,7 +47,7 @@ class SharedBatches:
         self.config, self.seed, self.uv = config, seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)
-        self._data = FaceDataModule(faces, faces, None, batches)
+        self._data = FaceDataModule(faces, faces, batches)
         values = 3 * (faces.image_size**2 + uv.map_size**2)
         fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
         self._kept = list(self._make()) if fits else None

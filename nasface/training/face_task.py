@@ -105,12 +105,8 @@ class FaceTask(FaceModule):
         self._evaluated: list[dict[str, Tensor]] = []
 
     def learn_statistics(self, faces: FaceSet) -> None:
-        """Set, before training, what the network is built around (such as the mean face): buffers of the network, which
-        are saved with its weights. Nothing by default.
-
-        Args:
-            faces: the training faces.
-        """
+        """Set, before training, what the network is built around (such as the mean training face): buffers of the
+        network, which are saved with its weights. Nothing by default."""
 
     @abstractmethod
     def forward(self, image: Tensor) -> FacePrediction:
@@ -118,11 +114,8 @@ class FaceTask(FaceModule):
 
     @abstractmethod
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What is minimised on a training batch: `loss` itself, and parts of it under other names for the log.
-
-        Args:
-            batch: of `FaceDataModule`.
-        """
+        """What is minimised on a training batch of `FaceDataModule`: `loss` itself, and parts of it under other names
+        for the log."""
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         values = self.loss(batch)
@@ -158,13 +151,10 @@ class FaceTask(FaceModule):
 
 
 def error_figures(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
-    """A face set's figures (%) under the names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw
-    bins, their mean `nme`, `nme_all` over all faces, and the mean over all faces of every other error. They are rounded
-    to single precision, in which Lightning logs them.
-
-    Args:
-        batches: the errors of `FaceTask.evaluate` with the faces' `yaw` (B,) in degrees.
-    """
+    """A face set's figures (%), of the errors of `FaceTask.evaluate` with the faces' `yaw` (B,) in degrees, under the
+    names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw bins, their mean `nme`, `nme_all` over
+    all faces, and the mean over all faces of every other error. They are rounded to single precision, in which
+    Lightning logs them."""
     errors = {name: torch.cat([batch[name] for batch in batches]).float() for name in batches[0]}
     result = binned_nme(*(errors.pop(name).cpu().numpy() for name in ("nme", "yaw")))
     figures = {f"nme_{name}": value for name, value in zip(BIN_NAMES, result.bins, strict=True)}

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
-from nasface.nets.weights import UNREADABLE, write_record
+from nasface.nets.weights import UNREADABLE, first_line, write_record
 from nasface.utils.errors import UserError
 
 CHECKPOINT = "last.ckpt"
@@ -69,11 +69,9 @@ def fit(
     """Train to `steps` optimizer steps, going on from `folder`'s checkpoint where there is one; returns the seconds
     that it took.
 
-    A checkpoint is written after every epoch of `data` and holds weights, optimizer, schedule and step; since
-    batches and children are functions of the step, a resumed training is the uninterrupted one.
-
-    Args:
-        identity: what the checkpoint belongs to; a checkpoint of anything else is refused.
+    A checkpoint is written after every epoch of `data` and holds weights, optimizer, schedule and step; since batches
+    and children are functions of the step, a resumed training is the uninterrupted one. One of anything but `identity`
+    is refused.
 
     Raises:
         UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk.
@@ -139,11 +137,8 @@ def release_memory() -> None:
 
 
 def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.Trainer, **settings: Any) -> pl.Trainer:
-    """A Lightning Trainer (of a `kind`) on `device` without Lightning's own bars and summaries.
-
-    Raises:
-        UserError: this machine has no such device, or Lightning knows no such setting.
-    """
+    """A Lightning Trainer (of a `kind`) on `device` without Lightning's own bars and summaries; a UserError where this
+    machine has no such device."""
     _quiet()
     devices = str(device.devices)
     defaults: dict[str, Any] = {
@@ -162,7 +157,7 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
     try:
         return kind(**(defaults | settings))
     except (ValueError, TypeError, MisconfigurationException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = first_line(error)
         raise UserError(f"the device settings do not fit this machine: {reason}; correct device.*") from None
 
 
@@ -208,7 +203,7 @@ def check_identity(checkpoint: Path, identity: str) -> None:
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True).get("nasface_identity")
     except UNREADABLE as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        reason = first_line(error)
         raise UserError(
             f"checkpoint {checkpoint} cannot be read ({reason}): remove it to train again from the start"
         ) from None

@@ -19,14 +19,8 @@ def make_optimizer(
     *,
     precision: str = "32-true",
 ) -> tuple[AdamW, LambdaLR]:
-    """AdamW and its schedule, to be advanced once a step.
-
-    Args:
-        parameters: what it moves.
-        config: learning rate and weight decay; clipping is the training's own matter.
-        factor: of `lr` at a step, such as `learning_rate_factor`'s.
-        precision: Lightning's name of the training's.
-    """
+    """AdamW of the `config` (clipping is the training's own matter) and its schedule, a `factor` of `lr`, to be
+    advanced once a step; `precision` is Lightning's name of the training's."""
     # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
     fused = "mixed" not in precision
     optimizer = AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)

@@ -32,18 +32,22 @@ def read_mat(path: str | Path, source: str) -> dict[str, Any]:
         raise UserError(f"{path} is not a readable mat file ({reason}): restore it from {source}") from None
 
 
-def mat_numbers(content: dict[str, Any], key: str, size: int, path: str | Path, source: str) -> np.ndarray:
-    """The `size` numbers of a variable, (size,) float64 in row-major order, whatever their type and shape were.
+def mat_numbers(
+    content: dict[str, Any], key: str, shape: int | tuple[int, ...], path: str | Path, source: str
+) -> np.ndarray:
+    """The numbers of a variable of this shape, float64 whatever their type was; of any shape, and then in row-major
+    order, where `shape` is their number.
 
     Raises:
-        UserError: it is absent, or not that many finite numbers.
+        UserError: it is absent, or not such finite numbers.
     """
     if key not in content:
         raise UserError(f"{path} has no {key}: restore it from {source}")
     try:
-        values = np.asarray(content[key]).astype(np.float64).ravel()
+        values = np.asarray(content[key]).astype(np.float64)
     except (TypeError, ValueError):
         values = np.empty(0)
-    if len(values) != size or not np.isfinite(values).all():
-        raise UserError(f"{path}: {key} is not {size} finite numbers: restore it from {source}")
+    shape, values = (shape, values) if isinstance(shape, tuple) else ((shape,), values.ravel())
+    if values.shape != shape or not np.isfinite(values).all():
+        raise UserError(f"{path}: {key} is not {' x '.join(map(str, shape))} finite numbers: restore it from {source}")
     return values

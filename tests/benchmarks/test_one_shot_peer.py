@@ -26,9 +26,9 @@ from benchmarks.one_shot_peer import (
     read_arguments,
     seeds_table,
 )
+from benchmarks.rank_correlation import Ranking
 from nasface.config import OptimizerConfig, SupernetConfig
 from nasface.data.sources import Faces
-from nasface.evaluation.ranking import Ranking
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.supernet import fresh_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace

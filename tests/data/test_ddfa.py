@@ -11,7 +11,7 @@ import pytest
 
 from nasface.data.crops import CropSettings
 from nasface.data.sets import ddfa
-from nasface.data.sets.ddfa import DdfaFiles, load_ddfa, read_split
+from nasface.data.sets.ddfa import load_ddfa, read_split
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.ddfa_model import load_ddfa_model, load_keypoint_model, load_whitening
 from nasface.faces.uv import position_map, sample_map, uv_basis
@@ -118,16 +118,6 @@ def test_the_augmented_release_is_found_by_its_names(tmp_path: Path, assets: Pat
     for split in ("train", "val"):
         np.testing.assert_allclose(read_split(folder, assets, split).parameters, raw, atol=1e-9)
     assert len(load_ddfa(folder, assets, "val", CropSettings(32))) == COUNT
-
-
-def test_other_names_can_be_given(data: Path, assets: Path) -> None:
-    (data / "images").rename(data / "crops")
-    (data / "list.train").rename(data / "mine.txt")
-    (data / "param_norm_train.pkl").rename(data / "mine.pkl")
-    files = DdfaFiles(images="crops", names="mine.txt", parameters="mine.pkl")
-    assert len(load_ddfa(data, assets, "train", CropSettings(32), files=files)) == COUNT
-    with pytest.raises(UserError, match="no list of images"):
-        load_ddfa(data, assets, "train", CropSettings(32))
 
 
 def test_the_decoded_set_is_kept_until_a_source_changes(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, face_box
-from nasface.data.sets.aflw import load_aflw, load_fitted
+from nasface.data.sets.aflw import load_aflw
 from nasface.data.sets.aflw2000 import load_aflw2000
 from nasface.data.sets.aflw_lfpa import load_aflw_lfpa
 from nasface.data.sets.cofw import load_cofw
@@ -332,9 +332,6 @@ def test_aflw_with_the_fitted_points_has_their_box(aflw: Path) -> None:
     fitted[:, 0, 1], fitted[:, 1, 1] = 120, 60  # pixels of the photographs: 60 x 30 and 240 x 120 in the crops
     np.save(aflw / "test.configs" / "AFLW_GT_pts68.npy", fitted)
     np.testing.assert_allclose(load_aflw(aflw, CropSettings(120)).box, [[60, 30], [240, 120]], atol=1e-3)
-    points = load_fitted(aflw, 120)
-    assert points.shape == (2, 68, 3)
-    np.testing.assert_allclose(points[0, :2], [[-26, -11, 0], [34, 19, 0]], atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_ranks_interleave_into_the_stream_of_one_process(world: int, steps: int,
 
 def make_module(**settings: object) -> FaceDataModule:
     values: dict = {"size": 4, "steps_per_epoch": 3, "seed": 5, "augmentation": AugmentConfig()} | settings
-    return FaceDataModule(toy_faces(10), toy_faces(7, seed=1), toy_faces(5, seed=2), BatchSettings(**values))
+    return FaceDataModule(toy_faces(10), toy_faces(7, seed=1), BatchSettings(**values))
 
 
 def prepared(module: FaceDataModule, loader: object, training: bool) -> list[dict[str, torch.Tensor]]:
@@ -117,13 +117,12 @@ def test_evaluation_batches_are_every_face_in_order_and_not_augmented() -> None:
     expected = (module.val.images.transpose(0, 3, 1, 2).astype(np.float32) - 127.5) / 128
     np.testing.assert_allclose(images.numpy(), expected, atol=1e-6)
     assert not torch.cat([batch["flipped"] for batch in batches]).any()
-    assert sum(len(batch["image"]) for batch in prepared(module, module.test_dataloader(), False)) == 5
 
 
 def test_faces_without_a_model_are_evaluated() -> None:
     faces = toy_faces(4)
     plain = type(faces)(faces.name, faces.images, faces.landmarks, faces.yaw, faces.box, None, None)
-    module = FaceDataModule(faces, plain, None, BatchSettings(2, 1, 0, AugmentConfig()))
+    module = FaceDataModule(faces, plain, BatchSettings(2, 1, 0, AugmentConfig()))
     (batch,) = prepared(module, module.val_dataloader(), False)
     assert "pose" not in batch and "coefficients" not in batch
 
@@ -132,6 +131,4 @@ def test_empty_sets_are_refused() -> None:
     faces = toy_faces(4)
     for train, val, what in ((faces.subset([]), faces, "training"), (faces, faces.subset([]), "validation")):
         with pytest.raises(UserError, match=f"the {what} set 'toy' holds no face"):
-            FaceDataModule(train, val, None, BatchSettings(2, 1, 0, AugmentConfig()))
-    with pytest.raises(UserError, match="no test set"):
-        FaceDataModule(faces, faces, None, BatchSettings(2, 1, 0, AugmentConfig())).test_dataloader()
+            FaceDataModule(train, val, BatchSettings(2, 1, 0, AugmentConfig()))

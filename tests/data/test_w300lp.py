@@ -64,7 +64,7 @@ def test_landmarks_maps_and_pictures_agree(tmp_path: Path, models: Models) -> No
         found = np.array([(light * column).sum(), (light * row).sum()]) / light.sum()
         np.testing.assert_allclose(found, points[BRIGHT, :2], atol=0.06)
     # Up to the crop's scale and place the landmarks are the truth.
-    chosen = choose(find_images(tmp_path)[1], "train")
+    chosen = choose(find_images(tmp_path), "train")
     for path, points, box in zip(chosen, faces.landmarks, faces.box, strict=True):
         expected = truth[f"AFW/{path.stem}"]
         ratio = box[0] / bounding_box(expected)[0]
@@ -82,7 +82,7 @@ def test_crops_follow_the_benchmark_and_yaw_the_pose(root: Path, models: Models)
     faces = load_w300lp(root, *models, CropSettings(100))
     np.testing.assert_allclose(faces.box, bounding_box(faces.landmarks), atol=1e-3)
     np.testing.assert_allclose(faces.box.max(axis=1), 100 / 2**0.5, atol=0.3)
-    paths = choose(find_images(root)[1], "train")
+    paths = choose(find_images(root), "train")
     yaw = [loadmat(path.with_suffix(".mat"))["Pose_Para"][0, 1] for path in paths]
     np.testing.assert_allclose(faces.yaw, np.rad2deg(yaw), rtol=1e-5)
 
@@ -105,7 +105,7 @@ def test_no_photograph_is_in_both_splits_and_a_beginning_is_a_sample(tmp_path: P
 def test_flips_are_taken_on_request(root: Path, models: Models) -> None:
     shutil.copytree(root / "AFW", root / "AFW_Flip")
     assert len(load_w300lp(root, *models, CropSettings(32))) == 6
-    assert len(load_w300lp(root, *models, CropSettings(32), Selection(flipped=True))) == 12
+    assert len(find_images(root, flipped=True)) == 12
     assert len(load_w300lp(root.parent, *models, CropSettings(32), Selection(count=3))) == 3
 
 
@@ -116,7 +116,7 @@ def test_the_landmarks_folder(root: Path, models: Models, tmp_path: Path) -> Non
     moved = load_w300lp(root, *models, CropSettings(64), landmarks="pts_2d")
     # Everything moved by two pixels, the crop with it: only the pose tells.
     np.testing.assert_allclose(moved.landmarks, plain.landmarks, atol=1e-3)
-    ratio = plain.box[:, 0] / [bounding_box(_points(root, path))[0] for path in choose(find_images(root)[1], "train")]
+    ratio = plain.box[:, 0] / [bounding_box(_points(root, path))[0] for path in choose(find_images(root), "train")]
     np.testing.assert_allclose(plain.pose[:, :2, 3] - moved.pose[:, :2, 3], 2 * ratio[:, None].repeat(2, 1), rtol=1e-2)
     shutil.rmtree(root / "landmarks")
     with pytest.raises(UserError, match="_pts.mat does not exist"):
@@ -138,7 +138,7 @@ def test_crops_are_kept_until_a_file_changes(root: Path, models: Models, tmp_pat
     load()
     load()
     assert seen == [(i, 6) for i in range(1, 7)]
-    path = choose(find_images(root)[1], "train")[0].with_suffix(".mat")
+    path = choose(find_images(root), "train")[0].with_suffix(".mat")
     _edit(path, Exp_Para=np.ones((29, 1)))
     load()
     assert len(seen) == 12
@@ -150,7 +150,7 @@ def _edit(path: Path, **changes: object) -> None:
 
 
 def test_the_wrong_copy_is_recognised(root: Path, models: Models) -> None:
-    chosen = choose(find_images(root)[1], "train")
+    chosen = choose(find_images(root), "train")
     group = [path for path in chosen if photograph_name(path) == photograph_name(chosen[0])]
     mats = [path.with_suffix(".mat") for path in group]
     first = loadmat(mats[0])
@@ -163,7 +163,7 @@ def test_the_wrong_copy_is_recognised(root: Path, models: Models) -> None:
 
 
 def _first(root: Path, suffix: str) -> Path:
-    return choose(find_images(root)[1], "train")[0].with_suffix(suffix)
+    return choose(find_images(root), "train")[0].with_suffix(suffix)
 
 
 @pytest.mark.parametrize(

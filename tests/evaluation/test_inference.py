@@ -63,7 +63,7 @@ def test_every_module_goes_back_to_its_own_mode() -> None:
 
 def test_figures_are_those_that_lightning_logs() -> None:
     task, faces = make_task(toy_network(), toy_context()), toy_faces(11)
-    data = FaceDataModule(faces, faces, faces, BatchSettings(4, 1, 0, AugmentConfig(), evaluation_size=4))
+    data = FaceDataModule(faces, faces, BatchSettings(4, 1, 0, AugmentConfig(), evaluation_size=4))
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
     (logged,) = trainer.validate(task, datamodule=data, verbose=False)
     figures = evaluate_faces(task, faces, batch=4).figures

@@ -14,16 +14,15 @@ from nasface.faces.camera import (
     euler_to_matrix,
     make_pose,
     matrix_to_euler,
-    mirror_pose,
     points_from_300wlp,
     pose_from_300wlp,
     project,
     resize_similarity,
-    similarity,
     split_pose,
     transform_points,
     transform_pose,
 )
+from tests.faces.mirror import mirror_pose, similarity
 
 degrees = st.floats(-179, 179)
 points = np.random.default_rng(3).normal(size=(20, 3))

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasface.faces.landmarks import FLIP_68, GROUPS, bounding_box, mirror_landmarks
+from nasface.faces.landmarks import FLIP_68, GROUPS, bounding_box
+from tests.faces.mirror import mirror_landmarks
 
 
 def test_flip_is_an_involution_with_the_midline_fixed() -> None:

@@ -19,7 +19,7 @@ from nasface.inference import export
 from nasface.inference.trained import trained_record
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
-from nasface.nets.registry import create_network, get_candidate
+from nasface.nets.registry import NETWORKS, create_network
 from nasface.nets.weights import save_weights
 from nasface.training.face_task import TaskContext
 from nasface.training.tasks import make_task
@@ -54,7 +54,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     network = create_network(request.param, SIZE, 16, 0.05)
     task = make_task(network, context)  # fits a last layer to the morphable model
     faces = toy_faces(12)
-    if get_candidate(request.param).target == PARAMETERS:
+    if NETWORKS.get(request.param).target == PARAMETERS:
         coefficients = np.random.default_rng(1).normal(size=(12, len(context.uv.modes))).astype(np.float32)
         task.learn_statistics(replace(faces, coefficients=coefficients))
     if isinstance(network, HeatmapNetwork):
@@ -70,7 +70,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_every_target_is_here() -> None:
-    assert {get_candidate(name).target for name in KINDS} == {UV_MAP, HEATMAPS, VOLUMES, PARAMETERS}
+    assert {NETWORKS.get(name).target for name in KINDS} == {UV_MAP, HEATMAPS, VOLUMES, PARAMETERS}
 
 
 def test_predict(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

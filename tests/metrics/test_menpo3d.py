@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nasface.metrics.menpo3d import frame_nme, over_videos, stability
+from nasface.metrics.aflw2000 import nme_2d
+from nasface.metrics.menpo3d import over_videos, stability
 
 
 def _video(frames: int = 5) -> np.ndarray:
@@ -18,7 +19,7 @@ def _video(frames: int = 5) -> np.ndarray:
 def test_an_offset_costs_accuracy_and_not_stability() -> None:
     target = _video()
     prediction = target + [3, 4]
-    np.testing.assert_allclose(frame_nme(prediction, target), 100 * 5 / 30)
+    np.testing.assert_allclose(nme_2d(prediction, target), 100 * 5 / 30)
     np.testing.assert_allclose(stability(prediction, target), 0, atol=1e-9)
 
 

@@ -17,7 +17,7 @@ from nasface.config import MultipathConfig
 from nasface.nets.baselines.prnet import PRNet
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
-from nasface.nets.registry import NETWORKS, BaselineSpec, get_candidate, network_names, register_network
+from nasface.nets.registry import NETWORKS, BaselineSpec, register_network
 from nasface.nets.weights import read_weights, save_weights
 from nasface.space.space import MultipathSpace
 from nasface.testing import NETWORK_CHECKS, check_network
@@ -26,7 +26,7 @@ from nasface.utils.errors import UserError
 
 SIZE, SCALE = 32, 1 / 16
 SPACE = MultipathSpace(name="test", layers=4, scales=3)
-NAMES = [*network_names(), "member/anchors", "member/cells"]
+NAMES = [*NETWORKS.names(), "member/anchors", "member/cells"]
 
 every_network = pytest.mark.parametrize("name", NAMES)
 
@@ -62,7 +62,7 @@ def test_it_says_what_it_is(name: str, tmp_path: Path) -> None:
     assert (network.spec.input_size, network.spec.map_size) == (SIZE, SIZE)
     if not name.startswith("member/"):
         assert spec.digest == f"{name}-x0.0625" and spec.architecture is None
-        assert get_candidate(name).target == spec.target
+        assert NETWORKS.get(name).target == spec.target
     save_weights(tmp_path / "n.pt", network)
     keys = ["layers", "scales", "network", "codes"] if name.startswith("member") else ["fixed"]
     assert list(read_weights(tmp_path / "n.pt", "network")) == ["kind", *keys, "state"]

@@ -20,7 +20,7 @@ from nasface.nets.baselines.jvcr import (
 )
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
 from nasface.nets.cost import count_macs, count_parameters
-from nasface.nets.registry import BaselineSpec, create_network, get_candidate
+from nasface.nets.registry import NETWORKS, BaselineSpec, create_network
 from nasface.nets.weights import load_network, save_weights
 from nasface.utils.errors import UserError
 from tests.nets.fixed import on_meta
@@ -99,7 +99,7 @@ def test_names_are_rows_of_tables() -> None:
     assert LAYOUTS["jvcr"] == VolumeLayout((1, 2, 4, 64), True, 68)
     assert LAYOUTS["jvcr-1-4-64-compact"] == VolumeLayout((1, 4, 64), False, 68)
     assert LAYOUTS["jvcr-21points"] == VolumeLayout((1, 2, 4, 64), True, 21)
-    assert get_candidate("jvcr-64").make(BaselineSpec("jvcr-64", 32, scale=0.05)).layout == VolumeLayout((64,))
+    assert NETWORKS.get("jvcr-64").make(BaselineSpec("jvcr-64", 32, scale=0.05)).layout == VolumeLayout((64,))
 
 
 @pytest.mark.parametrize(("size", "message"), [(36, "must be a multiple of 8"), (120, "does not suit jvcr")])

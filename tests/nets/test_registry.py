@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.baselines.prnet import PRNet
 from nasface.nets.network import UV_MAP, scaled
-from nasface.nets.registry import NETWORKS, BaselineSpec, create_network, get_candidate, network_names, register_network
+from nasface.nets.registry import NETWORKS, BaselineSpec, create_network, register_network
 from nasface.nets.uv_head import UVNetwork
 from nasface.nets.weights import load_network, read_weights, save_weights, write_record
 from nasface.utils.errors import UserError
 
 
 def test_the_known_names() -> None:
-    names = network_names()
+    names = NETWORKS.names()
     assert set(names) >= {"prnet", "hrnet", "hourglass1", "hourglass2", "hourglass4"}
     assert list(names) == sorted(names)
     for name in names:
-        candidate = get_candidate(name)
+        candidate = NETWORKS.get(name)
         assert candidate.name == name and candidate.paper and candidate.target
 
 
@@ -59,13 +59,13 @@ def test_an_own_network() -> None:
         def mine(spec: BaselineSpec) -> UVNetwork:
             return HourglassUV(spec, stacks=3)
 
-        assert "mine" in network_names()
+        assert "mine" in NETWORKS.names()
         assert create_network("mine", 32, 32, 0.05).spec.name == "mine"
         with pytest.raises(ValueError, match="'mine' is taken by tests.nets.test_registry.*mine"):
             register_network("mine", paper="", target="")(mine)
         with pytest.raises(ValueError, match="'prnet' is taken by nasface.nets.baselines.prnet.prnet.*test_registry"):
             register_network("prnet", paper="", target="")(mine)
-    assert "mine" not in network_names()
+    assert "mine" not in NETWORKS.names()
 
 
 def test_digests() -> None:

@@ -17,7 +17,7 @@ from nasface.nets.layers.hpm import hpm
 from nasface.nets.layers.inception import InceptionResidual
 from nasface.nets.layers.spatial_transformer import warp
 from nasface.nets.network import HEATMAPS
-from nasface.nets.registry import BaselineSpec, create_network, get_candidate, network_names
+from nasface.nets.registry import NETWORKS, BaselineSpec, create_network
 from nasface.utils.errors import UserError
 from tests.nets.fixed import check_export, check_gradients, on_meta
 from tests.nets.overfit import overfit
@@ -54,8 +54,8 @@ def small(name: str, input_size: int = 32, scale: float = 1 / 16) -> SDUNet:
 
 def test_every_row_is_registered() -> None:
     assert COUNTED.keys() | PRINTED.keys() == TABLE_1.keys()
-    assert {name for name in network_names() if name.startswith("sdu-")} == set(TABLE_1)
-    assert all(get_candidate(name).target == HEATMAPS for name in TABLE_1)
+    assert {name for name in NETWORKS.names() if name.startswith("sdu-")} == set(TABLE_1)
+    assert all(NETWORKS.get(name).target == HEATMAPS for name in TABLE_1)
 
 
 @pytest.mark.parametrize(("name", "size"), sorted((COUNTED | PRINTED).items()))

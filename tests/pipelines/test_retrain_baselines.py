@@ -9,7 +9,7 @@ import torch
 
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.heatmap_network import HeatmapNetwork
-from nasface.nets.registry import BaselineSpec, create_network, get_candidate, network_names
+from nasface.nets.registry import NETWORKS, BaselineSpec, create_network
 from nasface.nets.weights import load_network
 from tests.helpers.tiny import Command
 
@@ -24,9 +24,9 @@ def test_list(nasface: Command) -> None:
     assert result.code == 0 and not result.errors
     assert result.output.startswith("64 x 64 pixels, 64 x 64 map; fixed networks at scale 1, presets at width 32\n")
     table = rows(result.output)
-    assert list(table) == ["name", *network_names(), "preset/hourglass", "preset/hrnet", "preset/prnet"]
-    for name in network_names():
-        candidate = get_candidate(name)
+    assert list(table) == ["name", *NETWORKS.names(), "preset/hourglass", "preset/hrnet", "preset/prnet"]
+    for name in NETWORKS.names():
+        candidate = NETWORKS.get(name)
         assert candidate.paper in table[name] and candidate.target in table[name]
     assert table["prnet"].split()[-4:] == ["13.4", "M", "258", "M"]
     assert table["hourglass1"].split()[-4:-2] == ["3.50", "M"]

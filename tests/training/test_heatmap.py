@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nasface.config import HeatmapConfig, ViewConfig
 from nasface.data.module import prepare_batch
 from nasface.evaluation.inference import evaluate_faces
-from nasface.faces.landmarks import FLIP_68, mirror_landmarks
+from nasface.faces.landmarks import FLIP_68
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import uv_basis
 from nasface.nets.heatmap_network import HeatmapNetwork
@@ -25,6 +25,7 @@ from nasface.training.targets.heatmap_coding import draw_heatmaps
 from nasface.training.targets.views import Views, draw_views
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
+from tests.faces.mirror import mirror_landmarks
 from tests.helpers.toy import SIZE, toy_context, toy_faces
 
 ORDER = torch.from_numpy(FLIP_68.copy())

@@ -13,7 +13,7 @@ from nasface.config import OptimizerConfig, ParametersConfig
 from nasface.data.augment import normalise
 from nasface.data.module import Batch, _Faces, prepare_batch
 from nasface.nets.network import PARAMETERS
-from nasface.nets.registry import get_candidate, network_names
+from nasface.nets.registry import NETWORKS
 from nasface.training.targets.landmark_vector import LandmarkVectorTask
 from nasface.training.targets.meta_joint import MetaJointTask
 from nasface.training.targets.parameter_losses import Face
@@ -22,7 +22,7 @@ from nasface.utils.errors import UserError
 from tests.helpers.toy import MAP, SIZE, toy_faces
 from tests.training.parameter_training import mean_nme, parameters_task, run
 
-NAMES = [name for name in network_names() if get_candidate(name).target == PARAMETERS]
+NAMES = [name for name in NETWORKS.names() if NETWORKS.get(name).target == PARAMETERS]
 
 
 def batch_of(count: int = 6, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from nasface.config import OptimizerConfig
-from nasface.faces.landmarks import FLIP_68, mirror_landmarks
+from nasface.faces.landmarks import FLIP_68
 from nasface.faces.uv import UVBasis, position_map, reading_matrix, sample_map
 from nasface.training.optimizers import learning_rate_factor
 from nasface.training.targets.uv import UVTask, uv_loss
 from nasface.training.uv_target import UVTarget
+from tests.faces.mirror import mirror_landmarks
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
 
 

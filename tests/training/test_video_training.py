@@ -32,7 +32,7 @@ class Seen(pl.Callback):
 def train(folder: Path, config: ParametersConfig, steps: int, batch_size: int = 4) -> tuple[Any, list[dict[str, Any]]]:
     faces, seen = toy_faces(13), Seen()
     task = parameters_task(config, steps=4, faces=faces)
-    data = FaceDataModule(faces, toy_faces(5, 1), None, BatchSettings(batch_size, 2, 0, PLAIN), videos=task.videos)
+    data = FaceDataModule(faces, toy_faces(5, 1), BatchSettings(batch_size, 2, 0, PLAIN), videos=task.videos)
     fit(task, data, folder, steps, 1, CPU, [seen], None, validate=True, identity="toy videos")
     return task, seen.batches
 

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nasface.config import ViewConfig
-from nasface.faces.landmarks import FLIP_68, mirror_landmarks
+from nasface.faces.landmarks import FLIP_68
 from nasface.training.targets.heatmap_coding import draw_heatmaps
 from nasface.training.targets.views import Views, draw_views
+from tests.faces.mirror import mirror_landmarks
 
 
 def points(count: int, size: int, seed: int = 0) -> torch.Tensor:

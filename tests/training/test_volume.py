@@ -359,7 +359,7 @@ def train(
     task: VolumeTask, folder: Path, steps: int = STEPS, callbacks: tuple[pl.Callback, ...] = (), faces: int = 13
 ) -> VolumeTask:
     known = toy_faces(faces)
-    data = FaceDataModule(known, known, None, BatchSettings(4, 2 * task.accumulate, 7, AugmentConfig()))
+    data = FaceDataModule(known, known, BatchSettings(4, 2 * task.accumulate, 7, AugmentConfig()))
     fit(task, data, folder, steps, task.accumulate, CPU, callbacks, None, True, "toy volume")
     return task
 

@@ -71,7 +71,6 @@ def make_data(
     return FaceDataModule(
         faces or toy_faces(13),
         toy_faces(9, seed=1),
-        None,
         BatchSettings(batch_size, every * accumulate, 7, augmentation or AugmentConfig()),
     )
 

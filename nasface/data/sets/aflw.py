@@ -34,16 +34,11 @@ _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
 def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
-    """All faces in the list's order.
+    """All faces in the order of the list, in `folder`, which is a 3DDFA checkout or holds its files.
 
-    Landmarks are (N, 21, 3) in AFLW's order, z = 0; NaN and not `visible` where AFLW has none.
-
-    `box` is that of the 68 fitted points, as the benchmark has it; where AFLW_GT_pts68.npy is absent (it is not in the
-    repository), that of the visible ones of the 21, which is smaller.
-
-    Args:
-        folder: a 3DDFA checkout, or a folder of these files.
-        crops: size and cache; the set's own crops are resized.
+    Landmarks are (N, 21, 3) in AFLW's order, z = 0; NaN and not `visible` where AFLW has none. `box` is that of the 68
+    fitted points, as the benchmark has it; where AFLW_GT_pts68.npy is absent (it is not in the repository), that of the
+    visible ones of the 21, which is smaller.
 
     Raises:
         UserError: a file is absent or damaged, or the files are of different lengths; the message names it.
@@ -86,19 +81,6 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     if not names:
         raise UserError(f"{listing} is empty: restore it from {DATASET_URL}")
     return cached_face_set(crops.cache_dir, f"aflw-{crops.size}px-{fingerprint(sources, _VERSION)}", build)
-
-
-def load_fitted(folder: str | Path, image_size: int) -> np.ndarray:
-    """The 68 fitted landmarks (N, 68, 3) float32 in pixels of `load_aflw`'s images: what `nasface.metrics.aflw.nme_21`
-    takes its box from.
-
-    Raises:
-        UserError: a file is absent or damaged.
-    """
-    folder = Path(folder)
-    roi = read_npy(_find(folder, "test.configs", "AFLW_GT_crop_roi_box.npy"), (None, 4), _MEND)
-    points = read_npy(_find(folder, "test.configs", "AFLW_GT_pts68.npy"), (len(roi), 2, 68), _MEND)
-    return _in_crop(points.transpose(0, 2, 1), roi, image_size)
 
 
 def _in_crop(points: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:

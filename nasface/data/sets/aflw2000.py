@@ -22,7 +22,7 @@ from nasface.faces.landmarks import NUM_LANDMARKS, bounding_box
 from nasface.metrics.aflw2000 import DATASET_URL
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
-from nasface.utils.mat import read_mat
+from nasface.utils.mat import mat_numbers, read_mat
 from nasface.utils.npy import read_npy
 
 _SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
@@ -36,13 +36,11 @@ class Annotation:
 
     Attributes:
         landmarks: (68, 3) float32, 0-based, z from zero mean.
-        yaw: degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
-        largest_angle: the largest of pitch, yaw and roll, without sign.
+        angles: (3,) pitch, yaw, roll in degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
     """
 
     landmarks: np.ndarray
-    yaw: float
-    largest_angle: float
+    angles: np.ndarray
 
 
 def load_aflw2000(
@@ -61,7 +59,6 @@ def load_aflw2000(
 
     Args:
         folder: of the pairs, or the folder around it as it was unpacked.
-        crops: their size, margin and cache.
         landmarks_file: .npy of other annotations (N, 2 or 3, 68) in 0-based pixels, in the order of the names, such as
             AFLW2000-3D-Reannotated.pts68.npy of 3DDFA, or LS3D-W's folder AFLW2000-3D-Reannotated of <NAME>.t7 files;
             crops stay those of `pt3d_68`, boxes follow the annotations.
@@ -86,7 +83,9 @@ def load_aflw2000(
         resize = np.stack([resize_similarity(length, crops.size) for length in side])
         landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
         landmarks = transform_points(landmarks, resize)
-        yaw = np.array([annotation.yaw for annotation in annotations])
+        angles = np.array([annotation.angles for annotation in annotations])
+        yaw = angles[:, 1] if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)
+        largest = np.abs(angles).max(axis=1)
 
         def crop(index: int) -> np.ndarray:
             (left, top), image = corner[index], decode_image(images[index])
@@ -94,27 +93,14 @@ def load_aflw2000(
 
         with image_buffer(len(images), crops.size, crops.cache_dir) as cut:
             fill_images(cut, crop, crops.progress)
-            faces = FaceSet(
-                name="aflw2000",
-                images=cut,
-                landmarks=landmarks,
-                yaw=(yaw if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)).astype(np.float32),
-                box=bounding_box(landmarks),
-            )
-            if max_angle is None:
-                return faces
-            largest = np.array([annotation.largest_angle for annotation in annotations])
-            return faces.subset(np.flatnonzero(largest <= max_angle))
+            faces = FaceSet("aflw2000", cut, landmarks, yaw.astype(np.float32), bounding_box(landmarks))
+            return faces if max_angle is None else faces.subset(np.flatnonzero(largest <= max_angle))
 
     return cached_face_set(crops.cache_dir, f"aflw2000-{crops.size}px-{mark}", build)
 
 
 def find_pairs(folder: str | Path) -> list[Path]:
-    """The jpg files of the set, sorted by name, each with its mat file beside it.
-
-    Raises:
-        UserError: the folder is absent, holds no jpg, or a file lacks its partner.
-    """
+    """The jpg files of the set, sorted by name, each with its mat file beside it; errors as of `load_aflw2000`."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"AFLW2000-3D folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
@@ -132,38 +118,23 @@ def find_pairs(folder: str | Path) -> list[Path]:
 
 
 def read_annotation(path: str | Path) -> Annotation:
-    """Landmarks and yaw of a mat file.
-
-    Raises:
-        UserError: it does not read, lacks one of them, or they are not finite numbers of the right shape.
-    """
+    """Landmarks and yaw of a mat file; a UserError where it has none."""
     content = read_mat(path, DATASET_URL)
-    points = _numbers(content, "pt3d_68", (3, NUM_LANDMARKS), path).T
-    pose = _numbers(content, "Pose_Para", (1, 7), path)
+    if "pt3d_68" not in content:
+        raise UserError(f"{path} has no pt3d_68: is it of AFLW2000-3D? (300W-LP's files have no pt3d_68)")
+    points = mat_numbers(content, "pt3d_68", (3, NUM_LANDMARKS), path, DATASET_URL).T
+    pose = mat_numbers(content, "Pose_Para", 7, path, DATASET_URL)
     landmarks = points_from_300wlp(points)
     landmarks[:, 2] -= landmarks[:, 2].mean()
     if not (bounding_box(landmarks) > 0).all():
         raise UserError(f"{path}: the landmarks of pt3d_68 have no extent: restore it from {DATASET_URL}")
-    degrees = np.rad2deg(pose[0, :3])
-    return Annotation(landmarks=landmarks, yaw=float(degrees[1]), largest_angle=float(np.abs(degrees).max()))
-
-
-def _numbers(content: dict[str, object], key: str, shape: tuple[int, int], path: str | Path) -> np.ndarray:
-    if key not in content:
-        raise UserError(f"{path} has no {key}: is it of AFLW2000-3D? (300W-LP's files have no pt3d_68)")
-    try:
-        values = np.asarray(content[key]).astype(np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != shape or not np.isfinite(values).all():
-        raise UserError(f"{path}: {key} is not {shape[0]} x {shape[1]} finite numbers: restore it from {DATASET_URL}")
-    return values
+    return Annotation(landmarks, np.rad2deg(pose[:3]))
 
 
 def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None, images: list[Path]) -> list[Path]:
     files = [Path(path) for path in (landmarks_file, yaw_file) if path is not None]
-    if landmarks_file is not None and Path(landmarks_file).is_dir():
-        files[:1] = [Path(landmarks_file) / f"{image.stem}.t7" for image in images]
+    if landmarks_file is not None and files[0].is_dir():
+        files[:1] = [files[0] / f"{image.stem}.t7" for image in images]
     for path in files:
         if not path.is_file():
             raise UserError(f"{path} does not exist: correct the setting or leave it out")

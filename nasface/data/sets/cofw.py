@@ -29,13 +29,8 @@ DATASET_URL = "http://www.vision.caltech.edu/xpburgos/ICCV13"
 
 
 def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
-    """The faces of one split in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0; `visible` is False where
-    a point is occluded; yaw is NaN.
-
-    Args:
-        folder: holds the mat files.
-        split: "train" or "test".
-        crops: their size, margin and cache.
+    """The faces of a split, "train" or "test", in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0;
+    `visible` is False where a point is occluded; yaw is NaN.
 
     Raises:
         UserError: the split is unknown, h5py is not installed, the file is absent or damaged.

@@ -8,9 +8,9 @@ Two sets of names are known and looked for (https://github.com/cleardusk/3DDFA):
   `train_aug_120x120.list.{train,val}`, `param_all_norm.pkl`, `param_all_norm_val.pkl`, with `param_whitening.pkl`; the
   latter files may lie in a `train.configs/` beside the images, as in the repository.
 
-Anything else is read by naming the files (`DdfaFiles`). Row i of the parameters belongs to line i of the list; a row is
-62 numbers, see `nasface.faces.ddfa_model.split_parameters`. Both releases mean the same pixels by the same parameters:
-version 1's code draws x and 121 - y in 1-based pixels, version 2's x - 1 and 120 - y in 0-based ones.
+Row i of the parameters belongs to line i of the list; a row is 62 numbers, see
+`nasface.faces.ddfa_model.split_parameters`. Both releases mean the same pixels by the same parameters: version 1's code
+draws x and 121 - y in 1-based pixels, version 2's x - 1 and 120 - y in 0-based ones.
 """
 
 from __future__ import annotations
@@ -50,23 +50,6 @@ _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
 @dataclass(frozen=True)
-class DdfaFiles:
-    """Names of one split's files relative to the data folder (absolute paths work too); None: the known names.
-
-    Attributes:
-        images: folder of the crops.
-        names: text file, one image name a line.
-        parameters: pickle of one (N, 62) array.
-        whitening: pickle of the parameters' mean and deviation.
-    """
-
-    images: str | None = None
-    names: str | None = None
-    parameters: str | None = None
-    whitening: str | None = None
-
-
-@dataclass(frozen=True)
 class DdfaSplit:
     """One split as it lies on disk: `parameters` (N, 62) float64 un-whitened, `paths` its N images."""
 
@@ -75,27 +58,23 @@ class DdfaSplit:
     sources: tuple[Path, ...]
 
 
-def load_ddfa(
-    folder: str | Path, assets: str | Path, split: str, crops: CropSettings, files: DdfaFiles | None = None
-) -> FaceSet:
-    """The faces of one split.
+def load_ddfa(folder: str | Path, assets: str | Path, split: str, crops: CropSettings) -> FaceSet:
+    """The faces of a split, "train" or "val".
 
-    The landmarks are those of 3DDFA's exact 68-point model, which its grid model (`load_ddfa_model`) shares; poses
-    and coefficients are that grid model's, depth has zero mean over its vertices, and yaw is the pose matrix's.
+    The landmarks are those of 3DDFA's exact 68-point model, which its grid model (`load_ddfa_model`) shares; poses and
+    coefficients are that grid model's, depth has zero mean over its vertices, and yaw is the pose matrix's. The set's
+    own crops (120 pixels) are resized.
 
     Args:
         folder: where the set lies.
         assets: folder of 3DDFA's morphable model files.
-        split: "train" or "val".
-        crops: size and cache; the set's own crops (120 pixels) are resized.
-        files: names of the files, where they are not the known ones.
 
     Raises:
         UserError: something in either folder is absent or damaged; the message names it.
     """
     keypoints = load_keypoint_model(assets)
     grid = load_ddfa_model(assets)
-    data = read_split(folder, assets, split, files)
+    data = read_split(folder, assets, split)
     models = [Path(assets) / name for name in (PAF_FILE, *KEYPOINT_FILES)]
     mark = fingerprint([*data.sources, *models], _VERSION, len(data.paths))
 
@@ -122,13 +101,9 @@ def load_ddfa(
     return cached_face_set(crops.cache_dir, f"ddfa-{split}-{crops.size}px-{mark}", build)
 
 
-def read_split(folder: str | Path, assets: str | Path, split: str, files: DdfaFiles | None = None) -> DdfaSplit:
-    """Find and read the list and the parameters of a split; no image is opened.
-
-    Raises:
-        UserError: as `load_ddfa`.
-    """
-    folder, files = Path(folder), files or DdfaFiles()
+def read_split(folder: str | Path, assets: str | Path, split: str) -> DdfaSplit:
+    """Find and read the list and the parameters of a split; no image is opened; errors as of `load_ddfa`."""
+    folder = Path(folder)
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
     if not folder.is_dir():
@@ -136,14 +111,14 @@ def read_split(folder: str | Path, assets: str | Path, split: str, files: DdfaFi
             f"data folder {folder} does not exist: set its path, or put 3DDFA's training set (train_aug_120x120, "
             f"published at {DATASET_URL}) there"
         )
-    listing = _find(folder, files.names, [f"list.{split}", f"train_aug_120x120.list.{split}"], "list of images")
+    listing = _find(folder, [f"list.{split}", f"train_aug_120x120.list.{split}"], "list of images")
     suffix = "" if split == "train" else f"_{split}"
     known = [f"param_norm_{split}.pkl", f"param_all_norm{suffix}.pkl"]
-    parameter_file = _find(folder, files.parameters, known, "parameter file")
-    whitening_file = _whitening(folder, Path(assets), files.whitening, parameter_file)
+    parameter_file = _find(folder, known, "parameter file")
+    whitening_file = _whitening(folder, Path(assets), parameter_file)
     names = _read_names(listing)
     parameters = load_whitening(whitening_file).undo(_read_parameters(parameter_file, listing, len(names)))
-    images = _image_folder(folder, files.images, names[0])
+    images = _image_folder(folder, names[0])
     return DdfaSplit(
         paths=tuple(images / name for name in names),
         parameters=parameters,
@@ -168,19 +143,15 @@ def _crop(path: Path, size: int) -> np.ndarray:
     return resize_image(image, size)
 
 
-def _find(folder: Path, named: str | None, known: list[str], what: str) -> Path:
-    candidates = [folder / named] if named else [folder / place / name for name in known for place in ("", _CONFIGS)]
-    for path in candidates:
+def _find(folder: Path, known: list[str], what: str) -> Path:
+    for path in (folder / place / name for name in known for place in ("", _CONFIGS)):
         if path.is_file():
             return path
-    wanted = named or " or ".join(known)
-    raise UserError(f"{folder} has no {what} {wanted}: restore it from {DATASET_URL}, or name the file in the settings")
+    raise UserError(f"{folder} has no {what} {' or '.join(known)}: restore it from {DATASET_URL}")
 
 
-def _whitening(folder: Path, assets: Path, named: str | None, parameter_file: Path) -> Path:
+def _whitening(folder: Path, assets: Path, parameter_file: Path) -> Path:
     """The whitening that lies with the data wins; else the assets' one of the release that the parameters come from."""
-    if named:
-        return folder / named
     order = (WHITENING_FILE_V2, WHITENING_FILE_V1)
     if parameter_file.name.startswith("param_all_norm"):
         order = order[::-1]
@@ -191,8 +162,8 @@ def _whitening(folder: Path, assets: Path, named: str | None, parameter_file: Pa
     return assets / order[0]
 
 
-def _image_folder(folder: Path, named: str | None, first: str) -> Path:
-    places = [named] if named else ["images", "train_aug_120x120", ""]
+def _image_folder(folder: Path, first: str) -> Path:
+    places = ("images", "train_aug_120x120", "")
     for place in places:
         if (folder / place / first).is_file():
             return folder / place

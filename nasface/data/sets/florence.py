@@ -49,11 +49,7 @@ def rendering_subjects(folder: str | Path) -> list[str]:
 
 
 def load_scan(folder: str | Path, subject: str) -> Scan:
-    """The scan of a subject.
-
-    Raises:
-        UserError: its file is absent, damaged, or lacks an array.
-    """
+    """The scan of a subject; a UserError where its file is absent, damaged, or lacks an array."""
     path = Path(folder) / "scans" / f"{subject}.npz"
     try:
         with np.load(path, allow_pickle=False) as content:

@@ -26,11 +26,7 @@ DATASET_URL = "https://www.adrianbulat.com/face-alignment"
 
 
 def load_ls3d_w(folder: str | Path, crops: CropSettings) -> FaceSet:
-    """The faces of a subset's folder (or of all), in the order of their paths; yaw is NaN and depth 0.
-
-    Args:
-        folder: searched with all its subfolders.
-        crops: their size, margin and cache.
+    """The faces below a subset's folder (or below all), in the order of their paths; yaw is NaN and depth 0.
 
     Raises:
         UserError: the folder is absent or holds no .t7, a .t7 lacks its photograph, or a file is damaged.
@@ -45,11 +41,7 @@ def load_ls3d_w(folder: str | Path, crops: CropSettings) -> FaceSet:
 
 
 def read_points(path: str | Path) -> np.ndarray:
-    """The landmarks (68, 2 or 3) float64 of a .t7 file in pixels counted from 0.
-
-    Raises:
-        UserError: the file does not read, or holds something else.
-    """
+    """The landmarks (68, 2 or 3) float64 of a .t7 file in pixels counted from 0; a UserError where it is damaged."""
     points = load_t7(path)
     if isinstance(points, dict) and len(points) == 1:
         (points,) = points.values()

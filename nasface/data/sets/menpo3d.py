@@ -22,9 +22,5 @@ def load_menpo3d(folder: str | Path, crops: CropSettings) -> FaceSet:
 
 
 def frame_videos(folder: str | Path) -> np.ndarray:
-    """The video (N,) of each frame, as text, for measures over time.
-
-    Raises:
-        UserError: as `load_plain`.
-    """
+    """The video (N,) of each frame, as text, for measures over time; errors as of `load_plain`."""
     return np.array([Path(name).parent.as_posix() for name in read_labels(folder, "menpo3d")["names"].tolist()])

@@ -28,14 +28,8 @@ DATASET_URL = "https://ibug.doc.ic.ac.uk/resources/300-W"
 
 
 def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name: str = "300w") -> FaceSet:
-    """The faces below a folder with `points` landmarks, in the order of their paths; yaw is unknown (NaN), and so is
-    depth (0) where rows have two numbers.
-
-    Args:
-        folder: searched with all its subfolders.
-        crops: their size, margin and cache.
-        points: how many landmarks; files with another number are passed over.
-        name: of the set.
+    """The faces below a folder with `points` landmarks (files with another number are passed over), in the order of
+    their paths; yaw is unknown (NaN), and so is depth (0) where rows have two numbers.
 
     Raises:
         UserError: the folder is absent, holds no such faces, a .pts lacks its photograph, or a file is damaged.
@@ -50,11 +44,7 @@ def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name:
 
 
 def read_pts(path: str | Path) -> np.ndarray:
-    """The points (M, 2 or 3) float32 of a .pts file in pixels counted from 0.
-
-    Raises:
-        UserError: the file does not read, or does not hold the points that it announces.
-    """
+    """The points (M, 2 or 3) float32 of a .pts file in pixels counted from 0; a UserError where it is damaged."""
     try:
         head, _, rest = Path(path).read_text(encoding="utf-8", errors="replace").partition("{")
         count = int(head.split("n_points:")[1].split()[0])

@@ -51,8 +51,6 @@ SHAPE_MODES, EXPRESSION_MODES = 199, 29
 VALIDATION_SHARE = 0.05
 """Share of the photographs that are kept for validation; the set has no split of its own."""
 
-Landmarks = Literal["model", "pts_3d", "pts_2d"]
-
 
 @dataclass(frozen=True)
 class Parameters:
@@ -79,12 +77,10 @@ class Selection:
         split: "train" or "val"; all versions of a photograph are in the same one. A folder of a single photograph, as
             samples are, is both.
         count: how many, a fair sample of the split; 0: all.
-        flipped: take the _Flip folders too.
     """
 
     split: str = "train"
     count: int = 0
-    flipped: bool = False
 
 
 def load_w300lp(
@@ -93,20 +89,18 @@ def load_w300lp(
     keypoints: KeypointModel,
     crops: CropSettings,
     selection: Selection = Selection(),
-    landmarks: Landmarks = "model",
+    landmarks: Literal["model", "pts_3d", "pts_2d"] = "model",
 ) -> FaceSet:
     """The selected faces, cropped as AFLW2000-3D's are, with poses and coefficients of `model`.
 
-    Coefficients beyond the model's modes are dropped: with 3DDFA's 40 + 10 modes the landmarks move by 0.9 % of the
-    box on average (measured on AFLW2000-3D, whose parameters are of the same kind). Depth has zero mean over the
-    model's vertices.
+    Coefficients beyond the model's modes are dropped: with 3DDFA's 40 + 10 modes the landmarks move by 0.9 % of the box
+    on average (measured on AFLW2000-3D, whose parameters are of the same kind). Depth has zero mean over the model's
+    vertices.
 
     Args:
         folder: 300W_LP, or the folder around it.
         model: a Basel model whose identity modes are the first of the 199 and whose others are the first of the 29.
         keypoints: its 68 landmarks.
-        crops: their size, margin and cache.
-        selection: which faces.
         landmarks: the model's, or x and y of the landmarks folder: `pts_3d` (the projected 3D points) or `pts_2d`
             (the contour moved to the visible outline); depth is always the model's. Boxes and crops follow them.
 
@@ -114,10 +108,9 @@ def load_w300lp(
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged, or it is the wrong copy; the
             message names the file.
     """
-    root, images = find_images(folder, selection.flipped)
-    images = choose(images, selection.split, selection.count)
-    points = [_points_file(root, image) for image in images] if landmarks != "model" else []
+    images = choose(find_images(folder), selection.split, selection.count)
     mats = [image.with_suffix(".mat") for image in images]
+    points = [_points_file(image) for image in images] if landmarks != "model" else []
 
     def read() -> list[Photograph]:
         parameters = [read_parameters(path) for path in mats]
@@ -137,12 +130,8 @@ def load_w300lp(
     return crop_photographs(f"300w-lp-{selection.split}", read, sources, crops, settings=settings)
 
 
-def find_images(folder: str | Path, flipped: bool = False) -> tuple[Path, list[Path]]:
-    """The set's own folder and its images in the order of subset and name, each with its mat file beside it.
-
-    Raises:
-        UserError: the folder is absent, holds none of the subsets, or an image lacks its mat file.
-    """
+def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
+    """The images in the order of subset and name, each with its mat file beside it; errors as of `load_w300lp`."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"300W-LP folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
@@ -160,7 +149,7 @@ def find_images(folder: str | Path, flipped: bool = False) -> tuple[Path, list[P
     for image in images:
         if image.stem not in known[image.parent]:
             raise UserError(f"{image} has no {image.stem}.mat beside it: restore it from {DATASET_URL}")
-    return root, images
+    return images
 
 
 def photograph_name(image: Path) -> str:
@@ -169,11 +158,7 @@ def photograph_name(image: Path) -> str:
 
 
 def choose(images: Sequence[Path], split: str, count: int = 0) -> list[Path]:
-    """The images of a split in a fixed shuffled order, of which every beginning is a fair sample.
-
-    Raises:
-        UserError: the split is unknown.
-    """
+    """The images of a split in a fixed shuffled order, of which every beginning is a fair sample."""
     if split not in ("train", "val"):
         raise UserError(f"unknown split {split!r} of 300W-LP: choose train or val")
     groups = sorted({photograph_name(image) for image in images}, key=_shuffled)
@@ -186,11 +171,7 @@ def choose(images: Sequence[Path], split: str, count: int = 0) -> list[Path]:
 
 
 def read_parameters(path: str | Path) -> Parameters:
-    """The parameters in a mat file of 300W-LP or AFLW2000-3D, whatever their types.
-
-    Raises:
-        UserError: it does not read, or lacks one of them, or they are not finite numbers of the right shape.
-    """
+    """The parameters in a mat file of 300W-LP or AFLW2000-3D, whatever their types; a UserError where it has none."""
     content = read_mat(path, DATASET_URL)
     pose, shape, expression = (
         mat_numbers(content, key, size, path, DATASET_URL)
@@ -203,11 +184,7 @@ def read_parameters(path: str | Path) -> Parameters:
 
 
 def check_copy(images: Sequence[Path], parameters: Sequence[Parameters]) -> None:
-    """Recognise the wrong copy by the versions of a photograph.
-
-    Raises:
-        UserError: two versions have the same pose.
-    """
+    """Recognise the wrong copy, a UserError, by two versions of a photograph with the same pose."""
     groups: dict[Path, list[int]] = {}
     for index, image in enumerate(images):
         groups.setdefault(image.parent / photograph_name(image), []).append(index)
@@ -251,11 +228,7 @@ def _face(
 
 
 def model_coefficients(parameters: Parameters, model: MorphableModel) -> np.ndarray:
-    """The coefficients (K,) that belong to the model's modes.
-
-    Raises:
-        UserError: the model has more modes than the set's 199 + 29.
-    """
+    """The coefficients (K,) that belong to the model's modes; a UserError where it has more than the set's 199 + 29."""
     identity, expression = model.identity_count, model.coefficient_count - model.identity_count
     if identity > SHAPE_MODES or expression > EXPRESSION_MODES:
         raise UserError(
@@ -265,17 +238,16 @@ def model_coefficients(parameters: Parameters, model: MorphableModel) -> np.ndar
     return np.concatenate([parameters.shape[:identity], parameters.expression[:expression]])
 
 
-def _points_file(root: Path, image: Path) -> Path:
-    path = root / "landmarks" / image.parent.name / f"{image.stem}_pts.mat"
+def _points_file(image: Path) -> Path:
+    path = image.parent.parent / "landmarks" / image.parent.name / f"{image.stem}_pts.mat"
     if not path.is_file():
         raise UserError(f"{path} does not exist: restore the landmarks folder of 300W-LP, or use the model's landmarks")
     return path
 
 
-def _with_points(face: Photograph, path: Path, key: Landmarks) -> Photograph:
+def _with_points(face: Photograph, path: Path, key: str) -> Photograph:
     """The face with x and y of the landmarks folder."""
-    content = read_mat(path, DATASET_URL)
-    points = mat_numbers(content, key, NUM_LANDMARKS * 2, path, DATASET_URL).reshape(NUM_LANDMARKS, 2)
+    points = mat_numbers(read_mat(path, DATASET_URL), key, (NUM_LANDMARKS, 2), path, DATASET_URL)
     return replace(face, landmarks=np.concatenate([points, face.landmarks[:, 2:]], axis=1))
 
 

@@ -37,10 +37,15 @@ class HPM(nn.Module):
         return (self.norm1, self.conv1), (self.norm2, self.conv2), (self.norm3, self.conv3)
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.conv1(F.relu(self.norm1(x)))
-        second = self.conv2(F.relu(self.norm2(first)))
-        third = self.conv3(F.relu(self.norm3(second)))
-        return x + torch.cat((first, second, third), 1)
+        return x + self.branches(x)
+
+    def branches(self, x: Tensor) -> Tensor:
+        """What is added to the input: (B, C, H, W)."""
+        parts = []
+        for norm, conv in self.stages:
+            x = conv(F.relu(norm(x)))
+            parts.append(x)
+        return torch.cat(parts, 1)
 
     def children_forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """`forward` in training mode on each of several children's features, without running statistics."""

@@ -46,17 +46,8 @@ class DeformableConv(nn.Conv2d):
 
 
 def deform_by_sampling(x: Tensor, offset: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 3x3 deformable convolution by `grid_sample` and a 1x1 convolution.
-
-    Args:
-        x: (B, C_in, H, W).
-        offset: (B, 18, H, W) in cells, (y, x) of each tap.
-        weight: (C_out, C_in, 3, 3).
-        bias: (C_out,).
-
-    Returns:
-        (B, C_out, H, W).
-    """
+    """A 3x3 deformable convolution (C_out, C_in, 3, 3) of maps (B, C_in, H, W) by `grid_sample` and a 1x1 convolution:
+    (B, C_out, H, W). Offsets (B, 18, H, W) are in cells, (y, x) of each tap."""
     count, channels, height, width = x.shape
     reach = torch.arange(_KERNEL, device=x.device, dtype=torch.float32) - _KERNEL // 2
     moved = offset.float().view(count, _TAPS, 2, height, width)

@@ -14,11 +14,8 @@ def diffusion_maps(landmarks: Tensor, size: int, sigma: float = 1.0) -> Tensor:
     """3D diffusion heat maps (B, 3, size, size) of landmarks (B, P, 3) in pixels, differentiable in them.
 
     Each channel is one coordinate, brought to [0, 1] over the face's landmarks (Eq. 3, after the subtraction of
-    Algorithm 1), and spread from each landmark's place by a Gaussian of height 1. Where Gaussians meet they add up, as
-    what diffuses does.
-
-    Args:
-        sigma: standard deviation in pixels; 1 in the paper.
+    Algorithm 1), and spread from each landmark's place by a Gaussian of height 1 and deviation `sigma` in pixels. Where
+    Gaussians meet they add up, as what diffuses does.
     """
     low, high = landmarks.amin(1, keepdim=True), landmarks.amax(1, keepdim=True)
     return _spread(landmarks, (landmarks - low) / (high - low).clamp(min=1e-6), size, sigma)

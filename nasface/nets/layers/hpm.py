@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.nets.layers.blocks import HPM
@@ -26,11 +24,7 @@ class WideningHPM(HPM):
         self.skip = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        current, parts = x, []
-        for norm, conv in self.stages:
-            current = conv(F.relu(norm(current)))
-            parts.append(current)
-        return self.skip(x) + torch.cat(parts, 1)
+        return self.skip(x) + self.branches(x)
 
 
 def hpm(inputs: int, outputs: int) -> HPM:

@@ -19,12 +19,8 @@ from nasface.training.uv_target import UVTarget
 
 
 def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Tensor:
-    """PRNet's region-weighted loss between position maps (..., 3, M, M), averaged over maps.
-
-    Args:
-        weight: (M, M), the regions' weights.
-        kind: `l1`, `l2` (squared error, as PRNet) or `distance` (Euclidean distance of the points, what the NME
-            averages).
+    """PRNet's loss between position maps (..., 3, M, M), averaged over maps, with the regions' weights (M, M): `l1`,
+    `l2` (squared error, as PRNet) or `distance` (Euclidean distance of the points, what the NME averages).
 
     Source: PRNet (Feng et al., ECCV 2018), section 3.3.
     """
@@ -41,15 +37,9 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
 def output_loss(
     network: Any, output: UVOutput, target: Tensor, weight: Tensor, config: RetrainConfig | SupernetConfig
 ) -> dict[str, Tensor]:
-    """The loss of an output in training: of its maps, plus that of its heatmaps where it has some.
-
-    Args:
-        network: put the output out.
-        output: of one network or of several children.
-        target: true maps (B, 3, M, M), in the networks' units.
-        weight: (M, M), the regions' weights.
-        config: kind of the maps' loss and weight of the heatmaps'.
-    """
+    """The loss of an output of the `network`, in training, of one network or of several children: of its maps to the
+    true ones (B, 3, M, M) in the networks' units with the regions' weights (M, M), plus that of its heatmaps where it
+    has some."""
     loss = uv_loss(output.maps, target, weight, config.loss)
     if output.heatmaps is None or not config.heatmaps:
         return {"loss": loss}

@@ -19,12 +19,8 @@ _CHUNK = 1 << 24  # voxels drawn together; bounds the memory of wide Gaussians
 
 
 def landmark_colours(count: int, order: str = "sorted", seed: int = 0) -> Tensor:
-    """Colours (count, 3) in [0, 1]: hues from red to violet in the landmarks' order.
-
-    Args:
-        order: `sorted`, or `random` (the same colours in a random order).
-        seed: of that order.
-    """
+    """Colours (count, 3) in [0, 1]: hues from red to violet in the landmarks' order (`sorted`), or the same in a random
+    order of a seed (`random`)."""
     hues = [colorsys.hsv_to_rgb(0.8 * index / max(1, count - 1), 1.0, 1.0) for index in range(count)]
     colours = torch.tensor(hues)
     if order == "random":

@@ -61,14 +61,8 @@ def mirrored(landmarks: Tensor, size: int) -> Tensor:
 
 
 def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> WildFaces:
-    """The wild faces of an experiment.
-
-    Args:
-        source: `synthetic` (rendered from a seed of their own), or a folder in 3DDFA's layout.
-
-    Raises:
-        UserError: the folder is absent or damaged.
-    """
+    """The wild faces of an experiment: `synthetic` (rendered from a seed of their own), or of a folder in 3DDFA's
+    layout; a UserError where that is absent or damaged."""
     # Imported here: this module is part of every command's settings.
     from nasface.utils.progress import progress_for
 

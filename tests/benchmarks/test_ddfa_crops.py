@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nasface.data.ddfa_crops import (
+from benchmarks.ddfa_crops import (
     _round_away,
     benchmark_region,
     box_region,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.rank_correlation import Ranking, calibrated_scores, member_maps, shared_scores
 from nasface.data.augment import normalise
-from nasface.evaluation.ranking import Ranking, calibrated_scores, member_maps, shared_scores
 from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.workspace import Workspace
