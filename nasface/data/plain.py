@@ -15,8 +15,6 @@ It is this package's own; `numpy.savez` writes it.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, crop_photographs
 from nasface.utils.errors import UserError
+from nasface.utils.npy import read_npz
 
 LABELS_FILE, IMAGES_FOLDER = "landmarks.npz", "images"
 _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}
@@ -75,13 +74,7 @@ def load_plain(
 def read_labels(folder: str | Path, name: str) -> dict[str, np.ndarray]:
     """The arrays of landmarks.npz; errors as of `load_plain`."""
     path = Path(folder) / LABELS_FILE
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: lay {name} out as nasface.data.plain describes")
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            labels = {key: content[key] for key in content.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a readable .npz of plain arrays ({error}): write it again") from None
+    labels = read_npz(path, f"lay {name} out as nasface.data.plain describes")
     for key in ("names", "landmarks"):
         if key not in labels:
             raise UserError(f"{path} has no array {key!r}: write it as nasface.data.plain describes")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.npy import read_npz
 
 FILE = "test_faces.npz"
 """Its name in the folder of a run."""
@@ -96,13 +95,10 @@ def save_test_faces(path: str | Path, faces: TestFaces) -> None:
 
 def load_test_faces(path: str | Path) -> TestFaces:
     """Read what `save_test_faces` wrote; a UserError where it is absent or damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            faces = TestFaces(**{field.name: content[field.name] for field in fields(TestFaces)})
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: retrain writes it") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is damaged ({error}): remove it, or retrain") from None
+    content = read_npz(path, "remove it, or retrain")
+    if content.keys() != {field.name for field in fields(TestFaces)}:
+        raise UserError(f"{path} is damaged (it does not hold the arrays of test faces): remove it, or retrain")
+    faces = TestFaces(**content)
     if faces.nme.shape != faces.yaw.shape or len(faces.images) != len(faces.example):
         raise UserError(f"{path} is damaged (its arrays do not fit together): remove it, or retrain")
     return faces

@@ -35,7 +35,7 @@ from scipy.sparse.linalg import splu
 from nasface.faces.camera import matrix_to_pose, pose_to_matrix
 from nasface.faces.landmarks import FLIP_68, NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
-from nasface.faces.uv import bilinear_matrix, grid_laplacian
+from nasface.faces.uv import bilinear_matrix, grid_laplacian, grid_triangles
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_pickle
 
@@ -186,20 +186,11 @@ def load_ddfa_model(folder: str | Path, exact_landmarks: bool = True) -> Morphab
         basis=np.ascontiguousarray(vertices[..., 1:]),
         coefficient_std=std.astype(np.float32),
         identity_count=IDENTITY_MODES,
-        triangles=grid_triangles(GRID),
+        triangles=np.stack(np.split(grid_triangles(np.ones((GRID, GRID), dtype=bool)), 2), axis=1).reshape(-1, 3),
         uv=_grid_uv(GRID),
         landmark_uv=landmark_uv.astype(np.float32),
         landmark_vertices=None,
     )
-
-
-def grid_triangles(size: int) -> np.ndarray:
-    """Two triangles per cell of a size x size grid of vertices in row-major order, rows downwards: (T, 3) int32,
-    counter-clockwise seen from the side from which columns run to the right."""
-    index = np.arange(size * size, dtype=np.int32).reshape(size, size)
-    a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    cells = np.stack([np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)], axis=-2)
-    return cells.reshape(-1, 3)
 
 
 def place_landmarks(grid: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> np.ndarray:

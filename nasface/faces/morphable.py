@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from nasface.utils.errors import UserError
+from nasface.utils.npy import read_npz
 
 HEAD_ASSET = Path(__file__).parent / "assets" / "head.npz"
 MATERIALS = ("skin", "plain", "eye", "teeth", "tongue")
@@ -84,7 +82,7 @@ def load_embedded_head() -> MorphableModel:
     50 identity modes, whose coefficients have unit variance, then 52 expression units, each meant for [0, 1]. The unit
     is about a decimetre; the origin is the middle of the mean face.
     """
-    asset = _load_asset()
+    asset = read_npz(HEAD_ASSET, "install nasface again")
     basis = asset["basis"].astype(np.float32)
     identities = int(asset["identity_count"])
     deviation = np.full(basis.shape[2], 0.5, dtype=np.float32)
@@ -106,18 +104,10 @@ def load_embedded_head() -> MorphableModel:
 @lru_cache(maxsize=1)
 def load_head_surface() -> HeadSurface:
     """Materials and texture coordinates of `load_embedded_head()`."""
-    asset = _load_asset()
+    asset = read_npz(HEAD_ASSET, "install nasface again")
     return HeadSurface(
         materials=asset["materials"],
         texture_uv=asset["texture_uv"],
         expression_names=tuple(str(name) for name in asset["expression_names"]),
         mirror=asset["mirror"].astype(np.int64),
     )
-
-
-def _load_asset() -> dict[str, np.ndarray]:
-    try:
-        with np.load(HEAD_ASSET, allow_pickle=False) as content:
-            return dict(content)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{HEAD_ASSET} is absent or damaged ({error}): install nasface again") from None

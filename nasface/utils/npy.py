@@ -1,7 +1,9 @@
-"""Numbers of .npy files, with errors that name the file."""
+"""Arrays of .npy and .npz files, with errors that name the file."""
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +33,14 @@ def read_npy(path: str | Path, shape: tuple[int | None, ...], mend: str) -> np.n
         expected = " x ".join("any" if length is None else str(length) for length in shape)
         raise UserError(f"{path} is {values.shape}, not finite numbers of shape {expected}: {mend}")
     return values
+
+
+def read_npz(path: str | Path, mend: str) -> dict[str, np.ndarray]:
+    """The arrays of a file by name; a UserError that ends in `mend` where it is absent or does not read."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return {key: content[key] for key in content.files}
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: {mend}") from None
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} is not a readable .npz of plain arrays ({error}): {mend}") from None

@@ -404,7 +404,7 @@ def test_florence(tmp_path: Path) -> None:
     points = np.random.default_rng(0).normal(size=(50, 3))
     np.savez(folder / "scans" / "video0.npz", points=points, eyes=points[:2])
     np.testing.assert_array_equal(load_scan(folder, "video0").points, points)
-    _one_line(lambda: load_scan(folder, "video1"), "video1.npz is not a .npz of points and eyes")
+    _one_line(lambda: load_scan(folder, "video1"), "video1.npz does not exist: see nasface.data.sets.florence")
     np.savez(folder / "scans" / "video1.npz", points=points, eyes=points)
     _one_line(lambda: load_scan(folder, "video1"), "video1.npz: points must be")
 

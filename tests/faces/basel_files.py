@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import savemat
 
-from nasface.faces.ddfa_model import grid_triangles
+from nasface.faces.uv import grid_triangles
 from tests.faces.ddfa_files import planted_uv
 
 SIDE = 25
@@ -39,6 +39,7 @@ def write_bfm(folder: Path, identity: int = 199, expression: int = 29, **changes
     """BFM.mat and BFM_UV.mat as face3d has them; returns the former's path."""
     mean, uv, landmarks = surface()
     both = modes(identity, expression)
+    inward = grid_triangles(np.ones((SIDE, SIDE), dtype=bool)).T[::-1]  # seen from inside, as the real ones
     content = {
         "shapeMU": (mean - 1.0).reshape(-1, 1),
         "shapePC": both[:, :identity],
@@ -46,7 +47,7 @@ def write_bfm(folder: Path, identity: int = 199, expression: int = 29, **changes
         "expMU": np.ones((3 * COUNT, 1)),
         "expPC": both[:, identity:],
         "expEV": np.linspace(2, 0.1, expression)[:, None],
-        "tri": grid_triangles(SIDE).T[::-1].astype(np.float64) + 1,  # seen from inside, as the real ones
+        "tri": inward.astype(np.float64) + 1,
         "kpt_ind": landmarks[None].astype(np.int32) + 1,
     }
     content = {key: value for key, value in (content | changes).items() if value is not None}
@@ -69,7 +70,7 @@ def write_noneck(folder: Path) -> np.ndarray:
         "keypoints": (3 * landmarks[:, None] + [0, 1, 2]).ravel().astype(np.int64),
         "tri": np.zeros((3, 5), dtype=np.int32),
     }
-    triangles = grid_triangles(SIDE)
+    triangles = grid_triangles(np.ones((SIDE, SIDE), dtype=bool))
     triangles = triangles[(triangles < len(kept)).all(axis=1)].T.astype(np.int32)
     std = np.concatenate([np.ones(12), np.geomspace(5e5, 1e4, 40), np.linspace(1.5, 0.2, 10)])
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,6 @@ from nasface.faces.ddfa_model import (
     WHITENING_FILE_V1,
     WHITENING_FILE_V2,
     Whitening,
-    grid_triangles,
     join_parameters,
     load_ddfa_model,
     load_keypoint_model,
@@ -20,7 +19,7 @@ from nasface.faces.ddfa_model import (
     split_parameters,
 )
 from nasface.faces.landmarks import FLIP_68
-from nasface.faces.uv import bilinear_matrix, position_map, sample_map, uv_basis
+from nasface.faces.uv import bilinear_matrix, grid_triangles, position_map, sample_map, uv_basis
 from nasface.utils.errors import UserError
 from tests.faces.ddfa_files import LOWER, UPPER, write_assets
 
@@ -77,7 +76,7 @@ def test_landmark_places_are_mirror_symmetric_and_the_lips_do_not_share_cells(as
 def test_triangles_face_the_viewer() -> None:
     column, row = np.meshgrid(np.arange(5.0), np.arange(5.0))
     flat = np.stack([column, -row, np.zeros_like(row)], axis=-1).reshape(-1, 3)
-    corners = flat[grid_triangles(5)]
+    corners = flat[grid_triangles(np.ones((5, 5), dtype=bool))]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert len(corners) == 32
     assert (normal[:, 2] == 1.0).all()  # toward the camera, and together twice the area of 16 cells

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasface.utils.errors import UserError
-from nasface.utils.npy import read_npy
+from nasface.utils.npy import read_npy, read_npz
 
 
 def test_numbers_of_any_type_and_length(tmp_path: Path) -> None:
@@ -35,3 +35,19 @@ def test_an_absent_or_damaged_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"a\.npy is not a readable"):
             read_npy(tmp_path / "a.npy", (2,), "get another")
         (tmp_path / "a.npy").write_bytes(b"\x93NUMPY")
+
+
+def test_arrays_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with pytest.raises(UserError, match=r"a\.npz does not exist: get another"):
+        read_npz(path, "get another")
+    np.savez(path, one=np.arange(3), two=np.array(["a"]))
+    found = read_npz(path, "get another")
+    assert found.keys() == {"one", "two"} and found["one"].tolist() == [0, 1, 2]
+    for damaged in (path.read_bytes()[:100], b"no"):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"a\.npz is not a readable .npz .*: get another"):
+            read_npz(path, "get another")
+    np.savez(path, one=np.array([{}], dtype=object))
+    with pytest.raises(UserError, match=r"a\.npz is not a readable .npz"):
+        read_npz(path, "get another")

@@ -12,8 +12,6 @@ No official script is known, and papers disagree about the poses (VRN's author n
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain, read_labels
 from nasface.utils.errors import UserError
+from nasface.utils.npy import read_npz
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,11 @@ def rendering_subjects(folder: str | Path) -> list[str]:
 def load_scan(folder: str | Path, subject: str) -> Scan:
     """The scan of a subject; a UserError where its file is absent, damaged, or lacks an array."""
     path = Path(folder) / "scans" / f"{subject}.npz"
+    content = read_npz(path, "see nasface.data.sets.florence")
     try:
-        with np.load(path, allow_pickle=False) as content:
-            points, eyes = (content[key].astype(np.float64) for key in ("points", "eyes"))
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} is not a .npz of points and eyes ({error}): see nasface.data.sets.florence") from None
+        points, eyes = (content[key].astype(np.float64) for key in ("points", "eyes"))
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{path} does not hold points and eyes ({error}): see nasface.data.sets.florence") from None
     if points.ndim != 2 or points.shape[1] != 3 or eyes.shape != (2, 3) or not np.isfinite(points).all():
         raise UserError(f"{path}: points must be (V, 3) finite numbers, eyes (2, 3); see nasface.data.sets.florence")
     return Scan(points, eyes)
