@@ -146,29 +146,23 @@ def register_data_set(
     return register
 
 
-def training_set(name: str) -> DataSet:
-    """The set that `data.train` names; a UserError where it is unknown, or has no faces for training."""
+def data_set(name: str, use: Literal["train", "test"]) -> DataSet:
+    """The set that `data.train` or `data.test` names; a UserError where it is unknown, or has no faces for that use:
+    with targets for training, with what every network predicts for testing."""
+
+    def fits(one: DataSet) -> bool:
+        return one.trains if use == "train" else one.tests
+
     found = DATA_SETS.get(name)
-    if not found.trains:
-        raise _unfit("train", found)
-    return found
-
-
-def testing_set(name: str) -> DataSet:
-    """The set that `data.test` names; a UserError where it is unknown, or not every network can be tested on it."""
-    found = DATA_SETS.get(name)
-    if not found.tests:
-        raise _unfit("test", found)
-    return found
-
-
-def _unfit(use: Literal["train", "test"], found: DataSet) -> UserError:
-    known = map(DATA_SETS.get, DATA_SETS.names())
-    fit = [one.name for one in known if (one.trains if use == "train" else one.tests)]
+    if fits(found):
+        return found
+    choices = ", ".join(name for name in DATA_SETS.names() if fits(DATA_SETS.get(name)))
     targets = "" if found.model else ", no model's pose and coefficients"
-    needs = "the splits train and val and a model's" if use == "train" else f"the split test, {NUM_LANDMARKS} points"
-    return UserError(
+    needs = {
+        "train": "the splits train and val and a model's pose and coefficients",
+        "test": f"the split test, {NUM_LANDMARKS} points and the yaw",
+    }
+    raise UserError(
         f"data.{use} cannot be {found.name} (splits: {', '.join(found.splits)}; {found.labels}{targets}): it needs"
-        f" {needs}{' pose and coefficients' if use == 'train' else ' and the yaw'}; choose one of"
-        f" {', '.join(fit)}"
+        f" {needs[use]}; choose one of {choices}"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nasface.config import DataConfig
 from nasface.data.face_set import FaceSet
-from nasface.data.registry import DataSet, Request, Split, testing_set, training_set
+from nasface.data.registry import DataSet, Request, Split, data_set
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
@@ -27,8 +27,8 @@ class Faces:
 
 def check_sets(config: DataConfig) -> None:
     """Refuse sets that are unknown or do not fit their use, before anything is read."""
-    training_set(config.train)
-    testing_set(config.test)
+    data_set(config.train, "train")
+    data_set(config.test, "test")
 
 
 def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -> Faces:
@@ -38,7 +38,7 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
     Raises:
         UserError: a set is unknown or unfit for its use; a folder or file is absent or broken; a setting does not fit.
     """
-    training, testing = training_set(config.train), testing_set(config.test)
+    training, testing = data_set(config.train, "train"), data_set(config.test, "test")
     assert training.model is not None
     model = training.model(config)
 

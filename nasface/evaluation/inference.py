@@ -101,20 +101,10 @@ def evaluate_faces(task: FaceTask, faces: FaceSet, *, each: int = 3, spread: int
     nme = torch.cat([error["nme"] for error in errors]).cpu().numpy()
     chosen = best_median_worst(nme, each)
     shown = _show(task, faces, chosen, nme)
-    return Evaluation(
-        figures=error_figures(errors),
-        faces=TestFaces(
-            nme=nme,
-            yaw=np.asarray(faces.yaw, dtype=np.float32),
-            example=chosen,
-            images=shown.images,
-            predicted=shown.predicted,
-            true=shown.true,
-            dense=np.zeros(0, dtype=np.float32) if shown.dense is None else shown.dense,
-            inside=shown.inside,
-        ),
-        spread=_show(task, faces, spread_over_yaw(faces.yaw, spread), nme),
-    )
+    dense = np.zeros(0, dtype=np.float32) if shown.dense is None else shown.dense
+    whole = {"nme": nme, "yaw": np.asarray(faces.yaw, dtype=np.float32), "example": chosen, "dense": dense}
+    shown_over_yaw = _show(task, faces, spread_over_yaw(faces.yaw, spread), nme)
+    return Evaluation(error_figures(errors), TestFaces(**(vars(shown) | whole)), shown_over_yaw)
 
 
 def _show(task: FaceTask, faces: FaceSet, chosen: np.ndarray, nme: np.ndarray) -> ShownFaces:

@@ -16,33 +16,6 @@ FILE = "test_faces.npz"
 
 
 @dataclass(frozen=True)
-class TestFaces:
-    """Errors of N test faces, and E faces as examples; lengths in crop pixels.
-
-    Attributes:
-        nme: (N,) float32, percent.
-        yaw: (N,) float32, degrees.
-        example: (E,) int64, which faces follow: the best, those about the median, the worst, as many of each.
-        images: (E, S, S, 3) uint8 RGB.
-        predicted: (E, 68, 3) float32.
-        true: (E, 68, 3) float32.
-        dense: (E, 3, M, M) float32 UV position maps; (0,) where the network has none.
-        inside: (M, M) bool, the cells of the maps that are skin.
-    """
-
-    __test__ = False  # not a test, whatever its name says
-
-    nme: np.ndarray
-    yaw: np.ndarray
-    example: np.ndarray
-    images: np.ndarray
-    predicted: np.ndarray
-    true: np.ndarray
-    dense: np.ndarray
-    inside: np.ndarray
-
-
-@dataclass(frozen=True)
 class ShownFaces:
     """E faces to draw; lengths in crop pixels.
 
@@ -51,18 +24,34 @@ class ShownFaces:
         predicted: (E, 68, 3) float32.
         true: (E, 68, 3) float32.
         dense: (E, 3, M, M) float32 UV position maps, or None.
-        nme: (E,) percent.
-        yaw: (E,) degrees.
         inside: (M, M) bool, the cells of the maps that are skin.
+        nme: (E,) float32, percent.
+        yaw: (E,) float32, degrees.
     """
 
     images: np.ndarray
     predicted: np.ndarray
     true: np.ndarray
     dense: np.ndarray | None
+    inside: np.ndarray
     nme: np.ndarray
     yaw: np.ndarray
-    inside: np.ndarray
+
+
+@dataclass(frozen=True)
+class TestFaces(ShownFaces):
+    """Errors and yaw of all N test faces, (N,) each, and E of them as examples: the best, those about the median, the
+    worst, as many of each.
+
+    Attributes:
+        dense: (0,) where the network has none.
+        example: (E,) int64, which ones.
+    """
+
+    __test__ = False  # not a test, whatever its name says
+
+    dense: np.ndarray
+    example: np.ndarray
 
 
 def best_median_worst(nme: np.ndarray, each: int) -> np.ndarray:

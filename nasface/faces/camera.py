@@ -17,6 +17,8 @@ whose first pixel is 1; their own drawing code takes y = height + 1 - y, still 1
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _FLIP_Y = np.diag([1.0, -1.0, 1.0])
@@ -24,19 +26,19 @@ _FLIP_Y = np.diag([1.0, -1.0, 1.0])
 
 def euler_to_matrix(angles: np.ndarray) -> np.ndarray:
     """Rotation matrices (..., 3, 3) of angles (..., 3): pitch, yaw, roll in degrees, 300W-LP's order and signs."""
-    radians = np.deg2rad(np.asarray(angles, dtype=np.float64))
-    cos, sin = np.cos(radians), np.sin(radians)
-    (cx, cy, cz), (sx, sy, sz) = (np.moveaxis(a, -1, 0) for a in (cos, sin))
-    rows = (
+    radians = np.moveaxis(np.deg2rad(np.asarray(angles, dtype=np.float64)), -1, 0)
+    rows = rotation_rows(np.cos(radians), np.sin(radians))
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotation_rows(cos: Any, sin: Any) -> tuple[tuple[Any, Any, Any], ...]:
+    """The rows of the rotation matrix of pitch, yaw and roll with these cosines and sines, arrays or tensors."""
+    (cx, cy, cz), (sx, sy, sz) = cos, sin
+    return (
         (cy * cz, cy * sz, -sy),
         (sx * sy * cz - cx * sz, sx * sy * sz + cx * cz, sx * cy),
         (cx * sy * cz + sx * sz, cx * sy * sz - sx * cz, cx * cy),
     )
-    matrix = np.empty((*np.shape(cx), 3, 3))
-    for i, row in enumerate(rows):
-        for j, entry in enumerate(row):
-            matrix[..., i, j] = entry
-    return matrix
 
 
 def matrix_to_euler(rotation: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nasface.faces.camera import split_pose
+from nasface.faces.camera import rotation_rows, split_pose
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.nets.network import Network, NetworkSpec, full_precision
 from nasface.utils.errors import UserError
@@ -241,12 +241,7 @@ class VectorNetwork(Network):
 def rotation(angles: Tensor) -> Tensor:
     """Rotation matrices (B, 3, 3) of pitch, yaw, roll (B, 3) in radians: `nasface.faces.camera.euler_to_matrix` with a
     gradient."""
-    (cx, cy, cz), (sx, sy, sz) = angles.cos().unbind(1), angles.sin().unbind(1)
-    rows = (
-        (cy * cz, cy * sz, -sy),
-        (sx * sy * cz - cx * sz, sx * sy * sz + cx * cz, sx * cy),
-        (cx * sy * cz + sx * sz, cx * sy * sz - sx * cz, cx * cy),
-    )
+    rows = rotation_rows(angles.cos().unbind(1), angles.sin().unbind(1))
     return torch.stack([torch.stack(row, 1) for row in rows], 1)
 
 
