@@ -18,7 +18,6 @@ from torch.optim import AdamW
 from nasface.nets.face_vector import VectorNetwork
 from nasface.training.face_task import TaskContext
 from nasface.training.prediction import FacePrediction
-from nasface.training.targets.parameter_losses import Face
 from nasface.training.targets.parameters import ParametersTask
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
@@ -115,7 +114,7 @@ class MetaJointTask(ParametersTask):
     def _meta_test(self, network: VectorNetwork, batch: dict[str, Tensor]) -> float:
         """VDC on the faces of a batch that were not looked ahead on (on all, where there is no other)."""
         network.eval()
-        true = Face(batch["pose"], batch["coefficients"])
+        true = self.true_face(batch)
         values = self.vdc(self.face(network, network(batch["image"]).float(), true), true)
         network.train()
         error = self.finite(values[unseen(batch["index"], self.seen)].mean())

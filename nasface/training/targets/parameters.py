@@ -13,6 +13,7 @@ from nasface.nets.face_vector import MatrixVector, VectorNetwork
 from nasface.nets.network import full_precision
 from nasface.rendering.video import ShortVideos
 from nasface.training.face_task import FaceTask, TaskContext
+from nasface.training.parameter_mirror import ParameterMirror
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.parameter_losses import (
     Face,
@@ -34,7 +35,8 @@ Landmarks = Literal["none", "regression", "constraint"]
 class ParametersTask(FaceTask):
     """Trains and evaluates one network that maps images (B, 3, S, S) to whitened vectors (B, P).
 
-    Losses are in units of half the image's side.
+    Losses are in units of half the image's side. Mirrored faces have the parameters of `ParameterMirror`; a training on
+    short videos, which are made of faces as they are, mirrors none.
 
     Args:
         network: the network; its last layer is fitted to the context's morphable model.
@@ -49,8 +51,6 @@ class ParametersTask(FaceTask):
     point_modes: Tensor
     mode_norms: Tensor
 
-    mirrors = False
-
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
         super().__init__(network, context)
         config = context.experiment.parameters
@@ -59,7 +59,8 @@ class ParametersTask(FaceTask):
         self.landmarks = network.paper_landmarks if config.landmarks == "paper" else config.landmarks
         _check(network, self.objective, self.landmarks)
         if config.video.frames > 1:
-            self.videos = ShortVideos(context.model, config.video)
+            self.videos, self.mirrors = ShortVideos(context.model, config.video), False
+        self.mirror: ParameterMirror | None = None  # made when the first mirrored face comes
         self.half_side = context.uv.image_size / 2
         self._fit_model(network)
         # Off the chart a map is extrapolated: no part of the face.
@@ -111,13 +112,13 @@ class ParametersTask(FaceTask):
         Args:
             network: of this task's kind.
             branch: its landmark branch, or None.
-            batch: of `FaceDataModule`, not mirrored.
+            batch: of `FaceDataModule`.
             objective: one without a schedule: `vdc`, `wpdc`, `fwpdc` or `vanilla_joint`.
         """
         features = None if branch is None else network.features(batch["image"])
         output = network(batch["image"]) if features is None else network.vector_of(features)
         with full_precision(output):
-            true = Face(batch["pose"], batch["coefficients"])
+            true = self.true_face(batch)
             predicted = self.face(network, output, true)
             parts = {}
             if objective in ("vdc", "vanilla_joint"):
@@ -133,6 +134,14 @@ class ParametersTask(FaceTask):
                 parts["landmarks"] = self._landmark_cost(found.float(), batch)
                 loss = loss + matched(parts["landmarks"], loss)
         return {"loss": loss, **parts}
+
+    def true_face(self, batch: dict[str, Tensor]) -> Face:
+        """The faces of a training batch, as they are in its augmented images."""
+        pose, coefficients, flipped = batch["pose"], batch["coefficients"], batch["flipped"]
+        if flipped.any():
+            self.mirror = self.mirror or ParameterMirror(self.uv).to(pose.device)
+            pose, coefficients = self.mirror(pose, coefficients, flipped)
+        return Face(pose, coefficients)
 
     def face(self, network: VectorNetwork, output: Tensor, true: Face) -> Face:
         """The face of a network's output; where that has no depth, at the true one's."""
