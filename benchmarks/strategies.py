@@ -26,7 +26,7 @@ from scipy.stats import wilcoxon
 from benchmarks.common import Option, parse, run_benchmark
 from nasface.pipelines.search_table import read_table
 from nasface.report.tables import text_table
-from nasface.search.registry import make_strategy, strategy_names, strategy_settings
+from nasface.search.registry import STRATEGIES, make_strategy, strategy_settings
 from nasface.search.strategy import Proposal, Strategy
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import MemberTable
@@ -277,7 +277,7 @@ def chosen(names: Sequence[str]) -> list[str]:
     Raises:
         UserError: an unknown name.
     """
-    known = [*(name for name in strategy_names() if name not in SLOW), *VARIANTS]
+    known = [*(name for name in STRATEGIES.names() if name not in SLOW), *VARIANTS]
     for name in names:
         if name not in known and name not in SLOW:
             raise UserError(f"unknown strategy {name!r}; known are: {', '.join([*known, *SLOW])}")

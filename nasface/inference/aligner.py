@@ -66,10 +66,11 @@ class Face:
         return result
 
 
+@dataclass(eq=False)
 class FaceAligner:
     """Aligns the faces of photographs with one network.
 
-    Args:
+    Attributes:
         regress: the network.
         input_size: side of its crops in pixels.
         mean_landmarks: (68, 3) of the mean face in model coordinates, for the head's angles.
@@ -79,17 +80,12 @@ class FaceAligner:
             the true ones.
     """
 
-    def __init__(
-        self,
-        regress: Regress,
-        input_size: int,
-        mean_landmarks: np.ndarray,
-        inside: np.ndarray | None = None,
-        detector: Detector | None = None,
-        refine: int = 1,
-    ) -> None:
-        self.regress, self.input_size, self.mean_landmarks = regress, input_size, mean_landmarks
-        self.inside, self.detector, self.refine = inside, detector, refine
+    regress: Regress
+    input_size: int
+    mean_landmarks: np.ndarray
+    inside: np.ndarray | None = None
+    detector: Detector | None = None
+    refine: int = 1
 
     def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
         """The faces of a photograph, the largest first.
@@ -116,16 +112,9 @@ class FaceAligner:
             landmarks, _dense = self._regress(pixels, windows)
             windows = [_landmark_window(points, window) for points, window in zip(landmarks, windows, strict=True)]
         landmarks, dense = self._regress(pixels, windows)
-        return [
-            Face(
-                landmarks[i],
-                None if dense is None else dense[i],
-                head_angles(self.mean_landmarks, landmarks[i]),
-                windows[i],
-                detections[i],
-            )
-            for i in range(len(detections))
-        ]
+        shapes = [None] * len(detections) if dense is None else dense
+        angles = [head_angles(self.mean_landmarks, points) for points in landmarks]
+        return list(map(Face, landmarks, shapes, angles, windows, detections))
 
     def outputs(self) -> tuple[bool, bool]:
         """Whether the network finds depth, and whether it finds a dense shape; a black crop shows it."""

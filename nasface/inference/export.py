@@ -149,8 +149,7 @@ def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes
     onnx = need("onnx")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns that torchvision is not there
     batch = torch.export.Dim("batch", min=1)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(io.StringIO()):
         program = torch.onnx.export(
             network,
             (image,),
@@ -176,8 +175,7 @@ def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, _faces: dic
 
 def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
-    with warnings.catch_warnings(), torch.no_grad(), _jit_is_scripting():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         torch.jit.save(torch.jit.trace(network, (image,), check_trace=False), str(path))
         found = torch.jit.load(str(path))
     return lambda images: [value.detach() for value in found(images)]

@@ -42,11 +42,6 @@ def load_aligner(
     find = detector if callable(detector) else make_detector(detector, threshold)
     if arch is not None:
         return load_published_mobilenet(path, arch, model, find)
-    return load_trained(path, model, find)
-
-
-def load_trained(path: str | Path, model: str | None = None, detector: Detector | None = None) -> FaceAligner:
-    """A network that `nasface retrain` wrote; arguments and errors of `load_aligner`."""
     trained = load_task(path, model)
 
     @torch.inference_mode()
@@ -54,4 +49,4 @@ def load_trained(path: str | Path, model: str | None = None, detector: Detector 
         found = trained.task(normalise(torch.from_numpy(crops)))
         return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
 
-    return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, detector)
+    return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, find)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from nasface.inference.mesh import write_obj
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import atomic_write, write_text
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
 
@@ -68,7 +68,8 @@ def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
     image = decode_image(path, upright=True)
     faces = aligner.predict(image, boxes)
     record = {"image": path.name, "width": image.shape[1], "height": image.shape[0]}
-    _write_json(folder / f"{path.name}.json", record | {"faces": [face.as_dict(wanted.dense) for face in faces]})
+    record |= {"faces": [face.as_dict(wanted.dense) for face in faces]}
+    write_text(folder / f"{path.name}.json", json.dumps(record, allow_nan=False) + "\n")
     if wanted.overlay:
         _write_png(folder / f"{path.name}.overlay.png", draw_faces(image, faces, aligner.inside))
     for number, face in enumerate(faces):
@@ -134,39 +135,29 @@ def _write_aligned(path: Path, image: np.ndarray, face: Face, size: int) -> None
     _write_png(path, crop)
 
 
-class _video_writer:
-    """Writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the size."""
+@contextmanager
+def _video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[np.ndarray], None]]:
+    """Gives what writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the
+    size."""
+    partial, writer = path.with_name(f".{path.stem}.part.mp4"), cv2.VideoWriter()
 
-    def __init__(self, path: Path, rate: float, wanted: bool) -> None:
-        self.path, self.rate, self.wanted = path, rate, wanted
-        self.partial = path.with_name(f".{path.stem}.part.mp4")
-        self.writer: cv2.VideoWriter | None = None
-
-    def __enter__(self) -> Any:
-        return self._write
-
-    def _write(self, frame: np.ndarray) -> None:
-        if not self.wanted:
+    def write(frame: np.ndarray) -> None:
+        if not wanted:
             return
-        if self.writer is None:
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
-            code, size = cv2.VideoWriter.fourcc(*"mp4v"), (frame.shape[1], frame.shape[0])
-            self.writer = cv2.VideoWriter(str(self.partial), code, self.rate, size)
-            if not self.writer.isOpened():
-                raise UserError(f"cannot write {self.path}: OpenCV has no MP4 writer here; set --overlay false")
-        self.writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        if not writer.isOpened():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not writer.open(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, frame.shape[1::-1]):
+                raise UserError(f"cannot write {path}: OpenCV has no MP4 writer here; set --overlay false")
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
 
-    def __exit__(self, kind: Any, *_: Any) -> None:
-        if self.writer is not None:
-            self.writer.release()
-            if kind is None:
-                self.partial.replace(self.path)
-        self.partial.unlink(missing_ok=True)
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(values, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        yield write
+        writer.release()
+        if partial.exists():
+            partial.replace(path)
+    finally:
+        writer.release()
+        partial.unlink(missing_ok=True)
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:

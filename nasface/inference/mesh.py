@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from nasface.faces.uv import grid_triangles
-from nasface.utils.files import atomic_write
+from nasface.utils.files import atomic_write, write_text
 
 
 def write_obj(
@@ -45,8 +45,7 @@ def write_obj(
         (".obj", "\n".join(lines)),
         (".mtl", f"newmtl face\nKa 1 1 1\nKd 1 1 1\nillum 0\nmap_Kd {path.stem}.png"),
     ):
-        with atomic_write(path.with_suffix(ending)) as temporary:
-            temporary.write_text(text + "\n", encoding="ascii")
+        write_text(path.with_suffix(ending), text + "\n")
     with atomic_write(path.with_suffix(".png")) as temporary:
         Image.fromarray(texture(dense, image, texture_size)).save(temporary, format="png")
 

@@ -23,12 +23,11 @@ from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.runs.run import Run, end_other_processes
-from nasface.search.ledger import search_counts
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
 from nasface.search.registry import check_settings, make_strategy, strategy_settings
 from nasface.search.strategy import Strategy
-from nasface.search.study import Callback, StudyResult, run_study
+from nasface.search.study import Callback, StudyResult, run_study, search_counts
 from nasface.search.workers import create_shared_study, read_about, run_shared, worker_name
 from nasface.space.catalogue import load_space
 from nasface.space.space import MultipathSpace

@@ -10,8 +10,7 @@ from nasface.config import Experiment, recorded_sizes
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
 from nasface.pipelines.search import make_search_strategy, provenance_of, search_storage
 from nasface.runs.run import Run
-from nasface.search.ledger import search_counts
-from nasface.search.study import StudyResult, run_study
+from nasface.search.study import StudyResult, run_study, search_counts
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import SHIPPED, MemberTable, load_table
 from nasface.utils.errors import UserError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.coding import project
 from nasface.search.objectives import objective_values, require_objectives
-from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
+from nasface.search.strategy import Constraint, Outcome, Proposal
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -19,16 +19,11 @@ class BlackBoxSearch(BudgetedStrategy):
 
     A suggestion stands for the nearest member (`nasface.search.coding`). One that is known already is answered from
     memory, one beyond a limit with more than the worst value so far, and neither is evaluated; after some of
-    these in a row, and at the start, members are drawn uniformly and made known to the sampler. The state of a sampler
-    of another package is its history: a restored strategy asks and tells it all again.
+    these in a row, and at the start, members are drawn uniformly and made known to the sampler.
 
-    Args:
-        space: the space.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; fewer if the space has fewer.
+    Args beside those of `BudgetedStrategy`:
         startup: members drawn uniformly before the sampler is asked.
         objectives: what is minimised: `penalty` alone, or with names of the evaluations' costs.
-        constraints: limits that members keep.
 
     Raises:
         UserError: a setting is out of its range, or the sampler's package is not installed.
@@ -48,7 +43,9 @@ class BlackBoxSearch(BudgetedStrategy):
             raise UserError(f"startup must be a whole number >= 0, not {startup!r}")
         self.startup = startup
         self.objectives = require_objectives(objectives)
-        self._begin()
+        self._handles: dict[str, Any] = {}
+        self._values: dict[str, list[float]] = {}
+        self._make_sampler()
 
     # Suggestions in a row that stand for no new member, after which one is drawn at random.
     suggestions: ClassVar[int] = 30
@@ -73,18 +70,8 @@ class BlackBoxSearch(BudgetedStrategy):
 
     # The loop --------------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        self._handles: dict[str, Any] = {}
-        self._values: dict[str, list[float]] = {}
-        self._history: list[list[Any]] = []
-        self._make_sampler()
-
     def _settings(self) -> dict[str, Any]:
         return super()._settings() | {"startup": self.startup, "objectives": list(self.objectives)}
-
-    def _propose(self) -> Proposal | None:
-        self._history.append(["ask"])
-        return super()._propose()
 
     def _next(self) -> Proposal | None:
         if self._told + len(self._open) >= self.startup:
@@ -113,23 +100,5 @@ class BlackBoxSearch(BudgetedStrategy):
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         digest = proposal.architecture.digest
         values = objective_values(self.objectives, outcome)
-        costs = {name: value for name, value in zip(self.objectives, values, strict=True) if name != "penalty"}
-        self._history.append(["tell", digest, float(outcome.penalty), costs])
         self._values[digest] = values
         self._report(self._handles.pop(digest), values)
-
-    def _state(self) -> dict[str, Any]:
-        return super()._state() | {"history": [list(event) for event in self._history]}
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        Strategy.__init__(self, self.space, self.seed, self.constraints)
-        self._exhausted = False
-        self._begin()
-        for kind, *rest in state["history"]:
-            if kind == "ask":
-                self.ask_another()
-                continue
-            digest, penalty, costs = rest
-            proposal = next(one for one in self._open if one.architecture.digest == digest)
-            self.tell(proposal, Outcome(float(penalty), details={"costs": costs}))
-        super()._load_state(state)

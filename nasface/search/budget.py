@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nasface.search.strategy import Constraint, Proposal, Strategy, require_count
@@ -24,7 +24,7 @@ class BudgetedStrategy(Strategy):
     """
 
     def __init__(
-        self, space: MultipathSpace, seed: int, evaluations: int, constraints: Sequence[Constraint] = ()
+        self, space: MultipathSpace, seed: int = 0, evaluations: int = 200, constraints: Sequence[Constraint] = ()
     ) -> None:
         super().__init__(space, seed, constraints)
         self.budget = require_count("evaluations", evaluations)
@@ -52,9 +52,3 @@ class BudgetedStrategy(Strategy):
             self._exhausted = True
             return None
         return Proposal(architecture)
-
-    def _state(self) -> dict[str, Any]:
-        return {"exhausted": self._exhausted}
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        self._exhausted = bool(state["exhausted"])

@@ -41,27 +41,13 @@ def register(strategy: type[S]) -> type[S]:
     return strategy
 
 
-def strategy_names() -> tuple[str, ...]:
-    """All known names, sorted."""
-    return STRATEGIES.names()
-
-
-def get_strategy(name: str) -> type[Strategy]:
-    """The class of that name.
-
-    Raises:
-        UserError: unknown; the known names are listed.
-    """
-    return STRATEGIES.get(name)
-
-
 def strategy_settings(name: str) -> list[str]:
     """Names of a strategy's settings.
 
     Raises:
         UserError: the strategy is unknown.
     """
-    return [parameter for parameter in inspect.signature(get_strategy(name)).parameters if parameter != "space"]
+    return [parameter for parameter in inspect.signature(STRATEGIES.get(name)).parameters if parameter != "space"]
 
 
 @dataclass(frozen=True)
@@ -91,7 +77,7 @@ def own_settings(name: str) -> dict[str, Setting]:
     Raises:
         UserError: the strategy is unknown.
     """
-    found, strategy = {}, get_strategy(name)
+    found, strategy = {}, STRATEGIES.get(name)
     documentation = "\n".join(inspect.cleandoc(base.__doc__ or "") for base in strategy.__mro__)
     for parameter in inspect.signature(strategy).parameters.values():
         kind = getattr(parameter.annotation, "__name__", parameter.annotation)
@@ -155,12 +141,12 @@ def _as(kind: str, value: Any) -> Any:
 
 
 def make_strategy(name: str, space: MultipathSpace, **settings: Any) -> Strategy:
-    """A fresh strategy, `get_strategy(name)(space, **settings)`.
+    """A fresh strategy, `STRATEGIES.get(name)(space, **settings)`.
 
     Raises:
         UserError: the name or a setting is unknown, or a setting is out of its range.
     """
-    strategy, known = get_strategy(name), strategy_settings(name)
+    strategy, known = STRATEGIES.get(name), strategy_settings(name)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise UserError(f"strategy {name!r} has no setting {unknown[0]!r}; its settings are: {', '.join(known)}")

@@ -76,8 +76,7 @@ def _proxy(url: str) -> Iterator[BaseStorage]:
         host, port = place.hostname or "localhost", place.port or 13000
     except ValueError:
         raise UserError(f"{url} is not grpc://host:port") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "experimental"
+    with warnings.catch_warnings(action="ignore"):  # "experimental"
         proxy = optuna.storages.GrpcStorageProxy(host=host, port=port)
     try:
         proxy.wait_server_ready(timeout=10)

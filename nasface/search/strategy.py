@@ -103,6 +103,7 @@ class Strategy(ABC):
         # digest -> the constraint that a drawn member broke.
         self._rejected: dict[str, str] = {}
         self._told = 0
+        self._history: list[list[Any]] = []  # see `state_dict`
 
     # What a strategy defines -----------------------------------------------------------------------------------------
 
@@ -123,14 +124,6 @@ class Strategy(ABC):
     @abstractmethod
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         """Take in the outcome of a proposal; `best`, `_known` and `_open` are up to date already."""
-
-    def _state(self) -> dict[str, Any]:
-        """What a subclass has to remember beyond the base's fields, as JSON can hold it."""
-        return {}
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        """Inverse of `_state`."""
-        del state  # the base remembers nothing here
 
     def status(self) -> dict[str, float]:
         """Finite numbers worth logging; a name is absent as long as it has no value."""
@@ -178,6 +171,7 @@ class Strategy(ABC):
     def ask_another(self) -> Proposal | None:
         """A member to evaluate beside the open ones. None: with open proposals, wait until one of them is told;
         without, the budget or the space is exhausted."""
+        self._history.append(["ask"])
         proposal = self._propose()
         if proposal is not None:
             self._open.append(proposal)
@@ -206,28 +200,17 @@ class Strategy(ABC):
         if outcome.complete and (self._best is None or penalty < self._best[1]):
             self._best = (proposal.architecture, penalty)
         self._told += 1
+        self._history.append(["tell", self._open.index(proposal), penalty, outcome.complete, dict(outcome.details)])
         self._open.remove(proposal)
         self._learn(proposal, outcome)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the strategy remembers, open proposal included, as JSON can hold it."""
-        return {
-            "strategy": self.name,
-            "settings": self.settings,
-            "rng": self._rng.bit_generator.state,
-            "open": [
-                {"codes": _codes(one.architecture), "reject_above": finite_or_none(one.reject_above)}
-                for one in self._open
-            ],
-            "best": None if self._best is None else {"codes": _codes(self._best[0]), "penalty": self._best[1]},
-            "known": {digest: list(entry) for digest, entry in self._known.items()},
-            "rejected": dict(self._rejected),
-            "told": self._told,
-            "own": self._state(),
-        }
+        """Everything that was asked and told, open proposals included, as JSON can hold it."""
+        return {"strategy": self.name, "settings": self.settings, "history": list(self._history)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on exactly where `state_dict` was called on a strategy of the same class, space and settings.
+        """Go on exactly where `state_dict` was called on a strategy of the same class, space and settings: a fresh one
+        is asked and told it all again.
 
         Raises:
             UserError: the state is of another strategy or of other settings.
@@ -235,16 +218,12 @@ class Strategy(ABC):
         for key, mine in (("strategy", self.name), ("settings", self.settings)):
             if state.get(key) != mine:
                 raise UserError(f"the search state is of {key} {state.get(key)!r}, not {mine!r}: use its own settings")
-        self._rng.bit_generator.state = state["rng"]
-        best = state["best"]
-        self._open = [
-            Proposal(self._architecture(one["codes"]), number_or_inf(one["reject_above"])) for one in state["open"]
-        ]
-        self._best = None if best is None else (self._architecture(best["codes"]), float(best["penalty"]))
-        self._known = {digest: (float(penalty), bool(done)) for digest, (penalty, done) in state["known"].items()}
-        self._rejected = {str(digest): str(name) for digest, name in state["rejected"].items()}
-        self._told = int(state["told"])
-        self._load_state(state["own"])
+        for kind, *told in state["history"]:
+            if kind == "ask":
+                self.ask_another()
+            else:
+                place, penalty, complete, details = told
+                self.tell(self._open[place], Outcome(penalty, complete, details))
 
     # What strategies draw from ---------------------------------------------------------------------------------------
 
@@ -328,23 +307,6 @@ class Strategy(ABC):
             if self._is_new(neighbour):
                 return neighbour
         return self._draw()
-
-    def _architecture(self, codes: Sequence[int]) -> Architecture:
-        return Architecture(self.space, tuple(codes))
-
-
-def _codes(architecture: Architecture) -> list[int]:
-    return [int(code) for code in architecture.codes]
-
-
-def finite_or_none(value: float) -> float | None:
-    """A threshold as JSON can hold it."""
-    return None if math.isinf(value) else value
-
-
-def number_or_inf(value: float | None) -> float:
-    """Inverse of `finite_or_none`."""
-    return math.inf if value is None else float(value)
 
 
 def require_count(name: str, value: object) -> int:

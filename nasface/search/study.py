@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from nasface.utils.errors import UserError
 Evaluate = Callable[[Proposal], Outcome]
 Progress = Callable[[int, int], None]
 
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,56 @@ class StudyResult:
         return sum(e.seconds for e in self.evaluations)
 
 
+@dataclass
+class SearchLog:
+    """What a strategy was told so far, and who is told of it.
+
+    Attributes:
+        name: of the study.
+        strategy: fresh.
+        callbacks: called as callback(evaluation, strategy) after each outcome.
+        progress: called as progress(done, total) in the strategy's unit.
+    """
+
+    name: str
+    strategy: Strategy
+    callbacks: Sequence[Callback] = ()
+    progress: Progress | None = None
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.strategy.evaluations or self.strategy.open:
+            raise ValueError("a study needs a fresh strategy: a resume replays the record")
+
+    def tell(self, proposal: Proposal, outcome: Outcome, seconds: float, replayed: bool = False) -> Evaluation:
+        """Tell the strategy an outcome."""
+        self.strategy.tell(proposal, outcome)
+        number = len(self.evaluations)
+        self.evaluations.append(Evaluation(number, proposal, outcome, seconds, self.strategy.status(), replayed))
+        return self.evaluations[-1]
+
+    def announce(self, evaluation: Evaluation) -> None:
+        """Call the callbacks, and report the progress."""
+        for callback in self.callbacks:
+            callback(evaluation, self.strategy)
+        self.report_progress()
+
+    def report_progress(self) -> None:
+        """Call `progress`."""
+        if self.progress is not None:
+            self.progress(*self.strategy.progress)
+
+    def result(self) -> StudyResult:
+        """The search's end.
+
+        Raises:
+            UserError: no evaluation was complete.
+        """
+        if self.strategy.best is None:
+            raise UserError(f"search {self.name!r} ended without one complete evaluation: give it a larger budget")
+        return StudyResult(self.name, *self.strategy.best, tuple(self.evaluations), self.strategy.status())
+
+
 def run_study(
     strategy: Strategy,
     evaluate: Evaluate,
@@ -131,101 +181,102 @@ def run_study(
         UserError: the study exists already, is of other settings, cannot be read or written, an objective value is
             not a finite number, or no evaluation was complete.
     """
-    if strategy.evaluations or strategy.best is not None:
-        raise ValueError("run_study needs a fresh strategy: a resume replays the record")
+    log = SearchLog(name, strategy, callbacks, progress)
     metadata = study_metadata(strategy, context or {})
-    evaluations: list[Evaluation] = []
-
-    def done(evaluation: Evaluation) -> None:
-        evaluations.append(evaluation)
-        for callback in callbacks:
-            callback(evaluation, strategy)
-        if progress is not None:
-            progress(*strategy.progress)
-
     with open_storage(storage) as store:
         with storage_errors(storage):
             study = _open_study(store, storage, name, metadata, resume)
         for trial in _finished(study):
-            done(_replay(strategy, trial, len(evaluations), name))
+            log.announce(_replay(log, trial))
         while (proposal := strategy.ask()) is not None:
-            evaluation = _evaluate(strategy, evaluate, proposal, len(evaluations))
+            evaluation = log.tell(proposal, *timed(evaluate, proposal))
             with storage_errors(storage):
                 _record(study, evaluation)
-            done(evaluation)
-    if progress is not None:
-        progress(*strategy.progress)  # the iterations after the last evaluation needed none
-    if strategy.best is None:
-        raise UserError(f"search {name!r} ended without one complete evaluation: give it a larger budget")
-    best, penalty = strategy.best
-    return StudyResult(name, best, penalty, tuple(evaluations), strategy.status())
+            log.announce(evaluation)
+    log.report_progress()  # the iterations after the last evaluation needed none
+    return log.result()
+
+
+def search_counts(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
+    """Evaluations: all of them, of how many different members, again of a member whose first evaluation had stopped
+    early, stopped early; members that limits kept from being evaluated; and members whose value was known already."""
+    members = {evaluation.architecture.digest for evaluation in result.evaluations}
+    workers = {evaluation.outcome.details.get("worker") for evaluation in result.evaluations} - {None}
+    return {
+        "evaluations": len(result.evaluations),
+        "unique": len(members),
+        "duplicate": len(result.evaluations) - len(members),
+        "stopped_early": result.rejected,
+        "looked_up": int(result.status.get("known", 0)),
+        "rejected": strategy.rejected,
+        "workers": sorted(workers),
+    }
 
 
 # One evaluation ------------------------------------------------------------------------------------------------------
 
 
-def _evaluate(strategy: Strategy, evaluate: Evaluate, proposal: Proposal, number: int) -> Evaluation:
-    start = time.perf_counter()
-    outcome = evaluate(proposal)
-    seconds = time.perf_counter() - start
-    outcome = checked_outcome(proposal, outcome)
-    strategy.tell(proposal, outcome)
-    return Evaluation(number, proposal, outcome, seconds, strategy.status(), replayed=False)
-
-
-def checked_outcome(proposal: Proposal, outcome: Outcome) -> Outcome:
-    """An outcome as it will be read back from the record.
+def timed(evaluate: Evaluate, proposal: Proposal) -> tuple[Outcome, float]:
+    """An outcome as it will be read back from the record, and the seconds that it took.
 
     Raises:
         UserError: the objective value is not a finite number.
     """
+    start = time.perf_counter()
+    outcome = evaluate(proposal)
+    seconds = time.perf_counter() - start
     if not math.isfinite(outcome.penalty):
         raise UserError(
             f"the objective value of member {proposal.architecture.digest} is {outcome.penalty}: look for a diverged "
             "supernet or a broken validation sample; once it is mended, go on with --resume"
         )
-    return Outcome(float(outcome.penalty), bool(outcome.complete), plain_json(outcome.details))
+    return Outcome(float(outcome.penalty), bool(outcome.complete), plain_json(outcome.details)), seconds
 
 
-def _record(study: optuna.Study, evaluation: Evaluation) -> None:
-    """Add one finished trial: a single write, so that a kill leaves the whole record or none."""
-    proposal, outcome = evaluation.proposal, evaluation.outcome
-    attributes = {
-        "code": proposal.architecture.digits,
-        "digest": proposal.architecture.digest,
+def record_of(proposal: Proposal, outcome: Outcome, seconds: float) -> tuple[TrialState, dict[str, Any]]:
+    """The state of an evaluation's trial, and its user attributes."""
+    return TrialState.COMPLETE if outcome.complete else TrialState.PRUNED, {
         "reject_above": None if math.isinf(proposal.reject_above) else proposal.reject_above,
         "penalty": outcome.penalty,
         "complete": outcome.complete,
         "details": outcome.details,
-        "seconds": evaluation.seconds,
-        "status": dict(evaluation.status),
+        "seconds": seconds,
     }
-    state = TrialState.COMPLETE if outcome.complete else TrialState.PRUNED
+
+
+def recorded_outcome(record: Mapping[str, Any]) -> Outcome:
+    """The outcome in a trial's user attributes."""
+    return Outcome(float(record["penalty"]), bool(record["complete"]), dict(record["details"]))
+
+
+def _record(study: optuna.Study, evaluation: Evaluation) -> None:
+    """Add one finished trial: a single write, so that a kill leaves the whole record or none."""
+    member, outcome = evaluation.architecture, evaluation.outcome
+    state, record = record_of(evaluation.proposal, outcome, evaluation.seconds)
+    attributes = {"code": member.digits, "digest": member.digest, **record, "status": dict(evaluation.status)}
     trial = optuna.trial.create_trial(state=state, value=outcome.penalty, user_attrs=attributes)
     trial.datetime_start = datetime.now() - timedelta(seconds=evaluation.seconds)
     study.add_trial(trial)
 
 
-def _replay(strategy: Strategy, trial: FrozenTrial, number: int, name: str) -> Evaluation:
-    record = trial.user_attrs
+def _replay(log: SearchLog, trial: FrozenTrial) -> Evaluation:
+    record, name = trial.user_attrs, log.name
     missing = [key for key in ("digest", "penalty", "complete", "details", "seconds") if key not in record]
     if missing:
         raise UserError(
             f"trial {trial.number} of study {name!r} has no {missing[0]!r}: it was not written by this search"
         )
-    proposal = strategy.ask()
+    proposal = log.strategy.ask()
     asked = "nothing more" if proposal is None else proposal.architecture.digest
     if proposal is None or asked != record["digest"]:
         raise UserError(
             f"study {name!r} does not fit: trial {trial.number} is member {record['digest']}, but the search asks for "
             f"{asked}; settings, seed or program changed, so take another run id"
         )
-    outcome = Outcome(float(record["penalty"]), bool(record["complete"]), dict(record["details"]))
     try:
-        strategy.tell(proposal, outcome)
+        return log.tell(proposal, recorded_outcome(record), float(record["seconds"]), replayed=True)
     except ValueError as error:
         raise UserError(f"trial {trial.number} of study {name!r} does not fit: {error}; take another run id") from None
-    return Evaluation(number, proposal, outcome, float(record["seconds"]), strategy.status(), replayed=True)
 
 
 # The study -----------------------------------------------------------------------------------------------------------
@@ -291,5 +342,5 @@ def check_metadata(name: str, recorded: Mapping[str, Any], metadata: Mapping[str
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    trials = study.get_trials(deepcopy=False, states=_FINISHED)
+    trials = study.get_trials(deepcopy=False, states=FINISHED)
     return sorted(trials, key=lambda trial: trial.number)

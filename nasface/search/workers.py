@@ -18,7 +18,6 @@ With one worker this is the search of `run_study`, member for member.
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import threading
@@ -39,18 +38,20 @@ from optuna.trial import FrozenTrial, TrialState
 from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.search.study import (
+    FINISHED,
     Callback,
     Evaluate,
-    Evaluation,
     Progress,
+    SearchLog,
     StudyResult,
     check_metadata,
-    checked_outcome,
+    record_of,
+    recorded_outcome,
     study_metadata,
+    timed,
 )
 from nasface.utils.errors import UserError
 
-_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 _ATTEMPTS = 5
 
 
@@ -161,7 +162,8 @@ def run_shared(
     pace = pace or Pace()
     with open_storage(storage, shared=True) as store:
         with storage_errors(storage):
-            study = SharedStudy(strategy, store, name, worker or worker_name(), pace, callbacks, progress)
+            log = SearchLog(name, strategy, callbacks, progress)
+            study = SharedStudy(log, store, worker or worker_name(), pace)
             study.check(study_metadata(strategy, context or {}))
             study.read()
         try:
@@ -204,34 +206,19 @@ class SharedStudy:
     """A strategy that follows the record of a study, and adds to it.
 
     Args:
-        strategy: fresh.
+        log: of the study's name, with its strategy; it is told every outcome.
         store: where the study is.
-        name: of the study.
         worker: this worker's name.
         pace: its waiting times.
-        callbacks: called after every outcome that the strategy is told.
-        progress: likewise.
     """
 
-    def __init__(
-        self,
-        strategy: Strategy,
-        store: BaseStorage,
-        name: str,
-        worker: str,
-        pace: Pace,
-        callbacks: Sequence[Callback] = (),
-        progress: Progress | None = None,
-    ) -> None:
-        if strategy.evaluations or strategy.open:
-            raise ValueError("a shared study needs a fresh strategy: it replays the record")
-        self.strategy, self.name, self.worker, self.pace = strategy, name, worker, pace
-        self.evaluations: list[Evaluation] = []
-        self._store, self._callbacks, self._progress = store, callbacks, progress
+    def __init__(self, log: SearchLog, store: BaseStorage, worker: str, pace: Pace) -> None:
+        self.log, self.strategy, self.name, self.worker, self.pace = log, log.strategy, log.name, worker, pace
+        self._store = store
         try:
-            self._study = store.get_study_id_from_name(name)
+            self._study = store.get_study_id_from_name(self.name)
         except KeyError:
-            raise UserError(f"there is no study {name!r}: start it by search --workers") from None
+            raise UserError(f"there is no study {self.name!r}: start it by search --workers") from None
         self._trials: list[FrozenTrial] = []
         self._next = 0  # trials before this number are replayed
         self._members: dict[int, _Member] = {}  # by the number of the claim
@@ -252,13 +239,11 @@ class SharedStudy:
         check_metadata(self.name, recorded, metadata)
 
     def result(self) -> StudyResult:
-        if self.strategy.best is None:
-            raise UserError(f"search {self.name!r} ended without one complete evaluation: give it a larger budget")
+        result = self.log.result()
         for trial in self._trials:
             if trial.state == TrialState.RUNNING:  # a claim that was void or found nothing, of a killed worker
                 self._end(trial._trial_id, TrialState.FAIL)
-        best, penalty = self.strategy.best
-        return StudyResult(self.name, best, penalty, tuple(self.evaluations), self.strategy.status())
+        return result
 
     def read(self) -> None:
         """Replay what the record holds beyond what is known."""
@@ -293,13 +278,11 @@ class SharedStudy:
 
     def finish(self, claim: Claim, outcome: Outcome, seconds: float) -> bool:
         """Record an outcome; False where the trial was given up in the meantime."""
-        bound = claim.proposal.reject_above
-        values = {"penalty": outcome.penalty, "complete": outcome.complete, "details": outcome.details}
+        state, record = record_of(claim.proposal, outcome, seconds)
         try:
-            self._set(claim.trial_id, **values, seconds=seconds, reject_above=None if math.isinf(bound) else bound)
+            self._set(claim.trial_id, **record)
         except UpdateFinishedTrialError:
             return False
-        state = TrialState.COMPLETE if outcome.complete else TrialState.PRUNED
         return self._end(claim.trial_id, state, [outcome.penalty])
 
     def release_of(self, worker: str) -> None:
@@ -368,7 +351,7 @@ class SharedStudy:
         proposal = self.strategy.ask_another()
         self._nothing = proposal is None
         if proposal is None:
-            self._report_progress()
+            self.log.report_progress()
             return
         asked = trial.user_attrs.get("digest", proposal.architecture.digest)
         if asked != proposal.architecture.digest:
@@ -383,27 +366,14 @@ class SharedStudy:
     def _tell(self, number: int) -> None:
         """Tell the outcome of trial `number`."""
         record, claim = self._trials[number].user_attrs, self._member_of[number]
-        proposal = self._members[claim].proposal
-        outcome = Outcome(float(record["penalty"]), bool(record["complete"]), dict(record["details"]))
-        self.strategy.tell(proposal, outcome)
+        proposal, replayed = self._members[claim].proposal, self._before is not None and number < self._before
         self._untold.discard(claim)
-        replayed = self._before is not None and number < self._before
-        evaluation = Evaluation(
-            len(self.evaluations), proposal, outcome, float(record["seconds"]), self.strategy.status(), replayed
-        )
-        self.evaluations.append(evaluation)
-        for callback in self._callbacks:
-            callback(evaluation, self.strategy)
-        self._report_progress()
-
-    def _report_progress(self) -> None:
-        if self._progress is not None:
-            self._progress(*self.strategy.progress)
+        self.log.announce(self.log.tell(proposal, recorded_outcome(record), float(record["seconds"]), replayed))
 
     def _ended(self) -> list[int]:
         """Trials whose outcome is there and not told yet."""
         last = (self._members[claim].attempts[-1] for claim in sorted(self._untold))
-        return [number for number in last if self._trials[number].state in _FINISHED]
+        return [number for number in last if self._trials[number].state in FINISHED]
 
     def _lost(self) -> int | None:
         """The first claim whose evaluation failed or stopped beating.
@@ -445,8 +415,6 @@ def _require_shared(name: str, attributes: Mapping[str, Any]) -> None:
 
 def _evaluate(study: SharedStudy, claim: Claim, evaluate: Evaluate) -> None:
     with study.beating(claim):
-        start = time.perf_counter()
-        outcome = checked_outcome(claim.proposal, evaluate(claim.proposal))
-        seconds = time.perf_counter() - start
+        outcome, seconds = timed(evaluate, claim.proposal)
     details = {**outcome.details, "worker": study.worker}
     study.finish(claim, Outcome(outcome.penalty, outcome.complete, details), seconds)

@@ -9,6 +9,7 @@ members, and reading it backwards turns a number into a member (and a uniform nu
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import accumulate, combinations
 from math import comb
@@ -56,26 +57,20 @@ def gap_members(sources: int, targets: int, connections: Range | None) -> int:
 @lru_cache(maxsize=64)
 def completions(layers: int, scales: int, connections: Range | None) -> tuple[tuple[int, ...], ...]:
     """completions[g][a]: number of ways to fill the gaps g..L-1 when a given set of `a` sources of gap g is live (g =
-    1..L-1; a = 1..D)."""
-    table = [tuple(0 if a == 0 else OPERATION_CHOICES**a for a in range(scales + 1))]
-    for _ in range(layers - 2):
-        later = table[-1]
+    0..L-1; a = 0..D; the stem is the one source of gap 0)."""
+    sizes = range(scales + 1)
+    table = [tuple(gap_members(a, 1, None) for a in sizes)]
+    for gap in reversed(range(layers - 1)):
+        allowed, later = connections if gap else None, table[-1]
         table.append(
-            tuple(
-                sum(comb(scales, b) * gap_members(a, b, connections) * later[b] for b in range(1, scales + 1))
-                if a
-                else 0
-                for a in range(scales + 1)
-            )
+            tuple(sum(comb(scales, b) * gap_members(a, b, allowed) * later[b] for b in sizes[1:]) for a in sizes)
         )
-    table.append(())  # gap 0 has the stem for its source; `count_canonical` sums over it
     return tuple(reversed(table))
 
 
 def count_canonical(layers: int, scales: int, connections: Range | None = None) -> int:
     """Number of canonical members whose inner gaps each hold a number of connections within the range."""
-    first = completions(layers, scales, connections)[1]
-    return sum(comb(scales, a) * OPERATION_CHOICES**a * first[a] for a in range(1, scales + 1))
+    return completions(layers, scales, connections)[0][1]
 
 
 def count_valid(layers: int, scales: int, connections: Range | None = None) -> int:
@@ -102,41 +97,20 @@ def member(index: int, layers: int, scales: int, connections: Range | None) -> l
     """The canonical member of rank `index`: a bijection from range(count_canonical(...)) onto the members' flat
     codes."""
     table = completions(layers, scales, connections)
-    index, (count, ways) = _first_block(index, layers, scales, connections)
-    choice, index = divmod(index, ways)
-    subset, operations = divmod(choice, OPERATION_CHOICES**count)
-    live = _subsets(scales, count)[subset]
-    codes = [0] * scales
-    _write(codes, list(live), operations)
-    for gap in range(1, layers - 1):
-        limits, blocks = _blocks(len(live), scales, connections, table[gap + 1])
-        position = bisect_right(limits, index)
+    live: tuple[int, ...] = (0,)
+    codes: list[int] = []
+    for gap in range(layers - 1):
+        limits, blocks = _blocks(len(live), scales, connections if gap else None, table[gap + 1])
+        position, index = _find(limits, index)
         targets, edges, ways = blocks[position]
-        choice, index = divmod(index - (limits[position - 1] if position else 0), ways)
+        choice, index = divmod(index, ways)
         choice, operations = divmod(choice, OPERATION_CHOICES**edges)
         subset, graph = divmod(choice, covers(len(live), targets, edges))
         following = _subsets(scales, targets)[subset]
         places = [live[row] * scales + following[column] for row, column in _graph(graph, len(live), targets, edges)]
-        block = [0] * scales**2
-        _write(block, places, operations)
-        codes += block
+        codes += _block(scales**2 if gap else scales, places, operations)
         live = following
-    block = [0] * scales
-    _write(block, list(live), index)
-    return codes + block
-
-
-@lru_cache(maxsize=256)
-def _first_blocks(layers: int, scales: int, connections: Range | None) -> tuple[list[int], list[tuple[int, int]]]:
-    first = completions(layers, scales, connections)[1]
-    blocks = [(a, first[a]) for a in range(1, scales + 1) if first[a]]
-    return list(accumulate(comb(scales, a) * OPERATION_CHOICES**a * ways for a, ways in blocks)), blocks
-
-
-def _first_block(index: int, layers: int, scales: int, connections: Range | None) -> tuple[int, tuple[int, int]]:
-    limits, blocks = _first_blocks(layers, scales, connections)
-    position = bisect_right(limits, index)
-    return index - (limits[position - 1] if position else 0), blocks[position]
+    return codes + _block(scales, live, index)
 
 
 @lru_cache(maxsize=4096)
@@ -159,11 +133,19 @@ def _subsets(size: int, count: int) -> list[tuple[int, ...]]:
     return list(combinations(range(size), count))
 
 
-def _write(block: list[int], places: list[int], operations: int) -> None:
-    """Give the connections at `places` the operations that the digits of a number spell."""
+def _find(limits: list[int], index: int) -> tuple[int, int]:
+    """The part in which an index lies, of parts whose cumulative sizes are `limits`, and the index within it."""
+    position = bisect_right(limits, index)
+    return position, index - (limits[position - 1] if position else 0)
+
+
+def _block(size: int, places: Sequence[int], operations: int) -> list[int]:
+    """A gap's codes: the connections at `places` have the operations that the digits of a number spell."""
+    block = [0] * size
     for place in places:
         operations, choice = divmod(operations, OPERATION_CHOICES)
         block[place] = 1 + choice
+    return block
 
 
 def _graph(index: int, rows: int, columns: int, edges: int) -> list[tuple[int, int]]:
@@ -172,11 +154,9 @@ def _graph(index: int, rows: int, columns: int, edges: int) -> list[tuple[int, i
     found = []
     for row in range(rows):
         limits, masks = _row_table(rows - row - 1, missing, columns, edges)
-        position = bisect_right(limits, index)
-        index -= limits[position - 1] if position else 0
-        mask, ways = masks[position]
         # Ranks of one mask are consecutive, and within them the later rows count from zero: nothing to divide by.
-        assert 0 <= index < ways
+        position, index = _find(limits, index)
+        mask = masks[position]
         found += [(row, column) for column in range(columns) if mask >> column & 1]
         missing &= ~mask
         edges -= mask.bit_count()
@@ -184,14 +164,11 @@ def _graph(index: int, rows: int, columns: int, edges: int) -> list[tuple[int, i
 
 
 @lru_cache(maxsize=1 << 16)
-def _row_table(later_rows: int, missing: int, columns: int, edges: int) -> tuple[list[int], list[tuple[int, int]]]:
-    """Possible next rows as bit masks, with the number of ways to finish after each, and the cumulative sums of
-    those."""
-    masks = []
+def _row_table(later_rows: int, missing: int, columns: int, edges: int) -> tuple[list[int], list[int]]:
+    """Possible next rows as bit masks, and the cumulative numbers of ways to finish after each."""
+    ways = {}
     for mask in range(1, 1 << columns):
-        left = edges - mask.bit_count()
-        still = (missing & ~mask).bit_count()
-        ways = fillings(later_rows, still, columns, left) if left >= 0 else 0
-        if ways:
-            masks.append((mask, ways))
-    return list(accumulate(ways for _, ways in masks)), masks
+        left, still = edges - mask.bit_count(), (missing & ~mask).bit_count()
+        if left >= 0 and (count := fillings(later_rows, still, columns, left)):
+            ways[mask] = count
+    return list(accumulate(ways.values())), list(ways)

@@ -17,8 +17,9 @@ start there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +27,19 @@ from nasface.space.space import Architecture, MultipathSpace
 
 PRESENT = (1, 2)  # operations of a connection that is there
 Change = tuple[tuple[int, int], ...]  # (place in the code, new operation), ...
+Moves = Callable[..., Iterator[Change]]
 
 
 def neighbours(architecture: Architecture) -> Iterator[Architecture]:
     """Every architecture that is one move away from the canonical form, each once, in a fixed order. From a member of
     a space the moves lead to members."""
-    for codes in _codes_around(architecture.space, architecture.canonical.codes):
-        yield Architecture(architecture.space, codes)
+    space, codes = architecture.space, architecture.canonical.codes
+    gaps = _read_gaps(space, codes)
+    around: list[tuple[Moves, tuple[_Gap, ...]]] = [(kind, (gap,)) for gap in gaps for kind in _GAP_MOVES]
+    around += [(kind, pair) for pair in pairwise(gaps) for kind in _NODE_MOVES]
+    for kind, of in around:
+        for change in kind(*of):
+            yield Architecture(space, _apply(codes, change))
 
 
 def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
@@ -49,19 +56,6 @@ def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves
     return Architecture(architecture.space, codes)
 
 
-def _codes_around(space: MultipathSpace, codes: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    """Every code that is one move away from a canonical one, each once, in a fixed order."""
-    gaps = _read_gaps(space, codes)
-    for gap in range(space.layers):
-        for of_gap in _GAP_MOVES:
-            for change in of_gap(space, gaps[gap]):
-                yield _apply(codes, change)
-    for layer in range(1, space.layers):
-        for of_node in _NODE_MOVES:
-            for change in of_node(space, gaps[layer - 1], gaps[layer]):
-                yield _apply(codes, change)
-
-
 def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
     """A random move: of a gap drawn uniformly, of a kind drawn uniformly among those that are possible there, uniform
     within the kind.
@@ -71,18 +65,13 @@ def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Gen
     """
     gaps = _read_gaps(space, codes)
     gap = int(rng.integers(space.layers))
-    nearby = [layer for layer in (gap, gap + 1) if 1 <= layer < space.layers]
-
-    def of_gap(kind: Callable[..., Iterator[Change]]) -> list[Change]:
-        return list(kind(space, gaps[gap]))
-
-    def of_nodes(kind: Callable[..., Iterator[Change]]) -> list[Change]:
-        return [change for layer in nearby for change in kind(space, gaps[layer - 1], gaps[layer])]
-
-    options = [(of_gap, kind) for kind in _GAP_MOVES] + [(of_nodes, kind) for kind in _NODE_MOVES]
+    nearby = list(pairwise(gaps[max(0, gap - 1) : gap + 2]))
+    options: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES] + [
+        (kind, nearby) for kind in _NODE_MOVES
+    ]
     for place in rng.permutation(len(options)):
-        find, kind = options[place]
-        if changes := find(kind):
+        kind, around = options[place]
+        if changes := [change for of in around for change in kind(*of)]:
             return _apply(codes, changes[int(rng.integers(len(changes)))])
     raise ValueError("the code has a gap without a connection: neighbours are defined for canonical codes")
 
@@ -92,8 +81,8 @@ class _Gap:
     """One gap of a canonical code, ready for questions."""
 
     start: int
-    sources: int
-    targets: int
+    row: int  # places from a source to the next
+    column: int  # places from a target to the next
     operations: dict[tuple[int, int], int]  # of the connections that are present
     out_degree: list[int]
     in_degree: list[int]
@@ -101,7 +90,14 @@ class _Gap:
     can_remove: bool
 
     def place(self, source: int, target: int) -> int:
-        return self.start + source * self.targets + target
+        return self.start + source * self.row + target * self.column
+
+    @property
+    def turned(self) -> _Gap:
+        """The gap with sources and targets exchanged."""
+        operations = {(target, source): operation for (source, target), operation in self.operations.items()}
+        turned = replace(self, row=self.column, column=self.row, operations=operations)
+        return replace(turned, out_degree=self.in_degree, in_degree=self.out_degree)
 
     @property
     def live_sources(self) -> list[int]:
@@ -133,8 +129,8 @@ def _read_gaps(space: MultipathSpace, codes: Sequence[int]) -> list[_Gap]:
         found.append(
             _Gap(
                 where.start,
-                sources,
                 targets,
+                1,
                 operations,
                 out_degree,
                 in_degree,
@@ -152,28 +148,28 @@ def _apply(codes: Sequence[int], change: Change) -> tuple[int, ...]:
     return tuple(result)
 
 
-def _operation_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+def _operation_moves(gap: _Gap) -> Iterator[Change]:
     for pair, operation in gap.operations.items():
         for other in PRESENT:
             if other != operation:
                 yield ((gap.place(*pair), other),)
 
 
-def _add_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+def _add_moves(gap: _Gap) -> Iterator[Change]:
     if gap.can_add:
         for pair in gap.free:
             for operation in PRESENT:
                 yield ((gap.place(*pair), operation),)
 
 
-def _remove_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+def _remove_moves(gap: _Gap) -> Iterator[Change]:
     if gap.can_remove:
         for source, target in gap.operations:
             if gap.out_degree[source] > 1 and gap.in_degree[target] > 1:
                 yield ((gap.place(source, target), 0),)
 
 
-def _shift_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
+def _shift_moves(gap: _Gap) -> Iterator[Change]:
     free = gap.free
     for (source, target), operation in gap.operations.items():
         for other_source, other_target in free:
@@ -183,13 +179,14 @@ def _shift_moves(space: MultipathSpace, gap: _Gap) -> Iterator[Change]:
                 yield (gap.place(source, target), 0), (gap.place(other_source, other_target), operation)
 
 
-def _activate_moves(space: MultipathSpace, before: _Gap, after: _Gap) -> Iterator[Change]:
-    for node in range(space.scales):
+def _activate_moves(before: _Gap, after: _Gap) -> Iterator[Change]:
+    for node in range(len(before.in_degree)):
         if before.in_degree[node] == 0:
-            yield from (a + b for a, b in product(_new_inputs(before, node), list(_new_outputs(after, node))))
+            yield from (a + b for a, b in product(_new_inputs(before, node), _new_inputs(after.turned, node)))
 
 
 def _new_inputs(gap: _Gap, node: int) -> Iterator[Change]:
+    """Ways to give a target that is not live a connection; of the turned gap, a source."""
     if gap.can_add:
         for source, operation in product(gap.live_sources, PRESENT):
             yield ((gap.place(source, node), operation),)
@@ -198,19 +195,10 @@ def _new_inputs(gap: _Gap, node: int) -> Iterator[Change]:
             yield (gap.place(source, target), 0), (gap.place(source, node), operation)
 
 
-def _new_outputs(gap: _Gap, node: int) -> Iterator[Change]:
-    if gap.can_add:
-        for target, operation in product(gap.live_targets, PRESENT):
-            yield ((gap.place(node, target), operation),)
-    for (source, target), operation in gap.operations.items():
-        if gap.out_degree[source] > 1:
-            yield (gap.place(source, target), 0), (gap.place(node, target), operation)
-
-
-def _deactivate_moves(space: MultipathSpace, before: _Gap, after: _Gap) -> Iterator[Change]:
-    for node in range(space.scales):
+def _deactivate_moves(before: _Gap, after: _Gap) -> Iterator[Change]:
+    for node in range(len(before.in_degree)):
         if before.in_degree[node] == after.out_degree[node] == 1:
-            yield from (a + b for a, b in product(_lost_inputs(before, node), list(_lost_outputs(after, node))))
+            yield from (a + b for a, b in product(_lost_inputs(before, node), _lost_inputs(after.turned, node)))
 
 
 def _lost_inputs(gap: _Gap, node: int) -> Iterator[Change]:
@@ -219,16 +207,6 @@ def _lost_inputs(gap: _Gap, node: int) -> Iterator[Change]:
     if gap.can_remove and gap.out_degree[source] > 1:
         yield ((place, 0),)
     for target in gap.live_targets:
-        if (source, target) not in gap.operations:
-            yield (place, 0), (gap.place(source, target), operation)
-
-
-def _lost_outputs(gap: _Gap, node: int) -> Iterator[Change]:
-    (target,) = [target for source, target in gap.operations if source == node]
-    place, operation = gap.place(node, target), gap.operations[node, target]
-    if gap.can_remove and gap.in_degree[target] > 1:
-        yield ((place, 0),)
-    for source in gap.live_sources:
         if (source, target) not in gap.operations:
             yield (place, 0), (gap.place(source, target), operation)
 

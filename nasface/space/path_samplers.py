@@ -11,7 +11,7 @@ module that its entry point in `nasface.path_samplers` names.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -152,9 +152,9 @@ class MNUS:
         """The children of a step, int8 of shape (children, num_connections)."""
         rng = _generator(self.seed, _TOPOLOGY, step)
         plan = self.plan(step)
-        holders = draw_topology(self.space, self.children, plan, Draws(rng))
-        taken = _unpack(holders, self.children)
-        return self._deal_operations(taken, step, rng)
+        holders = np.array(draw_topology(self.space, self.children, plan, Draws(rng)), dtype=np.uint64)
+        bits = holders >> np.arange(self.children, dtype=np.uint64)[:, None] & np.uint64(1)
+        return self._deal_operations(bits.astype(bool), step, rng)
 
     def plan(self, step: int) -> tuple[int, ...]:
         """r of every gap in a step: by how many children each connection of the gap is taken."""
@@ -198,16 +198,12 @@ class MNUS:
                 f"repeats {repeats} leaves some of {children} children without a connection: "
                 f"use at least {least}, or fewer children"
             )
-        if plan[0] * scales < children:
-            least = _ceil_div(children, scales)
-            raise UserError(
-                f"first_repeats {plan[0]} leaves some of {children} children without a connection: use at least {least}"
-            )
-        if plan[-1] * scales < children:
-            least = _ceil_div(children, scales)
-            raise UserError(
-                f"last_repeats {plan[-1]} leaves some of {children} children without a connection: use at least {least}"
-            )
+        for name, value in (("first_repeats", plan[0]), ("last_repeats", plan[-1])):
+            if value * scales < children:
+                least = _ceil_div(children, scales)
+                raise UserError(
+                    f"{name} {value} leaves some of {children} children without a connection: use at least {least}"
+                )
         try:
             # Settings that need many draws would be stuck in some step of a long training.
             for trial in range(5):
@@ -223,16 +219,11 @@ class MNUS:
     def _keys(self) -> np.ndarray:
         return np.random.SeedSequence([self.seed, _OPERATIONS]).generate_state(8, np.uint64)
 
-    @cached_property
-    def _gap_of_connection(self) -> np.ndarray:
-        space = self.space
-        sizes = [np.prod(space.gap_shape(gap)) for gap in range(space.layers)]
-        return np.repeat(np.arange(space.layers), sizes)
-
     def _deal_operations(self, taken: np.ndarray, step: int, rng: np.random.Generator) -> np.ndarray:
         """Codes (K, connections) for the taken connections (bool, same shape): the next operations of each
         connection's windows, dealt to the children that take it in random order."""
-        before = np.array(self.draws_before(step), dtype=np.int64)[self._gap_of_connection]
+        sizes = [np.prod(self.space.gap_shape(gap)) for gap in range(self.space.layers)]
+        before = np.repeat(np.array(self.draws_before(step), dtype=np.int64), sizes)
         turn = np.where(taken, rng.random(taken.shape), 2.0).argsort(axis=0).argsort(axis=0)
         window, place = np.divmod(before + turn, CHOICES)
         connection = np.arange(taken.shape[1], dtype=np.uint64)
@@ -245,11 +236,6 @@ class MNUS:
         order = keys.argsort(axis=-1, kind="stable")
         operation = 1 + np.take_along_axis(order, place[..., None], axis=-1)[..., 0]
         return np.where(taken, operation, 0).astype(np.int8)
-
-
-def _unpack(holders: Sequence[int], children: int) -> np.ndarray:
-    masks = np.array(holders, dtype=np.uint64)
-    return (masks >> np.arange(children, dtype=np.uint64)[:, None] & np.uint64(1)).astype(bool)
 
 
 def _generator(seed: int, stream: int, step: int) -> np.random.Generator:

@@ -40,14 +40,9 @@ def load_record(path: str | Path, space: MultipathSpace | None = None) -> Record
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} does not exist: give the JSON file of an architecture, such as a search's best.json"
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{path} is not text: give the JSON file of an architecture, such as a search's best.json"
-        ) from None
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        what = "is not text" if isinstance(error, UnicodeDecodeError) else "does not exist"
+        raise UserError(f"{path} {what}: give the JSON file of an architecture, such as a search's best.json") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     return read_record(text, space, str(path))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from nasface.space import counting
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import write_text
 
 OPERATIONS = ("none", "identity", "hpm")
 ARCHITECTURE_FORMAT = 1
@@ -99,10 +99,6 @@ class MultipathSpace:
         if not (0 <= source < sources and 0 <= target < targets):
             raise IndexError(f"gap {gap} has {sources} sources and {targets} targets, not ({source}, {target})")
         return self.gap_slice(gap).start + source * targets + target
-
-    def with_connections(self, connections: tuple[int, int] | None) -> MultipathSpace:
-        """The same space with another range of connections."""
-        return replace(self, connections=connections)
 
     def is_valid(self, codes: Sequence[int]) -> bool:
         """Whether every connection's source has an incoming connection itself (Eq. 8) and the output is reached."""
@@ -241,13 +237,8 @@ class Architecture:
 
     def connections(self) -> list[tuple[int, int, int, int]]:
         """Every connection that is present, as (gap, source, target, operation), in the order of the code."""
-        found = []
-        for gap in range(self.space.layers):
-            targets = self.space.gap_shape(gap)[1]
-            for place, operation in enumerate(self.codes[self.space.gap_slice(gap)]):
-                if operation:
-                    found.append((gap, place // targets, place % targets, operation))
-        return found
+        gaps = enumerate(map(self.gap, range(self.space.layers)))
+        return [(gap, int(s), int(t), int(block[s, t])) for gap, block in gaps for s, t in np.argwhere(block)]
 
     def inner_counts(self) -> list[int]:
         """Number of connections in each inner gap (1..L-2) of the canonical form."""
@@ -288,9 +279,7 @@ class Architecture:
         Raises:
             UserError: the file cannot be written.
         """
-        text = self.to_json(provenance, scores)
-        with atomic_write(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(Path(path), self.to_json(provenance, scores))
 
 
 def _check_integer(what: str, value: Any, low: int, high: int) -> None:

@@ -6,6 +6,8 @@ A set of children is an integer, bit k for child k; `holders` has one such set f
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
 
 import numpy as np
 
@@ -126,17 +128,13 @@ def _pick(candidates: int, room: list[int], draws: Draws) -> int:
 def _augment(connection: int, allowed: list[int], holders: list[int], with_room: int, draws: Draws) -> int:
     """Make place for a connection along an augmenting path of a bipartite flow; returns the child that loses room, or
     -1 when there is no path."""
-    came: dict[
-        int, tuple[int, int]
-    ] = {}  # child -> (connection it would take, child it would take it from, -1 for the new one)
-    seen = 0
+    # child -> (connection it would take, child it would take it from, -1 for the new one)
+    came: dict[int, tuple[int, int]] = {}
     queue = []
 
     def reach(taken: int, giver: int) -> None:
-        nonlocal seen
-        options = allowed[taken] & ~holders[taken] & ~seen
-        seen |= options
-        for child in draws.shuffled(_members(options)):
+        options = _members(allowed[taken] & ~holders[taken])
+        for child in draws.shuffled([child for child in options if child not in came]):
             came[child] = (taken, giver)
             queue.append(child)
 
@@ -161,7 +159,4 @@ def _members(mask: int) -> list[int]:
 
 
 def _union(masks: Iterable[int]) -> int:
-    result = 0
-    for mask in masks:
-        result |= mask
-    return result
+    return reduce(or_, masks, 0)

@@ -18,12 +18,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from nasface.search.registry import get_strategy, make_strategy
+from nasface.search.registry import STRATEGIES, make_strategy
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
@@ -108,7 +108,7 @@ def check_members(case: StrategyCase) -> None:
 
 def check_range_of_connections(case: StrategyCase) -> None:
     """It keeps to the space's range of connections."""
-    space = case.space.with_connections((3, 4))
+    space = replace(case.space, connections=(3, 4))
     for proposal, _ in run(case.make(space), TableEvaluator(space, 1)):
         assert all(3 <= count <= 4 for count in proposal.architecture.inner_counts())
 
@@ -256,8 +256,11 @@ def check_tight_constraints(case: StrategyCase) -> None:
     """A limit that only few members keep: one path from stem to output, 2 * 3^2 * 2^3 of 10^7 members, of which uniform
     draws meet none. One that no member keeps is a UserError."""
     space = MultipathSpace("toy", 4, 3)
-    strategy = case.make(space, constraints=[Constraint("connections", 4.0, connections_of)])
-    log = run(strategy, TableEvaluator(space, 1), limit=1000)
+    strategy, table = (
+        case.make(space, constraints=[Constraint("connections", 4.0, connections_of)]),
+        TableEvaluator(space, 1),
+    )
+    log = run(strategy, table, limit=1000)
     assert log and all(connections_of(proposal.architecture) == 4 for proposal, _ in log)
     assert strategy.ask() is None
     with _raises(UserError, "connections <= 3 was found: raise the limit"):
@@ -337,7 +340,7 @@ print(json.dumps(found))
 
 def searches_elsewhere(cases: Sequence[StrategyCase]) -> list[list[str]]:
     """What each case proposes in another process; its strategy's module is imported there by its name."""
-    modules = sorted({get_strategy(case.name).__module__ for case in cases} - {"__main__"})
+    modules = sorted({STRATEGIES.get(case.name).__module__ for case in cases} - {"__main__"})
     spaces = [(case.space.name, case.space.layers, case.space.scales, case.space.connections) for case in cases]
     searches = [(case.name, case.settings, space) for case, space in zip(cases, spaces, strict=True)]
     result = subprocess.run(

@@ -20,7 +20,7 @@ from nasface import __version__
 from nasface.cli.command import Command as Definition
 from nasface.cli.commands import COMMANDS, GROUPS, load_command
 from nasface.cli.messages import setting_names
-from nasface.search.registry import own_settings, strategy_names
+from nasface.search.registry import STRATEGIES, own_settings
 from nasface.space.record import load_record
 from tests.faces.ddfa_files import write_assets
 from tests.helpers.tiny import REPOSITORY, Command, Result, finish, settings, start
@@ -64,7 +64,7 @@ def test_help_all_of_a_search_lists_the_settings_of_every_strategy(nasface: Comm
     every, title = nasface("search", "--help-all").output, "settings of one strategy:"
     assert title not in nasface("search", "--help").output and title not in nasface("retrain", "--help-all").output
     text = " ".join(every.split(title)[1].split())
-    for name in strategy_names():
+    for name in STRATEGIES.names():
         assert f"{name}," in text or f"{name}:" in text or f"{name} have none" in text
         for key, setting in own_settings(name).items():
             assert setting.meaning, f"the docstring of {name} says nothing of {key}"

@@ -132,7 +132,7 @@ def test_a_build_goes_on_after_a_kill(building: Experiment, tmp_path: Path, monk
     assert len(trained) == len(set(trained)) == 4 and len(read_trainings(path)) == 4
     assert [replace(one, seconds=0) for one in killed.trainings] == [replace(one, seconds=0) for one in whole.trainings]
     # A member is the same network in a space with other ranges, but not at other sizes.
-    narrow = SPACE.with_connections((1, 4))
+    narrow = replace(SPACE, connections=(1, 4))
     build_table(building, narrow, tmp_path / "whole", 4, [0], 1)
     wide = replace(building, network=replace(NETWORK, width=16))
     with pytest.raises(UserError, match="other settings .network differs"):

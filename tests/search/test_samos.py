@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def test_a_given_first_member() -> None:
     outside = SMALL.random_architecture(np.random.default_rng(4))
     with pytest.raises(UserError, match="not a member of space toy"):
         SAMOS(SPACE, initial=outside)
-    narrow = SPACE.with_connections((6, 6))
+    narrow = replace(SPACE, connections=(6, 6))
     with pytest.raises(UserError, match="not a member of space toy"):
         SAMOS(narrow, initial=MultipathSpace("toy", 5, 3, (2, 3)).random_architecture(np.random.default_rng(1)))
 

@@ -6,17 +6,16 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.registry import (
     STRATEGIES,
     check_settings,
-    get_strategy,
     make_strategy,
     own_settings,
     register,
-    strategy_names,
 )
 from nasface.search.strategy import Outcome, Proposal
 from nasface.testing.strategies import (
@@ -27,6 +26,7 @@ from nasface.testing.strategies import (
     check_another_process,
     check_early_rejection,
     check_members,
+    check_seeds,
     check_states,
     check_strategy,
     digests,
@@ -44,7 +44,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "spos": {"evaluations": 40, "population": 10, "top": 4},
     "local": {"evaluations": 60},
     "nsga2": {"evaluations": 40, "population": 8},
-} | {name: {"evaluations": 30, "startup": 5} for name in strategy_names() if "/" in name}
+} | {name: {"evaluations": 30, "startup": 5} for name in STRATEGIES.names() if "/" in name}
 # They compare a penalty with one that they know, so an evaluation may stop; the others want exact penalties.
 STOPPING = ("local", "random", "samos")
 # More ways to run the same strategies; they have to keep the contract, too. SAMOS's walks limit what may be open.
@@ -55,7 +55,7 @@ ALL: dict[str, dict[str, Any]] = {"samos+all": {"chains": 2, "acceptance": 0.8, 
 def _case(name: str) -> StrategyCase:
     base = name.partition("+")[0]
     variant = (CHAINS | ALL).get(name, {})
-    if name == "optuna/gp":  # half a second for a suggestion
+    if name in ("optuna/gp", "optuna/bruteforce"):  # half a second for a suggestion
         short = {"evaluations": 9, "startup": 6}
         return StrategyCase(name, short, SMALL, slow=True, at_the_end={"startup": 22})
     return StrategyCase(
@@ -74,7 +74,7 @@ def _missing(name: str) -> list[str]:
     return [package for prefix, package in needs.items() if name.startswith(prefix) and find_spec(package) is None]
 
 
-NAMES = [*strategy_names(), *CHAINS, *ALL]
+NAMES = [*STRATEGIES.names(), *CHAINS, *ALL]
 CASES = {name: _case(name) for name in NAMES if not _missing(name)}
 every_strategy = pytest.mark.parametrize(
     "name",
@@ -102,19 +102,14 @@ def test_same_search_in_another_process(name: str, elsewhere: dict[str, list[str
     assert elsewhere[name] == digests(run(case.make(), case.table()))
 
 
-class Forgetful(BudgetedStrategy):
-    """Random search that draws three members ahead, which its state does not tell."""
+class Moody(BudgetedStrategy):
+    """Random search whose members depend on more than the seed and what it was told."""
 
-    name = "forgetful"
-
-    def __init__(self, space: Any, seed: int = 0, evaluations: int = 200, constraints: Any = ()) -> None:
-        super().__init__(space, seed, evaluations, constraints)
-        self._drawn: list[Any] = []
+    name = "moody"
 
     def _next(self) -> Proposal | None:
-        if not self._drawn:
-            self._drawn = [one for one in (self._draw() for _ in range(3)) if one is not None]
-        return self._propose_exact(self._drawn.pop() if self._drawn else None)
+        self._rng = np.random.default_rng()
+        return self._propose_exact(self._draw())
 
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         del proposal, outcome
@@ -125,9 +120,6 @@ class Wasteful(BudgetedStrategy):
 
     name = "wasteful"
 
-    def __init__(self, space: Any, seed: int = 0, evaluations: int = 200, constraints: Any = ()) -> None:
-        super().__init__(space, seed, evaluations, constraints)
-
     def _next(self) -> Proposal | None:
         return self._propose_exact(self._best[0] if self._best else self._draw())
 
@@ -135,7 +127,9 @@ class Wasteful(BudgetedStrategy):
         del proposal, outcome
 
 
-@pytest.mark.parametrize(("strategy", "check"), [(Forgetful, check_states), (Wasteful, check_members)])
+@pytest.mark.parametrize(
+    ("strategy", "check"), [(Moody, check_states), (Moody, check_seeds), (Wasteful, check_members)]
+)
 def test_the_contract_finds_what_breaks_it(
     strategy: type[BudgetedStrategy], check: Callable[[StrategyCase], None]
 ) -> None:
@@ -186,11 +180,11 @@ def test_values_of_settings_are_checked() -> None:
 
 
 def test_a_name_is_given_once() -> None:
-    register(get_strategy("samos"))  # the same class again is no conflict
+    register(STRATEGIES.get("samos"))  # the same class again is no conflict
 
-    class Impostor(get_strategy("random")):  # type: ignore[misc]
+    class Impostor(STRATEGIES.get("random")):  # type: ignore[misc]
         name = "samos"
 
     with pytest.raises(ValueError, match="taken"):
         register(Impostor)
-    assert get_strategy("samos") is not Impostor
+    assert STRATEGIES.get("samos") is not Impostor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
@@ -20,16 +20,9 @@ class RegularizedEvolution(BudgetedStrategy):
     `sample` members drawn from the population, and takes the place of the oldest. It never looks at a member twice: a
     child that is known already is drawn again, a little further away each time.
 
-    Args:
-        space: the space; mutations are its `random_neighbour`.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; fewer if the space has fewer.
+    Args beside those of `BudgetedStrategy`:
         population: the paper's P.
         sample: the paper's S, the tournament's size.
-        constraints: limits that members keep.
-
-    Raises:
-        UserError: a setting is out of its range.
     """
 
     name = "evolution"
@@ -61,11 +54,3 @@ class RegularizedEvolution(BudgetedStrategy):
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         self._living.append((proposal.architecture, float(outcome.penalty)))
         del self._living[: -self.population]
-
-    def _state(self) -> dict[str, Any]:
-        living = [[[int(code) for code in one.codes], penalty] for one, penalty in self._living]
-        return super()._state() | {"living": living}
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        super()._load_state(state)
-        self._living = [(self._architecture(codes), float(penalty)) for codes, penalty in state["living"]]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.registry import register
@@ -20,15 +19,6 @@ class LocalSearch(BudgetedStrategy):
     The neighbours of the current member are tried in a random order; the first one that is better becomes the current
     one. When none is better, the search starts again from a uniformly random new member. Only a better penalty
     matters, so an evaluation may stop at the current one's.
-
-    Args:
-        space: the space; neighbours are its `neighbours`.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; fewer if the space has fewer.
-        constraints: limits that members keep.
-
-    Raises:
-        UserError: a setting is out of its range.
     """
 
     name = "local"
@@ -38,9 +28,7 @@ class LocalSearch(BudgetedStrategy):
     ) -> None:
         super().__init__(space, seed, evaluations, constraints)
         self._current: tuple[Architecture, float] | None = None
-        # Not yet tried neighbours of the current member, the next one last; ranks in the space's fixed order.
-        self._untried: list[int] = []
-        self._neighbours: list[Architecture] = []
+        self._untried: list[Architecture] = []  # neighbours of the current member, the next one last
 
     def status(self) -> dict[str, float]:
         status = super().status()
@@ -48,7 +36,7 @@ class LocalSearch(BudgetedStrategy):
 
     def _next(self) -> Proposal | None:
         while self._current is not None and self._untried:
-            neighbour = self._neighbours[self._untried.pop()]
+            neighbour = self._untried.pop()
             if self._is_new(neighbour):
                 return Proposal(neighbour, self._current[1])
         if self._open:
@@ -61,21 +49,5 @@ class LocalSearch(BudgetedStrategy):
         if not outcome.complete or (self._current is not None and not penalty < self._current[1]):
             return
         self._current = (proposal.architecture, penalty)
-        self._neighbours = list(neighbours(proposal.architecture))
-        self._untried = self._rng.permutation(len(self._neighbours)).tolist()
-
-    def _state(self) -> dict[str, Any]:
-        current = self._current
-        return super()._state() | {
-            "current": None if current is None else [[int(code) for code in current[0].codes], current[1]],
-            "untried": list(self._untried),
-        }
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        super()._load_state(state)
-        self._current, self._neighbours = None, []
-        if state["current"] is not None:
-            codes, penalty = state["current"]
-            self._current = (self._architecture(codes), float(penalty))
-            self._neighbours = list(neighbours(self._current[0]))
-        self._untried = [int(rank) for rank in state["untried"]]
+        around = list(neighbours(proposal.architecture))
+        self._untried = [around[place] for place in self._rng.permutation(len(around))]

@@ -102,8 +102,7 @@ class NNISearch(BlackBoxSearch):
         np.random.set_state(self._numpy_random)  # noqa: NPY002
         logging.getLogger("nni").setLevel(logging.ERROR)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(action="ignore"):
                 yield
         finally:
             self._python_random, self._numpy_random = random.getstate(), np.random.get_state()  # noqa: NPY002

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,17 +29,10 @@ class NSGA2(BudgetedStrategy):
     children together are cut to the best `population`. With several workers a generation waits for the last outcome of
     the one before.
 
-    Args:
-        space: the space.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; fewer if the space has fewer.
+    Args beside those of `BudgetedStrategy`:
         population: members of a generation.
         crossover: probability of having two parents.
         objectives: what is minimised: `penalty` first, then names of the evaluations' costs.
-        constraints: limits that members keep.
-
-    Raises:
-        UserError: a setting is out of its range.
     """
 
     name = "nsga2"
@@ -110,16 +103,3 @@ class NSGA2(BudgetedStrategy):
 
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         self._children.append((proposal.architecture, objective_values(self.objectives, outcome)))
-
-    def _state(self) -> dict[str, Any]:
-        return super()._state() | {
-            "parents": [[[int(code) for code in one.codes], values] for one, values in self._parents],
-            "children": [[[int(code) for code in one.codes], values] for one, values in self._children],
-            "asked": self._asked,
-        }
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        super()._load_state(state)
-        self._parents = [(self._architecture(codes), list(values)) for codes, values in state["parents"]]
-        self._children = [(self._architecture(codes), list(values)) for codes, values in state["children"]]
-        self._asked = int(state["asked"])

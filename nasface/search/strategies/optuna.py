@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -70,7 +69,7 @@ class OptunaSearch(BlackBoxSearch):
         settings: dict[str, Any] = chosen.settings | {"seed": int(self._rng.integers(2**31))}
         if chosen.starts:
             settings["n_startup_trials"] = max(1, self.startup)
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):  # a sampler is experimental, or falls back
             sampler = getattr(optuna.samplers, chosen.name)(**settings)
             self._study = optuna.create_study(directions=["minimize"] * len(self.objectives), sampler=sampler)
         top = len(OPERATIONS) - 1
@@ -82,17 +81,17 @@ class OptunaSearch(BlackBoxSearch):
     def _suggest(self) -> tuple[optuna.Trial, list[int]] | None:
         if self._ended:
             return None
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             trial = self._study.ask(self._distributions)
         return trial, [int(trial.params[name]) for name in self._distributions]
 
     def _impose(self, codes: Sequence[int]) -> optuna.Trial:
         self._study.enqueue_trial(dict(zip(self._distributions, map(int, codes), strict=True)))
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             return self._study.ask(self._distributions)
 
     def _report(self, handle: optuna.Trial, values: Sequence[float]) -> None:
-        with _quiet():
+        with warnings.catch_warnings(action="ignore"):
             try:
                 self._study.tell(handle, list(values))
             except RuntimeError as error:
@@ -100,14 +99,6 @@ class OptunaSearch(BlackBoxSearch):
                 if "Study.stop" not in str(error):
                     raise
                 self._ended = True
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings that a sampler is experimental or falls back to independent sampling."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _register(sampler: str) -> None:

@@ -15,23 +15,9 @@ class RandomSearch(BudgetedStrategy):
     """Unique members, uniformly random over the space, without looking at any penalty.
 
     Only the minimum matters, so an evaluation may stop once it cannot beat the best one so far.
-
-    Args:
-        space: the space; members are its `random_architecture`.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; fewer if the space has fewer.
-        constraints: limits that members keep.
-
-    Raises:
-        UserError: a setting is out of its range.
     """
 
     name = "random"
-
-    def __init__(
-        self, space: MultipathSpace, seed: int = 0, evaluations: int = 200, constraints: Sequence[Constraint] = ()
-    ) -> None:
-        super().__init__(space, seed, evaluations, constraints)
 
     def _next(self) -> Proposal | None:
         proposal = self._propose_exact(self._draw())
@@ -49,11 +35,6 @@ class RandomSample(RandomSearch):
 
     Lindauer and Hutter, "Best practices for scientific research on neural architecture search", JMLR 21(243), 2020,
     ask for it beside random search.
-
-    Args:
-        space: the space; the member is its `random_architecture`.
-        seed: of the draw, >= 0.
-        constraints: limits that the member keeps.
     """
 
     name = "random-sample"

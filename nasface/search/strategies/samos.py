@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nasface.search.registry import register
-from nasface.search.strategy import (
-    Constraint,
-    Outcome,
-    Proposal,
-    Strategy,
-    finite_or_none,
-    number_or_inf,
-    require_count,
-)
+from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy, require_count
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -294,7 +286,12 @@ class SAMOS(Strategy):
             chain.temperature = self._first_temperature
 
     def _first_member(self, architecture: Architecture) -> Architecture:
-        member = _member(self.space, architecture)
+        codes = architecture.canonical.codes
+        if not self.space.is_member(codes):
+            raise UserError(
+                f"the initial architecture {architecture} is not a member of {self.space.title}: give one of that space"
+            )
+        member = Architecture(self.space, codes)
         for constraint in self.constraints:
             if not (value := constraint.measure(member)) <= constraint.limit:
                 raise UserError(
@@ -302,57 +299,3 @@ class SAMOS(Strategy):
                     "raise the limit or give another one"
                 )
         return member
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "chains": [
-                {
-                    "temperature": chain.temperature,
-                    "current": None
-                    if chain.current is None
-                    else {"codes": [int(code) for code in chain.current[0].codes], "penalty": chain.current[1]},
-                    "candidate": None if chain.candidate is None else [int(code) for code in chain.candidate.codes],
-                    "asked": chain.asked,
-                    "threshold": finite_or_none(chain.threshold),
-                    "lowest": finite_or_none(chain.lowest),
-                    "stale": chain.stale,
-                }
-                for chain in self._chains
-            ],
-            "steps": [list(astuple(step)) for step in self._steps],
-            "rises": list(self._rises),
-            "calibrated": self._calibrated,
-            "first_temperature": self._first_temperature,
-            "next_chain": self._next_chain,
-            "exhausted": self._exhausted,
-        }
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        self._chains = [self._load_chain(chain) for chain in state["chains"]]
-        self._steps = [Step(*step) for step in state["steps"]]
-        self._rises = [float(rise) for rise in state["rises"]]
-        self._calibrated = bool(state["calibrated"])
-        self._first_temperature = float(state["first_temperature"])
-        self._next_chain = int(state["next_chain"])
-        self._exhausted = bool(state["exhausted"])
-
-    def _load_chain(self, state: Mapping[str, Any]) -> _Chain:
-        current, candidate = state["current"], state["candidate"]
-        return _Chain(
-            temperature=float(state["temperature"]),
-            current=None if current is None else (self._architecture(current["codes"]), float(current["penalty"])),
-            candidate=None if candidate is None else self._architecture(candidate),
-            asked=bool(state["asked"]),
-            threshold=number_or_inf(state["threshold"]),
-            lowest=number_or_inf(state["lowest"]),
-            stale=int(state["stale"]),
-        )
-
-
-def _member(space: MultipathSpace, architecture: Architecture) -> Architecture:
-    codes = architecture.canonical.codes
-    if not space.is_member(codes):
-        raise UserError(
-            f"the initial architecture {architecture} is not a member of {space.title}: give one of that space"
-        )
-    return Architecture(space, codes)

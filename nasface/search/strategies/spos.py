@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,17 +27,10 @@ class SPOSEvolution(BudgetedStrategy):
     member stands for the nearest one. Generations are told apart only by what they were bred from: with several
     workers the next one waits for the last outcome of the one before.
 
-    Args:
-        space: the space.
-        seed: of everything random, >= 0.
-        evaluations: how many members to evaluate; the paper's 20 generations of 50 would be 1000.
+    Args beside those of `BudgetedStrategy` (the paper's 20 generations of 50 are 1000 evaluations):
         population: members of a generation.
         top: members that breed.
         mutation: probability that a connection is drawn again.
-        constraints: limits that members keep.
-
-    Raises:
-        UserError: a setting is out of its range.
     """
 
     name = "spos"
@@ -97,16 +90,3 @@ class SPOSEvolution(BudgetedStrategy):
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         self._elite.append((proposal.architecture, float(outcome.penalty)))
         self._elite = sorted(self._elite, key=lambda member: member[1])[: self.top]
-
-    def _state(self) -> dict[str, Any]:
-        return super()._state() | {
-            "elite": [[[int(code) for code in one.codes], penalty] for one, penalty in self._elite],
-            "asked": self._asked,
-            "parents": [[int(code) for code in one.codes] for one in self._parents],
-        }
-
-    def _load_state(self, state: Mapping[str, Any]) -> None:
-        super()._load_state(state)
-        self._elite = [(self._architecture(codes), float(penalty)) for codes, penalty in state["elite"]]
-        self._asked = int(state["asked"])
-        self._parents = [self._architecture(codes) for codes in state["parents"]]
