@@ -146,7 +146,7 @@ def _video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[n
             return
         if not writer.isOpened():
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not writer.open(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, frame.shape[1::-1]):
+            if not writer.open(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, (frame.shape[1], frame.shape[0])):
                 raise UserError(f"cannot write {path}: OpenCV has no MP4 writer here; set --overlay false")
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
 

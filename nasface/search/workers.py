@@ -221,8 +221,7 @@ class SharedStudy:
             raise UserError(f"there is no study {self.name!r}: start it by search --workers") from None
         self._trials: list[FrozenTrial] = []
         self._next = 0  # trials before this number are replayed
-        self._members: dict[int, _Member] = {}  # by the number of the claim
-        self._member_of: dict[int, int] = {}  # trial number -> number of the claim
+        self._members: dict[int, _Member] = {}  # by the number of each attempt
         self._untold: set[int] = set()  # claims whose outcome the strategy has not been told
         self._nothing = False  # the last claim found nothing to ask
         self._beats: dict[int, tuple[Any, float]] = {}
@@ -269,10 +268,10 @@ class SharedStudy:
                 self._end(trial_id, TrialState.FAIL)  # another worker was quicker
                 continue
             self.read()
-            if number not in self._member_of:
+            if number not in self._members:
                 self._end(trial_id, TrialState.FAIL)
                 return None
-            proposal = self._members[self._member_of[number]].proposal
+            proposal = self._members[number].proposal
             self._set(trial_id, code=proposal.architecture.digits, digest=proposal.architecture.digest)
             return Claim(trial_id, proposal)
 
@@ -343,8 +342,8 @@ class SharedStudy:
 
     def _replay(self, trial: FrozenTrial, claim: Mapping[str, Any]) -> None:
         if claim["again"] is not None:
-            self._members[claim["again"]].attempts.append(trial.number)
-            self._member_of[trial.number] = claim["again"]
+            member = self._members[trial.number] = self._members[claim["again"]]
+            member.attempts.append(trial.number)
             return
         for number in claim["told"]:
             self._tell(number)
@@ -360,15 +359,14 @@ class SharedStudy:
                 f"{proposal.architecture.digest}: give all workers the same program and settings"
             )
         self._members[trial.number] = _Member(proposal, [trial.number])
-        self._member_of[trial.number] = trial.number
         self._untold.add(trial.number)
 
     def _tell(self, number: int) -> None:
         """Tell the outcome of trial `number`."""
-        record, claim = self._trials[number].user_attrs, self._member_of[number]
-        proposal, replayed = self._members[claim].proposal, self._before is not None and number < self._before
-        self._untold.discard(claim)
-        self.log.announce(self.log.tell(proposal, recorded_outcome(record), float(record["seconds"]), replayed))
+        record, member = self._trials[number].user_attrs, self._members[number]
+        replayed = self._before is not None and number < self._before
+        self._untold.discard(member.attempts[0])
+        self.log.announce(self.log.tell(member.proposal, recorded_outcome(record), float(record["seconds"]), replayed))
 
     def _ended(self) -> list[int]:
         """Trials whose outcome is there and not told yet."""

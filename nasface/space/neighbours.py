@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Any
 
@@ -34,12 +35,12 @@ def neighbours(architecture: Architecture) -> Iterator[Architecture]:
     """Every architecture that is one move away from the canonical form, each once, in a fixed order. From a member of
     a space the moves lead to members."""
     space, codes = architecture.space, architecture.canonical.codes
-    gaps = _read_gaps(space, codes)
+    gaps = [_read_gap(space, codes, gap) for gap in range(space.layers)]
     around: list[tuple[Moves, tuple[_Gap, ...]]] = [(kind, (gap,)) for gap in gaps for kind in _GAP_MOVES]
     around += [(kind, pair) for pair in pairwise(gaps) for kind in _NODE_MOVES]
     for kind, of in around:
         for change in kind(*of):
-            yield Architecture(space, _apply(codes, change))
+            yield _canonical(space, _apply(codes, change))
 
 
 def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
@@ -53,7 +54,14 @@ def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves
     while done < moves or codes == start:
         codes = _random_move(architecture.space, codes, rng)
         done += 1
-    return Architecture(architecture.space, codes)
+    return _canonical(architecture.space, codes)
+
+
+def _canonical(space: MultipathSpace, codes: tuple[int, ...]) -> Architecture:
+    """An architecture that moves have kept canonical; finding that out again would take most of a neighbour's time."""
+    architecture = Architecture(space, codes)
+    vars(architecture)["canonical"] = architecture
+    return architecture
 
 
 def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Generator) -> tuple[int, ...]:
@@ -63,9 +71,9 @@ def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Gen
     Every gap can change: its connections always have another operation to take. A move of a node belongs to the gaps
     on both of its sides.
     """
-    gaps = _read_gaps(space, codes)
     gap = int(rng.integers(space.layers))
-    nearby = list(pairwise(gaps[max(0, gap - 1) : gap + 2]))
+    gaps = {near: _read_gap(space, codes, near) for near in range(space.layers) if abs(near - gap) <= 1}
+    nearby = list(pairwise(gaps.values()))
     options: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES] + [
         (kind, nearby) for kind in _NODE_MOVES
     ]
@@ -92,7 +100,7 @@ class _Gap:
     def place(self, source: int, target: int) -> int:
         return self.start + source * self.row + target * self.column
 
-    @property
+    @cached_property
     def turned(self) -> _Gap:
         """The gap with sources and targets exchanged."""
         operations = {(target, source): operation for (source, target), operation in self.operations.items()}
@@ -113,32 +121,25 @@ class _Gap:
         return [pair for pair in product(self.live_sources, self.live_targets) if pair not in self.operations]
 
 
-def _read_gaps(space: MultipathSpace, codes: Sequence[int]) -> list[_Gap]:
+def _read_gap(space: MultipathSpace, codes: Sequence[int], gap: int) -> _Gap:
     low, high = space.connections or (0, space.scales**2)
-    found = []
-    for gap in range(space.layers):
-        sources, targets = space.gap_shape(gap)
-        where = space.gap_slice(gap)
-        operations = {divmod(place, targets): code for place, code in enumerate(codes[where]) if code}
-        out_degree, in_degree = [0] * sources, [0] * targets
-        for source, target in operations:
-            out_degree[source] += 1
-            in_degree[target] += 1
-        inner = 0 < gap < space.layers - 1
-        count = len(operations)
-        found.append(
-            _Gap(
-                where.start,
-                targets,
-                1,
-                operations,
-                out_degree,
-                in_degree,
-                can_add=not inner or count < high,
-                can_remove=not inner or count > low,
-            )
-        )
-    return found
+    (sources, targets), where = space.gap_shape(gap), space.gap_slice(gap)
+    operations = {divmod(place, targets): code for place, code in enumerate(codes[where]) if code}
+    out_degree, in_degree = [0] * sources, [0] * targets
+    for source, target in operations:
+        out_degree[source] += 1
+        in_degree[target] += 1
+    inner, count = 0 < gap < space.layers - 1, len(operations)
+    return _Gap(
+        where.start,
+        targets,
+        1,
+        operations,
+        out_degree,
+        in_degree,
+        can_add=not inner or count < high,
+        can_remove=not inner or count > low,
+    )
 
 
 def _apply(codes: Sequence[int], change: Change) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import json
 import math
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def test_an_existing_study_is_not_overwritten(tmp_path: Path) -> None:
         (samos, {"checkpoint": "b"}, "context.checkpoint = 'a', now it is 'b'"),
         (samos, {}, "context.checkpoint"),
         (
-            lambda: SAMOS(SPACE.with_connections((2, 6)), seed=3, iterations=30, temperature=0.3, factor=0.9),
+            lambda: SAMOS(replace(SPACE, connections=(2, 6)), seed=3, iterations=30, temperature=0.3, factor=0.9),
             {"checkpoint": "a"},
             "space.connections",
         ),

@@ -8,7 +8,6 @@ import random
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -19,24 +18,15 @@ from nasface.search.registry import register
 from nasface.space.space import OPERATIONS
 from nasface.utils.errors import UserError
 
-
-@dataclass(frozen=True)
-class _Tuner:
-    """Where a tuner is, and what it is made with; `seeded`: it takes its seed as an argument."""
-
-    module: str
-    name: str
-    seeded: bool = False
-
-
 # Not among them: gp (its optimizer calls fail with SciPy 1.17), metis (it draws random numbers in threads), and those
 # that need packages of their own (anneal: hyperopt, smac, dngo) or train over a trial's life (pbt, ppo).
 _TUNERS = {
-    "tpe": _Tuner("tpe_tuner", "TpeTuner", seeded=True),
-    "random": _Tuner("random_tuner", "RandomTuner", seeded=True),
-    "gridsearch": _Tuner("gridsearch_tuner", "GridSearchTuner"),
-    "evolution": _Tuner("evolution_tuner", "EvolutionTuner"),
+    "tpe": "TpeTuner",
+    "random": "RandomTuner",
+    "gridsearch": "GridSearchTuner",
+    "evolution": "EvolutionTuner",
 }
+_SEEDED = ("tpe", "random")  # they take their seed as an argument
 
 
 class NNISearch(BlackBoxSearch):
@@ -53,16 +43,16 @@ class NNISearch(BlackBoxSearch):
             raise UserError(f"{self.name} minimises one objective: give objectives penalty, or take nsga2")
         if find_spec("nni") is None:
             raise UserError(f"{self.name} needs the package nni: pip install 'nasface[nni]'")
-        tuner, seed = _TUNERS[self.tuner], int(self._rng.integers(2**31))
+        seed = int(self._rng.integers(2**31))
         self._python_random = random.Random(seed).getstate()
         self._numpy_random = np.random.RandomState(seed).get_state()
         self._names = [f"c{place:03d}" for place in range(self.space.num_connections)]
         self._asked = 0
         space = {name: {"_type": "choice", "_value": list(range(len(OPERATIONS)))} for name in self._names}
         with self._own_randomness():
-            made = getattr(importlib.import_module(f"nni.algorithms.hpo.{tuner.module}"), tuner.name)
-            seeds = {"seed": seed} if tuner.seeded else {}
-            self._tuner = made(optimize_mode="minimize", **seeds)
+            module = importlib.import_module(f"nni.algorithms.hpo.{self.tuner}_tuner")
+            seeds = {"seed": seed} if self.tuner in _SEEDED else {}
+            self._tuner = getattr(module, _TUNERS[self.tuner])(optimize_mode="minimize", **seeds)
             self._tuner.update_search_space(space)
             if self.tuner == "evolution":
                 # Its generator is made inside, without a seed: begin the population again with one.

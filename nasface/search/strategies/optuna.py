@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,35 +16,18 @@ if TYPE_CHECKING:  # half a second that only a search with one of these samplers
     import optuna
 
 
-@dataclass(frozen=True)
-class _Sampler:
-    """A sampler of Optuna by its class's name, and what it is made with.
-
-    Attributes:
-        name: of the class in optuna.samplers.
-        settings: beside the seed.
-        starts: it takes the number of first random members.
-        package: that it needs beside Optuna.
-        several: it can minimise several objectives.
-    """
-
-    name: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    starts: bool = False
-    package: str | None = None
-    several: bool = True
-
-
-_SAMPLERS = {
-    "random": _Sampler("RandomSampler"),
-    "tpe": _Sampler("TPESampler", starts=True),
-    "cmaes": _Sampler("CmaEsSampler", starts=True, package="cmaes", several=False),
-    "gp": _Sampler("GPSampler", starts=True),
-    "nsga2": _Sampler("NSGAIISampler", {"population_size": 20}),
-    "nsga3": _Sampler("NSGAIIISampler", {"population_size": 20}),
-    "qmc": _Sampler("QMCSampler", {"scramble": True}),
-    "bruteforce": _Sampler("BruteForceSampler"),
+# The class of each in optuna.samplers, and what it is made with beside a seed.
+_SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("RandomSampler", {}),
+    "tpe": ("TPESampler", {}),
+    "cmaes": ("CmaEsSampler", {}),
+    "gp": ("GPSampler", {}),
+    "nsga2": ("NSGAIISampler", {"population_size": 20}),
+    "nsga3": ("NSGAIIISampler", {"population_size": 20}),
+    "qmc": ("QMCSampler", {"scramble": True}),
+    "bruteforce": ("BruteForceSampler", {}),
 }
+_STARTING = ("tpe", "cmaes", "gp")  # they take the number of first random members
 
 
 class OptunaSearch(BlackBoxSearch):
@@ -60,17 +42,18 @@ class OptunaSearch(BlackBoxSearch):
     def _make_sampler(self) -> None:
         import optuna
 
-        chosen = _SAMPLERS[self.sampler]
-        if chosen.package is not None and find_spec(chosen.package) is None:
-            raise UserError(f"{self.name} needs the package {chosen.package}: pip install 'nasface[samplers]'")
-        if len(self.objectives) > 1 and not chosen.several:
-            raise UserError(f"{self.name} minimises one objective: give objectives penalty, or take optuna/nsga3")
+        name, settings = _SAMPLERS[self.sampler]
+        if self.sampler == "cmaes":
+            if find_spec("cmaes") is None:
+                raise UserError(f"{self.name} needs the package cmaes: pip install 'nasface[samplers]'")
+            if len(self.objectives) > 1:
+                raise UserError(f"{self.name} minimises one objective: give objectives penalty, or take optuna/nsga3")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        settings: dict[str, Any] = chosen.settings | {"seed": int(self._rng.integers(2**31))}
-        if chosen.starts:
+        settings = settings | {"seed": int(self._rng.integers(2**31))}
+        if self.sampler in _STARTING:
             settings["n_startup_trials"] = max(1, self.startup)
         with warnings.catch_warnings(action="ignore"):  # a sampler is experimental, or falls back
-            sampler = getattr(optuna.samplers, chosen.name)(**settings)
+            sampler = getattr(optuna.samplers, name)(**settings)
             self._study = optuna.create_study(directions=["minimize"] * len(self.objectives), sampler=sampler)
         top = len(OPERATIONS) - 1
         self._distributions: dict[str, optuna.distributions.BaseDistribution] = {
