@@ -214,7 +214,10 @@ class Strategy(ABC):
 
         Raises:
             UserError: the state is of another strategy or of other settings.
+            ValueError: this strategy was asked already.
         """
+        if self._history:
+            raise ValueError("a state needs a fresh strategy: it is asked and told everything again")
         for key, mine in (("strategy", self.name), ("settings", self.settings)):
             if state.get(key) != mine:
                 raise UserError(f"the search state is of {key} {state.get(key)!r}, not {mine!r}: use its own settings")

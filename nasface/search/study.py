@@ -99,7 +99,7 @@ class StudyResult:
 
 
 @dataclass
-class SearchLog:
+class StudyLog:
     """What a strategy was told so far, and who is told of it.
 
     Attributes:
@@ -181,7 +181,7 @@ def run_study(
         UserError: the study exists already, is of other settings, cannot be read or written, an objective value is
             not a finite number, or no evaluation was complete.
     """
-    log = SearchLog(name, strategy, callbacks, progress)
+    log = StudyLog(name, strategy, callbacks, progress)
     metadata = study_metadata(strategy, context or {})
     with open_storage(storage) as store:
         with storage_errors(storage):
@@ -259,7 +259,7 @@ def _record(study: optuna.Study, evaluation: Evaluation) -> None:
     study.add_trial(trial)
 
 
-def _replay(log: SearchLog, trial: FrozenTrial) -> Evaluation:
+def _replay(log: StudyLog, trial: FrozenTrial) -> Evaluation:
     record, name = trial.user_attrs, log.name
     missing = [key for key in ("digest", "penalty", "complete", "details", "seconds") if key not in record]
     if missing:

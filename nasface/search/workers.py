@@ -42,7 +42,7 @@ from nasface.search.study import (
     Callback,
     Evaluate,
     Progress,
-    SearchLog,
+    StudyLog,
     StudyResult,
     check_metadata,
     record_of,
@@ -162,7 +162,7 @@ def run_shared(
     pace = pace or Pace()
     with open_storage(storage, shared=True) as store:
         with storage_errors(storage):
-            log = SearchLog(name, strategy, callbacks, progress)
+            log = StudyLog(name, strategy, callbacks, progress)
             study = SharedStudy(log, store, worker or worker_name(), pace)
             study.check(study_metadata(strategy, context or {}))
             study.read()
@@ -212,7 +212,7 @@ class SharedStudy:
         pace: its waiting times.
     """
 
-    def __init__(self, log: SearchLog, store: BaseStorage, worker: str, pace: Pace) -> None:
+    def __init__(self, log: StudyLog, store: BaseStorage, worker: str, pace: Pace) -> None:
         self.log, self.strategy, self.name, self.worker, self.pace = log, log.strategy, log.name, worker, pace
         self._store = store
         try:

@@ -268,11 +268,8 @@ def check_tight_constraints(case: StrategyCase) -> None:
     """A limit that only few members keep: one path from stem to output, 2 * 3^2 * 2^3 of 10^7 members, of which uniform
     draws meet none. One that no member keeps is a UserError."""
     space, case = MultipathSpace("toy", 4, 3), case.shorter()
-    strategy, table = (
-        case.make(space, constraints=[Constraint("connections", 4.0, connections_of)]),
-        TableEvaluator(space, 1),
-    )
-    log = run(strategy, table, limit=1000)
+    strategy = case.make(space, constraints=[Constraint("connections", 4.0, connections_of)])
+    log = run(strategy, TableEvaluator(space, 1), limit=1000)
     assert log and all(connections_of(proposal.architecture) == 4 for proposal, _ in log)
     assert strategy.ask() is None
     with _raises(UserError, "connections <= 3 was found: raise the limit"):
