@@ -582,6 +582,16 @@ def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> d
     return recorded | {"search": kept | {"settings": own | (search.get("settings") or {})}}
 
 
+def flat(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    if not isinstance(settings, Mapping):
+        return {prefix: settings}
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
 def add_settings(parser: ArgumentParser) -> None:
     """Let a parser take files of settings (`--config`) and every setting of an experiment, by its dotted name."""
     parser.add_argument(

@@ -1,6 +1,6 @@
 """What finished runs have left, as tables, figures and one page: nothing here runs a network.
 
-`run_records` reads the folders of runs, `page` writes the HTML page of them (`charts`, `architecture_svg`); `tables`
+`run_records` reads the folders of runs, `page` writes the HTML page of them (`charts`, `figures`); `tables`
 has the field's tables as text and Markdown; `faces`, `evolution`, `selection`, `pareto`, `ced` and `drawing` draw
 figures of arrays.
 """

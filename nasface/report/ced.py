@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
-from nasface.utils.files import atomic_write
+from nasface.report.figures import save_figure
 
 # Curves are told apart without colour, too, and one that lies on another shows through it.
 _COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#b0413e", "#6b5b95", "#8a8f98", "#23272e")
@@ -66,10 +66,7 @@ def draw_ced(
     if title:
         axes.set_title(title, fontsize=10)
     figure.legend(loc="lower center", ncols=1, frameon=False, fontsize=8.5, bbox_to_anchor=(0.5, 0.01))
-    if path is not None:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, facecolor="white")
-    return figure
+    return save_figure(figure, path, dpi)
 
 
 def _staircase(errors: ArrayLike, threshold: float) -> tuple[np.ndarray, np.ndarray]:

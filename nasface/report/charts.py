@@ -1,24 +1,23 @@
-"""Charts as inline SVG: no script, colours from the page's style sheet, a title and a description for screen readers.
-
-Series differ by colour and by dashes, so that a chart reads without colours, too.
-"""
+"""Charts of a page as inline SVG; series differ by colour and by dashes, so that a chart reads without colours."""
 
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
-_WIDTH, _HEIGHT = 400, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42
-_DASHES = ("", "7 3", "2 3", "9 3 2 3", "12 4", "4 2")
-_MOST_POINTS = 400
-COLOURS = len(_DASHES)
-"""Colours that the style sheet has: classes s0, s1, ..."""
+from nasface.report.figures import inline_svg
+
+SERIES = ("#1f5fbf", "#b3500a", "#1d7a46", "#a8326e", "#6a50b8", "#5d6470")
+"""Colours of the series of a chart."""
+_DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (7, 2)), (0, (2, 1)))
+_WIDTH, _HEIGHT, _LEGEND_ROW = 400, 250, 18  # points
 
 
 @dataclass(frozen=True)
@@ -59,45 +58,6 @@ class Axis:
     most: float | None = None
 
 
-class _Scale:
-    """Takes values to places between two ends, and says where ticks are."""
-
-    def __init__(self, values: np.ndarray, axis: Axis, start: float, end: float) -> None:
-        self.log, self.start, self.end = axis.log, start, end
-        values = values[np.isfinite(values) & ((values > 0) | (not axis.log))]
-        low = axis.least if axis.least is not None else (values.min() if len(values) else 0.1)
-        high = axis.most if axis.most is not None else (values.max() if len(values) else 1.0)
-        low, high = (math.log10(low), math.log10(high)) if self.log else (float(low), float(high))
-        if high - low < 1e-9 * max(1.0, abs(high)):
-            low, high = low - 0.5, high + 0.5
-        margin = 0.04 * (high - low)
-        self.low = low if axis.least is not None else low - margin
-        self.high = high if axis.most is not None else high + margin
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            inner = np.log10(values) if self.log else values
-        return self.start + (inner - self.low) / (self.high - self.low) * (self.end - self.start)
-
-    def ticks(self) -> list[float]:
-        if self.log:
-            powers = range(math.ceil(self.low), math.floor(self.high) + 1)
-            if len(powers) < 2:
-                values = [
-                    f * 10.0**k for k in range(math.floor(self.low), math.ceil(self.high)) for f in (1, 2, 3, 5, 7)
-                ]
-                return [value for value in values if self.low <= math.log10(value) <= self.high]
-            return [10.0**power for power in powers[:: max(1, math.ceil(len(powers) / 6))]]
-        step = _nice_step((self.high - self.low) / 5)
-        first = math.ceil(self.low / step - 1e-9)
-        return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
-
-
-def _nice_step(rough: float) -> float:
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
-
-
 def line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, description: str) -> str:
     """An SVG of lines or points over common axes, with a legend where there is more than one.
 
@@ -105,146 +65,77 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, descripti
         title: short, the chart's name to a screen reader.
         description: what it shows, in words and figures.
     """
-    xs, ys = (
-        np.concatenate([np.asarray(getattr(one, name), dtype=float) for one in series] or [np.zeros(0)])
-        for name in "xy"
-    )
-    rows = -(-len(series) // 2) if len(series) > 1 else 0
-    height = _HEIGHT + 18 * rows
-    across, up = _Scale(xs, x, _LEFT, _WIDTH - _RIGHT), _Scale(ys, y, _HEIGHT - _BOTTOM, _TOP)
-    parts = [*_frame(across, up, x, y)]
-    clip = f"clip{zlib.crc32(f'{title} {description}'.encode()):08x}"
-    box = (
-        f'<rect x="{_LEFT}" y="{_TOP - 4}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM + 8}"/>'
-    )
-    parts.append(f'<clipPath id="{clip}">{box}</clipPath><g clip-path="url(#{clip})">')
+    figure, axes = _axes(len(series), y)
     for place, one in enumerate(series):
         number = place if one.style is None else one.style
-        places = across(np.asarray(one.x, dtype=float)), up(np.asarray(one.y, dtype=float))
-        parts.append(_points(*places, number) if one.points else _line(*places, number, one.step))
-    parts.append("</g>")
+        if one.points:
+            few = len(one.x) <= 30
+            style: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 8 if few else 4, "alpha": 0.6}
+            style["markeredgewidth"] = 0
+        else:
+            style = {"linestyle": _DASHES[number % len(_DASHES)], "drawstyle": "steps-post" if one.step else "default"}
+        axes.plot(one.x, one.y, color=SERIES[number % len(SERIES)], label=_short(one.name), **style)
+    _scale(axes, "x", x)
+    _scale(axes, "y", y)
     for one in series:
-        places = across(np.asarray(one.x, dtype=float)), up(np.asarray(one.y, dtype=float))
-        for label, left, top in zip(one.labels, *places, strict=False):
-            anchor = "end" if left > _WIDTH * 0.65 else "start"
-            shift = -6 if anchor == "end" else 6
-            parts.append(
-                f'<text x="{left + shift:.1f}" y="{top - 5:.1f}" text-anchor="{anchor}">{escape(label)}</text>'
+        for label, *point in zip(one.labels, one.x, one.y, strict=False):
+            right = axes.transAxes.inverted().transform(axes.transData.transform(point))[0] > 0.65
+            side, shift = ("right", -6) if right else ("left", 6)
+            axes.annotate(
+                label, (point[0], point[1]), xytext=(shift, 5), textcoords="offset points", ha=side, fontsize=12
             )
-    if rows:
-        parts += _legend(series)
-    return svg(_WIDTH, height, "".join(parts), title, description)
+    return _svg(figure, len(series), title, description)
 
 
-def bar_chart(groups: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]], y: Axis, title: str,
-              description: str) -> str:  # fmt: skip
+def bar_chart(
+    groups: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]], y: Axis, title: str, description: str
+) -> str:
     """An SVG of bars: for each group one bar of each series, with its value above it where there is room."""
-    values = np.array([[np.nan if v is None else float(v) for v in row] for _, row in series], dtype=float)
-    top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
-    axis = Axis(y.label, least=0.0, most=1.12 * top)
-    up = _Scale(values.ravel(), axis, _HEIGHT - _BOTTOM, _TOP)
-    rows = -(-len(series) // 2) if len(series) > 1 else 0
-    width = (_WIDTH - _LEFT - _RIGHT) / len(groups)
-    bar = 0.8 * width / len(series)
-    parts = [*_frame(None, up, Axis(""), axis)]
-    base = _HEIGHT - _BOTTOM
-    for g, group in enumerate(groups):
-        centre = _LEFT + (g + 0.5) * width
-        parts.append(f'<text x="{centre:.1f}" y="{base + 16}" text-anchor="middle">{escape(group)}</text>')
-        for s in range(len(series)):
-            if not math.isfinite(values[s, g]):
-                continue
-            left, height = centre - 0.4 * width + s * bar, float(up(values[s, g]))
-            parts.append(
-                f'<rect class="bar s{s % COLOURS}" x="{left + 1:.1f}" y="{height:.1f}" width="{bar - 2:.1f}"'
-                f' height="{base - height:.1f}"/>'
-            )
-            if bar > 24:
-                place = f'x="{left + bar / 2:.1f}" y="{height - 4:.1f}"'
-                parts.append(f'<text {place} text-anchor="middle">{values[s, g]:.2f}</text>')
-    if rows:
-        parts += _legend([Series(name, [], []) for name, _ in series], bars=True)
-    return svg(_WIDTH, _HEIGHT + 18 * rows, "".join(parts), title, description)
+    figure, axes = _axes(len(series), y)
+    places, width = np.arange(len(groups)), 0.8 / len(series)
+    for number, (name, values) in enumerate(series):
+        heights = [math.nan if value is None else float(value) for value in values]
+        left = places - 0.4 + (number + 0.5) * width
+        bars = axes.bar(left, heights, 0.95 * width, color=SERIES[number % len(SERIES)], label=_short(name))
+        if len(groups) * len(series) <= 12:
+            axes.bar_label(bars, ["" if math.isnan(height) else f"{height:.2f}" for height in heights], fontsize=11)
+    axes.set_xticks(places, groups)
+    axes.set_ylim(0, 1.12 * axes.dataLim.y1 if axes.dataLim.y1 > 0 else 1)
+    return _svg(figure, len(series), title, description)
 
 
-def svg(width: float, height: float, content: str, title: str, description: str) -> str:
-    """An image that a screen reader names and describes."""
-    return (
-        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title, quote=True)}">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>{content}</svg>"
-    )
+def _axes(series: int, y: Axis) -> tuple[Figure, Axes]:
+    """Empty axes above as many rows of a legend as the series need."""
+    below = _LEGEND_ROW * -(-series // 2) if series > 1 else 0
+    figure = Figure(figsize=(_WIDTH / 72, (_HEIGHT + below) / 72))
+    height = _HEIGHT + below
+    axes = figure.add_axes((0.14, (below + 42) / height, 0.83, (_HEIGHT - 56) / height))
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color="#e8eaee")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color("#8a8f98")
+    axes.tick_params(labelsize=11.5, color="#8a8f98", length=3)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylabel(y.label, fontsize=12, color="#8a8f98")
+    return figure, axes
 
 
-def _frame(across: _Scale | None, up: _Scale, x: Axis, y: Axis) -> list[str]:
-    right, base = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    parts = []
-    for value in up.ticks():
-        place = float(up(np.asarray(value)))
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{place:.1f}" y2="{place:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 5}" y="{place + 4:.1f}" text-anchor="end">{_number(value, up)}</text>')
-    if across is not None:
-        for value in across.ticks():
-            place = float(across(np.asarray(value)))
-            parts.append(f'<line class="tick" x1="{place:.1f}" x2="{place:.1f}" y1="{base}" y2="{base + 4}"/>')
-            parts.append(f'<text x="{place:.1f}" y="{base + 16}" text-anchor="middle">{_number(value, across)}</text>')
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
-    middle = (_LEFT + right) / 2
-    parts.append(f'<text class="label" x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{escape(x.label)}</text>')
-    height = (_TOP + base) / 2
-    upright = f'transform="translate(13 {height}) rotate(-90)"'
-    parts.append(f'<text class="label" {upright} text-anchor="middle">{escape(y.label)}</text>')
-    return parts
+def _scale(axes: Axes, which: str, axis: Axis) -> None:
+    """Scale, limits and label of `x` or `y`."""
+    getattr(axes, f"set_{which}label")(axis.label, fontsize=12, color="#8a8f98")
+    if axis.log and getattr(axes.dataLim, f"minpos{which}") < np.inf:
+        getattr(axes, f"set_{which}scale")("log")
+        getattr(axes, f"{which}axis").set_minor_formatter(NullFormatter())
+    else:
+        getattr(axes, f"{which}axis").set_major_locator(MaxNLocator(6))
+    getattr(axes, f"set_{which}lim")(axis.least, axis.most)
 
 
-def _number(value: float, scale: _Scale) -> str:
-    if scale.log:
-        power = round(math.log10(value))
-        if not math.isclose(value, 10.0**power):
-            return f"{value:g}"
-        return f'10<tspan dy="-4" font-size="9">{power}</tspan>' if not -2 <= power <= 3 else f"{value:g}"
-    return f"{round(value, 10):g}".replace("-", "−")
+def _short(name: str) -> str:
+    return name if len(name) <= 21 else f"{name[:20]}…"
 
 
-def _line(x: np.ndarray, y: np.ndarray, number: int, step: bool) -> str:
-    if len(x) > _MOST_POINTS:
-        kept = np.unique(np.linspace(0, len(x) - 1, _MOST_POINTS).round().astype(int))
-        x, y = x[kept], y[kept]
-    path, drawing = [], False
-    for left, top in zip(x, y, strict=True):
-        if not (math.isfinite(left) and math.isfinite(top)):
-            drawing = False
-            continue
-        if step and drawing:
-            path.append(f"H{left:.1f}V{top:.1f}")
-        else:
-            path.append(f"{'L' if drawing else 'M'}{left:.1f} {top:.1f}")
-        drawing = True
-    return f'<path class="line s{number % COLOURS}"{_dash(number)} d="{"".join(path)}"/>'
-
-
-def _points(x: np.ndarray, y: np.ndarray, number: int) -> str:
-    kept = np.isfinite(x) & np.isfinite(y)
-    radius = 2 if kept.sum() > 30 else 4
-    circles = (f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{radius}"/>' for a, b in zip(x[kept], y[kept], strict=True))
-    return f'<g class="points s{number % COLOURS}">{"".join(circles)}</g>'
-
-
-def _legend(series: Sequence[Series], bars: bool = False) -> list[str]:
-    parts = []
-    for place, one in enumerate(series):
-        left, top = _LEFT + place % 2 * (_WIDTH - _LEFT) / 2, _HEIGHT + 8 + 18 * (place // 2)
-        number = place if one.style is None else one.style
-        if bars:
-            mark = f'<rect class="bar s{number % COLOURS}" x="{left}" y="{top - 5}" width="20" height="9"/>'
-        elif one.points:
-            mark = f'<g class="points s{number % COLOURS}"><circle cx="{left + 10}" cy="{top}" r="3"/></g>'
-        else:
-            mark = f'<path class="line s{number % COLOURS}"{_dash(number)} d="M{left:.1f} {top}H{left + 22:.1f}"/>'
-        name = one.name if len(one.name) <= 21 else f"{one.name[:20]}…"
-        parts.append(f'{mark}<text x="{left + 28:.1f}" y="{top + 4}">{escape(name)}</text>')
-    return parts
-
-
-def _dash(number: int) -> str:
-    dashes = _DASHES[number % len(_DASHES)]
-    return f' stroke-dasharray="{dashes}"' if dashes else ""
+def _svg(figure: Figure, series: int, title: str, description: str) -> str:
+    if series > 1:
+        figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=11.5, borderaxespad=0.1, labelspacing=0.2)
+    return inline_svg(figure, title, description)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, FancyArrowPatch
 
+from nasface.report.figures import inline_svg, save_figure
 from nasface.space.space import OPERATIONS, Architecture
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -23,13 +23,21 @@ _STYLES: dict[int, dict[str, Any]] = {
     OPERATIONS.index("identity"): {"color": _GREY, "linewidth": 1.1, "linestyle": (0, (4, 2.5)), "zorder": 2},
     _HPM: {"color": _BLUE, "linewidth": 1.8, "linestyle": "-", "zorder": 3},
 }
+DIRECTIONS = ("downward", "full-scale", "upward")
+"""Toward coarser scales, at one scale, toward finer ones (the paper's three fusions)."""
+COUNTED = (*DIRECTIONS, "HPM", "identity", "all")
+_COLOURS = (_BLUE, "#5d6470", "#b3500a")  # of the directions
 _COLUMN, _ROW = 1.45, 1.0  # distances of nodes
 _RADIUS = 0.17  # of a node, in the same unit
 _INCH = 0.72  # inches a unit
 
 
 def draw_architecture(
-    architecture: Architecture, path: str | Path | None = None, title: str | None = None, dpi: int = 150
+    architecture: Architecture,
+    path: str | Path | None = None,
+    title: str | None = None,
+    dpi: int = 150,
+    directions: bool = False,
 ) -> Figure:
     """Draw the canonical form of an architecture.
 
@@ -40,6 +48,7 @@ def draw_architecture(
         path: where to save it, as .svg, .png or .pdf; None saves nothing.
         title: first line of the heading; the space's name and the digest by default. The counts follow it.
         dpi: pixels an inch of a PNG.
+        directions: colour the connections by direction.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -60,11 +69,20 @@ def draw_architecture(
     axes.axis("off")
     _draw_nodes(axes, network)
     for gap, source, target, operation in network.connections():
-        axes.add_patch(_arrow(_position(network, gap, source), _position(network, gap + 1, target), operation))
-    _draw_labels(axes, network, title)
-    if path is not None:
-        _save(figure, Path(path), dpi)
-    return figure
+        style = _STYLES[operation]
+        if directions:
+            style = style | {"color": _COLOURS[_direction(network, gap, source, target)]}
+        axes.add_patch(_arrow(_position(network, gap, source), _position(network, gap + 1, target), style))
+    _draw_labels(axes, network, title, directions)
+    return save_figure(figure, path, dpi)
+
+
+def architecture_svg(architecture: Architecture) -> str:
+    """The drawing as an element of a page, coloured by direction."""
+    sums = zip(layer_counts(architecture).sum(0), DIRECTIONS, strict=False)
+    words = ", ".join(f"{count} {name}" for count, name in sums)
+    figure = draw_architecture(architecture, directions=True)
+    return inline_svg(figure, "The searched architecture", f"Connections by direction: {words}.")
 
 
 def _position(network: Architecture, layer: int, scale: int) -> tuple[float, float]:
@@ -91,17 +109,17 @@ def _node(centre: tuple[float, float], edge: str, face: str) -> Circle:
     return Circle(centre, _RADIUS, edgecolor=edge, facecolor=face, linewidth=1.2, zorder=4)
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float], operation: int) -> FancyArrowPatch:
+def _arrow(start: tuple[float, float], end: tuple[float, float], style: dict[str, Any]) -> FancyArrowPatch:
     length = ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5
     along = ((end[0] - start[0]) / length, (end[1] - start[1]) / length)
     gap = _RADIUS + 0.03
     tail, head = (
         (point[0] + sign * gap * along[0], point[1] + sign * gap * along[1]) for point, sign in ((start, 1), (end, -1))
     )
-    return FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, **_STYLES[operation])
+    return FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, **style)
 
 
-def _draw_labels(axes: Axes, network: Architecture, title: str | None) -> None:
+def _draw_labels(axes: Axes, network: Architecture, title: str | None, directions: bool) -> None:
     space = network.space
     operations = [operation for _, _, _, operation in network.connections()]
     hpm = operations.count(_HPM)
@@ -115,10 +133,13 @@ def _draw_labels(axes: Axes, network: Architecture, title: str | None) -> None:
     for layer in range(1, space.layers):
         axes.text(layer * _COLUMN, -0.36, str(layer), ha="center", va="top", fontsize=9, color=_GREY)
     axes.text(left, -0.36, "layer", ha="left", va="top", fontsize=9, color=_GREY)
-    handles = [
-        Line2D([], [], label=OPERATIONS[operation].upper() if operation == _HPM else OPERATIONS[operation], **style)
-        for operation, style in reversed(_STYLES.items())
-    ]
+    shown = {OPERATIONS[operation]: style for operation, style in reversed(_STYLES.items())}
+    if directions:
+        lines = dict(zip(DIRECTIONS, _COLOURS, strict=True))
+        shown = {name: style | {"color": _INK} for name, style in shown.items()} | {
+            name: _STYLES[_HPM] | {"color": colour} for name, colour in lines.items()
+        }
+    handles = [Line2D([], [], label="HPM" if name == "hpm" else name, **style) for name, style in shown.items()]
     for label, edge in (("node", _INK), ("unused node", _FAINT)):
         handles.append(
             Line2D([], [], color=edge, label=label, marker="o", markersize=8, markerfacecolor="white", linestyle="none")
@@ -135,9 +156,17 @@ def _draw_labels(axes: Axes, network: Architecture, title: str | None) -> None:
     )
 
 
-def _save(figure: Figure, path: Path, dpi: int) -> None:
-    ending = path.suffix.lower()[1:]
-    # No date and no random names in the file: the same architecture is the same bytes.
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[ending]
-    with atomic_write(path) as temporary, rc_context({"svg.hashsalt": "nasface"}):
-        figure.savefig(temporary, format=ending, dpi=dpi, facecolor="white", metadata=metadata)
+def layer_counts(architecture: Architecture) -> np.ndarray:
+    """How many connections of the canonical form lead into the layers 1..L, of which L is the output; int (L, 6), the
+    columns as in `COUNTED`."""
+    network = architecture.canonical
+    counts = np.zeros((network.space.layers, len(COUNTED)), dtype=int)
+    for gap, source, target, operation in network.connections():
+        counts[gap, [_direction(network, gap, source, target), 3 if operation == _HPM else 4, 5]] += 1
+    return counts
+
+
+def _direction(network: Architecture, gap: int, source: int, target: int) -> int:
+    """Place in `DIRECTIONS` of a connection."""
+    change = _position(network, gap + 1, target)[1] - _position(network, gap, source)[1]
+    return 1 + (change > 0) - (change < 0)

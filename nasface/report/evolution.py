@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nasface.evaluation.evolution_steps import EvolutionSteps
 from nasface.faces.drawing import PREDICTED, TRUE
-from nasface.utils.files import atomic_write
+from nasface.report.figures import save_figure
 
 _SIDE = 1.6  # inches of one picture
 _DIM = 0.45  # of the photograph's light, beside which the maps are seen
@@ -52,10 +52,7 @@ def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: i
         for points, colour in ((steps.true[row], TRUE), (steps.landmarks[row], PREDICTED)):
             axes_row[0].scatter(*points[:, :2].T, s=3, color=colour, linewidths=0)
         axes_row[0].set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    if path is not None:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, facecolor="white")
-    return figure
+    return save_figure(figure, path, dpi)
 
 
 def _over(image: np.ndarray, maps: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from nasface.evaluation.test_faces import ShownFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.utils.files import atomic_write
+from nasface.report.figures import save_figure
 
 _SIDE = 1.75  # inches of one face
 _TEXT = 0.24  # inches of the line above a face
@@ -82,10 +82,7 @@ def draw_results(
             picture = shaded(images[face], dense[face], inside)
             axes.imshow(picture, extent=(-0.5, size - 0.5, size - 0.5, -0.5))
     _draw_legend(figure, with_true=true is not None)
-    if path is not None:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, facecolor="white")
-    return figure
+    return save_figure(figure, path, dpi)
 
 
 def results_figure(faces: ShownFaces, path: str | Path) -> Figure:

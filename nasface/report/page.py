@@ -16,16 +16,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from nasface.config import flat
 from nasface.evaluation.test_faces import TestFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.metrics.aflw2000 import YAW_BINS
-from nasface.report.architecture_svg import DIRECTIONS, architecture_svg, layer_counts
-from nasface.report.charts import COLOURS, Axis, Series, bar_chart, line_chart
+from nasface.report.charts import SERIES, Axis, Series, bar_chart, line_chart
+from nasface.report.drawing import COUNTED, architecture_svg, layer_counts
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
+from nasface.search.objectives import non_dominated
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import write_text
 
 _PICTURE = 224  # pixels of a face's side
 _YAW_WIDTH = 7.5  # degrees: standard deviation of the window of the curve over yaw
@@ -66,9 +68,7 @@ def write_report(runs: Sequence[AnyRun], path: str | Path) -> None:
     Raises:
         UserError: no run, or the file cannot be written.
     """
-    page = render_report(runs)
-    with atomic_write(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(Path(path), render_report(runs))
 
 
 def render_report(runs: Sequence[AnyRun]) -> str:
@@ -94,7 +94,7 @@ def render_report(runs: Sequence[AnyRun]) -> str:
         ranks=_rank_charts(runs),
         faces=[_faces_view(run) for run in retrained],
         environments=[(run.id, run.summary.get("environment") or {}) for run in experiments],
-        settings=[(run.id, _flat(run.settings)) for run in experiments],
+        settings=[(run.id, flat(run.settings)) for run in experiments],
     )
 
 
@@ -166,32 +166,25 @@ def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
     }
     if len(known) < 2:
         return []
-    front: list[tuple[float, float]] = []
-    for macs, penalty in sorted(known):
-        if not front or penalty < front[-1][1]:
-            front.append((macs, penalty))
+    points = np.array(sorted(known))
+    front = points[non_dominated(points)]
     words = f"{len(front)} of {len(known)} members are on the front: no other is both cheaper and more exact. Its ends:"
     words += f" {front[0][1]:.2f} % at {front[0][0]:.3g} M, {front[-1][1]:.2f} % at {front[-1][0]:.3g} M multiply-adds."
-    (cost, error), (front_cost, front_error) = np.array(sorted(known)).T, np.array(front).T
-    series = [Series("evaluated", cost, error, points=True, style=1)]
-    series.append(Series("Pareto front", front_cost, front_error, step=True, style=0))
+    series = [Series("evaluated", points[:, 0], points[:, 1], points=True, style=1)]
+    series.append(Series("Pareto front", front[:, 0], front[:, 1], step=True, style=0))
     drawn = line_chart(series, Axis("multiply-adds, millions"), Axis("NME, %"), "Pareto front of the search", words)
     return [_chart("Pareto front", drawn, words)]
 
 
 def _architecture_view(architecture: Any) -> dict[str, Any]:
-    rows = layer_counts(architecture)
-    sums = [sum(row.directions[k] for row in rows) for k in range(3)]
-    total = [*sums, sum(row.hpm for row in rows), sum(row.identity for row in rows), sum(row.total for row in rows)]
+    counts = layer_counts(architecture)
+    names = [*map(str, range(1, len(counts))), "output"]
     return {
         "name": str(architecture),
         "svg": Markup(architecture_svg(architecture)),
-        "header": ("layer", *DIRECTIONS, "HPM", "identity", "all"),
-        "rows": [
-            ["output" if row is rows[-1] else str(row.layer), *row.directions, row.hpm, row.identity, row.total]
-            for row in rows
-        ],
-        "total": ["together", *total],
+        "header": ("layer", *COUNTED),
+        "rows": [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)],
+        "total": ["together", *counts.sum(0).tolist()],
     }
 
 
@@ -213,7 +206,7 @@ def _networks(runs: Sequence[RetrainRun]) -> list[Network]:
 
 
 def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in _flat(settings).items() if key.split(".")[0] not in _NOT_COMPARED}
+    return {key: value for key, value in flat(settings).items() if key.split(".")[0] not in _NOT_COMPARED}
 
 
 def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> dict[str, Any]:
@@ -238,17 +231,17 @@ def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> di
         "header": header,
         "body": body,
         "several_seeds": any(len(network.runs) > 1 for network in networks),
-        "charts": _result_charts(networks[:COLOURS]),
-        "left_out": max(0, len(networks) - COLOURS),
+        "charts": _result_charts(networks[: len(SERIES)]),
+        "left_out": max(0, len(networks) - len(SERIES)),
         "differences": _differences(runs),
     }
 
 
 def _result_charts(networks: Sequence[Network]) -> list[Chart]:
-    best = networks[0]
+    first = networks[0]
     nme = Axis("NME, %")
     bins = [(network.name, [_mean(values) for values in network.bins()]) for network in networks]
-    words = f"{best.name}: " + ", ".join(
+    words = f"{first.name}: " + ", ".join(
         f"{value:.2f} % at {name} degrees"
         for name, value in zip(YAW_BINS, bins[0][1], strict=True)
         if value is not None
@@ -274,37 +267,19 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         drawn = line_chart(curves, Axis("NME, %", least=0, most=limit), share, "Cumulative errors (CED)", words)
         charts.append(_chart("Cumulative errors (CED)", drawn, words))
     costly = [
-        (network, macs, mean)
-        for network in networks
+        (macs / 1e6, mean, network.name, i)
+        for i, network in enumerate(networks)
         if (macs := network.mean("macs")) and (mean := network.mean("mean"))
     ]
     if len(costly) > 1:
-        points = [
-            Series(n.name, [macs / 1e6], [mean], points=True, labels=[n.name], style=networks.index(n))
-            for n, macs, mean in costly
-        ]
-        front = ", ".join(network.name for network in _front(costly))
+        points = [Series(name, [macs], [mean], True, labels=[name], style=i) for macs, mean, name, i in costly]
+        best = non_dominated(np.array([entry[:2] for entry in costly]))
+        front = ", ".join(entry[2] for entry, kept in sorted(zip(costly, best, strict=True)) if kept)
         words = f"No other network is both cheaper and more exact than: {front}."
         axis = Axis("multiply-adds, millions", log=True)
-        charts.append(
-            _chart(
-                "Error against cost",
-                line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words),
-                words,
-            )
-        )
+        drawn = line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words)
+        charts.append(_chart("Error against cost", drawn, words))
     return charts
-
-
-def _front(networks: Sequence[tuple[Network, float, float]]) -> list[Network]:
-    """The Pareto front of networks with their multiply-adds and mean NME, cheapest first."""
-    front: list[Network] = []
-    least = math.inf
-    for network, _, nme in sorted(networks, key=lambda entry: entry[1:]):
-        if not front or nme < least:
-            front.append(network)
-            least = nme
-    return front
 
 
 def curve_over_yaw(nme: np.ndarray, yaw: np.ndarray, points: int = 91) -> tuple[np.ndarray, np.ndarray]:
@@ -437,12 +412,3 @@ def _costs(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     names = {"data_s": "data", "supernet_s": "supernet", "calibration_s": "calibration", "search_s": "search"}
     costs = summary.get("costs") or {}
     return [(names.get(key, key.removesuffix("_s")), duration(float(value))) for key, value in costs.items()]
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(settings, Mapping):
-        return {prefix: settings}
-    result: dict[str, Any] = {}
-    for key, value in settings.items():
-        result |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return result

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from nasface.report.figures import save_figure
 from nasface.search.objectives import PENALTY, non_dominated, objective_values
 from nasface.search.study import Evaluation
-from nasface.utils.files import atomic_write
 
 LABELS = {
     "penalty": "NME (%)",
@@ -32,7 +32,9 @@ def pareto_front(evaluations: Sequence[Evaluation], objectives: Sequence[str]) -
     return sorted(((members[place], values[place]) for place in best), key=lambda point: point[1])
 
 
-def pareto_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], path: str | Path | None = None) -> Any:
+def pareto_figure(
+    evaluations: Sequence[Evaluation], objectives: Sequence[str], path: str | Path | None = None
+) -> Figure:
     """One panel for each objective beside the penalty: all complete evaluations, and the front's with their numbers.
 
     Args:
@@ -40,8 +42,6 @@ def pareto_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], 
         objectives: penalty and at least one more.
         path: where to write it, with a suffix that matplotlib knows.
     """
-    from matplotlib.figure import Figure
-
     complete = [one for one in evaluations if one.outcome.complete]
     values = np.array([objective_values(objectives, one.outcome) for one in complete])
     front = np.array([point for _, point in pareto_front(evaluations, objectives)])
@@ -62,7 +62,4 @@ def pareto_figure(evaluations: Sequence[Evaluation], objectives: Sequence[str], 
         panel.grid(color="0.93")
         panel.set_axisbelow(True)
         panel.legend(frameon=False)
-    if path is not None:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format=Path(path).suffix[1:], dpi=120)
-    return figure
+    return save_figure(figure, path, 120)

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from nasface.utils.files import atomic_write
+from nasface.report.figures import save_figure
 
 _COLOURS = ("#1f77b4", "#d95f02")
 
@@ -54,7 +54,4 @@ def draw_selection(
     chosen.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (errors, chosen):
         axes.grid(alpha=0.3)
-    if path is not None:
-        with atomic_write(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=dpi, facecolor="white")
-    return figure
+    return save_figure(figure, path, dpi)

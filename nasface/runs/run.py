@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from nasface.config import Experiment, current_settings
+from nasface.config import Experiment, current_settings, flat
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json, write_text
 from nasface.utils.run_files import read_summary, settings_file, summary_file
@@ -149,17 +149,8 @@ def _difference(run: Run, experiment: Experiment) -> str:
         raise UserError(f"{settings_file(run.folder)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
         raise UserError(f"{settings_file(run.folder)} cannot be read (no mapping of settings): start a new run")
-    old, new = _flat(current_settings(recorded)), _flat(asdict(experiment))
+    old, new = flat(current_settings(recorded)), flat(asdict(experiment))
     for key in sorted(old.keys() | new.keys()):
         if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
             return f"{key}: {old.get(key)}, now {new.get(key)}"
     return ""
-
-
-def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(settings, dict):
-        return {prefix: settings}
-    result: dict[str, Any] = {}
-    for key, value in settings.items():
-        result |= _flat(value, f"{prefix}.{key}" if prefix else key)
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,12 +13,14 @@ from xml.etree import ElementTree
 import numpy as np
 import optuna
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import FancyArrowPatch
 
 from nasface.config import Experiment
 from nasface.evaluation.inference import evaluate_faces
 from nasface.evaluation.test_faces import FILE, best_median_worst, load_test_faces, save_test_faces
-from nasface.report.architecture_svg import architecture_svg, layer_counts
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
+from nasface.report.drawing import architecture_svg, draw_architecture, layer_counts
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import read_run
 from nasface.runs.run import open_run
@@ -34,51 +37,77 @@ X, Y = Axis("x"), Axis("y")
 # Charts --------------------------------------------------------------------------------------------------------------
 
 
-def path_of(svg: str) -> str:
-    return next(e.get("d") for e in ElementTree.fromstring(svg).iter("path") if "line" in e.get("class", ""))
+def points_of(svg: str, colour: str) -> np.ndarray:
+    """The corners of the one line of a colour in a chart, pixels."""
+    lines = [e for e in ElementTree.fromstring(svg).iter("path") if f"stroke: var(--{colour})" in e.get("style", "")]
+    return np.array(re.findall(r"[ML] ([-\d.]+) ([-\d.]+)", lines[0].get("d")), dtype=float)
 
 
 def test_a_line_is_where_its_values_say() -> None:
-    svg = line_chart([Series("a", [0, 10], [0, 5])], Axis("x", least=0, most=10), Axis("y", least=0, most=5), "t", "d")
-    assert path_of(svg) == "M52.0 208.0L386.0 14.0"
+    axes = Axis("x", least=0, most=10), Axis("y", least=0, most=5)
+    (left, low), (middle, half), (right, high) = points_of(
+        line_chart([Series("a", [0, 5, 10], [0, 2.5, 5])], *axes, "t", "d"), "c0"
+    )
+    assert (left, right, low, high) == pytest.approx((56, 388, 208, 14)), "the axes' ends"
+    assert (2 * middle, 2 * half) == pytest.approx((left + right, low + high), abs=1e-3)
+    below = points_of(line_chart([Series(n, [0, 10], [0, 5]) for n in "ab"], *axes, "t", "d"), "c1")
+    np.testing.assert_allclose(below, [[left, low], [right, high]])
 
 
 def test_steps_gaps_and_escapes() -> None:
     svg = line_chart([Series("a", [0, 1, 2, 3], [1, np.nan, 2, 3])], X, Y, "<t>", "a & b")
-    assert path_of(svg).count("M") == 2
+    assert re.search(r'd="M [^"]*M [^"]*L', svg), "a gap begins the line again"
     root = ElementTree.fromstring(svg)
     assert root.get("role") == "img" and root.find("title").text == "<t>" and root.find("desc").text == "a & b"
-    assert "H" in path_of(line_chart([Series("a", [0, 1], [1, 2], step=True)], X, Y, "t", "d"))
+    (_, first), (corner, still), (last, _) = points_of(
+        line_chart([Series("a", [0, 1], [1, 2], step=True)], X, Y, "t", "d"), "c0"
+    )
+    assert first == still and corner == last
+
+
+def test_nothing_of_a_chart_acts_on_the_page() -> None:
+    svg = line_chart(
+        [Series("a<b", [0, 1], [1, 2]), Series("c", [1], [1], points=True, labels=["<i>"])], X, Y, "t", "d"
+    )
+    assert "<style" not in svg and "http" not in svg and "xlink" not in svg and "a&lt;b" in svg and "&lt;i&gt;" in svg
+    other = line_chart([Series("a", [0, 1], [1, 2])], X, Y, "t", "another one")
+    names = [set(re.findall(r' id="([^"]*)"', one)) for one in (svg, other)]
+    assert names[0] and names[1] and not names[0] & names[1]
 
 
 @pytest.mark.parametrize("values", [[], [3.0], [3.0, 3.0], [np.nan], [1e-12, 1e3], [0.0, -1.0, 5.0]])
 @pytest.mark.parametrize("log", [False, True])
+@pytest.mark.filterwarnings("error")
 def test_any_values_make_a_chart(values: list[float], log: bool) -> None:
     svg = line_chart([Series("a", range(len(values)), values, points=True)], X, Axis("y", log=log), "t", "d")
     ElementTree.fromstring(svg)
-    assert 'cy="nan"' not in svg and "inf" not in svg
+    assert "nan" not in svg and "inf" not in svg
 
 
 def test_bars() -> None:
     svg = bar_chart(["a", "b"], [("one", [1.0, None]), ("two", [2.0, 4.0])], Y, "t", "d")
-    bars = [e for e in ElementTree.fromstring(svg).iter("rect") if e.get("class", "").startswith("bar")]
-    heights = [float(bar.get("height")) for bar in bars][:3]
-    assert heights == pytest.approx([43.3, 86.6, 173.2], abs=0.2)  # 194 px for 1.12 * 4, in the order of groups
+    paths = [e for e in ElementTree.fromstring(svg).iter("path") if "clip-path" in e.keys()]  # noqa: SIM118
+    bars = [e.get("d") for e in paths if "fill: var(--c" in e.get("style", "") and "L" in e.get("d")]
+    heights = [np.ptp(np.array(re.findall(r"[ML] [-\d.]+ ([-\d.]+)", bar), dtype=float)) for bar in bars]
+    assert heights == pytest.approx([43.3, 86.6, 173.2], abs=0.2)  # 194 px for 1.12 * 4, one series after the other
+    assert {"1.00", "2.00", "4.00"} <= {e.text for e in ElementTree.fromstring(svg).iter("text")}
 
 
 def test_layers_are_counted_by_direction() -> None:
     architecture = load_preset("hourglass")
-    rows = layer_counts(architecture)
+    counts = layer_counts(architecture)
     connections = architecture.canonical.connections()
-    assert sum(row.total for row in rows) == len(connections) == sum(sum(row.directions) for row in rows)
-    assert sum(row.directions[0] for row in rows) > 0 and sum(row.directions[2] for row in rows) > 0
-    root = ElementTree.fromstring(architecture_svg(architecture))
-    lines = [e for e in root.iter("line")]
-    assert len(lines) == len(connections)
+    down, full, up, hpm, identity, every = counts.sum(0)
+    assert len(connections) == down + full + up == hpm + identity == every and down > 0 and up > 0
+    assert f"{down} downward, {full} full-scale, {up} upward" in architecture_svg(architecture)
     # A connection that is called downward leads down the page, to coarser scales.
-    for line in lines:
-        fall = float(line.get("y2")) - float(line.get("y1"))
-        assert {"down": fall > 0, "up": fall < 0, "full": fall == 0}[line.get("class").split()[1]]
+    figure = draw_architecture(architecture, directions=True)
+    arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
+    colours = {to_hex(arrow.get_edgecolor()): set[float]() for arrow in arrows}
+    for arrow in arrows:
+        start, end = arrow._posA_posB
+        colours[to_hex(arrow.get_edgecolor())].add(np.sign(end[1] - start[1]))
+    assert colours == {"#1f5fbf": {-1.0}, "#5d6470": {0.0}, "#b3500a": {1.0}}
 
 
 def test_curves() -> None:
@@ -136,7 +165,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "line", "circle", "rect", "path", "link"):
+        if tag not in ("meta", "img", "br", "line", "circle", "rect", "path", "link", "use"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
