@@ -16,7 +16,7 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.space.catalogue import load_space
-from nasface.space.presets import PRESETS, load_preset
+from nasface.space.presets import load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError
@@ -71,12 +71,7 @@ def _merged(network: Any, sizes: dict[str, Any]) -> Any:
 def member(arch: str) -> Architecture:
     """The architecture of a JSON file or of `preset/NAME`."""
     name = arch.removeprefix("preset/")
-    if name == arch:
-        return load_record(arch).architecture
-    if name not in PRESETS:
-        known = ", ".join(f"preset/{preset}" for preset in sorted(PRESETS))
-        raise UserError(f"unknown preset {arch!r}; known are: {known}")
-    return load_preset(name)
+    return load_record(arch).architecture if name == arch else load_preset(name)
 
 
 def recorded_experiment(arch: str) -> Path | None:

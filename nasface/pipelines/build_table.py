@@ -130,12 +130,8 @@ def _trainings(
 ) -> Iterator[TrainedMember]:
     single = replace(experiment, device=replace(experiment.device, threads=1))
     workspace = prepare(single, space)  # with several workers, too: the faces are made once, not by each of them
-    if workers == 1:
-        for job in jobs:
-            yield _train(workspace, job)
-    else:
-        for _, future in run_side_by_side(single, space, folder, workers, _train, jobs):
-            yield future.result()
+    for _, future in run_side_by_side(single, space, folder, workers, _train, jobs, workspace):
+        yield future.result()
 
 
 _builder: TableBuilder | None = None  # of this process: it keeps a seed's batches from one job to the next

@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -213,8 +213,11 @@ def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: i
         for entry in entries
     ]
     waiting = [one for seeds in trainings for one in seeds if one.result() is None]
+    if workers > 1:  # the longest first, or one worker would be busy with it after the others have ended
+        waiting.sort(key=lambda training: -training.entry.macs)
     total = len(entries) * len(seeds)
-    for number, (training, error) in enumerate(_train_all(workspace, waiting, run, workers), total - len(waiting) + 1):
+    trained = train_side_by_side(workspace.experiment, waiting, run.folder, workers, workspace)
+    for number, (training, error) in enumerate(trained, total - len(waiting) + 1):
         row = training.result()
         said = str(error) if row is None else f"NME {row.mean:.2f} %, {row.train_s:.0f} s of training"
         print(f"{number}/{total}  {training.entry.name}, seed {training.seed}: {said}", file=sys.stderr, flush=True)
@@ -241,21 +244,3 @@ def _latencies(trainings: Sequence[Training], file: Path, anew: bool) -> list[fl
                 bar.update()
         write_json(file, kept)
     return [kept[one.entry.digest] for one in trainings]
-
-
-def _train_all(
-    workspace: Workspace, waiting: Sequence[Training], run: Run, workers: int
-) -> Iterator[tuple[Training, UserError | None]]:
-    """Every training as it ends, and what ended it where that was an error."""
-    if workers > 1:
-        # The longest first, or one worker would be busy with it after the others have ended.
-        largest_first = sorted(waiting, key=lambda training: -training.entry.macs)
-        yield from train_side_by_side(workspace.experiment, largest_first, run.folder, workers)
-        return
-    for training in waiting:
-        try:
-            training.train(workspace)
-        except UserError as error:
-            yield training, error
-        else:
-            yield training, None

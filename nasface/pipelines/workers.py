@@ -33,6 +33,7 @@ def run_side_by_side(
     workers: int,
     function: Callable[[Workspace, Job], Any],
     jobs: Iterable[Job],
+    workspace: Workspace | None = None,
     how_to_go_on: str = "the same command goes on",
 ) -> Iterator[tuple[Job, Future[Any]]]:
     """Every job as it ends, with what `function` returned or the UserError that it raised; see `run_in_workers`.
@@ -44,6 +45,7 @@ def run_side_by_side(
         workers: processes.
         function: of a module, so that a worker finds it; is given the worker's workspace and a job.
         jobs: picklable, taken from the front.
+        workspace: on which one worker does the jobs in this process; None starts it all the same.
         how_to_go_on: said to the user when a worker was killed.
 
     Raises:
@@ -58,6 +60,7 @@ def run_side_by_side(
         workers,
         threads=threads,
         logs=folder,
+        here=None if workspace is None else partial(function, workspace),
         how_to_go_on=f"{how_to_go_on}, with fewer --workers where memory is short",
     )
 
@@ -67,14 +70,16 @@ def train_side_by_side(
     waiting: Sequence[AnyTraining],
     folder: Path,
     workers: int,
-    how_to_go_on: str = "the same command with --resume true goes on",
+    workspace: Workspace | None = None,
 ) -> Iterator[tuple[AnyTraining, UserError | None]]:
     """Every training as it ends, and the UserError that ended it, if any; arguments as of `run_side_by_side`.
 
     Raises:
         UserError: a worker was killed.
     """
-    for training, future in run_side_by_side(experiment, None, folder, workers, _train, waiting, how_to_go_on):
+    resumes = "the same command with --resume true goes on"
+    trained = run_side_by_side(experiment, None, folder, workers, _train, waiting, workspace, resumes)
+    for training, future in trained:
         error = future.exception()
         assert error is None or isinstance(error, UserError)  # any other has been raised
         yield training, error

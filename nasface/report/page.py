@@ -24,7 +24,7 @@ from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.charts import SERIES, Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import COUNTED, architecture_svg, layer_counts
 from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
-from nasface.report.tables import NOTHING, duration, milliseconds, quantity, spread
+from nasface.report.tables import duration, quantity, yaw_cells
 from nasface.search.objectives import non_dominated
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
@@ -210,26 +210,12 @@ def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> dict[str, Any]:
-    header = ["network", *YAW_BINS, "mean", "all", "parameters", "MACs", "CPU latency", "seeds", "training"]
-    body = []
-    for network in networks:
-        errors = [*network.bins(), *([run.result[key] for run in network.runs] for key in ("mean", "all"))]
-        costs = [(network.mean(k), show) for k, show in
-                 (("parameters", quantity), ("macs", quantity), ("latency_ms", milliseconds))]  # fmt: skip
-        seconds = [run.summary.get("costs", {}).get("retrain_s") for run in network.runs]
-        seconds = [float(value) for value in seconds if value is not None]
-        body.append(
-            [
-                network.name,
-                *(spread(values) for values in errors),
-                *(NOTHING if value is None else show(value) for value, show in costs),
-                str(len(network.runs)),
-                duration(sum(seconds) / len(seconds)) if seconds else NOTHING,
-            ]
-        )
+    header, body = yaw_cells([[run.row for run in network.runs] for network in networks], more=True)
     return {
-        "header": header,
-        "body": body,
+        "header": ["network", *header[1:], "seeds"],
+        "body": [
+            [network.name, *cells[1:], str(len(network.runs))] for network, cells in zip(networks, body, strict=True)
+        ],
         "several_seeds": any(len(network.runs) > 1 for network in networks),
         "charts": _result_charts(networks[: len(SERIES)]),
         "left_out": max(0, len(networks) - len(SERIES)),

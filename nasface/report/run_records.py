@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from optuna.storages import BaseStorage
 
 from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import TestFaces, load_test_faces
+from nasface.report.tables import NMERow
 from nasface.search.storage import open_storage
 from nasface.space.record import Record, load_record
 from nasface.utils.errors import UserError
@@ -43,46 +44,55 @@ class RankingRun:
 
 
 @dataclass(frozen=True)
-class SearchRun:
-    """A search.
+class ExperimentRun:
+    """What a search and a retraining have in common.
 
     Attributes:
         id: the folder's name.
         settings: of its experiment, nested as in the YAML file.
-        summary: costs and counts.
-        best: the architecture that it found, or None where it has not ended.
-        evaluations: records of the study, in order: penalty, complete, seconds, status, details.
-        ranking: of its supernet, where its folder has one.
+        summary: costs, and counts or the table's row.
     """
 
     id: str
     settings: Mapping[str, Any]
     summary: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SearchRun(ExperimentRun):
+    """A search.
+
+    Attributes:
+        best: the architecture that it found, or None where it has not ended.
+        evaluations: records of the study, in order: penalty, complete, seconds, status, details.
+        ranking: of its supernet, where its folder has one.
+    """
+
     best: Record | None
     evaluations: Sequence[Mapping[str, Any]]
     ranking: RankingRun | None = None
 
 
 @dataclass(frozen=True)
-class RetrainRun:
+class RetrainRun(ExperimentRun):
     """A training of one network.
 
     Attributes:
-        id: the folder's name.
-        settings: of its experiment.
-        summary: costs and the table's row.
         faces: what it does on the test faces, or None where that was not recorded.
     """
 
-    id: str
-    settings: Mapping[str, Any]
-    summary: Mapping[str, Any]
     faces: TestFaces | None
 
     @property
     def result(self) -> Mapping[str, Any]:
         """The table's row: name, bins, mean, all, parameters, macs, latency_ms."""
         return self.summary["result"]
+
+    @property
+    def row(self) -> NMERow:
+        """The same, with the seconds of the training."""
+        known: dict[str, Any] = {field.name: self.result.get(field.name) for field in fields(NMERow)}
+        return NMERow(**known | {"train_s": self.summary.get("costs", {}).get("retrain_s")})
 
 
 AnyRun = SearchRun | RetrainRun | RankingRun

@@ -53,13 +53,17 @@ class NMERow:
 
 
 def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, markdown: bool = False) -> str:
-    """The field's table: name, NME (%) by yaw bin, their mean, over all images, and the costs.
+    """The field's table as text, of `yaw_cells`; `markdown` for a README instead of a console."""
+    return (markdown_table if markdown else text_table)(*yaw_cells(rows, more=more))
+
+
+def yaw_cells(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Head and lines of the field's table: name, NME (%) by yaw bin, their mean, over all images, and the costs.
 
     Args:
         rows: a network's row, or the rows of its seeds: then an NME is shown as mean ± sample standard deviation
             over the seeds, and a cost as its mean.
         more: training time, too. Dense NME, roughness and stability are shown where any row has them.
-        markdown: for a README instead of a console.
     """
     networks = [[entry] if isinstance(entry, NMERow) else list(entry) for entry in rows]
     extra = [name for name in _EXTRA if any(getattr(row, name) is not None for seeds in networks for row in seeds)]
@@ -83,8 +87,7 @@ def yaw_table(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False, 
                 *[_mean_of([row.train_s for row in seeds], duration)] * more,
             ]
         )
-    table = markdown_table if markdown else text_table
-    return table(header, body)
+    return header, body
 
 
 def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2, markdown: bool = False) -> str:

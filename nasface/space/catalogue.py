@@ -54,13 +54,18 @@ def _space_from(content: Any) -> MultipathSpace:
     keys = ("name", "layers", "scales", "connections")
     if not isinstance(content, dict):
         raise UserError(f"must be a mapping with the keys {', '.join(keys)}")
-    if unknown := sorted(str(key) for key in content if key not in keys):
-        raise UserError(f"unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
-    if missing := [key for key in keys if key not in content]:
-        raise UserError(f"the key {missing[0]!r} is missing; the keys are {', '.join(keys)}")
+    check_keys(content, keys)
     connections = content["connections"]
     if connections is not None:
         if not isinstance(connections, list) or len(connections) != 2:
             raise UserError("connections must be null or two numbers, [least, greatest]")
         connections = tuple(connections)
     return MultipathSpace(content["name"], content["layers"], content["scales"], connections)
+
+
+def check_keys(record: dict[Any, Any], keys: tuple[str, ...]) -> None:
+    """Refuse a mapping that has not exactly these keys."""
+    if unknown := sorted(str(key) for key in record if key not in keys):
+        raise UserError(f'unknown key "{unknown[0]}"; the keys are {", ".join(keys)}')
+    if missing := [key for key in keys if key not in record]:
+        raise UserError(f'the key "{missing[0]}" is missing; the keys are {", ".join(keys)}')

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nasface.space.catalogue import find_space
+from nasface.space.catalogue import check_keys, find_space
 from nasface.space.space import ARCHITECTURE_FORMAT, Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -52,7 +52,10 @@ def read_record(text: str, space: MultipathSpace | None = None, origin: str = "a
     """Parse the text of an architecture's JSON file; `origin` is what error messages call it. As `load_record`
     otherwise."""
     record = _parse(text, origin)
-    _check_keys(record, ("format", "space", "code", "provenance", "scores"), f"{origin}")
+    try:
+        check_keys(record, ("format", "space", "code", "provenance", "scores"))
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
     if type(record["format"]) is not int or record["format"] != ARCHITECTURE_FORMAT:
         raise UserError(f'{origin}: "format" is {_show(record["format"])}, this version reads {ARCHITECTURE_FORMAT}')
     for key in ("provenance", "scores"):
@@ -95,18 +98,11 @@ def _parse(text: str, origin: str) -> dict[str, Any]:
     return record
 
 
-def _check_keys(record: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
-    if unknown := sorted(set(record) - set(keys)):
-        raise UserError(f'{where}: unknown key "{unknown[0]}"; the keys are {", ".join(keys)}')
-    if missing := [key for key in keys if key not in record]:
-        raise UserError(f'{where}: the key "{missing[0]}" is missing; the keys are {", ".join(keys)}')
-
-
 def _resolve_space(entry: Any, space: MultipathSpace | None, origin: str) -> MultipathSpace:
     if not isinstance(entry, dict):
         raise UserError(f'{origin}: "space" must be an object with name, layers and scales, not {_show(entry)}')
-    _check_keys(entry, ("name", "layers", "scales"), f'{origin}, "space"')
     try:
+        check_keys(entry, ("name", "layers", "scales"))
         stated = MultipathSpace(entry["name"], entry["layers"], entry["scales"])
     except UserError as error:
         raise UserError(f'{origin}, "space": {error}') from None

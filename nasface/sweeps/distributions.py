@@ -132,11 +132,12 @@ def _with_probabilities(name: str, kind: str, settings: Settings) -> Distributio
     edges = list(itertools.accumulate(chances))
     # Never a value without a chance, although sums are rounded.
     last = max(place for place, chance in enumerate(chances) if chance > 0)
-    return _quantile(kind, lambda share: values[min(bisect.bisect_right(edges, share), last)])
+    chosen = FloatDistribution(0.0, 1.0)
+    return Distribution(kind, chosen, lambda share: values[min(bisect.bisect_right(edges, share), last)])
 
 
 def _int_uniform(name: str, kind: str, settings: Settings) -> Distribution:
-    low, high = _range(name, settings)
+    low, high = _range(name, kind, settings)
     if not isinstance(settings["min"], int) or not isinstance(settings["max"], int):
         raise UserError(f"parameter {name}: min and max of int_uniform must be whole numbers")
     numbers = range(int(low), int(high) + 1)
@@ -144,67 +145,53 @@ def _int_uniform(name: str, kind: str, settings: Settings) -> Distribution:
     return Distribution(kind, IntDistribution(int(low), int(high)), lambda drawn: drawn, grid)
 
 
-def _uniform(name: str, kind: str, settings: Settings) -> Distribution:
-    return Distribution(kind, FloatDistribution(*_range(name, settings)), lambda drawn: drawn)
-
-
-def _log_uniform(name: str, kind: str, settings: Settings) -> Distribution:
-    return Distribution(kind, FloatDistribution(*_log_range(name, kind, settings), log=True), lambda drawn: drawn)
-
-
-def _q_uniform(name: str, kind: str, settings: Settings) -> Distribution:
-    low, high = _range(name, settings)
-    quantised = _quantised(name, settings)
-    # W&B's grids go from min in steps of q, without max.
-    steps = np.arange(settings["min"], settings["max"], settings["q"])
-    grid = tuple(_tidy(step) for step in steps.tolist()) if len(steps) <= _LONGEST_GRID else None
-    drawn = _quantile(kind, lambda share: quantised(low + share * (high - low)))
-    return Distribution(kind, drawn.optuna, drawn.value, grid)
-
-
-def _q_log_uniform(name: str, kind: str, settings: Settings) -> Distribution:
-    low, high = (math.log(edge) for edge in _log_range(name, kind, settings))
-    quantised = _quantised(name, settings)
-    return _quantile(kind, lambda share: quantised(math.exp(low + share * (high - low))))
-
-
-def _normal(name: str, kind: str, settings: Settings) -> Distribution:
-    mean, deviation = _number(name, "mu", settings["mu"]), _at_least_0(name, "sigma", settings)
-    finish = _finish(name, settings)
-    outer = math.exp if "log" in kind else float
-    return _quantile(kind, lambda share: finish(outer(mean + deviation * float(ndtri(_inside(share))))))
-
-
-def _beta(name: str, kind: str, settings: Settings) -> Distribution:
-    a, b = _at_least_0(name, "a", settings), _at_least_0(name, "b", settings)
-    if not (a and b):
-        raise UserError(f"parameter {name}: a and b of {kind} must be greater than 0")
-    finish = _finish(name, settings)
-    return _quantile(kind, lambda share: finish(float(betaincinv(a, b, share))))
+def _continuous(name: str, kind: str, settings: Settings) -> Distribution:
+    """Between two ends Optuna's own; what is rounded, or has no ends, by its quantile function."""
+    if "min" in settings and "q" not in settings:
+        low, high = _range(name, kind, settings)
+        return Distribution(kind, FloatDistribution(low, high, log="log" in kind), lambda drawn: drawn)
+    quantile, finish = _quantile(name, kind, settings), _rounding(name, settings)
+    grid = None
+    if kind == "q_uniform":  # W&B's grids go from min in steps of q, without max
+        steps = np.arange(settings["min"], settings["max"], settings["q"])
+        grid = tuple(_tidy(step) for step in steps.tolist()) if len(steps) <= _LONGEST_GRID else None
+    return Distribution(kind, FloatDistribution(0.0, 1.0), lambda share: finish(quantile(share)), grid)
 
 
 # Pieces --------------------------------------------------------------------------------------------------------------
 
 
-def _quantile(kind: str, value: Callable[[float], Any]) -> Distribution:
-    return Distribution(kind, FloatDistribution(0.0, 1.0), value)
+def _quantile(name: str, kind: str, settings: Settings) -> Callable[[float], float]:
+    """The quantile function of an unrounded distribution."""
+    numbers = {key: _number(name, key, value) for key, value in settings.items()}
+    if "beta" in kind:
+        a, b = numbers["a"], numbers["b"]
+        if min(a, b) <= 0:
+            raise UserError(f"parameter {name}: a and b of {kind} must be greater than 0")
+        return lambda share: float(betaincinv(a, b, share))
+    if "min" in settings:
+        low, high = _range(name, kind, settings)
+        low, high = (math.log(low), math.log(high)) if "log" in kind else (low, high)
+        start, extent, normal = low, high - low, False
+    else:
+        start, extent, normal = numbers["mu"], numbers["sigma"], True
+        if extent < 0:
+            raise UserError(f"parameter {name}: sigma must not be negative")
+    outer = math.exp if "log" in kind else float
+    return lambda share: outer(start + (_normal(share) if normal else share) * extent)
 
 
-def _inside(share: float) -> float:
-    return min(max(share, _LEAST), 1 - _LEAST)
+def _normal(share: float) -> float:
+    return float(ndtri(min(max(share, _LEAST), 1 - _LEAST)))
 
 
-def _finish(name: str, settings: Settings) -> Callable[[float], float]:
-    return _quantised(name, settings) if "q" in settings else float
-
-
-def _quantised(name: str, settings: Settings) -> Callable[[float], float]:
-    """Rounding to multiples of q; to whole numbers where q is one."""
-    quantum = settings["q"]
+def _rounding(name: str, settings: Settings) -> Callable[[float], float]:
+    """Rounding to multiples of q, to whole numbers where q is one; none without q."""
+    quantum = settings.get("q")
+    if quantum is None:
+        return float
     if _number(name, "q", quantum) <= 0:
         raise UserError(f"parameter {name}: q must be greater than 0")
-    if isinstance(quantum, int):
-        return lambda number: round(number / quantum) * quantum
     return lambda number: _tidy(round(number / quantum) * quantum)
 
 
@@ -220,19 +207,14 @@ def _values(name: str, settings: Settings) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _range(name: str, settings: Settings) -> tuple[float, float]:
+def _range(name: str, kind: str, settings: Settings) -> tuple[float, float]:
+    """The values between which a distribution lies; W&B may have their logarithms."""
     low, high = (_number(name, key, settings[key]) for key in ("min", "max"))
     if low >= high:
         raise UserError(f"parameter {name}: min ({low:g}) must be less than max ({high:g})")
-    return low, high
-
-
-def _log_range(name: str, kind: str, settings: Settings) -> tuple[float, float]:
-    """The values between which a logarithmic distribution lies."""
-    low, high = _range(name, settings)
-    if kind.endswith("_values"):
-        if low <= 0:
-            raise UserError(f"parameter {name}: min of {kind} must be greater than 0")
+    if kind.endswith("_values") and low <= 0:
+        raise UserError(f"parameter {name}: min of {kind} must be greater than 0")
+    if "log" not in kind or kind.endswith("_values"):
         return low, high
     if max(abs(low), abs(high)) > 700:
         raise UserError(f"parameter {name}: min and max of {kind} are exponents of e: take {kind}_values for values")
@@ -254,35 +236,23 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _at_least_0(name: str, key: str, settings: Settings) -> float:
-    value = _number(name, key, settings[key])
-    if value < 0:
-        raise UserError(f"parameter {name}: {key} must not be negative")
-    return value
-
-
 _Make = Callable[[str, str, Settings], Distribution]
 _RANGE, _Q, _BELL, _SHAPE = ("min", "max"), {"q": 1.0}, {"mu": 0.0, "sigma": 1.0}, {"a": 1.0, "b": 1.0}
+_ENDS = ("", "_values")
 # name: (what makes it, settings that it needs, settings that it may have and their defaults).
 _KINDS: dict[str, tuple[_Make, Sequence[str], Settings]] = {
     "constant": (_constant, ("value",), {}),
     "categorical": (_categorical, ("values",), {}),
     "categorical_w_probabilities": (_with_probabilities, ("values", "probabilities"), {}),
     "int_uniform": (_int_uniform, _RANGE, {}),
-    "uniform": (_uniform, _RANGE, {}),
-    "q_uniform": (_q_uniform, _RANGE, _Q),
-    "log_uniform": (_log_uniform, _RANGE, {}),
-    "log_uniform_values": (_log_uniform, _RANGE, {}),
-    "inv_log_uniform": (_log_uniform, _RANGE, {}),
-    "inv_log_uniform_values": (_log_uniform, _RANGE, {}),
-    "q_log_uniform": (_q_log_uniform, _RANGE, _Q),
-    "q_log_uniform_values": (_q_log_uniform, _RANGE, _Q),
-    "normal": (_normal, (), _BELL),
-    "log_normal": (_normal, (), _BELL),
-    "q_normal": (_normal, (), {**_BELL, **_Q}),
-    "q_log_normal": (_normal, (), {**_BELL, **_Q}),
-    "beta": (_beta, (), _SHAPE),
-    "q_beta": (_beta, (), {**_SHAPE, **_Q}),
+    "uniform": (_continuous, _RANGE, {}),
+    "q_uniform": (_continuous, _RANGE, _Q),
+    **{f"{inverse}log_uniform{values}": (_continuous, _RANGE, {}) for inverse in ("", "inv_") for values in _ENDS},
+    **{f"q_log_uniform{values}": (_continuous, _RANGE, _Q) for values in _ENDS},
+    **{name: (_continuous, (), _BELL) for name in ("normal", "log_normal")},
+    **{name: (_continuous, (), {**_BELL, **_Q}) for name in ("q_normal", "q_log_normal")},
+    "beta": (_continuous, (), _SHAPE),
+    "q_beta": (_continuous, (), {**_SHAPE, **_Q}),
 }
 KINDS = tuple(_KINDS)
 """W&B's names of the distributions."""

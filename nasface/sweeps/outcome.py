@@ -6,21 +6,21 @@ import csv
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.config import Experiment
+from nasface.config import Experiment, flat
 from nasface.report.tables import NOTHING, duration, text_table
 from nasface.runs.run import settings_file
 from nasface.sweeps.command_line import nasface_arguments, nested_values
 from nasface.sweeps.local import run_of, values_of
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import atomic_write, write_text
 from nasface.utils.yaml_files import load_yaml
 
 _STATES = {
@@ -103,18 +103,21 @@ def write_best(path: Path, sweep: SweepFile, best: FrozenTrial) -> dict[str, Any
         Values that are no settings of an experiment, such as `arch`; they must be given beside `--experiment`.
     """
     assert sweep.metric is not None  # or no run would be the best
-    values = _expanded(nested_values(sweep.parameters, values_of(best)))
-    experiment, beside = _split(values, asdict(Experiment()))
+    dotted = Namespace()
+    for name, value in flat(nested_values(sweep.parameters, values_of(best))).items():
+        dotted[name] = value
+    values, known = dotted.as_dict(), vars(Experiment())
+    experiment = {name: value for name, value in values.items() if name in known}
+    beside = {name: value for name, value in values.items() if name not in known}
     run = run_of(best)
     if run is not None:
         experiment = _recorded(run)
     elif beside:
         experiment, beside = values, {}
-    with atomic_write(path) as temporary:
-        head = f"# The best of the sweep {sweep.path.name}: {sweep.metric.name} {best.values[0]:.6g}, run {best.number}"
-        head += f" ({run})" if run else ""
-        extra = "".join(f"# with --{name}={value}\n" for name, value in beside.items())
-        temporary.write_text(f"{head}\n{extra}{yaml.safe_dump(experiment, sort_keys=False)}", encoding="utf-8")
+    head = f"# The best of the sweep {sweep.path.name}: {sweep.metric.name} {best.values[0]:.6g}, run {best.number}"
+    head += f" ({run})" if run else ""
+    extra = "".join(f"# with --{name}={value}\n" for name, value in beside.items())
+    write_text(path, f"{head}\n{extra}{yaml.safe_dump(experiment, sort_keys=False)}")
     return beside
 
 
@@ -123,7 +126,7 @@ def next_command(best: FrozenTrial, path: Path) -> str:
     arguments = nasface_arguments(best.user_attrs.get("command", []))
     if arguments is None:
         return f"use {path}"
-    known = asdict(Experiment())
+    known = vars(Experiment())
     words, waiting = ["nasface"], iter(arguments)
     for word in waiting:
         name, equals, _ = word.removeprefix("--").partition("=")
@@ -133,33 +136,6 @@ def next_command(best: FrozenTrial, path: Path) -> str:
         elif not equals:
             next(waiting, None)
     return shlex.join([*words, "--experiment", str(path)])
-
-
-def _expanded(values: dict[str, Any]) -> dict[str, Any]:
-    """Dotted names as mappings in mappings."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        place, *inner = name.split(".")
-        if inner:
-            value = _expanded({".".join(inner): value})
-        elif isinstance(value, dict):
-            value = _expanded(value)
-        known = result.get(place)
-        result[place] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    result = dict(first)
-    for key, value in second.items():
-        known = result.get(key)
-        result[key] = _merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _split(values: dict[str, Any], known: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    inside = {name: value for name, value in values.items() if name in known}
-    return inside, {name: value for name, value in values.items() if name not in known}
 
 
 def _recorded(run: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write
+from nasface.utils.files import write_json, write_text
 
 _FILE, _STATUS = "sweep.yaml", "sweep.json"
 
@@ -39,8 +39,7 @@ class SweepFolder:
     def update(self, **values: Any) -> None:
         """Add to what the sweep says of itself."""
         status = self.status() if self.path(_STATUS).exists() else {}
-        with atomic_write(self.path(_STATUS)) as temporary:
-            temporary.write_text(json.dumps(status | values, indent=2) + "\n", encoding="utf-8")
+        write_json(self.path(_STATUS), status | values)
 
 
 def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: bool, **about: Any) -> SweepFolder:
@@ -59,8 +58,7 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
     except OSError as error:
         raise UserError(f"cannot make {folder}: {error.strerror or error}; choose another --runs") from None
     found = SweepFolder(folder)
-    with atomic_write(found.path(_FILE)) as temporary:
-        temporary.write_text(sweep.text, encoding="utf-8")
+    write_text(found.path(_FILE), sweep.text)
     found.update(finished=False, **about)
     return found
 

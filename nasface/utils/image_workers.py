@@ -28,15 +28,12 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     Raises:
         UserError: a process was killed. What `work` raises is raised here.
     """
-    workers = min(workers, len(jobs))
+    workers = max(1, min(workers, len(jobs)))
+    # Forked as a DataLoader's workers are: they start at once, with everything imported.
+    start = "fork" if _FORKS else "spawn"
     with _one_opencv_thread():
-        if workers <= 1:
-            yield from map(work, jobs)
-        else:
-            # Forked as a DataLoader's workers are: they start at once, with everything imported.
-            start = "fork" if _FORKS else "spawn"
-            for _, future in run_in_workers(partial(_begin, work), jobs, workers, start=start):
-                yield future.result()
+        for _, future in run_in_workers(partial(_begin, work), jobs, workers, start=start, here=work):
+            yield future.result()
 
 
 @contextmanager

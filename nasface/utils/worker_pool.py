@@ -32,6 +32,7 @@ def run_in_workers(
     threads: int = 1,
     logs: Path | None = None,
     start: str = "spawn",
+    here: Callable[[Job], Result] | None = None,
     how_to_go_on: str = "the same command goes on, with fewer workers where memory is short",
 ) -> Iterator[tuple[Job, Future[Result]]]:
     """Every job as it ends, with its result or the UserError that it raised.
@@ -47,12 +48,22 @@ def run_in_workers(
         logs: folder in which each worker leaves what it says, worker_<process id>.log; None for this process's output.
         start: "spawn", or "fork" for work that starts at once and shares the arrays of this process, which must have
             no threads of torch or OpenCV then.
+        here: does the jobs in this process, one after the other, where only one worker is asked for; None starts one.
         how_to_go_on: said to the user when a worker was killed.
 
     Raises:
         UserError: a worker was killed.
         Exception: what `begin` or a job raised beside UserError.
     """
+    if workers == 1 and here is not None:
+        for job in jobs:
+            done: Future[Result] = Future()
+            try:
+                done.set_result(here(job))
+            except UserError as refusal:
+                done.set_exception(refusal)
+            yield job, done
+        return
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
     others = set(multiprocessing.active_children())

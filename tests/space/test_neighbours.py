@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from nasface.space.catalogue import load_space
 from nasface.space.neighbours import neighbours, random_neighbour
-from nasface.space.presets import hrnet
 from nasface.space.space import Architecture, MultipathSpace
+from tools.build_presets import hrnet
 
 RANGES = [None, (1, 2), (2, 2), (2, 3), (4, 4)]
 

@@ -99,8 +99,8 @@ def test_space_from_a_path(tmp_path: Path) -> None:
     [
         ("", "mapping"),
         ("- 1", "mapping"),
-        ("name: a\nlayers: 4\nscales: 2", "'connections' is missing"),
-        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidth: 3", "'width'"),
+        ("name: a\nlayers: 4\nscales: 2", '"connections" is missing'),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidth: 3", '"width"'),
         ("name: a\nlayers: 4.5\nscales: 2\nconnections: null", "layers"),
         ("name: a\nlayers: true\nscales: 2\nconnections: null", "layers"),
         ("name: a\nlayers: 1\nscales: 2\nconnections: null", "layers"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.registry import register
-from nasface.search.strategy import Constraint, Outcome, Proposal
+from nasface.search.strategy import Outcome, Proposal
 from nasface.space.neighbours import neighbours
-from nasface.space.space import Architecture, MultipathSpace
+from nasface.space.space import Architecture
 
 
 @register
@@ -23,12 +23,8 @@ class LocalSearch(BudgetedStrategy):
 
     name = "local"
 
-    def __init__(
-        self, space: MultipathSpace, seed: int = 0, evaluations: int = 200, constraints: Sequence[Constraint] = ()
-    ) -> None:
-        super().__init__(space, seed, evaluations, constraints)
-        self._current: tuple[Architecture, float] | None = None
-        self._untried: list[Architecture] = []  # neighbours of the current member, the next one last
+    _current: tuple[Architecture, float] | None = None
+    _untried: Sequence[Architecture] = ()  # neighbours of the current member, the next one last
 
     def status(self) -> dict[str, float]:
         status = super().status()
@@ -36,7 +32,7 @@ class LocalSearch(BudgetedStrategy):
 
     def _next(self) -> Proposal | None:
         while self._current is not None and self._untried:
-            neighbour = self._untried.pop()
+            *self._untried, neighbour = self._untried
             if self._is_new(neighbour):
                 return Proposal(neighbour, self._current[1])
         if self._open:
