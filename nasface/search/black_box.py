@@ -70,9 +70,6 @@ class BlackBoxSearch(BudgetedStrategy):
 
     # The loop --------------------------------------------------------------------------------------------------------
 
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"startup": self.startup, "objectives": list(self.objectives)}
-
     def _next(self) -> Proposal | None:
         if self._told + len(self._open) >= self.startup:
             for _ in range(self.suggestions):

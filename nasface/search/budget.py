@@ -39,7 +39,7 @@ class BudgetedStrategy(Strategy):
         return self._told, self._told + len(self._open) if self._exhausted else self.budget
 
     def _settings(self) -> dict[str, Any]:
-        return {"evaluations": self.budget}
+        return super()._settings() | {"evaluations": self.budget}
 
     def _propose(self) -> Proposal | None:
         if self._exhausted or self._told + len(self._open) >= self.budget:

@@ -39,7 +39,9 @@ def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStor
         return
     if isinstance(storage, str) and "://" in storage:
         try:
-            database = RDBStorage(storage)
+            # SQLite's own patience, five seconds, is short where many workers share a slow disk.
+            patient = {"connect_args": {"timeout": 60}} if storage.startswith("sqlite") else None
+            database = RDBStorage(storage, engine_kwargs=patient)
         except Exception as error:  # many drivers, many exceptions
             raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
         try:

@@ -5,6 +5,7 @@ Lower is better, everywhere: a penalty is an error (NME in percent), and `best` 
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -107,10 +108,6 @@ class Strategy(ABC):
 
     # What a strategy defines -----------------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _settings(self) -> dict[str, Any]:
-        """Every setting but the base's, as JSON can hold it."""
-
     @property
     @abstractmethod
     def progress(self) -> tuple[int, int]:
@@ -124,6 +121,12 @@ class Strategy(ABC):
     @abstractmethod
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         """Take in the outcome of a proposal; `best`, `_known` and `_open` are up to date already."""
+
+    def _settings(self) -> dict[str, Any]:
+        """Every setting but the base's, as JSON can hold it: the arguments of `__init__`, each kept under its name."""
+        own = inspect.signature(type(self)).parameters.keys() - {"space", "seed", "constraints"}
+        values = {name: getattr(self, name) for name in sorted(own) if hasattr(self, name)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def status(self) -> dict[str, float]:
         """Finite numbers worth logging; a name is absent as long as it has no value."""

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.search.registry import STRATEGIES, make_strategy
+from nasface.search.registry import STRATEGIES, make_strategy, own_settings
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
@@ -164,7 +164,8 @@ def _check_state(case: StrategyCase, told: int, opened: int) -> None:
 
 
 def check_foreign_states(case: StrategyCase) -> None:
-    """A state of other settings, or of another strategy, is refused."""
+    """A state of other settings, or of another strategy, is refused; no setting is left out of that."""
+    assert own_settings(case.name).keys() <= case.make().settings.keys()
     with _raises(UserError, "settings"):
         case.make(seed=4).load_state_dict(case.make(seed=3).state_dict())
     with _raises(UserError, "strategy"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from nasface.search.budget import BudgetedStrategy
 from nasface.search.registry import register
@@ -40,9 +39,6 @@ class RegularizedEvolution(BudgetedStrategy):
         self.population = require_count("population", population)
         self.sample = require_count("sample", sample)
         self._living: list[tuple[Architecture, float]] = []
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"population": self.population, "sample": self.sample}
 
     def _next(self) -> Proposal | None:
         if not self._living or self._told + len(self._open) < self.population:

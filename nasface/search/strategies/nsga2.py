@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -54,10 +53,6 @@ class NSGA2(BudgetedStrategy):
         self._parents: list[tuple[Architecture, list[float]]] = []
         self._children: list[tuple[Architecture, list[float]]] = []
         self._asked = 0
-
-    def _settings(self) -> dict[str, Any]:
-        own = {"population": self.population, "crossover": self.crossover, "objectives": list(self.objectives)}
-        return super()._settings() | own
 
     def _next(self) -> Proposal | None:
         if self._asked == self.population:

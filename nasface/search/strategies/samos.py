@@ -135,32 +135,23 @@ class SAMOS(Strategy):
         if not 0 <= acceptance < 1:
             raise UserError(f"acceptance must be at least 0 (off) and below 1, not {acceptance!r}")
         self.iterations = require_count("iterations", iterations)
-        self.initial_temperature = float(temperature)
+        self.temperature = float(temperature)
         self.factor = float(factor)
         self.initial = None if initial is None else self._first_member(initial)
         self.chains = require_count("chains", chains)
         self.acceptance = float(acceptance)
         self.restart_after = restart_after and require_count("restart_after", restart_after)
         self.moves = require_count("moves", moves)
-        self._chains = [_Chain(self.initial_temperature) for _ in range(self.chains)]
+        self._chains = [_Chain(self.temperature) for _ in range(self.chains)]
         self._steps: list[Step] = []
         self._rises: list[float] = []
         self._calibrated = not self.acceptance
-        self._first_temperature = self.initial_temperature
+        self._first_temperature = self.temperature
         self._next_chain = 0
         self._exhausted = False
 
     def _settings(self) -> dict[str, Any]:
-        return {
-            "iterations": self.iterations,
-            "temperature": self.initial_temperature,
-            "factor": self.factor,
-            "initial": None if self.initial is None else [int(code) for code in self.initial.codes],
-            "chains": self.chains,
-            "acceptance": self.acceptance,
-            "restart_after": self.restart_after,
-            "moves": self.moves,
-        }
+        return super()._settings() | {"initial": self.initial and list(self.initial.codes)}
 
     @property
     def progress(self) -> tuple[int, int]:

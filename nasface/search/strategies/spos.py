@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -54,9 +53,6 @@ class SPOSEvolution(BudgetedStrategy):
         self._elite: list[tuple[Architecture, float]] = []
         self._asked = 0  # members of the current generation that were handed out
         self._parents: list[Architecture] = []
-
-    def _settings(self) -> dict[str, Any]:
-        return super()._settings() | {"population": self.population, "top": self.top, "mutation": self.mutation}
 
     def _next(self) -> Proposal | None:
         if self._asked == self.population:
