@@ -1,11 +1,11 @@
-"""The command line of a sweep's run: W&B's macros filled in, as its agent does (wandb/sdk/launch/sweeps/utils.py)."""
+"""The command line of a sweep's run, with W&B's macros filled in."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,36 +67,13 @@ def _json_file(folder: Path | None, arguments: Mapping[str, Any]) -> str:
 
 
 def _filled(macro: str, sweep: SweepFile, arguments: Mapping[str, Any]) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in arguments.items()]
-    if macro == "env":
-        return ["/usr/bin/env"]
-    if macro == "interpreter":
-        return ["python"]
-    if macro == "program":
-        return [sweep.program]
-    if macro == "args":
-        return [f"--{pair}" for pair in pairs]
-    if macro == "args_no_equals":
-        return [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
-    if macro == "args_no_hyphens":
-        return pairs
-    if macro == "args_append_hydra":
-        return [f"+{pair}" for pair in pairs]
-    if macro == "args_override_hydra":
-        return [f"++{pair}" for pair in pairs]
-    if macro == "args_no_boolean_flags":
-        return list(_flags(arguments))
-    if macro == "args_json":
-        return [json.dumps(arguments)]
-    raise UserError(f"{sweep.path}: command has the unknown macro ${{{macro}}}")
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args  # what W&B's agent calls
 
-
-def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in arguments.items():
-        if not isinstance(value, bool):
-            yield f"--{name}={value}"
-        elif value:
-            yield f"--{name}"
+    filled = create_sweep_command_args({"args": {name: {"value": value} for name, value in arguments.items()}})
+    words = filled | {"env": ["/usr/bin/env"], "interpreter": ["python"], "program": [sweep.program]}
+    if not isinstance(words.get(macro), list):
+        raise UserError(f"{sweep.path}: command has the unknown macro ${{{macro}}}")
+    return words[macro]
 
 
 def nasface_arguments(words: list[str]) -> list[str] | None:

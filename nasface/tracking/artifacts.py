@@ -13,14 +13,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import wandb
 
 from nasface.space.record import load_record
-
-if TYPE_CHECKING:
-    from pytorch_lightning.loggers import WandbLogger
 
 SUPERNET, ARCHITECTURE, NETWORK = "supernet", "architecture", "network"
 """Types of artifacts."""
@@ -65,27 +62,7 @@ def parents_of(arch: str, weights: Path | None = None) -> tuple[RunFile, ...]:
     return tuple(parents)
 
 
-def log_file(logger: WandbLogger | None, file: RunFile, parents: tuple[RunFile, ...] = (), **metadata: Any) -> None:
-    """Log a file that this stage made; its metadata name what it was made from."""
-    if logger is not None:
-        artifact = file.artifact({"from": [parent.name for parent in parents], **metadata})
-        _declare(file, lambda: logger.experiment.log_artifact(artifact))
-
-
-def use_file(logger: WandbLogger | None, file: RunFile) -> None:
-    """Declare that this stage uses a file; one that is not there any more is passed over."""
-    if logger is None or not file.path.is_file():
-        return
-    run, artifact = logger.experiment, file.artifact({})
-    if run.offline is True:
-        # `use_artifact` refuses to work offline, and W&B documents nothing that takes its place. This is what it does
-        # with a new artifact online; a later W&B without it leaves out a line of the graph, and ends nothing.
-        _declare(file, lambda: run._log_artifact(artifact, is_user_created=True, use_after_commit=True))
-    else:
-        _declare(file, lambda: run.use_artifact(artifact))
-
-
-def _declare(file: RunFile, action: Any) -> None:
+def declare(file: RunFile, action: Any) -> None:
     """W&B's troubles must not end a training."""
     try:
         action()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from nasface.config import Experiment
 from nasface.runs.run import Run
-from nasface.tracking.artifacts import RunFile, log_file, use_file
-from nasface.tracking.wandb import finish, make_logger
+from nasface.tracking.artifacts import RunFile, declare
+from nasface.tracking.wandb import make_logger
 
 
 class StageLog:
@@ -26,14 +27,24 @@ class StageLog:
         self.logger = make_logger(experiment, run.folder, stage)
 
     def used(self, *files: RunFile) -> None:
-        """Say which files the stage goes back to."""
+        """Say which files the stage goes back to; one that is not there any more is passed over."""
         for file in files:
-            use_file(self.logger, file)
+            if self.logger is not None and file.path.is_file():
+                run, artifact = self.logger.experiment, file.artifact({})
+                if run.offline is True:
+                    # `use_artifact` refuses to work offline, and W&B documents nothing that takes its place. This is
+                    # what it does with a new artifact online; a later W&B without it leaves out a line of the graph.
+                    declare(file, partial(run._log_artifact, artifact, is_user_created=True, use_after_commit=True))
+                else:
+                    declare(file, partial(run.use_artifact, artifact))
 
     def made(self, file: RunFile, parents: tuple[RunFile, ...] = (), **facts: Any) -> None:
-        """Keep a file that the stage made from others."""
-        log_file(self.logger, file, parents, **facts)
+        """Keep a file that the stage made from others, which its metadata name."""
+        if self.logger is not None:
+            artifact = file.artifact({"from": [parent.name for parent in parents], **facts})
+            declare(file, partial(self.logger.experiment.log_artifact, artifact))
 
     def close(self) -> None:
         """End the W&B run, so that the next stage starts its own."""
-        finish(self.logger)
+        if self.logger is not None:
+            self.logger.experiment.finish()

@@ -115,12 +115,6 @@ def _settings() -> wandb.Settings:
         raise UserError(f"W&B's settings are wrong ({reason}): correct its WANDB_ variables") from None
 
 
-def finish(logger: WandbLogger | None) -> None:
-    """Close the W&B run of a stage, so that the next stage starts its own."""
-    if logger is not None:
-        logger.experiment.finish()
-
-
 def sync_line(folder: Path) -> str | None:
     """The line that says how to upload the offline files of a run, those of its parts included; None where there are
     none."""

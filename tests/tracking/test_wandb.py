@@ -24,7 +24,7 @@ from nasface.space.record import load_record
 from nasface.tracking import wandb as report
 from nasface.tracking import workspace
 from nasface.tracking.search_log import search_metrics
-from nasface.tracking.wandb import finish, make_logger, sync_line
+from nasface.tracking.wandb import make_logger, sync_line
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import TINY
 from tests.tracking.offline import OfflineRun, read_offline
@@ -227,7 +227,6 @@ def test_one_line_says_how_to_upload(folder: Path, tmp_path: Path) -> None:
 
 def test_off_makes_nothing(tmp_path: Path) -> None:
     assert make_logger(experiment("off"), tmp_path / "run", "search") is None
-    finish(None)
     assert not (tmp_path / "run").exists()
 
 
