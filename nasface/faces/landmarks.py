@@ -26,26 +26,18 @@ GROUPS: dict[str, tuple[int, ...]] = {
 CLOSED_GROUPS = ("left_eye", "right_eye", "outer_lip", "inner_lip")
 """Groups whose outline returns to its first point."""
 
-_MIRROR_PAIRS = (
-    [(i, 16 - i) for i in range(8)]
-    + [(17 + i, 26 - i) for i in range(5)]
-    + [(31, 35), (32, 34)]
-    + [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
-    + [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58)]
-    + [(60, 64), (61, 63), (65, 67)]
+FLIP_68 = np.array(
+    [
+        *(*range(16, -1, -1), *range(26, 16, -1)),  # jaw and brows
+        *(*range(27, 31), *range(35, 30, -1)),  # nose
+        *(*range(45, 41, -1), 47, 46, *range(39, 35, -1), 41, 40),  # eyes
+        *(*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)),  # lips
+    ]
 )
-
-
-def _flip_order() -> np.ndarray:
-    order = np.arange(NUM_LANDMARKS)
-    for a, b in _MIRROR_PAIRS:
-        order[a], order[b] = b, a
-    order.setflags(write=False)
-    return order
-
-
-FLIP_68: np.ndarray = _flip_order()
 """(68,) int: `mirrored_points = points[..., FLIP_68, :]` after x -> (S - 1) - x; its own inverse."""
+
+
+FLIP_68.setflags(write=False)
 
 
 def bounding_box(points: np.ndarray) -> np.ndarray:

@@ -10,16 +10,13 @@ from torch import Tensor, nn
 
 
 class HPM(nn.Module):
-    """Hierarchical, parallel and multi-scale block: (B, C, H, W) -> (B, C, H, W).
+    """Hierarchical, parallel and multi-scale block: (B, C, H, W) -> (B, C, H, W), C a multiple of 4.
 
     Three pre-activated 3x3 convolutions in a row give C/2, C/4 and C/4 channels; their concatenation is added to the
     input.
 
     Source: Bulat and Tzimiropoulos, "Binarized convolutional landmark localizers", and the block that the MONAS paper
-        calls HPM (III-A).
-
-    Args:
-        channels: C, a multiple of 4.
+    calls HPM (III-A).
     """
 
     def __init__(self, channels: int) -> None:
@@ -71,15 +68,11 @@ def all_at_once(layer: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
 
 
 class CellUpsample(nn.ConvTranspose2d):
-    """A transposed convolution whose kernel is as large as its stride: (B, C_in, H, W) -> (B, C_out, f H, f W).
+    """A transposed convolution whose kernel is as large as its stride, the factor f: (B, C_in, H, W) -> (B, C_out, f H,
+    f W).
 
     Its cells do not overlap, so it is one matrix product: the same bits forward, in half the time on a CPU where f is 4
     or more.
-
-    Args:
-        inputs: C_in.
-        outputs: C_out.
-        factor: f.
     """
 
     def __init__(self, inputs: int, outputs: int, factor: int) -> None:
@@ -96,17 +89,13 @@ class CellUpsample(nn.ConvTranspose2d):
 
 
 class Resample(nn.Module):
-    """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * 2^levels, W * 2^levels).
+    """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * 2^levels, W * 2^levels), `levels` > 0 upward, to the
+    finer scales.
 
     Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not
     overlap, and each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a
     feature lies, which is what a network that regresses positions needs. A batch norm follows, as in HRNet's fusion
     layers, so that no scale outweighs another in a node's sum. Nothing at all where scale and width stay.
-
-    Args:
-        inputs: C_in.
-        outputs: C_out.
-        levels: scales upward (> 0, finer), downward (< 0, coarser), or 0; each is a factor of two.
     """
 
     def __init__(self, inputs: int, outputs: int, levels: int) -> None:

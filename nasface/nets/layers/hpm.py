@@ -8,14 +8,10 @@ from nasface.nets.layers.blocks import HPM
 
 
 class WideningHPM(HPM):
-    """An HPM block whose input passes a pre-activated 1x1 convolution to the output's width before it is added:
-    (B, C, H, W) -> (B, D, H, W).
+    """An HPM block whose input passes a pre-activated 1x1 convolution to the output's width before it is added: (B, C,
+    H, W) -> (B, D, H, W), D a multiple of 4.
 
     Source: Bulat and Tzimiropoulos, face-alignment, face_alignment/models.py.
-
-    Args:
-        inputs: C.
-        outputs: D, a multiple of 4.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -9,16 +9,13 @@ from nasface.nets.layers.cab import convolution
 
 
 class InceptionResidual(nn.Module):
-    """Inception-ResNet block: (B, C, H, W) -> (B, C, H, W).
+    """Inception-ResNet block: (B, C, H, W) -> (B, C, H, W), C a multiple of 8.
 
     One, two and three convolutions side by side see 1, 3 and 5 cells; a 1x1 convolution of all is added to the input,
     and the sum is rectified.
 
     Source: Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual Connections on Learning", AAAI
-        2017, Fig. 10; widths as in insightface, alignment/heatmap/symbol/sym_heatmap.py (block35).
-
-    Args:
-        channels: C, a multiple of 8.
+    2017, Fig. 10; widths as in insightface, alignment/heatmap/symbol/sym_heatmap.py (block35).
     """
 
     def __init__(self, channels: int) -> None:
