@@ -1,8 +1,8 @@
 """The multi-path supernet and the child networks derived from it (MONAS, section III-A and Algorithm 1).
 
-Layers are counted from the stem: layer 0 is the stem (one node), layers 1..L-1 hold D nodes each, layer L is the
-    output node. Gap g joins
-layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where the stem ends and the output node lies.
+Layers are counted from the stem: layer 0 is the stem (one node), layers 1..L-1 hold D nodes each, layer L is the output
+node. Gap g joins layer g to layer g + 1. Scale 0 is the coarsest and scale D-1 the finest, where the stem ends and the
+output node lies.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ NONE, IDENTITY, HPM_BLOCK = (OPERATIONS.index(name) for name in ("none", "identi
 class Stem(nn.Module):
     """Image to the finest scale: 3x3 convolutions of stride 2, (B, 3, S, S) -> (B, width, S / stride, S / stride).
 
-    Two fixed channels of pixel coordinates join the image: a UV map holds absolute positions, which plain
-        convolutions see only through padding.
+    Two fixed channels of pixel coordinates join the image: a UV map holds absolute positions, which plain convolutions
+    see only through padding.
     """
 
     coordinates: Tensor
