@@ -42,8 +42,10 @@ def prepare(
         raise UserError("where is the set, and where the model? give --root 300W_LP --bfm BFM.mat")
     moves, progress = Moves(float(jitter), int(seed)), progress_for("position maps")
     mesh = load_bfm_mesh(bfm, uv)
-    files = write_position_maps(root, mesh, output, moves, flipped=flipped, workers=int(workers), progress=progress)
-    print(f"{files.count} faces  {files.folder}, {files.made} of them new")
+    faces, made = write_position_maps(
+        root, mesh, output, moves, flipped=flipped, workers=int(workers), progress=progress
+    )
+    print(f"{faces} faces  {output}, {made} of them new")
 
 
 COMMAND = Command(prepare)

@@ -22,12 +22,8 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces with their labels, row i of every array being face i; all lengths in pixels of the S x S images (x right,
-    y down, first pixel's centre = 0).
-
-    Raises:
-        ValueError: the arrays' shapes do not fit together.
-    """
+    """Faces with their labels, row i of every array being face i; all lengths in pixels of the S x S images (x right, y
+    down, first pixel's centre = 0). A ValueError where shapes do not fit together."""
 
     name: str
     images: np.ndarray

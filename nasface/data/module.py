@@ -38,19 +38,12 @@ class Batch(NamedTuple):
 
 
 class SeededBatches(Sampler[Batch]):
-    """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain
-    run sees.
+    """Training batches as a pure function of (seed, epoch): resumed and distributed runs see the faces that a plain run
+    sees.
 
-    The faces are one endless stream of shuffled passes over the set, cut into batches; micro-batch m of the stream
-    goes to rank m % world, so that a process which accumulates over `world` micro-batches sees in one step what `world`
-    processes see together.
-
-    Args:
-        count: faces in the set.
-        batch_size: faces in a batch of one process.
-        steps: batches of one process in an epoch.
-        seed: of the order.
-        rank, world: this process and how many there are.
+    The faces of a set (`count`) are one endless stream of shuffled passes over it, cut into batches, `steps` of one
+    process in an epoch; micro-batch m of the stream goes to rank m % world, so that a process which accumulates over
+    `world` micro-batches sees in one step what `world` processes see together.
     """
 
     def __init__(self, count: int, batch_size: int, steps: int, seed: int, rank: int = 0, world: int = 1) -> None:

@@ -89,11 +89,7 @@ def crop_photographs(
 
 def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple[Path, Path]]:
     """Photographs (.jpg, .jpeg, .png) and the annotation files with `suffix` beside them, sorted by path; photographs
-    without annotations are passed over.
-
-    Raises:
-        UserError: the folder is absent, holds no annotation, or one lacks its photograph.
-    """
+    without annotations are passed over. A UserError where there is none, or one lacks its photograph."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"folder {folder} does not exist: set its path; {source}")

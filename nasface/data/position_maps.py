@@ -60,21 +60,6 @@ _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
-class MapFiles:
-    """What was made.
-
-    Attributes:
-        folder: of the files.
-        count: all faces of the set.
-        made: those of them that were not there before.
-    """
-
-    folder: Path
-    count: int
-    made: int
-
-
-@dataclass(frozen=True)
 class UVCells:
     """Where each cell of a map lies on a mesh.
 
@@ -121,21 +106,19 @@ def write_position_maps(
     flipped: bool = False,
     workers: int = 0,
     progress: Progress | None = None,
-) -> MapFiles:
-    """Make the files of the whole set that are not there yet. One map takes 0.8 MB.
+) -> tuple[int, int]:
+    """Make the files of the whole set that are not there yet; how many faces it has, and how many were made. One map
+    takes 0.8 MB.
 
     Args:
         root: 300W_LP, or the folder around it.
         mesh: of the model, by `load_bfm_mesh`.
-        output: folder to write to.
-        moves: of the squares.
         flipped: take the _Flip folders too.
         workers: processes, 0: one per core; the files do not depend on it.
         progress: called with (faces done, faces), first with those of an earlier, interrupted run.
 
     Raises:
-        UserError: a file is absent or damaged, `output` holds maps of other settings or cannot be written; the message
-            names it.
+        UserError: a file is absent or damaged, `output` holds maps of other settings or cannot be written.
     """
     images = find_images(root, flipped)
     output = Path(output)
@@ -155,7 +138,7 @@ def write_position_maps(
         done += made
         if progress is not None:
             progress(done, len(images))
-    return MapFiles(output, len(images), todo)
+    return len(images), todo
 
 
 def uv_cells(mesh: BaselMesh, size: int = MAP_SIZE) -> UVCells:

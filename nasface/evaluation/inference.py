@@ -48,13 +48,8 @@ def evaluating(network: nn.Module) -> Iterator[torch.device]:
 
 
 def predict_faces(network: nn.Module, images: np.ndarray, *, batch: int = 100, dense: bool = False) -> Predictions:
-    """Run a network over images; one batch of them at a time is in the network's memory.
-
-    Args:
-        network: normalised images (B, 3, S, S) to a `FacePrediction`: a task, or a `UVReader`. It stays in its mode.
-        images: (N, S, S, 3) uint8 RGB, at least one.
-        batch: images that are run together.
-        dense: keep the dense shapes, too: 3 * M * M floats a face.
+    """Run a network, a task or a `UVReader`, which stays in its mode, over images (N, S, S, 3) uint8 RGB, at least one;
+    `batch` of them at a time are in the network's memory. `dense` keeps the dense shapes, too: 3 * M * M floats a face.
     """
     landmarks, maps = [], []
     with evaluating(network) as device:

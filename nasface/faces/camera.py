@@ -75,11 +75,8 @@ def split_pose(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def pose_from_300wlp(pose_para: np.ndarray, height: int) -> np.ndarray:
     """The pose matrix (3, 4) float32, in 0-based pixels of an image `height` pixels high (450 in both sets), of a
-    `Pose_Para` of 300W-LP or AFLW2000-3D: pitch, yaw, roll in radians, tx, ty, tz in 1-based pixels with y up, scale f.
-
-    Raises:
-        ValueError: it does not hold 7 finite numbers.
-    """
+    `Pose_Para` of 300W-LP or AFLW2000-3D, 7 finite numbers: pitch, yaw, roll in radians, tx, ty, tz in 1-based pixels
+    with y up, scale f."""
     values = np.asarray(pose_para, dtype=np.float64).ravel()
     if values.size != 7 or not np.isfinite(values).all():
         raise ValueError(f"a Pose_Para holds 7 finite numbers, this one is {values.tolist()}")

@@ -48,13 +48,9 @@ def load_ict(
     face_vertices: int = FACE_VERTICES,
     progress: Progress | None = None,
 ) -> MorphableModel:
-    """The face of the model (without head, eyes and teeth), on its own UV layout made upright and symmetric.
-
-    Args:
-        folder: FaceXModel.
-        landmarks: (68,) vertices.
-        face_vertices: how many vertices, from the first, are the face.
-        progress: called with (files read, files): there are 154.
+    """The face of the model in FaceXModel (its first `face_vertices`, without head, eyes and teeth, with 68 `landmarks`
+    among them), on its own UV layout made upright and symmetric. `progress` is called with (files read, files): there
+    are 154.
 
     Raises:
         UserError: a file is absent, damaged, or has another number of vertices; the message names it.

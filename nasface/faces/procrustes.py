@@ -10,11 +10,7 @@ from nasface.faces.camera import matrix_to_euler, split_pose
 
 def similarity_between(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Scale, rotation (D, D) and translation (D,) with the least squared error of scale * R @ source + t to target,
-    both (P, D) corresponding points; no mirror is ever used.
-
-    Raises:
-        ValueError: the sets differ in shape, or the source is one point.
-    """
+    both (P, D) corresponding points; no mirror is ever used. A ValueError where the source is one point."""
     a, b = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 2:
         raise ValueError(f"point sets of shapes {a.shape} and {b.shape} do not correspond")

@@ -12,12 +12,8 @@ from numpy.typing import ArrayLike
 
 
 def ced_curve(errors: ArrayLike, thresholds: ArrayLike) -> np.ndarray:
-    """Share (T,) float64, 0..1, of the errors (N,) that are at most each of the thresholds (T,); an error that is not a
-    number is above every threshold.
-
-    Raises:
-        ValueError: there is no error.
-    """
+    """Share (T,) float64, 0..1, of the errors (N,), at least one, that are at most each of the thresholds (T,); an
+    error that is not a number is above every threshold."""
     return np.searchsorted(_sorted(errors), np.asarray(thresholds, dtype=np.float64), side="right") / np.size(errors)
 
 

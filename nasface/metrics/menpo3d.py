@@ -16,11 +16,8 @@ from nasface.metrics.nme import box_size, normalised_mean, point_errors
 def stability(prediction: ArrayLike, target: ArrayLike) -> np.ndarray:
     """Error (T - 1,) in percent of the motion between neighbouring frames of one video; lower is steadier.
 
-    Both take (T, M, >=2) in the order of the frames. The box is that of the later frame (the paper does not say which;
-    neighbouring frames hardly differ).
-
-    Raises:
-        ValueError: shapes that do not fit, or a single frame.
+    Both take (T, M, >=2) in the order of the frames, T > 1. The box is that of the later frame (the paper does not say
+    which; neighbouring frames hardly differ).
     """
     predicted, wanted = np.asarray(prediction, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if predicted.ndim != 3 or wanted.ndim != 3 or len(wanted) < 2:

@@ -38,12 +38,8 @@ class Similarity:
 
 
 def fit_similarity(source: ArrayLike, target: ArrayLike, *, scale: bool = True) -> Similarity:
-    """The transform that minimises sum_j ||target_j - T(source_j)||^2 over M >= 3 corresponding points (M, 3) that are
-    not all the same; a rigid motion, which keeps lengths, where `scale` is False.
-
-    Raises:
-        ValueError: shapes that do not fit, values that are not finite, too few points, or points without extent.
-    """
+    """The transform that minimises sum_j ||target_j - T(source_j)||^2 over M >= 3 finite corresponding points (M, 3)
+    that are not all the same (a ValueError otherwise); a rigid motion, which keeps lengths, where `scale` is False."""
     first, second = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
     if first.shape != second.shape or first.ndim != 2 or first.shape[1] != 3 or len(first) < 3:
         raise ValueError(f"points of shapes {first.shape} and {second.shape} determine no similarity")

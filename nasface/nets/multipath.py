@@ -152,12 +152,7 @@ def incoming(
 
 @dataclass(frozen=True)
 class MemberSpec(NetworkSpec):
-    """A member of a multi-path space, and the sizes of its network.
-
-    Attributes:
-        architecture: its connections.
-        config: its sizes.
-    """
+    """A member of a multi-path space, and the sizes (`config`) of its network."""
 
     architecture: Architecture
     config: MultipathConfig

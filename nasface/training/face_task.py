@@ -27,13 +27,8 @@ from nasface.utils.errors import UserError
 
 
 class FaceModule(pl.LightningModule):
-    """A training on faces: optimizer, clipping, and the check that the loss is a number.
-
-    Args:
-        uv: makes targets from morphable model parameters and reads landmarks.
-        optimizer: Adam's settings.
-        total_steps: optimizer steps of the whole training, for the schedule.
-    """
+    """A training of `total_steps` on faces: Adam with its schedule, clipping, and the check that the loss is a number.
+    `uv` makes targets from morphable model parameters and reads landmarks."""
 
     def __init__(self, uv: UVTarget, optimizer: OptimizerConfig, total_steps: int) -> None:
         super().__init__()

@@ -10,13 +10,8 @@ from nasface.training.prediction import FacePrediction
 
 
 class UVTarget(nn.Module):
-    """Makes UV position maps from model parameters and reads landmarks from maps; crop pixels of an S x S image in
-    and out.
-
-    Args:
-        basis: the morphable model on the map's grid.
-        image_size: S.
-    """
+    """Makes UV position maps from the parameters of a model (its `basis` on the map's grid) and reads landmarks from
+    maps; crop pixels of an S x S image (`image_size`) in and out."""
 
     mean: Tensor
     modes: Tensor

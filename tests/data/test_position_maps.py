@@ -57,7 +57,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 def test_maps_lie_on_the_picture(root: Path, bfm: Path, tmp_path: Path) -> None:
     files = write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "out", workers=1)
-    assert (files.count, files.made) == (FACES, FACES)
+    assert files == (FACES, FACES)
     gaps = []
     for name, positions in _maps(tmp_path / "out").items():
         assert positions.shape == (MAP_SIZE, MAP_SIZE, 3) and positions.dtype == np.float32
@@ -123,11 +123,11 @@ def test_an_interrupted_run_goes_on(root: Path, bfm: Path, tmp_path: Path) -> No
     kept, lost = sorted(first)
     lost.unlink()
     files = write_position_maps(root, load_bfm_mesh(bfm), out, workers=1, progress=lambda *state: seen.append(state))
-    assert files.made == FACES - 1 and kept.stat().st_mtime_ns == first[kept]
+    assert files == (FACES, FACES - 1) and kept.stat().st_mtime_ns == first[kept]
     assert seen[0] == (1, FACES) and seen[-1] == (FACES, FACES)
     write_position_maps(root, load_bfm_mesh(bfm), tmp_path / "whole", workers=1)
     assert _content(out) == _content(tmp_path / "whole")
-    assert write_position_maps(root, load_bfm_mesh(bfm), out, workers=1).made == 0
+    assert write_position_maps(root, load_bfm_mesh(bfm), out, workers=1) == (FACES, 0)
     with pytest.raises(UserError, match="out holds maps of another model or of other settings"):
         write_position_maps(root, load_bfm_mesh(bfm), out, Moves(jitter=0.2), workers=1)
 

@@ -30,10 +30,7 @@ DATASET_URL = "http://www.vision.caltech.edu/xpburgos/ICCV13"
 
 def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
     """The faces of a split, "train" or "test", in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0;
-    `visible` is False where a point is occluded; yaw is NaN.
-
-    Raises:
-        UserError: the split is unknown, h5py is not installed, the file is absent or damaged.
+    `visible` is False where a point is occluded; yaw is NaN. A UserError where h5py or the file is absent, or damaged.
     """
     if split not in FILES:
         raise UserError(f"unknown split {split!r} of COFW: choose train or test")

@@ -26,11 +26,8 @@ DATASET_URL = "https://www.adrianbulat.com/face-alignment"
 
 
 def load_ls3d_w(folder: str | Path, crops: CropSettings) -> FaceSet:
-    """The faces below a subset's folder (or below all), in the order of their paths; yaw is NaN and depth 0.
-
-    Raises:
-        UserError: the folder is absent or holds no .t7, a .t7 lacks its photograph, or a file is damaged.
-    """
+    """The faces below a subset's folder (or below all), in the order of their paths; yaw is NaN and depth 0. Errors as
+    of `find_photographs` and `read_points`."""
     found = find_photographs(folder, ".t7", f"LS3D-W is published at {DATASET_URL}")
     return crop_photographs(
         f"ls3d-w-{Path(folder).name}",

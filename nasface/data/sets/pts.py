@@ -29,11 +29,8 @@ DATASET_URL = "https://ibug.doc.ic.ac.uk/resources/300-W"
 
 def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name: str = "300w") -> FaceSet:
     """The faces below a folder with `points` landmarks (files with another number are passed over), in the order of
-    their paths; yaw is unknown (NaN), and so is depth (0) where rows have two numbers.
-
-    Raises:
-        UserError: the folder is absent, holds no such faces, a .pts lacks its photograph, or a file is damaged.
-    """
+    their paths; yaw is unknown (NaN), and so is depth (0) where rows have two numbers. Errors as of `find_photographs`
+    and `read_pts`."""
     found = find_photographs(folder, ".pts", "300-W's sets are published at https://ibug.doc.ic.ac.uk/resources")
 
     def read() -> list[Photograph]:

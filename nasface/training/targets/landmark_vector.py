@@ -12,13 +12,11 @@ from nasface.utils.errors import UserError
 
 
 class LandmarkVectorTask(FaceTask):
-    """Trains and evaluates one network that maps images (B, 3, S, S) to whitened landmarks (B, 204).
+    """Trains and evaluates one network that maps images (B, 3, S, S) to whitened landmarks (B, 204); a UserError where
+    the experiment asks for an objective of morphable model parameters.
 
     The loss is DHM's Eq. 5, the squared Frobenius norm of the shape's error, divided by the number of points and in
     units of half the image's side. Source: Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps".
-
-    Raises:
-        UserError: the experiment asks for an objective of morphable model parameters.
     """
 
     network: VectorNetwork

@@ -48,14 +48,8 @@ def output_loss(
 
 
 class FaceMaps:
-    """The true maps of a training set (`nasface.nets.uv_output.TrainingMaps`).
-
-    Args:
-        uv: makes maps.
-        faces: with pose and coefficients.
-        augmentation: of the training, whose moves the sampled maps have.
-        seed: of the choice of faces.
-    """
+    """The true maps of a training set (`nasface.nets.uv_output.TrainingMaps`) whose faces have pose and coefficients;
+    `sample` has the moves of the training's augmentation, and `seed` is of the choice of faces."""
 
     def __init__(self, uv: UVTarget, faces: FaceSet, augmentation: AugmentConfig, seed: int) -> None:
         if faces.coefficients is None or faces.pose is None:
