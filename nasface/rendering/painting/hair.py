@@ -135,7 +135,7 @@ def grow_hair(
         vertices, normals: (V, 3) of the head, model coordinates.
         cap: a cap in place of hair.
     """
-    kind = rng.choice(["bald", "shaved", "short", "parted", "long", "round"], p=[0.07, 0.1, 0.31, 0.17, 0.28, 0.07])
+    kind = rng.choice(["bald", "shaved", "short", "parted", "long", "round"], p=[0.06, 0.09, 0.26, 0.16, 0.37, 0.06])
     if kind == "bald" and not cap:
         return None
     scalp, long = _scalp(), kind == "long" and not cap
@@ -177,12 +177,12 @@ def _hair_line(rng: np.random.Generator, scalp: _Scalp, kind: str, age: float) -
     """(H,) height above which hair grows."""
     around = np.abs(scalp.side)
     front = rng.uniform(0.68, 0.86) + 0.2 * rng.random() * max(age - 0.3, 0)
-    if kind in ("parted", "long", "short") and rng.random() < 0.25:
-        front = rng.uniform(0.42, 0.6)  # a fringe
+    if kind in ("parted", "long", "short") and rng.random() < 0.35:
+        front = rng.uniform(0.3, 0.6)  # a fringe
     corner = front + rng.uniform(-0.1, 0.14)
     temple, side, back = rng.uniform(0.38, 0.62), rng.uniform(-0.08, 0.25), rng.uniform(-0.4, -0.15)
     if kind == "long":
-        side, back = rng.uniform(-0.6, 0.0), -1.0
+        temple, side, back = rng.uniform(-0.1, 0.62), rng.uniform(-0.6, 0.0), -1.0
     line = np.interp(
         around, [0, 22, 38, 58, 72, 84, 108, 180], [front, front, corner, temple, side + 0.12, side, back, back]
     )
@@ -203,7 +203,7 @@ def _depth(rng: np.random.Generator, scalp: _Scalp, cover: np.ndarray, kind: str
         "shaved": rng.uniform(0.006, 0.015),
         "short": rng.uniform(0.03, 0.12),
         "parted": rng.uniform(0.07, 0.17),
-        "long": rng.uniform(0.05, 0.14),
+        "long": rng.uniform(0.05, 0.24),
         "round": rng.uniform(0.15, 0.42),
         "cap": rng.uniform(0.05, 0.1),
         "bald": 0.0,

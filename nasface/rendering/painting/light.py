@@ -40,12 +40,12 @@ class Light(NamedTuple):
 
 def draw_light(rng: np.random.Generator, look: Look, tone: np.ndarray) -> Light:
     """Light for a skin of sRGB `tone`; its strength is what a camera's exposure would make of it."""
-    from_above = rng.normal(0.25, 0.2)
-    harmonics = np.concatenate([[1.0, from_above], rng.normal(0, 0.25, 2), rng.normal(0, 0.08, 5)])
-    direction = np.array([rng.normal(0, 0.75), rng.normal(0.45, 0.4), rng.uniform(0.15, 1.2)])
+    from_above = rng.normal(0.3, 0.25)
+    harmonics = np.concatenate([[1.0, from_above], rng.normal(0, 0.35, 2), rng.normal(0, 0.1, 5)])
+    direction = np.array([rng.normal(0, 0.9), rng.normal(0.45, 0.45), rng.uniform(0.0, 1.2)])
     direction /= np.linalg.norm(direction)
     share = rng.uniform(*look.lamp)
-    exposure = np.exp(rng.normal(0, look.exposure)) * 0.8 * (0.5 / float((tone**2).mean())) ** 0.35
+    exposure = np.exp(rng.normal(0, look.exposure)) * 0.9 * (0.5 / float((tone**2).mean())) ** 0.35
     level = exposure / ((1 - share) + share * max(direction[2], 0.45))
     colour, ambient = _temperature(rng, look.tint), _temperature(rng, 0.7 * look.tint)
     return Light(

@@ -19,6 +19,8 @@ class Look:
         exposure: standard deviation of the log exposure.
         hat, glasses, mask, occluder: shares of faces that wear or are behind one.
         grey: share of grey pictures.
+        contrast: mean log factor of contrast.
+        cut: share of faces at the photograph's edge.
         blur, motion: shares of pictures out of focus and moved.
         coarse: share of pictures taken at a lower resolution and enlarged.
         noise: largest standard deviation of the sensor's noise.
@@ -35,6 +37,8 @@ class Look:
     mask: float
     occluder: float
     grey: float
+    contrast: float
+    cut: float
     blur: float
     motion: float
     coarse: float
@@ -45,15 +49,17 @@ class Look:
 
 LOOKS: dict[Domain, Look] = {
     "studio": Look(
-        backdrop=0.45,
-        lamp=(0.15, 0.7),
-        tint=0.12,
-        exposure=0.2,
-        hat=0.05,
+        backdrop=0.35,
+        lamp=(0.2, 0.95),
+        tint=0.14,
+        exposure=0.3,
+        hat=0.1,
         glasses=0.15,
-        mask=0.02,
-        occluder=0.12,
-        grey=0.05,
+        mask=0.01,
+        occluder=0.15,
+        grey=0.15,
+        contrast=0.3,
+        cut=0.25,
         blur=0.25,
         motion=0.03,
         coarse=0.1,
@@ -71,6 +77,8 @@ LOOKS: dict[Domain, Look] = {
         mask=0.06,
         occluder=0.35,
         grey=0.15,
+        contrast=0.0,
+        cut=0.1,
         blur=0.45,
         motion=0.25,
         coarse=0.45,

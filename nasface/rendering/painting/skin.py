@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from nasface.faces.landmarks import GROUPS
-from nasface.faces.morphable import load_embedded_head, load_head_surface
+from nasface.faces.morphable import load_head_surface
 from nasface.rendering.painting.noise import BLOTCHES, MOTTLE, PORES, SIDE, STRANDS, bank
 
 TEXTURE = 256
@@ -29,9 +29,9 @@ _UNIT = TEXTURE / 256  # lengths below are in texels of a texture of 256
 
 
 class Canvas(NamedTuple):
-    """Masks in [0, 1], (TEXTURE, TEXTURE) float32, and where the landmarks lie (68, 2), in texels."""
+    """Masks in [0, 1], (TEXTURE, TEXTURE) float32, and where the anchors lie (68, 2), in texels."""
 
-    landmarks: np.ndarray
+    anchors: np.ndarray
     window: np.ndarray
     """1 on the face, falling to 0 at the texture's rim, beyond which the skin is plain."""
     lips: np.ndarray
@@ -66,8 +66,8 @@ class Person:
 @lru_cache(maxsize=1)
 def canvas() -> Canvas:
     """The masks, which are the same for every face."""
-    head, surface = load_embedded_head(), load_head_surface()
-    points = surface.texture_uv[head.landmark_vertices].astype(np.float64) * (TEXTURE - 1)
+    surface = load_head_surface()
+    points = surface.texture_uv[surface.anchors].astype(np.float64) * (TEXTURE - 1)
     lips = _polygon(points[list(GROUPS["outer_lip"])])
     brow_line = points[[17, 18, 19, 20, 21]], points[[22, 23, 24, 25, 26]]
     lids = _polygon(np.concatenate([brow_line[0], points[[39, 38, 37, 36]]]))
@@ -77,7 +77,7 @@ def canvas() -> Canvas:
     beard, moustache = _beard(points)
     clear = 1 - _soft(lips, 1)
     return Canvas(
-        landmarks=points,
+        anchors=points,
         window=(ramp[:, None] * ramp).astype(np.float32),
         lips=_soft(lips, 1.6),
         beard=beard * clear,
@@ -123,7 +123,7 @@ def _beard(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def skin_tone(rng: np.random.Generator) -> np.ndarray:
     """One sRGB tone of the human range."""
-    position = rng.uniform(0, len(TONES) - 1)
+    position = rng.beta(1.0, 1.7) * (len(TONES) - 1)
     low = min(int(position), len(TONES) - 2)
     tone = TONES[low] + (position - low) * (TONES[low + 1] - TONES[low])
     warmth = rng.normal(0, 0.025)
@@ -135,7 +135,7 @@ def paint_skin(rng: np.random.Generator, person: Person) -> np.ndarray:
     place = canvas()
     texture = np.empty((TEXTURE, TEXTURE, CHANNELS), np.float32)
     relief = np.empty((TEXTURE, TEXTURE), np.float32)
-    rough, old = rng.uniform(0.3, 1.0), person.age
+    rough, old = rng.uniform(0.05, 0.8), person.age
     amounts = np.array(
         [
             rng.uniform(0.01, 0.05),  # blotches
@@ -147,7 +147,7 @@ def paint_skin(rng: np.random.Generator, person: Person) -> np.ndarray:
             rng.uniform(0, 0.2) + 0.12 * old,  # shade under the eyes
             rng.uniform(0.015, 0.06) * rough,  # pores, in the relief
             rng.uniform(0, 0.06) * (0.3 + old),  # unevenness of the relief
-            rng.uniform(0.1, 0.5),  # gloss
+            rng.uniform(0.1, 0.8),  # gloss
             rng.uniform(0, 0.9),  # gloss of nose and forehead
         ],
         np.float32,
@@ -236,7 +236,7 @@ def _lines(curves: list[np.ndarray] | np.ndarray, width: int = 1) -> np.ndarray:
 
 
 def _wrinkle(rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, place: Canvas, age: float) -> None:
-    points, curves = place.landmarks, []
+    points, curves = place.anchors, []
     jitter = rng.normal(0, 1.5, 2)
     middle = points[27] + jitter
     for line in range(int(rng.integers(2, 5))):
@@ -260,7 +260,7 @@ def _wrinkle(rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, 
 def _freckle(rng: np.random.Generator, texture: np.ndarray, place: Canvas, person: Person) -> None:
     mask = np.zeros((TEXTURE, TEXTURE), np.uint8)
     count = int(rng.choice([rng.integers(1, 10), rng.integers(30, 90)], p=[0.7, 0.3]))
-    centre, spread = place.landmarks[29], np.array([34, 22]) if count >= 30 else np.array([45, 50])
+    centre, spread = place.anchors[29], np.array([34, 22]) if count >= 30 else np.array([45, 50])
     for x, y in centre + rng.normal(0, 1, (count, 2)) * spread * _UNIT:
         radius = 10 if count >= 30 else int(rng.integers(10, 34))
         cv2.circle(mask, (int(x * 16), int(y * 16)), radius, 255, -1, cv2.LINE_AA, 4)
@@ -310,7 +310,7 @@ def _grow_beard(
     if kind == "moustache":
         both = place.moustache
     elif kind == "goatee":
-        columns = np.abs(np.arange(TEXTURE) - place.landmarks[8, 0]) < 30 * _UNIT
+        columns = np.abs(np.arange(TEXTURE) - place.anchors[8, 0]) < 30 * _UNIT
         both = np.maximum(both * columns.astype(np.float32), place.moustache)
         both = cv2.GaussianBlur(both, (0, 0), 2.0 * _UNIT)
     rim = np.clip(1.5 * both - 0.2 + (0.3 * pores + 0.3 * hairs) * (both > 0.02) * (1 - both), 0, 1)
@@ -330,7 +330,7 @@ def _paint_brows(
     )
     strokes, rise = [], rng.uniform(0, 5)
     for name, order, side in (("left_brow", -1, -1), ("right_brow", 1, 1)):
-        points = place.landmarks[list(GROUPS[name])][::order] + [0, lift]  # from the nose outwards
+        points = place.anchors[list(GROUPS[name])][::order] + [0, lift]  # from the nose outwards
         points = points - [[0, rise], [0, 0.4 * rise], [0, 0], [0, 0], [0, 0]]
         t = np.sort(rng.random(count)) ** 1.15 * 4
         along = np.stack([np.interp(t, range(5), points[:, k]) for k in (0, 1)], axis=1)
@@ -349,7 +349,7 @@ def _paint_brows(
 
 
 def _paint_lashes(rng: np.random.Generator, texture: np.ndarray, place: Canvas) -> None:
-    made_up, points = rng.random() < 0.25, place.landmarks
+    made_up, points = rng.random() < 0.25, place.anchors
     upper = [points[[36, 37, 38, 39]], points[[42, 43, 44, 45]]]
     lower = [points[[39, 40, 41, 36]], points[[45, 46, 47, 42]]]
     dark = np.array([0.09, 0.06, 0.05])
@@ -364,9 +364,9 @@ def _put_on_mask(
     rng: np.random.Generator, texture: np.ndarray, relief: np.ndarray, place: Canvas, colour: np.ndarray
 ) -> None:
     cover = np.clip(4 * place.mask - 1.5, 0, 1)
-    straps = [place.landmarks[[1, 0]] + [[0, 4], [-30, 0]], place.landmarks[[15, 16]] + [[0, 4], [30, 0]]]
+    straps = [place.anchors[[1, 0]] + [[0, 4], [-30, 0]], place.anchors[[15, 16]] + [[0, 4], [30, 0]]]
     _mix(texture, np.maximum(cover, _lines(straps, 3)), colour, 1.0)
-    rows = np.arange(TEXTURE)[:, None] - place.landmarks[30, 1]
+    rows = np.arange(TEXTURE)[:, None] - place.anchors[30, 1]
     folds = np.exp(-((((rows + 8) % 16) - 8) ** 2) / 3.0) * (rows > 4) * (rows < 60)
     relief *= 1 - cover
     relief -= cover * (0.5 * folds * rng.uniform(0.3, 1)).astype(np.float32)
