@@ -178,7 +178,12 @@ def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _fac
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         torch.jit.save(torch.jit.trace(network, (image,), check_trace=False), str(path))
         found = torch.jit.load(str(path))
-    return lambda images: [value.detach() for value in found(images)]
+
+    def run(images: Tensor) -> list[Tensor]:
+        with torch.no_grad(), torch.jit.optimized_execution(False):  # which takes longer than one look is worth
+            return list(found(images))
+
+    return run
 
 
 def _write_safetensors(network: ExportedNetwork, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:

@@ -223,10 +223,6 @@ class Architecture:
         codes = self.space.canonical(self.codes)
         return self if codes == self.codes else Architecture(self.space, codes)
 
-    @property
-    def is_canonical(self) -> bool:
-        return self.canonical is self
-
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that depend on nothing but the network: layers, scales, operations and the canonical

@@ -43,7 +43,7 @@ def test_parts_of_an_architecture() -> None:
     ]
     assert architecture.inner_counts() == [2]
     assert architecture.digits == ["12", "10 02", "21"]
-    assert architecture.is_canonical
+    assert architecture.canonical is architecture
     assert hash(architecture) == hash(Architecture(SPACE, np.array(CODES)))
 
 
@@ -52,7 +52,7 @@ def test_same_network_same_digest() -> None:
     dead_end = Architecture(SPACE, (0, 2, 0, 0, 1, 2, 0, 2))
     assert dead_end != plain
     assert dead_end.canonical == plain
-    assert not dead_end.is_canonical
+    assert dead_end.canonical is not dead_end
     assert dead_end.digest == plain.digest
     # The digest is what caches and studies on disk hold: it must never change.
     assert plain.digest == "d1347e4585022dd5"

@@ -98,7 +98,7 @@ def test_moves_from_outside_the_range_go_no_further_out() -> None:
         architecture = random_neighbour(architecture, rng)
         following = [max(low - n, n - high, 0) for n in architecture.inner_counts()]
         assert all(a <= b for a, b in zip(following, distance, strict=True))
-        assert architecture.is_canonical
+        assert architecture.canonical is architecture
         distance = following
     assert sum(distance) == 0
 

@@ -21,7 +21,8 @@ def test_committed_files_are_what_the_functions_make(tmp_path: Path) -> None:
 def test_presets_are_canonical_for_any_size(name: str) -> None:
     for layers in range(2, 14):
         for scales in range(1, 7):
-            assert MAKERS[name](MultipathSpace("s", layers, scales)).is_canonical
+            made = MAKERS[name](MultipathSpace("s", layers, scales))
+            assert made.canonical is made
 
 
 def test_shapes_by_hand() -> None:

@@ -70,7 +70,7 @@ def test_random_members_are_members(layers: int, scales: int, connections: tuple
         return
     architecture = space.random_architecture(np.random.default_rng(seed))
     assert space.is_member(architecture.codes)
-    assert architecture.is_canonical
+    assert architecture.canonical is architecture
     assert architecture == space.random_architecture(np.random.default_rng(seed))
 
 
