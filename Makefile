@@ -6,6 +6,7 @@
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]
 #   make dashboard [RUN=<run id>]
 #   make sweep   SWEEP=experiments/sweeps/quick.yaml [WORKERS=2] [RESUME=1] [ARGS="--count 4 ..."]
+#   make evaluate WEIGHTS=network.pt BENCHMARK=aflw2000 ROOT=data/AFLW2000 [ARGS="--flip-test"]
 #   make ablation [EXPERIMENT=ablation_cpu]
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
@@ -19,7 +20,7 @@ SWEEP   ?= experiments/sweeps/quick.yaml
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain test lint format check bench faces protocols random strategies ranking ablation compare report clean sweep
+.PHONY: help env search dashboard retrain evaluate test lint format check bench faces protocols random strategies ranking ablation compare report clean sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +45,9 @@ dashboard: $(READY) ## open optuna-dashboard on the newest search (needs the ext
 
 retrain: $(READY) ## train the network of ARCH from scratch and evaluate it
 	$(NASFACE) retrain $(experiment) --arch $(ARCH) $(settings)
+
+evaluate: $(READY) ## networks WEIGHTS on the published benchmark BENCHMARK, whose set is in ROOT
+	$(NASFACE) evaluate --weights $(WEIGHTS) --benchmark $(BENCHMARK) $(if $(ROOT),--root $(ROOT)) $(ARGS)
 
 compare: $(READY) ## train several networks alike, print one table
 	$(NASFACE) compare $(experiment) $(settings)

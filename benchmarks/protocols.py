@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.io import loadmat
 
 from benchmarks.common import run_benchmark
@@ -36,6 +35,7 @@ from benchmarks.ddfa_crops import (
 from benchmarks.published_mobilenet import CHECKPOINT, Prediction, predict
 from nasface.data.cache import fill_images
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
+from nasface.evaluation.benchmarks.aflw2000 import image_height
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import CROP_SIZE, EXPRESSION_MODES, IDENTITY_MODES, load_ddfa_model, load_keypoint_model
 from nasface.metrics.aflw import annotated, nme_21
@@ -292,15 +292,6 @@ def main(arguments: Sequence[str]) -> None:
         content = {row.name: {"counts": row.result.counts, **row.result.as_dict()} for row in rows}
         with atomic_write(options.json) as path:
             path.write_text(json.dumps({"images": len(images), "clipped": left, "protocols": content}, indent=1))
-
-
-def image_height(path: Path) -> int:
-    """Height of an image file in pixels, without decoding it."""
-    try:
-        with Image.open(path) as image:
-            return image.height
-    except (OSError, SyntaxError, ValueError):
-        raise UserError(f"image {path} does not decode: restore it from its source") from None
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ COMMANDS: dict[str, Entry] = {
     "sweep": Entry("sweep", "Run a W&B sweep file: by W&B's agents with an account, else on this machine."),
     "list": Entry("list_networks", "List the fixed networks and presets with paper, target, parameters and MACs."),
     "predict": Entry("predict", "Align the faces of an image, a folder of images, or a video."),
+    "evaluate": Entry("evaluate", "Evaluate trained, published or exported networks on a published benchmark."),
     "export": Entry(
         "export", "Write a trained network as ONNX, TorchScript or safetensors, and check it with PyTorch."
     ),

@@ -69,10 +69,15 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
     parser = _parser(f"nasface {name}", COMMANDS[name].help, " ".join(["%(prog)s", *command.places, "[options]"]))
     parser.add_function_arguments(command.run, as_group=False, as_positional=True, skip={"experiment"})
     for action in parser._actions:
-        listed = getattr(action, "_typehint", None)
-        if action.dest in command.places and get_origin(listed) is list:  # a list takes all that follow
+        hint = getattr(action, "_typehint", None)
+        listed = next((one for one in (hint, *get_args(hint)) if get_origin(one) is list), None)
+        if listed is not None:  # a list takes all that follow
             action._typehint = get_args(listed)[0]  # type: ignore[attr-defined]
-            action.nargs, action.metavar = "+", None
+            action.nargs, action.metavar = "+", None if action.dest in command.places else action.metavar
+            action.option_strings = action.option_strings[:1]  # without jsonargparse's --name+
+        elif hint is bool and command.settings is None:  # `--list` is `--list true`; an experiment's need a value
+            action.nargs, action.const = "?", True
+            parser._option_string_actions[f"--{action.dest.replace('_', '-')}"] = action
     if command.settings is not None:
         parser.add_argument(_HELP_ALL, action=_HelpAll, help="Show every setting, not only the main ones, and exit.")
         before = len(parser._actions)

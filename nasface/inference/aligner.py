@@ -78,6 +78,7 @@ class FaceAligner:
         detector: finds the faces; None takes the whole image for one.
         refine: how often a face is cropped again around the landmarks that were found, as the evaluation crops around
             the true ones.
+        model: what `load_model` calls the morphable model whose chart its UV maps are on; None where it is not known.
     """
 
     regress: Regress
@@ -86,6 +87,7 @@ class FaceAligner:
     inside: np.ndarray | None = None
     detector: Detector | None = None
     refine: int = 1
+    model: str | None = None
 
     def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
         """The faces of a photograph, the largest first.

@@ -10,8 +10,9 @@ import torch
 from nasface.data.augment import normalise
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector, make_detector
-from nasface.inference.published import load_published_mobilenet
-from nasface.inference.trained import load_task
+from nasface.inference.exported import is_torchscript, load_onnx, load_torchscript
+from nasface.inference.published import load_published_mobilenet, published_arch
+from nasface.inference.trained import EMBEDDED, load_task
 
 
 def load_aligner(
@@ -29,9 +30,11 @@ def load_aligner(
         ...     print(face.box, face.angles)
 
     Args:
-        path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
-        arch: `mobilenet_x05` or `mobilenet`: `path` is 3DDFA_V2's published checkpoint.
-        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; needed with `arch`.
+        path: network.pt of `nasface retrain`, an ONNX or TorchScript file of `nasface export`, or a published
+            checkpoint of 3DDFA_V2.
+        arch: `mobilenet_x05` or `mobilenet` of a published checkpoint, where the file does not show it.
+        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; a published checkpoint's own
+            folder by default.
         detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
             where it has none, whole images are faces.
         threshold: least score of a detected face.
@@ -40,8 +43,20 @@ def load_aligner(
         UserError: a file is absent, broken or of another kind.
     """
     find = detector if callable(detector) else make_detector(detector, threshold)
+    return load_weights(path, arch, model, find)
+
+
+def load_weights(
+    path: str | Path, arch: str | None = None, model: str | None = None, detector: Detector | None = None
+) -> FaceAligner:
+    """`load_aligner` with a detector that is made already; None takes whole images for faces."""
+    if Path(path).suffix == ".onnx":
+        return load_onnx(path, detector)
+    if is_torchscript(path):
+        return load_torchscript(path, detector)
+    arch = arch or published_arch(path)
     if arch is not None:
-        return load_published_mobilenet(path, arch, model, find)
+        return load_published_mobilenet(path, arch, model, detector)
     trained = load_task(path, model)
 
     @torch.inference_mode()
@@ -49,4 +64,5 @@ def load_aligner(
         found = trained.task(normalise(torch.from_numpy(crops)))
         return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
 
-    return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, find)
+    model = model or trained.record["folder"] or EMBEDDED
+    return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, detector, model=model)

@@ -11,6 +11,7 @@ from nasface.faces.camera import project
 from nasface.faces.ddfa_model import (
     CROP_SIZE,
     GRID,
+    KEYPOINT_FILES,
     WHITENING_FILE_V2,
     load_ddfa_model,
     load_keypoint_model,
@@ -20,9 +21,20 @@ from nasface.faces.ddfa_model import (
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
 from nasface.nets.baselines.mobilenet import load_published, normalise_crop
+from nasface.nets.weights import UNREADABLE
 from nasface.utils.errors import UserError
 
 WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
+
+
+def published_arch(path: str | Path) -> str | None:
+    """Which of `WIDTHS` a file is a checkpoint of, or None."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        channels = state["module.conv1.weight"].shape[0]
+    except (*UNREADABLE, KeyError):
+        return None
+    return next((name for name, width in WIDTHS.items() if channels == 32 * width), None)
 
 
 def load_published_mobilenet(
@@ -33,7 +45,7 @@ def load_published_mobilenet(
     Args:
         path: mb1_120x120.pth or mb05_120x120.pth.
         arch: `mobilenet` or `mobilenet_x05`.
-        model: folder of 3DDFA's files.
+        model: folder of 3DDFA's files; by default that of the checkpoint, where it has them.
         detector: see `FaceAligner`.
 
     Raises:
@@ -41,6 +53,8 @@ def load_published_mobilenet(
     """
     if arch not in WIDTHS:
         raise UserError(f"--arch is for published checkpoints ({', '.join(WIDTHS)}), not {arch!r}: leave it out")
+    if model is None and (Path(path).parent / KEYPOINT_FILES[0]).is_file():
+        model = str(Path(path).parent)
     if model is None:
         raise UserError(f"--arch {arch} regresses parameters of 3DDFA's model: give its folder by --model")
     network = load_published(path, WIDTHS[arch])
@@ -59,4 +73,5 @@ def load_published_mobilenet(
         maps = vertices.swapaxes(1, 2).reshape(len(crops), 3, GRID, GRID)
         return landmarks.astype(np.float32), maps.astype(np.float32)
 
-    return FaceAligner(regress, CROP_SIZE, keypoints.mean, np.ones((GRID, GRID), dtype=bool), detector)
+    inside = np.ones((GRID, GRID), dtype=bool)
+    return FaceAligner(regress, CROP_SIZE, keypoints.mean, inside, detector, model=str(model))

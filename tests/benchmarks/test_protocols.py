@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from scipy.io import savemat
 
 from benchmarks import protocols
 from benchmarks.protocols import CHECKPOINT, PUBLISHED, WHOLE, cut_all, main, read_truth
 from nasface.data.sets.aflw2000 import find_pairs
-from nasface.faces.camera import pose_from_300wlp, project
+from nasface.faces.camera import project
 from nasface.faces.ddfa_model import load_keypoint_model
 from nasface.metrics.aflw2000 import nme_2d
 from nasface.nets.baselines.mobilenet import MobileNetV1
 from nasface.utils.errors import UserError
+from tests.data.aflw2000_files import write_aflw2000
 from tests.faces.ddfa_files import write_assets
 
 YAWS = (10, -45, 80)
@@ -31,24 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_assets(folder / "assets")
     torch.manual_seed(0)
     torch.save({"state_dict": MobileNetV1(0.5, landmarks=True).state_dict()}, folder / "assets" / CHECKPOINT)
-    keypoints = load_keypoint_model(folder / "assets")
-    (folder / "faces").mkdir()
-    rng = np.random.default_rng(0)
-    for number, yaw in enumerate(YAWS):
-        pose = np.array([[0.1, np.deg2rad(yaw), -0.05, 50 if number == 0 else 200, 230, 12, 1e-3]])
-        shape, expression = rng.normal(0, 1e3, (199, 1)), rng.normal(0, 0.01, (29, 1))
-        points = project(
-            pose_from_300wlp(pose, 450), keypoints.landmarks(np.concatenate([shape[:40, 0], expression[:10, 0]]))
-        )
-        content = {
-            "pt3d_68": (points + [1, 1, 0]).T,
-            "Pose_Para": pose,
-            "Shape_Para": shape,
-            "Exp_Para": expression,
-            "pt2d": np.full((2, 23), -1.0) if number == 2 else points[:21, :2].T + 1,
-        }
-        savemat(folder / "faces" / f"image0{number}.mat", content)
-        cv2.imwrite(str(folder / "faces" / f"image0{number}.jpg"), rng.integers(0, 255, (450, 450, 3), dtype=np.uint8))
+    write_aflw2000(folder / "faces", folder / "assets", YAWS)
     return folder
 
 

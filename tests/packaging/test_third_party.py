@@ -1,4 +1,4 @@
-"""A package of somebody else's: its network, strategy, path sampler and data set join by entry points."""
+"""A package of somebody else's: its network, strategy, path sampler, data set and benchmark join by entry points."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.helpers.tiny import REPOSITORY
 CODE = '''
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import Labels, Request, register_data_set
+from nasface.evaluation.benchmark import BenchmarkFaces, Request as Wanted, register_benchmark
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.network import UV_MAP
 from nasface.nets.registry import register_network
@@ -53,8 +54,13 @@ register_path_sampler("their_paths")(UniformPaths)
 @register_data_set("their_set", splits=("test",), labels=Labels(21), published="https://example.org")
 def their_set(request: Request) -> FaceSet:
     raise NotImplementedError
+
+
+@register_benchmark("their_test", set="Theirs", points="21", protocol="NME", source="Doe, 2030", holds="faces.npz")
+def their_test(request: Wanted) -> BenchmarkFaces:
+    raise NotImplementedError
 '''
-GROUPS = ("networks", "strategies", "path_samplers", "data_sets")
+GROUPS = ("networks", "strategies", "path_samplers", "data_sets", "benchmarks")
 CHECK = """
 from nasface.data.registry import DATA_SETS
 from nasface.space.path_samplers import PATH_SAMPLERS
@@ -89,6 +95,12 @@ def test_its_network_is_listed(site: Path, tmp_path: Path) -> None:
     result = python(site, tmp_path, "-m", "nasface", "list", "--network.input_size", "32", "--network.map_size", "32")
     assert result.returncode == 0, result.stderr
     assert any(line.split()[:3] == ["their_net", "Doe,", "2030"] for line in result.stdout.splitlines())
+
+
+def test_its_benchmark_is_listed(site: Path, tmp_path: Path) -> None:
+    result = python(site, tmp_path, "-m", "nasface", "evaluate", "--list")
+    assert result.returncode == 0, result.stderr
+    assert "their_test: Theirs" in result.stdout and "aflw2000: AFLW2000-3D" in result.stdout
 
 
 def test_its_strategy_searches(site: Path, tmp_path: Path) -> None:

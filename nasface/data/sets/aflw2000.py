@@ -79,7 +79,7 @@ def load_aflw2000(
         annotations = [read_annotation(path) for path in mats]
         fitted = np.stack([annotation.landmarks for annotation in annotations])
         corner, side = zip(*(crop_window(points, crops.margin) for points in fitted), strict=True)
-        landmarks = fitted if landmarks_file is None else _replaced(fitted, Path(landmarks_file), images)
+        landmarks = fitted if landmarks_file is None else with_other_points(fitted, Path(landmarks_file), images)
         resize = np.stack([resize_similarity(length, crops.size) for length in side])
         landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
         landmarks = transform_points(landmarks, resize)
@@ -141,7 +141,7 @@ def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None,
     return files
 
 
-def _replaced(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
+def with_other_points(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
     """The fitted landmarks (N, 68, 3) with x and y of a .npy file or of a folder of .t7 files."""
     if path.is_dir():
         points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])

@@ -1,0 +1,1 @@
+"""The published benchmarks, one file each: set, points, protocol. Files here are found by themselves."""

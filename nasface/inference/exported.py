@@ -1,0 +1,89 @@
+"""Networks that `nasface export` wrote as ONNX or TorchScript, as aligners.
+
+Such a file holds no more than the function: its morphable model is not known, and the head's angles are those of the
+embedded head's mean landmarks.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasface.data.augment import normalise
+from nasface.faces.landmarks import NUM_LANDMARKS
+from nasface.faces.morphable import load_embedded_head
+from nasface.inference.aligner import FaceAligner
+from nasface.inference.detection import Detector
+from nasface.inference.export import onnx_session
+from nasface.nets.weights import first_line
+from nasface.utils.errors import UserError
+
+
+def is_torchscript(path: str | Path) -> bool:
+    """Whether a file is an archive of TorchScript, not one of weights."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/code/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def load_onnx(path: str | Path, detector: Detector | None = None) -> FaceAligner:
+    """An ONNX file of `nasface export`.
+
+    Raises:
+        UserError: onnxruntime is not installed, or the file is absent, damaged or another network's.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path} does not exist: nasface export writes it")
+    try:
+        session = onnx_session(path)
+        size = session.get_inputs()[0].shape[-1]
+    except UserError:
+        raise
+    except Exception as error:  # onnxruntime has types of its own for each fault of a file
+        raise UserError(f"{path} is not a readable ONNX file ({first_line(error)}): export it again") from None
+    return _aligner(path, size, lambda images: session.run(None, {session.get_inputs()[0].name: images}), detector)
+
+
+def load_torchscript(path: str | Path, detector: Detector | None = None) -> FaceAligner:
+    """A TorchScript file of `nasface export`.
+
+    Raises:
+        UserError: the file is damaged or another network's.
+    """
+    try:
+        network = torch.jit.load(str(path), map_location="cpu").eval()
+        sizes = next(node for node in network.inlined_graph.inputs() if node.type().kind() == "TensorType").type()
+        size = (sizes.sizes() or (0,))[-1]
+    except (RuntimeError, ValueError, StopIteration) as error:
+        raise UserError(f"{path} is not a readable TorchScript file ({first_line(error)}): export it again") from None
+
+    @torch.inference_mode()
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        return [value.numpy() for value in network(torch.from_numpy(images))]
+
+    return _aligner(path, size, run, detector)
+
+
+def _aligner(
+    path: str | Path, size: Any, run: Callable[[np.ndarray], Sequence[np.ndarray]], detector: Detector | None
+) -> FaceAligner:
+    def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        landmarks, *dense = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
+        if landmarks.shape[1] != NUM_LANDMARKS:
+            raise UserError(f"{path} gives {landmarks.shape[1]} landmarks, not {NUM_LANDMARKS}: use nasface export's")
+        if landmarks.shape[2] == 2:
+            landmarks = np.concatenate([landmarks, np.full_like(landmarks[..., :1], np.nan)], axis=2)
+        return landmarks, dense[0] if dense else None
+
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"{path} does not say the size of its images: export it again by nasface export")
+    head = load_embedded_head()
+    assert head.landmark_vertices is not None
+    return FaceAligner(regress, size, head.mean[head.landmark_vertices], None, detector)

@@ -1,0 +1,106 @@
+"""`nasface evaluate` as a user meets it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nasface.evaluation.benchmark import BENCHMARKS
+from nasface.nets.baselines.mobilenet import MobileNetV1
+from tests.data.aflw2000_files import write_aflw2000
+from tests.faces.ddfa_files import write_assets
+from tests.helpers.tiny import Command
+from tests.inference.world import toy_weights
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set, a published checkpoint beside its model, and a network that was trained here."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    write_assets(folder / "assets")
+    torch.manual_seed(0)
+    torch.save(
+        {"state_dict": {f"module.{key}": value for key, value in MobileNetV1(0.5).state_dict().items()}},
+        folder / "assets" / "published.pth",
+    )
+    write_aflw2000(folder / "AFLW2000", folder / "assets", (10, -45, 80, 20))
+    (folder / "trained").mkdir()
+    toy_weights(folder / "trained" / "network.pt")
+    return folder
+
+
+def test_networks_side_by_side(nasface: Command, place: Path) -> None:
+    weights = [str(place / "assets" / "published.pth"), str(place / "trained" / "network.pt")]
+    arguments = ["evaluate", "--benchmark", "aflw2000", "--root", str(place / "AFLW2000"), "--output", "out"]
+    result = nasface(*arguments, "--weights", *weights)
+    assert result.code == 0, result.errors
+    content = json.loads(Path("out/result.json").read_text())
+    assert content["images"] == 4 and content["weights"] == dict(zip(("published", "trained"), weights, strict=True))
+    figures = content["results"]["2D"]
+    assert list(figures) == ["published", "trained"]
+    assert figures["published"]["counts"] == {"[0,30]": 2, "[30,60]": 1, "[60,90]": 1}
+    assert f"{figures['published']['mean']:.3f}" in result.output and "left out  trained, dense" in result.output
+    # The dense rows are the published network's alone, whose maps are on a chart that the set has a truth for.
+    dense = [list(networks) for name, networks in content["results"].items() if name.startswith("dense")]
+    assert dense == 6 * [["published"]]
+    with open("out/errors.csv", newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["image"] for line in lines] == [f"image0{number}.jpg" for number in range(4)]
+    values = [float(line["trained: 2D"]) for line in lines]
+    assert np.mean(values) == pytest.approx(figures["trained"]["all"], rel=1e-4)
+    for name in ("ced.png", "faces-published.png", "faces-trained.png", "table.md"):
+        assert (Path("out") / name).stat().st_size > 0
+
+
+def test_mirrored_too(nasface: Command, place: Path) -> None:
+    arguments = ["evaluate", "--benchmark", "aflw2000", "--root", str(place / "AFLW2000")]
+    weights = ["--weights", str(place / "trained" / "network.pt")]
+    results = []
+    for extra in ((), ("--flip-test",), ("--flip_test", "true")):
+        assert nasface(*arguments, *weights, *extra).code == 0
+        results.append(json.loads(Path("evaluation/aflw2000/result.json").read_text()))
+    assert [result["flip_test"] for result in results] == [False, True, True]
+    assert results[0]["results"] != results[1]["results"] == results[2]["results"]
+
+
+def test_the_list_names_every_benchmark(nasface: Command) -> None:
+    result = nasface("evaluate", "--list")
+    assert result.code == 0
+    for name in BENCHMARKS.names():
+        entry = BENCHMARKS.get(name)
+        told = f"{name}: {entry.set}", entry.points, entry.protocol, entry.source, entry.holds
+        assert all(text in result.output for text in told)
+
+
+def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None:
+    network, root = str(place / "trained" / "network.pt"), str(place / "AFLW2000")
+    (place / "empty").mkdir(exist_ok=True)
+    for arguments, said in (
+        ([], "give --weights FILE and --benchmark NAME"),
+        (["--weights", network, "--benchmark", "aflw200", "--root", root], "did you mean aflw2000"),
+        (["--weights", network, "--benchmark", "aflw2000"], "where is AFLW2000-3D? give its folder by --root"),
+        (["--weights", network, "--benchmark", "aflw2000", "--root", str(place / "no")], "no is not a folder"),
+        (["--weights", network, "--benchmark", "aflw2000", "--root", str(place / "empty")], "holds no .jpg"),
+        (["--weights", "absent.pt", "--benchmark", "aflw2000", "--root", root], "absent.pt does not exist"),
+        (["--weights", "absent.onnx", "--benchmark", "aflw2000", "--root", root], "absent.onnx does not exist"),
+        (["--weights", network, network, "--benchmark", "aflw2000", "--root", root], "names a file twice"),
+    ):
+        result = nasface("evaluate", *arguments)
+        assert result.code == 2 and said in result.line, (arguments, result)
+    assert not Path("evaluation").exists()
+
+
+def test_the_published_network_has_its_known_figures(nasface: Command, shared_data: Path) -> None:
+    """As `python -m benchmarks.published_mobilenet` prints them for the 101 images of the sample."""
+    weights, root = shared_data / "3ddfa" / "mb05_120x120.pth", shared_data / "aflw2000_sample" / "AFLW2000"
+    if not (weights.is_file() and root.is_dir()):
+        pytest.skip(f"no published network or no sample of AFLW2000-3D in {shared_data}")
+    assert nasface("evaluate", "--weights", str(weights), "--benchmark", "aflw2000", "--root", str(root)).code == 0
+    figures = json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"]["2D"]["mb05_120x120"]
+    assert tuple(figures["groups"].values()) == pytest.approx((3.301, 3.432, 4.260), abs=2e-3)
+    assert (figures["mean"], figures["all"]) == pytest.approx((3.664, 3.647), abs=2e-3)
