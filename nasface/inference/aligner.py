@@ -79,6 +79,8 @@ class FaceAligner:
         refine: how often a face is cropped again around the landmarks that were found, as the evaluation crops around
             the true ones.
         model: what `load_model` calls the morphable model whose chart its UV maps are on; None where it is not known.
+        corners: the resize convention that the network learned: pixel 0 of its crop is the first pixel of the square,
+            as in 3DDFA's code, where the squares' edges agree otherwise.
     """
 
     regress: Regress
@@ -88,6 +90,7 @@ class FaceAligner:
     detector: Detector | None = None
     refine: int = 1
     model: str | None = None
+    corners: bool = False
 
     def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
         """The faces of a photograph, the largest first.
@@ -144,7 +147,7 @@ class FaceAligner:
         """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photograph."""
         crops = np.stack([resize_image(crop_square(image, *window), self.input_size) for window in windows])
         landmarks, dense = self.regress(crops)
-        back = np.stack([_to_image(window, self.input_size) for window in windows])
+        back = np.stack([_to_image(window, self.input_size, self.corners) for window in windows])
         if dense is not None:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
             dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
@@ -186,8 +189,10 @@ def _landmark_window(landmarks: np.ndarray, window: tuple[int, int, int]) -> tup
     return int(left), int(top), side
 
 
-def _to_image(window: tuple[int, int, int], size: int) -> np.ndarray:
-    """The (2, 3) matrix from pixels of a crop at `size` to those of the photograph."""
+def _to_image(window: tuple[int, int, int], size: int, corners: bool) -> np.ndarray:
+    """The (2, 3) matrix from pixels of a crop at `size` to those of the photograph; see `FaceAligner`."""
     matrix = resize_similarity(size, window[2])
+    if corners:
+        matrix[:, 2] = 0
     matrix[:, 2] += window[:2]
     return matrix

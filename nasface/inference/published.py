@@ -74,4 +74,5 @@ def load_published_mobilenet(
         return landmarks.astype(np.float32), maps.astype(np.float32)
 
     inside = np.ones((GRID, GRID), dtype=bool)
-    return FaceAligner(regress, CROP_SIZE, keypoints.mean, inside, detector, model=str(model))
+    # Its authors map back by x * side / 120 + left (3DDFA_V2, utils/tddfa_util.py, similar_transform).
+    return FaceAligner(regress, CROP_SIZE, keypoints.mean, inside, detector, model=str(model), corners=True)

