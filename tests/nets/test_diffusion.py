@@ -12,7 +12,7 @@ from nasface.nets.layers.diffusion import diffusion_maps, landmark_maps
 
 def slow(landmarks: np.ndarray, size: int, sigma: float) -> np.ndarray:
     """Eq. 3 for one face, point by point."""
-    maps = np.zeros((3, size, size))
+    maps, covered = np.zeros((3, size, size)), np.zeros((size, size))
     for axis in range(3):
         values = landmarks[:, axis] - landmarks[:, axis].min()
         values = values / values.max()
@@ -21,7 +21,8 @@ def slow(landmarks: np.ndarray, size: int, sigma: float) -> np.ndarray:
                 for column in range(size):
                     away = (column - x) ** 2 + (row - y) ** 2
                     maps[axis, row, column] += value * math.exp(-away / (2 * sigma**2))
-    return maps
+                    covered[row, column] += math.exp(-away / (2 * sigma**2)) / 3
+    return maps / np.maximum(covered, 1)
 
 
 def test_maps_are_the_slow_ones() -> None:
@@ -38,6 +39,14 @@ def test_a_lone_landmark_has_its_coordinates_as_colour() -> None:
     assert torch.allclose(maps[:, 13, 7], torch.tensor([0.5, 1.0, 0.5]), atol=1e-4)
     flat = landmark_maps(landmarks, 16)[0, 0]
     assert [round(float(flat[y, x]), 4) for x, y in ((2, 3), (12, 8), (7, 13), (1, 15))] == [1, 1, 1, 0]
+
+
+def test_colours_stay_within_0_and_1_in_small_images() -> None:
+    """68 landmarks in 16 pixels: sums would be far beyond."""
+    landmarks = torch.rand(4, 68, 3, generator=torch.Generator().manual_seed(0)) * 15
+    assert diffusion_maps(landmarks, 16, shared=0.0).amax() > 2
+    for maps in (diffusion_maps(landmarks, 16), landmark_maps(landmarks, 16)):
+        assert 0.9 < maps.amax() <= 1 + 1e-6 and maps.amin() >= 0
 
 
 def test_gradients_are_those_of_small_steps() -> None:

@@ -37,9 +37,22 @@ def test_parameters_of_dhm() -> None:
     parameters, macs = BaselineSpec("dhm", 224).cost()
     assert parameters == convolutions + recurrent + 512 * 234
     convolution_macs = 25 * (112**2 * 6 * 32 + 28**2 * 32 * 64)
-    drawing = 228 * 204 + 3 * 3 * 68 + 3 * 224**2 * 68
+    drawing = 228 * 204 + 3 * 3 * 68 + (3 + 1) * 224**2 * 68
     step = convolution_macs + 64 * 14**2 * 512 + 512 * 234 + drawing
     assert macs == 4 * step + 3 * 512**2
+
+
+def test_weights_of_former_versions_see_the_maps_that_they_were_trained_on() -> None:
+    network = ready("dhm_landmarks").eval()
+    state = {key: value for key, value in network.state_dict().items() if key != "shared"}
+    former = ready("dhm_landmarks").eval()
+    former.load_state_dict(state)
+    start = torch.zeros(1, 204)
+    summed, maps = former.heat_maps(start), network.heat_maps(start)
+    assert summed.amax() > 1.2 >= 1 >= maps.amax()
+    again = ready("dhm_landmarks")
+    again.load_state_dict(former.state_dict())
+    assert torch.equal(again.heat_maps(start), summed), "saved again, it still knows"
 
 
 def test_parameters_of_the_ablations() -> None:

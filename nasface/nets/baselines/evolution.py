@@ -81,6 +81,8 @@ class Evolution(VectorNetwork):
         flat: draw the landmarks' places only (the paper's 2D-RNN), in one channel.
     """
 
+    shared: Tensor
+
     def __init__(
         self,
         spec: BaselineSpec,
@@ -95,6 +97,7 @@ class Evolution(VectorNetwork):
     ) -> None:
         super().__init__(spec, vector)
         self.steps, self.sigma, self.flat = steps, sigma, flat
+        self.register_buffer("shared", torch.ones(()))  # how maps are drawn, see `diffusion_maps`
         self.extract, self.cell, self.repeated = extract, cell(features, hidden), {"extract": steps}
         self.correct = _correction(hidden, vector.size)
 
@@ -107,7 +110,11 @@ class Evolution(VectorNetwork):
         landmarks = self.vector.landmarks(vector)
         with full_precision(landmarks):
             draw = landmark_maps if self.flat else diffusion_maps
-            return draw(landmarks, self.spec.input_size, self.sigma)
+            return draw(landmarks, self.spec.input_size, self.sigma, self.shared)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        state_dict.setdefault(f"{prefix}shared", torch.zeros(()))  # a file of 0.1, whose maps were sums
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def evolve(self, image: Tensor) -> list[Tensor]:
         """The vector (B, P) before and after each of the T steps: T + 1 of them."""
