@@ -27,11 +27,10 @@ from nasface.nets.cost import count_macs, count_parameters
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
-from nasface.nets.weights import first_line
 from nasface.pipelines.architectures import member
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
 from nasface.utils.cores import available_cores
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nasface.cli.commands import COMMANDS, command_of, load_command
 from nasface.cli.parser import print_overview, read_arguments
 from nasface.utils.errors import UserError
+from nasface.utils.files import kept
 from nasface.utils.progress import close_bars
 from nasface.utils.signals import Terminated, terminable
+
+_OUTPUTS = ("output", "parquet", "folder", "cache", "runs", "run")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print_overview()
             return
         command, values = read_arguments(words)
-        with terminable():
+        with terminable(), kept(_files(values)):
             command.run(**values)
     except UserError as error:
         _fail(str(error), 2)
@@ -32,6 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _files(values: Mapping[str, Any]) -> list[str]:
+    """The files that a command is told to read."""
+    named = [value for name, value in values.items() if name not in _OUTPUTS]
+    flat = [one for value in named for one in (value if isinstance(value, list) else [value])]
+    return [one for one in flat if isinstance(one, str) and os.path.isfile(one)]
 
 
 def _ended(how: str, words: list[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt
 
 from nasface.cli.command import Command
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 
 
 def predict(
@@ -47,6 +47,7 @@ def predict(
     from nasface.inference.aligner import parse_box
     from nasface.inference.load import load_aligner
     from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
+    from nasface.utils.files import kept
     from nasface.utils.progress import progress_for, stage_bar
 
     sources = find_inputs(input)
@@ -68,18 +69,20 @@ def predict(
         print(f"this network finds {lacks}")
     wanted = Wanted(overlay, obj, int(aligned), dense, float(smooth))
     count, failed = 0, []
-    with stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext() as bar:
+    bars = stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext()
+    with kept(sources), bars as bar:
         for source in sources:
             video = source.suffix.lower() in VIDEOS
             watch = {"progress": progress_for(f"aligning {source.name}")} if video else {}
             work = predict_video if video else predict_image
             try:
                 count += work(aligner, source, Path(output), wanted, boxes, **watch)
-            except UserError as error:
+            except Exception as error:  # one file never ends a folder
                 if bar is None:
                     raise
                 failed.append(source.name)
-                bar.write(str(error), file=sys.stderr)
+                said = str(error) if isinstance(error, UserError) else f"{source}: {first_line(error)}"
+                bar.write(said, file=sys.stderr)
             if bar is not None:
                 bar.update()
     done = len(sources) - len(failed)

@@ -16,8 +16,12 @@ def report(runs: list[str], output: str = "report.html") -> None:
     """
     from nasface.report.page import write_report
     from nasface.report.run_records import read_run
+    from nasface.utils.files import check_output, kept
 
-    write_report([read_run(run) for run in runs], Path(output))
+    read = (path for run in runs for path in Path(run).rglob("*") if path.suffix != ".html")
+    with kept(read):
+        check_output(output)
+        write_report([read_run(run) for run in runs], Path(output))
     print(output)
 
 

@@ -14,6 +14,20 @@ from nasface.utils.progress import Progress
 CROP_MARGIN = 2.0**0.5
 """Side of the benchmark's crop in units of the longer side of the landmarks' box (3DDFA, benchmarkCrop.m)."""
 
+LARGEST = 2**14
+"""Pixels of the longer side of the largest face; greater ones are mistakes that would ask for the whole memory."""
+
+
+def is_face_box(low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether corners (..., 2) in pixels are those of faces: finite, with an area, neither huge nor far off."""
+    corners = np.stack([low, high])
+    return bool(
+        np.isfinite(corners).all()
+        and (low < high).all()
+        and np.abs(corners).max() <= 2 * LARGEST
+        and (high - low).max() <= LARGEST
+    )
+
 
 @dataclass(frozen=True)
 class CropSettings:

@@ -15,6 +15,7 @@ from nasface.data.crops import resize_image
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_folder
+from nasface.utils.reading import read_json, reading
 
 _META = "meta.json"
 _FORMAT = 1
@@ -141,25 +142,18 @@ def _arrays(face_set: FaceSet) -> dict[str, np.ndarray]:
 
 def _read_meta(path: Path) -> dict[str, Any]:
     known = {field.name for field in fields(FaceSet)} - {"name"}
-    try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+    mend = f"delete {path.parent} and build it again"
+    meta = read_json(path, mend, f"is {path.parent} the folder of a face set?")
+    with reading(path, "is damaged", mend):
         whole = meta["format"] == _FORMAT and isinstance(meta["name"], str) and set(meta["arrays"]) <= known
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: is {path.parent} the folder of a face set?") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): delete {path.parent} and build it again") from None
     if not whole:
         raise UserError(f"{path} was written by another version: delete {path.parent} and build it again")
     return meta
 
 
 def _read_array(path: Path, entry: dict[str, Any]) -> np.ndarray:
-    try:
+    with reading(path, "is truncated or damaged", f"delete {path.parent} and build it again"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: delete {path.parent} and build it again") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is truncated or damaged ({error}): delete {path.parent} and build it again") from None
     if not isinstance(array, np.ndarray) or {"shape": list(array.shape), "dtype": array.dtype.name} != entry:
         raise UserError(
             f"{path} is not the array that {path.parent / _META} describes: delete {path.parent} and build it again"

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import CropSettings, crop_square, crop_window, resize_image
+from nasface.data.crops import CropSettings, crop_square, crop_window, is_face_box, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
+from nasface.utils.reading import beside, files_in
 
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
@@ -93,12 +94,13 @@ def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"folder {folder} does not exist: set its path; {source}")
-    annotations = sorted(folder.rglob(f"*{suffix}"))
+    annotations = files_in(folder, suffix, deep=True)
     if not annotations:
         raise UserError(f"folder {folder} holds no {suffix} files: unpack the set there; {source}")
     pairs = []
     for path in annotations:
-        image = next((p for p in map(path.with_suffix, (".jpg", ".png", ".jpeg", ".JPG")) if p.is_file()), None)
+        beside_it = (beside(path, ending) for ending in (".jpg", ".png", ".jpeg"))
+        image = next((image for image in beside_it if image.is_file()), None)
         if image is None:
             raise UserError(f"{path} has no {path.stem}.jpg or .png beside it: restore it; {source}")
         pairs.append((image, path))
@@ -112,8 +114,9 @@ def face_box(face: Photograph) -> np.ndarray:
     else:
         points = face.landmarks[np.isfinite(face.landmarks[:, :2]).all(axis=1), :2].astype(np.float64)
         box = np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else np.zeros(4)
-    if not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
-        raise UserError(f"the face in {face.image} has no extent: restore its annotation or take it off the list")
+    if not is_face_box(box[:2], box[2:]):
+        what = "has no extent" if not (box[2:] > box[:2]).all() else f"would be {box.tolist()} in pixels"
+        raise UserError(f"the face in {face.image} {what}: restore its annotation or take it off the list")
     return box
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from nasface.data.crops import crop_square, resize_image
+from nasface.data.crops import crop_square, is_face_box, resize_image
 from nasface.data.sets.w300lp import (
     Parameters,
     check_copy,
@@ -49,6 +49,7 @@ from nasface.utils.files import atomic_write, write_text
 from nasface.utils.image_workers import in_processes
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
+from nasface.utils.reading import beside
 
 MAP_SIZE = 256
 CROP_FACTOR = 1.5
@@ -122,6 +123,8 @@ def write_position_maps(
     """
     images = find_images(root, flipped)
     output = Path(output)
+    if _target(output, images[0]).resolve() == images[0].with_suffix("").resolve():
+        raise UserError(f"{output} is the set itself, and its pictures would be replaced: choose another --output")
     _keep_settings(output, moves, model_digest(mesh.model, keypoints_of(mesh.model)))
     photographs = _photographs(images)
     missing = {name: faces for name, faces in photographs.items() if not all(_is_made(output, i) for i in faces)}
@@ -176,6 +179,8 @@ def face_crop(
 def _square(landmarks: np.ndarray, moves: Moves, name: str) -> tuple[tuple[int, int], int]:
     """First pixel and side of the square around landmarks (68, 3) in the photograph."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    if not is_face_box(low, high):
+        raise UserError(f"the face in {name} is not one of pixels: restore its .mat")
     size = float((high - low).mean())
     digest = hashlib.blake2b(f"{moves.seed} {name}".encode(), digest_size=24).digest()
     across, down, zoom = moves.jitter * (2 * np.frombuffer(digest, dtype="<u8") / 2.0**64 - 1)
@@ -186,7 +191,7 @@ def _square(landmarks: np.ndarray, moves: Moves, name: str) -> tuple[tuple[int, 
 
 def _make(images: Sequence[Path], output: Path, mesh: BaselMesh, cells: UVCells, moves: Moves) -> int:
     """Make what is missing of a photograph's versions; how many files that were."""
-    parameters = [read_parameters(image.with_suffix(".mat")) for image in images]
+    parameters = [read_parameters(beside(image, ".mat")) for image in images]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about pt2d, which is not used here
         check_copy(images, parameters)

@@ -10,6 +10,7 @@ import numpy as np
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.npy import read_npz
+from nasface.utils.reading import reading
 
 FILE = "test_faces.npz"
 """Its name in the folder of a run."""
@@ -53,6 +54,26 @@ class TestFaces(ShownFaces):
     dense: np.ndarray
     example: np.ndarray
 
+    def check(self) -> None:
+        """Raise a ValueError where the arrays are not as above."""
+        count, shown, side = len(self.nme), len(self.example), self.images.shape[1]
+        cells = self.inside.shape[:1] if self.dense.shape[1:] else ()
+        for name, shape, kind in (
+            ("nme", (count,), "f"),
+            ("yaw", (count,), "f"),
+            ("example", (shown,), "i"),
+            ("images", (shown, side, side, 3), "u"),
+            ("predicted", (shown, 68, 3), "f"),
+            ("true", (shown, 68, 3), "f"),
+            ("dense", (shown, 3, *cells, *cells) if cells else (0,), "f"),
+            ("inside", self.inside.shape[:1] * 2, "b"),
+        ):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype.kind != kind:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}")
+        if not (count and np.isfinite(self.nme).all() and np.isin(self.example, np.arange(count)).all()):
+            raise ValueError("nme is not finite, or an example is not among the faces")
+
 
 def best_median_worst(nme: np.ndarray, each: int) -> np.ndarray:
     """Indices of the faces with the least error, about the median, and with the greatest, the worst last; fewer of
@@ -87,7 +108,7 @@ def load_test_faces(path: str | Path) -> TestFaces:
     content = read_npz(path, "remove it, or retrain")
     if content.keys() != {field.name for field in fields(TestFaces)}:
         raise UserError(f"{path} is damaged (it does not hold the arrays of test faces): remove it, or retrain")
-    faces = TestFaces(**content)
-    if faces.nme.shape != faces.yaw.shape or len(faces.images) != len(faces.example):
-        raise UserError(f"{path} is damaged (its arrays do not fit together): remove it, or retrain")
+    with reading(path, "is damaged", "remove it, or retrain"):
+        faces = TestFaces(**content)
+        faces.check()
     return faces

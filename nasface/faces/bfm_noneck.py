@@ -25,6 +25,7 @@ from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_array, load_pickle
 from nasface.utils.mat import mat_numbers, read_mat
+from nasface.utils.npy import read_array
 
 MODEL_FILE, TRIANGLE_FILE, INDEX_FILE = "bfm_noneck_v3.pkl", "tri.pkl", "indices.npy"
 PUBLISHED = "https://github.com/cleardusk/3DDFA_V2 (configs)"
@@ -77,10 +78,7 @@ def _triangles(path: Path, count: int) -> np.ndarray:
 
 def _uv(folder: Path, count: int) -> np.ndarray:
     path = _existing(folder / INDEX_FILE)
-    try:
-        indices = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is not a readable .npy ({error}): restore it from {PUBLISHED}") from None
+    indices = read_array(path, f"restore it from {PUBLISHED}")
     content = read_mat(folder / UV_FILE, PUBLISHED)
     uv = mat_numbers(content, "UV", np.asarray(content.get("UV")).size, folder / UV_FILE, PUBLISHED).reshape(-1, 2)
     if indices.shape != (count,) or indices.dtype.kind not in "iu" or indices.min() < 0 or indices.max() >= len(uv):

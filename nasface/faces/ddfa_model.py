@@ -38,6 +38,7 @@ from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import bilinear_matrix, grid_laplacian, grid_triangles
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_pickle
+from nasface.utils.reading import reading
 
 GRID = 64
 """Rows and columns of the position grid."""
@@ -306,11 +307,9 @@ def _read_grid(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_text(path: Path, modes: int) -> np.ndarray:
-    try:
+    with reading(path, f"is not {NUM_LANDMARKS * 3} rows of {modes} numbers", f"restore it from {PUBLISHED}"):
         values = np.array(_existing(path).read_text().split(), dtype=np.float64).reshape(NUM_LANDMARKS, 3, modes)
-    except (ValueError, OSError):
-        values = None
-    if values is None or not np.isfinite(values).all():
+    if not np.isfinite(values).all():
         raise UserError(f"{path} is not {NUM_LANDMARKS * 3} rows of {modes} numbers: restore it from {PUBLISHED}")
     return values
 

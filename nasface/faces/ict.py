@@ -14,7 +14,6 @@ Identity coefficients have unit variance, expressions are meant for [0, 1].
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv_layout import outward, symmetric, upright_chart
 from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
+from nasface.utils.reading import read_json, reading
 
 NEUTRAL_FILE, CONFIG_FILE = "generic_neutral_mesh.obj", "vertex_indices.json"
 FACE_VERTICES = 9409
@@ -134,17 +134,12 @@ def read_polygons(path: Path, vertices: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _expressions(path: Path) -> list[str]:
-    try:
-        names = json.loads(path.read_text(encoding="utf-8"))["expressions"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} does not name the expressions ({error!r}): restore it from {PUBLISHED}") from None
+    names = read_json(path, f"restore it from {PUBLISHED}").get("expressions")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path} does not name the expressions: restore it from {PUBLISHED}")
     return names
 
 
 def _lines(path: Path) -> list[str]:
-    try:
+    with reading(path, "is not a readable text", f"restore it from {PUBLISHED}"):
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        raise UserError(f"{path} does not read ({error.strerror}): restore it from {PUBLISHED}") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, resize_image
+from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, is_face_box, resize_image
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
 from nasface.inference.detection import Box, Detection, Detector, as_box
@@ -135,7 +135,7 @@ class FaceAligner:
     ) -> tuple[list[Detection], list[tuple[int, int, int]]]:
         height, width = image.shape[:2]
         if boxes is not None:
-            detections = [Detection(as_box(box)) for box in boxes]
+            detections = [Detection(_checked(as_box(box), width, height)) for box in boxes]
         elif self.detector is not None:
             detections = self.detector(image)
         else:
@@ -169,10 +169,19 @@ def parse_box(text: str) -> Box:
     return x, y, width, height
 
 
+def _checked(box: Box, width: int, height: int) -> Box:
+    """A box in an image of that size, before anything of its size is made."""
+    low, side = np.array(box[:2]), np.array(box[2:])
+    if not (side > 0).all():
+        raise ValueError(f"a box is x, y, width, height with an area, not {box}")
+    if not is_face_box(low, low + side) or not ((low < [width, height]) & (low + side > 0)).all():
+        named = ",".join(f"{value:g}" for value in box)
+        raise UserError(f"the box {named} is not in the image of {width} x {height} pixels: give one around the face")
+    return box
+
+
 def _detected_window(box: Box) -> tuple[int, int, int]:
     x, y, width, height = box
-    if not (width > 0 and height > 0):
-        raise ValueError(f"a box is x, y, width, height with an area, not {box}")
     mean = (width + height) / 2
     side = max(2, round(_DETECTED_SIDE * mean))
     centre = np.array([x + width / 2, y + height / 2 + _DETECTED_DOWN * mean])

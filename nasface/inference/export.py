@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from nasface.inference.trained import TrainedTask, load_task
 from nasface.nets.network import Network
-from nasface.nets.weights import first_line, weights_record
-from nasface.utils.errors import UserError
+from nasface.nets.weights import weights_record
+from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import atomic_write
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}

@@ -20,8 +20,7 @@ from nasface.faces.morphable import load_embedded_head
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
 from nasface.inference.export import onnx_session
-from nasface.nets.weights import first_line
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 
 
 def is_torchscript(path: str | Path) -> bool:

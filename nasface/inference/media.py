@@ -22,6 +22,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write, write_text
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
+from nasface.utils.reading import files_in
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -54,7 +55,7 @@ def find_inputs(path: str | Path) -> list[Path]:
     """
     path = Path(path)
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGES + VIDEOS)
+        found = files_in(path, *IMAGES, *VIDEOS)
         if not found:
             raise UserError(f"{path} holds no image ({', '.join(IMAGES)}) and no video ({', '.join(VIDEOS)})")
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 import cv2
@@ -15,7 +17,8 @@ from nasface.utils.files import atomic_write, write_text
 def write_obj(
     path: str | Path, dense: np.ndarray, inside: np.ndarray | None, image: np.ndarray, texture_size: int = 256
 ) -> None:
-    """Write NAME.obj, NAME.mtl and the texture NAME.png.
+    """Write NAME.obj, NAME.mtl and the texture NAME.png; in the names of the last two, which the first one holds, `_`
+    stands for what is no letter of ASCII, digit, dot or dash, and a digest follows where there was such.
 
     Vertices are in pixels of the photograph with y up and z toward the camera, so that any viewer shows the face
     upright; the UV chart is the position map's.
@@ -37,16 +40,17 @@ def write_obj(
     used, numbers = np.unique(triangles, return_inverse=True)
     vertices = dense.reshape(3, -1).T[used] * [1.0, -1.0, 1.0] + [0.0, image.shape[0] - 1.0, 0.0]
     uv = np.stack([used % columns / (columns - 1), 1 - used // columns / (rows - 1)], -1)
-    lines = [f"mtllib {path.stem}.mtl", "usemtl face"]
+    # In a name of the format's own words only: viewers split at spaces, and take text for ASCII.
+    name = re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII)
+    name += "" if name == path.stem else f"-{hashlib.sha256(path.stem.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    material = path.with_name(f"{name}.mtl")
+    lines = [f"mtllib {material.name}", "usemtl face"]
     lines += [f"v {x:.3f} {y:.3f} {z:.3f}" for x, y, z in vertices]
     lines += [f"vt {u:.5f} {v:.5f}" for u, v in uv]
     lines += [f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in numbers.reshape(triangles.shape) + 1]
-    for ending, text in (
-        (".obj", "\n".join(lines)),
-        (".mtl", f"newmtl face\nKa 1 1 1\nKd 1 1 1\nillum 0\nmap_Kd {path.stem}.png"),
-    ):
-        write_text(path.with_suffix(ending), text + "\n")
-    with atomic_write(path.with_suffix(".png")) as temporary:
+    write_text(path, "\n".join(lines) + "\n")
+    write_text(material, f"newmtl face\nKa 1 1 1\nKd 1 1 1\nillum 0\nmap_Kd {name}.png\n")
+    with atomic_write(path.with_name(f"{name}.png")) as temporary:
         Image.fromarray(texture(dense, image, texture_size)).save(temporary, format="png")
 
 

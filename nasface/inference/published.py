@@ -21,8 +21,8 @@ from nasface.faces.ddfa_model import (
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
 from nasface.nets.baselines.mobilenet import load_published, normalise_crop
-from nasface.nets.weights import UNREADABLE
 from nasface.utils.errors import UserError
+from nasface.utils.tensors import read_tensors
 
 WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
 
@@ -30,9 +30,9 @@ WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
 def published_arch(path: str | Path) -> str | None:
     """Which of `WIDTHS` a file is a checkpoint of, or None."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        state = read_tensors(path, "is no checkpoint", "give another")["state_dict"]
         channels = state["module.conv1.weight"].shape[0]
-    except (*UNREADABLE, KeyError):
+    except (UserError, LookupError, AttributeError, TypeError):
         return None
     return next((name for name, width in WIDTHS.items() if channels == 32 * width), None)
 

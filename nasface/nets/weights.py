@@ -5,34 +5,46 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
 from nasface.config import MultipathConfig, recorded_sizes
+from nasface.nets.cost import NoValues
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.registry import BaselineSpec
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
+from nasface.utils.reading import reading
+from nasface.utils.schema import checked
+from nasface.utils.tensors import check_state, read_tensors
 
 _KINDS = ("supernet", "network")
-# What torch.load raises of a file that is not its own, or not whole.
-UNREADABLE = (
-    pickle.UnpicklingError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-)
+_MEND = "train again or restore it"
+
+
+class _Fixed(TypedDict):
+    """What a file says of a baseline."""
+
+    fixed: BaselineSpec
+
+
+class _Sizes(TypedDict):
+    """What it says of a supernet."""
+
+    layers: int
+    scales: int
+    network: MultipathConfig
+
+
+class _Member(_Sizes):
+    """What it says of a member of a space."""
+
+    codes: list[int]
 
 
 def save_weights(path: str | Path, network: Supernet | Network, faces: dict[str, Any] | None = None) -> None:
@@ -69,9 +81,6 @@ def load_supernet(path: str | Path, space: MultipathSpace, config: MultipathConf
     """Read a supernet of `space` with sizes `config`; a UserError where the file is broken or holds another kind, space
     or size."""
     record = read_weights(path, "supernet")
-    for key in ("layers", "scales", "network", "state"):
-        if key not in record:
-            raise UserError(f"{path} lacks {key!r}: train again or restore it")
     if (record["layers"], record["scales"]) != (space.layers, space.scales):
         raise UserError(
             f"{path} holds a supernet of {record['layers']} layers and {record['scales']} scales, but space"
@@ -97,12 +106,13 @@ def load_network(path: str | Path) -> Network:
 
 def network_of(record: dict[str, Any], path: str | Path) -> Network:
     """The network of a record that was read from `path`; see `load_network`."""
-    try:
-        network = _spec_of(record).build()
-    except (KeyError, TypeError, ValueError, IndexError, UserError) as error:
-        raise UserError(
-            f"{path} does not describe a network ({first_line(error)}): train again or restore it"
-        ) from None
+    with reading(path, "does not describe a network", _MEND):
+        spec = _spec_of(record)
+        with torch.device("meta"), NoValues():  # before memory is taken for sizes that are not the weights'
+            wanted = sum(value.numel() for value in spec.build().state_dict().values())
+        if wanted > 2 * sum(value.numel() for value in record["state"].values()) + 1_000_000:
+            raise ValueError(f"its sizes are those of {wanted / 1e6:.0f} million weights")
+        network = spec.build()
     _load_state(network, record["state"], path)
     return network
 
@@ -117,35 +127,30 @@ def _spec_of(record: dict[str, Any]) -> NetworkSpec:
 
 def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
     """The record that `save_weights` wrote; nothing but tensors and plain values is ever unpickled."""
-    try:
+    fault = "is not a readable weights file"
+    with reading(path, fault, _MEND, f"train a {kind} first"):
         with Path(path).open("rb") as stream:
             safe = stream.read(9)[8:] == b"{"  # the length of a safetensors header, then the header
-        record = _read_safetensors(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: train a {kind} first") from None
-    except UNREADABLE as error:
-        raise UserError(
-            f"{path} is not a readable weights file ({first_line(error)}): train again or restore it"
-        ) from None
-    if not isinstance(record, dict) or record.get("kind") not in _KINDS:
-        raise UserError(f"{path} is not a weights file of nasface: train again or restore it")
-    if record["kind"] != kind:
-        raise UserError(f"{path} holds a {record['kind']}, not a {kind}")
+        record = _read_safetensors(path) if safe else read_tensors(path, fault, _MEND)
+        if record.get("kind") not in _KINDS:
+            raise UserError(f"{path} is not a weights file of nasface: {_MEND}")
+        if record["kind"] != kind:
+            raise UserError(f"{path} holds a {record['kind']}, not a {kind}")
+        check_state(record.get("state"))
+    with reading(path, "does not describe a network", _MEND):
+        checked(_Fixed if "fixed" in record else _Sizes if kind == "supernet" else _Member, record, "")
     return record
 
 
 def _read_safetensors(path: str | Path) -> dict[str, Any]:
     """The same record from a file of `nasface export --format safetensors`."""
     try:
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
     except ImportError:
         raise UserError(f"{path} needs the package safetensors: pip install 'nasface[export]'") from None
-    try:
-        with safe_open(str(path), framework="pt") as content:
-            record = json.loads((content.metadata() or {}).get("nasface", "null"))
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(str(error)) from None
+    with safe_open(str(path), framework="pt") as content:
+        record = json.loads((content.metadata() or {}).get("nasface", "null"))
+        tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     if not isinstance(record, dict) or not isinstance(record.get("faces"), dict):
         raise ValueError("no description of a network")
     faces = {
@@ -155,14 +160,5 @@ def _read_safetensors(path: str | Path) -> dict[str, Any]:
 
 
 def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
-    try:
+    with reading(path, "does not fit its own description", _MEND):
         network.load_state_dict(state)
-    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} does not fit its own description ({first_line(error)}): train again or restore it"
-        ) from None
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an exception's message, or its type."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

@@ -28,6 +28,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.lock import hold
 from nasface.utils.progress import stage_bar
+from nasface.utils.reading import read_json
 
 _SETTINGS, _TRAININGS = "settings.json", "trainings.jsonl"
 _WITHOUT_EFFECT = ("evaluate_every", "videos")  # settings of retraining, on a member's errors
@@ -115,11 +116,8 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
         record = {**mine, "environment": environment() | {"nasface": nasface.__version__}}
         write_json(path, record)
         return record
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        different = next((key for key in mine if record.get(key) != mine[key]), None)
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error}): build the table in another --folder") from None
+    record = read_json(path, "build the table in another --folder")
+    different = next((key for key in mine if record.get(key) != mine[key]), None)
     if different:
         raise UserError(f"{folder} is of other settings ({different} differs): build the table in another --folder")
     return record

@@ -27,6 +27,7 @@ from nasface.tracking.artifacts import parents_of
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
+from nasface.utils.reading import read_json
 from nasface.utils.yaml_files import load_yaml
 
 _OWN = ("retrain", "volume", "heatmap", "parameters")
@@ -234,7 +235,7 @@ def compare(workspace: Workspace, entries: Sequence[Entry], run: Run, workers: i
 def _latencies(trainings: Sequence[Training], file: Path, anew: bool) -> list[float]:
     """Milliseconds of one image through each trained network, measured one after another once the trainings have
     ended: what each measured itself had other trainings beside it. They are kept in `file`."""
-    kept = {} if anew or not file.exists() else json.loads(file.read_text(encoding="utf-8"))
+    kept = {} if anew or not file.exists() else read_json(file, "delete it, and --resume measures again")
     if kept.keys() != {one.entry.digest for one in trainings}:
         kept = {}
         with stage_bar("measuring latencies", len(trainings)) as bar:

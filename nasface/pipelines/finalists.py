@@ -8,7 +8,6 @@ the validation faces decide among its members.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,8 @@ from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
+from nasface.utils.reading import read_json, reading
+from nasface.utils.schema import checked
 
 
 def shortlist(evaluations: Sequence[Evaluation], count: int, distance: int) -> list[Evaluation]:
@@ -83,12 +84,11 @@ class Finalist:
 
     def nme(self) -> float | None:
         """Mean of the yaw bins (%) after the training; None before."""
-        try:
-            return float(json.loads(self._file.read_text(encoding="utf-8"))["nme"])
-        except FileNotFoundError:
+        if not self._file.exists():
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self._file} cannot be read ({error}): delete it, and --resume trains again") from None
+        mend = "delete it, and --resume trains again"
+        with reading(self._file, "cannot be read", mend):
+            return float(checked(float, read_json(self._file, mend).get("nme"), "nme"))
 
 
 def short_settings(experiment: Experiment) -> Experiment:

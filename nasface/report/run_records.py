@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import optuna
 from optuna.storages import BaseStorage
@@ -16,10 +15,12 @@ from optuna.storages import BaseStorage
 from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import TestFaces, load_test_faces
 from nasface.report.tables import NMERow
-from nasface.search.storage import open_storage
+from nasface.search.storage import check_evaluation, open_storage
 from nasface.space.record import Record, load_record
 from nasface.utils.errors import UserError
-from nasface.utils.run_files import read_summary, settings_file
+from nasface.utils.reading import read_json, reading
+from nasface.utils.run_files import read_summary, settings_file, summary_file
+from nasface.utils.schema import Finite, checked
 from nasface.utils.yaml_files import load_yaml
 
 RANKING = "ranking.json"
@@ -95,6 +96,25 @@ class RetrainRun(ExperimentRun):
         return NMERow(**known | {"train_s": self.summary.get("costs", {}).get("retrain_s")})
 
 
+class _Result(TypedDict):
+    """A row of the field's table; a yaw bin without faces has no error."""
+
+    name: str
+    bins: list[float | None]
+    mean: float | None
+    all: float | None
+
+
+class _Row(_Result, total=False):
+    """What older runs may lack."""
+
+    parameters: Finite
+    macs: Finite
+    latency_ms: float | None
+    dense: float | None
+    roughness: float | None
+
+
 AnyRun = SearchRun | RetrainRun | RankingRun
 
 
@@ -122,27 +142,24 @@ def read_run(folder: str | Path) -> AnyRun:
             ranking,
         )
     result = summary.get("result")
-    if not isinstance(result, dict) or not {"name", "bins", "mean", "all"} <= result.keys():
+    if result is None:
         raise UserError(f"{folder} has no result yet: finish it by `nasface retrain --resume true`")
+    with reading(summary_file(run), "cannot be read", "restore it"):
+        checked(_Row, result, "result")
     faces = run / TEST_FACES
     return RetrainRun(run.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
 
 
 def _ranking(path: Path) -> RankingRun:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path, "rank the members again")
+    with reading(path, "is damaged", "rank the members again"):
         supernet, alone = ([float(member[key]) for member in content["members"]] for key in ("supernet", "alone"))
         kendall, spearman = float(content["kendall"]), float(content["spearman"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): rank the members again") from None
     return RankingRun(path.parent.resolve().name, supernet, alone, kendall, spearman)
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
-    try:
-        content = load_yaml(path)
-    except UserError as error:
-        raise UserError(f"{path} cannot be read ({error}): restore it") from None
+    content = load_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} cannot be read (no mapping of settings): restore it")
     return content
@@ -171,4 +188,4 @@ def _recorded(storage: str | BaseStorage, name: str, place: str | Path) -> list[
         trials = optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
     except Exception as error:  # many drivers, many exceptions
         raise UserError(f"the search's record {place} cannot be read: {str(error).splitlines()[0]}") from None
-    return [trial.user_attrs for trial in trials if "penalty" in trial.user_attrs]
+    return [check_evaluation(trial) for trial in trials if "penalty" in trial.user_attrs]

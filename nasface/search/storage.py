@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
 
 from nasface.utils.errors import UserError
 from nasface.utils.lock import hold
+from nasface.utils.schema import Finite, checked
 
 
 @contextmanager
@@ -90,6 +93,34 @@ def _proxy(url: str) -> Iterator[BaseStorage]:
         proxy.close()
 
 
+class _Evaluation(TypedDict, total=False):
+    """What the record of an evaluation says."""
+
+    digest: str
+    penalty: Finite
+    complete: bool
+    details: dict[str, Any]
+    seconds: Finite
+
+
+def check_evaluation(trial: FrozenTrial, *needed: str) -> dict[str, Any]:
+    """The record of an evaluation, with the attributes that are needed.
+
+    Raises:
+        UserError: it lacks something, or something is not of its type.
+    """
+    try:
+        for name in needed:
+            trial.user_attrs[name]
+        return checked(_Evaluation, trial.user_attrs, "")
+    except KeyError as error:
+        raise UserError(
+            f"trial {trial.number} of the study has no {error}: it was not written by this search"
+        ) from None
+    except ValueError as error:
+        raise UserError(f"trial {trial.number} of the study was not written by this search: {error}") from None
+
+
 def _mend_journal(path: Path) -> None:
     """Cut off a last line that a kill left incomplete; it was never part of the record.
 
@@ -101,7 +132,7 @@ def _mend_journal(path: Path) -> None:
     for number, line in enumerate(content[:whole].splitlines(), start=1):
         try:
             json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UserError(f"line {number} of {path} is damaged: restore the file, or take another run id") from None
     if whole < len(content):
         os.truncate(path, whole)

@@ -20,7 +20,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nasface.search.storage import open_storage, storage_errors
+from nasface.search.storage import check_evaluation, open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError
@@ -260,12 +260,7 @@ def _record(study: optuna.Study, evaluation: Evaluation) -> None:
 
 
 def _replay(log: StudyLog, trial: FrozenTrial) -> Evaluation:
-    record, name = trial.user_attrs, log.name
-    missing = [key for key in ("digest", "penalty", "complete", "details", "seconds") if key not in record]
-    if missing:
-        raise UserError(
-            f"trial {trial.number} of study {name!r} has no {missing[0]!r}: it was not written by this search"
-        )
+    record, name = check_evaluation(trial, "digest", "penalty", "complete", "details", "seconds"), log.name
     proposal = log.strategy.ask()
     asked = "nothing more" if proposal is None else proposal.architecture.digest
     if proposal is None or asked != record["digest"]:
@@ -308,6 +303,8 @@ def _open_study(
     try:
         study = optuna.load_study(study_name=name, storage=store, **idle)
     except KeyError:
+        if resume and "://" not in str(storage) and Path(storage).stat().st_size and not store.get_all_studies():
+            raise UserError(f"{storage} lacks its beginning: restore it, or take another run id") from None
         study = optuna.create_study(study_name=name, storage=store, direction="minimize", **idle)
     if study.user_attrs.get("shared"):
         raise UserError(f"study {name!r} is of several workers: go on with --workers, or take another run id")

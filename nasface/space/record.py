@@ -10,6 +10,7 @@ from typing import Any
 from nasface.space.catalogue import check_keys, find_space
 from nasface.space.space import ARCHITECTURE_FORMAT, Architecture, MultipathSpace
 from nasface.utils.errors import UserError
+from nasface.utils.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,7 @@ def load_record(path: str | Path, space: MultipathSpace | None = None) -> Record
     Raises:
         UserError: the file is absent, unreadable or malformed, its code is not valid, or it belongs to another space.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        what = "is not text" if isinstance(error, UnicodeDecodeError) else "does not exist"
-        raise UserError(f"{path} {what}: give the JSON file of an architecture, such as a search's best.json") from None
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    text = read_text(path, "is not text", "give the JSON file of an architecture, such as a search's best.json")
     return read_record(text, space, str(path))
 
 

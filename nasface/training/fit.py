@@ -22,8 +22,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
-from nasface.nets.weights import UNREADABLE, first_line, write_record
-from nasface.utils.errors import UserError
+from nasface.nets.weights import write_record
+from nasface.utils.errors import UserError, first_line
+from nasface.utils.tensors import read_tensors
 
 CHECKPOINT = "last.ckpt"
 
@@ -200,13 +201,8 @@ class _Identity(pl.Callback):
 
 def check_identity(checkpoint: Path, identity: str) -> None:
     """Raise a UserError where a checkpoint cannot be read or is not of `identity`."""
-    try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True).get("nasface_identity")
-    except UNREADABLE as error:
-        reason = first_line(error)
-        raise UserError(
-            f"checkpoint {checkpoint} cannot be read ({reason}): remove it to train again from the start"
-        ) from None
+    mend = "remove it to train again from the start"
+    found = read_tensors(checkpoint, "cannot be read", mend).get("nasface_identity")
     if found != identity:
         raise UserError(
             f"checkpoint {checkpoint} is of {found!r}, not of {identity!r}: remove it, or use its own settings"

@@ -9,3 +9,8 @@ class UserError(Exception):
     The message is one line that names the thing and the mend. The command line prints it without a traceback and
     exits with code 2.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, or its type."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

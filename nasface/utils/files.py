@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
+import pickletools
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,24 +18,46 @@ from typing import Any
 import numpy as np
 
 from nasface.utils.errors import UserError
-
-# Everything that an honest file of arrays needs; numpy moved its modules between 1.x and 2.x, hence both spellings.
-_PICKLE_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-}
+from nasface.utils.reading import reading
 
 
 class _ArrayUnpickler(pickle.Unpickler):
+    """Of what a pickle may call, only what makes arrays, and nothing that takes more memory than the file has."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin1")
+        self.size = len(content)
+        self.allowed = {
+            ("numpy", "ndarray"): _NDARRAY,
+            ("numpy", "dtype"): np.dtype,
+            ("multiarray", "_reconstruct"): _empty,
+            ("multiarray", "scalar"): self._scalar,
+            ("_codecs", "encode"): _encoded,
+        }
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _PICKLE_ALLOWED:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+        short = re.sub(r"^numpy\._?core\.", "", module)
+        if (short, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed")
+        return self.allowed[short, name]
+
+    def _scalar(self, dtype: np.dtype, content: bytes) -> Any:
+        return np.frombuffer(content, dtype, 1)[0] if dtype.itemsize <= self.size else None
+
+
+_NDARRAY = object()  # stands for the class, which a pickle names and must not call
+
+
+def _empty(kind: object, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    if kind is not _NDARRAY or shape != (0,):
+        raise pickle.UnpicklingError("an array that is not empty before it is filled")
+    return np.empty(0, np.dtype("i1"))
+
+
+def _encoded(text: str, codec: str) -> bytes:
+    if codec != "latin1":
+        raise pickle.UnpicklingError(f"text in {codec}")
+    return text.encode("latin1")
 
 
 def load_pickle(path: str | Path) -> Any:
@@ -43,14 +68,12 @@ def load_pickle(path: str | Path) -> Any:
     Raises:
         UserError: the file is absent, truncated, or holds anything else.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            return _ArrayUnpickler(stream, encoding="latin1").load()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is not a readable pickle of arrays ({error}): restore it from its source") from None
+    with reading(path, "is not a readable pickle of arrays", "restore it from its source"):
+        content = Path(path).read_bytes()
+        for code, place, _ in pickletools.genops(content):
+            if "PUT" in code.name and isinstance(place, int) and place > len(content):
+                raise ValueError(f"its memo has a place {place}")  # the C unpickler makes so many at once
+        return _ArrayUnpickler(content).load()
 
 
 def load_array(path: str | Path) -> np.ndarray:
@@ -65,6 +88,30 @@ def load_array(path: str | Path) -> np.ndarray:
     return content
 
 
+_inputs: set[str] = set()
+
+
+@contextmanager
+def kept(paths: Iterable[str | Path]) -> Iterator[None]:
+    """Files that are read within the block, and that no output may replace; a UserError says so before any work."""
+    before = set(_inputs)
+    _inputs.update(os.path.realpath(path) for path in paths)
+    try:
+        yield
+    finally:
+        _inputs.intersection_update(before)
+
+
+def check_output(path: str | Path) -> None:
+    """Refuse an output that would replace what is `kept`.
+
+    Raises:
+        UserError: it would.
+    """
+    if os.path.realpath(path) in _inputs:
+        raise UserError(f"{path} is an input, and the output would replace it: choose another output")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is renamed to `path`, else removed.
@@ -75,6 +122,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         UserError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
+    check_output(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
+
+MAX_PIXELS = 178_956_970
+"""Larger pictures are refused before they are decoded, as Pillow does; it warns of half as many."""
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def decode_image(path: str | Path, upright: bool = False) -> np.ndarray:
@@ -22,12 +28,20 @@ def decode_image(path: str | Path, upright: bool = False) -> np.ndarray:
     Raises:
         UserError: the file is absent, truncated, or no image.
     """
-    try:
-        with Image.open(path) as image:
-            return np.asarray((ImageOps.exif_transpose(image) if upright else image).convert("RGB"))
-    except FileNotFoundError:
-        raise UserError(f"image {path} does not exist: restore it or take it off the list") from None
-    except UnidentifiedImageError:
-        raise UserError(f"image {path} does not decode (no known image format): restore it from its source") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"image {path} does not decode ({error}): restore it from its source") from None
+    with reading(path, "does not decode", "restore it from its source", "restore it or take it off the list"):
+        try:
+            with Image.open(path) as image:
+                return np.asarray(_rgb(ImageOps.exif_transpose(image) if upright else image))
+        except UnidentifiedImageError:
+            raise ValueError("no known image format") from None
+        except Image.DecompressionBombError:
+            raise UserError(f"{path} has more than {MAX_PIXELS / 1e6:.0f} million pixels: make it smaller") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Eight bits a channel, black and white as they are. Pillow's own conversion cuts greater depths off at white."""
+    if image.mode.startswith("I;16") or image.mode == "I" and image.format in ("PNG", "PPM"):  # which fill 16 bits
+        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257 + 0.5).astype(np.uint8)).convert("RGB")
+    if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
+        raise ValueError(f"its pixels are of the kind {image.mode}, whose white is not known: 8 or 16 bits are read")
+    return image.convert("RGB")

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
 
 
 def read_mat(path: str | Path, source: str) -> dict[str, Any]:
@@ -21,15 +22,11 @@ def read_mat(path: str | Path, source: str) -> dict[str, Any]:
     Raises:
         UserError: it is absent or does not read.
     """
-    if not Path(path).is_file():
-        raise UserError(f"{path} does not exist: restore it from {source}")
-    try:
-        return loadmat(path)
-    except NotImplementedError:  # scipy's way of saying that it is HDF5
-        raise UserError(f"{path} is a mat file of version 7.3: save it in MATLAB with -v7") from None
-    except Exception as error:  # scipy raises nearly anything over a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not a readable mat file ({reason}): restore it from {source}") from None
+    with reading(path, "is not a readable mat file", f"restore it from {source}"):
+        try:
+            return loadmat(path, verify_compressed_data_integrity=True)
+        except NotImplementedError:  # scipy's way of saying that it is HDF5
+            raise UserError(f"{path} is a mat file of version 7.3: save it in MATLAB with -v7") from None
 
 
 def mat_numbers(

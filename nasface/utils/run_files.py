@@ -3,11 +3,22 @@ those that read them."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from nasface.utils.errors import UserError
+from nasface.utils.reading import read_json, reading
+from nasface.utils.schema import Finite, checked
+
+
+class Summary(TypedDict, total=False):
+    """What readers rely on in a run's summary."""
+
+    command: str
+    label: str
+    finished: bool
+    costs: dict[str, Finite]
+    search: dict[str, Any]
+    finalists: dict[str, Any]
 
 
 def settings_file(folder: str | Path) -> Path:
@@ -32,12 +43,8 @@ def read_summary(folder: str | Path) -> dict[str, Any]:
         UserError: the file is damaged.
     """
     path = summary_file(folder)
+    mend = "remove it and start the command again"
     if not path.exists():
         return {}
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it and start the command again") from None
-    if not isinstance(summary, dict):
-        raise UserError(f"{path} cannot be read (no JSON object): remove it and start the command again")
-    return summary
+    with reading(path, "cannot be read", mend):
+        return checked(Summary, read_json(path, mend), "")

@@ -7,13 +7,14 @@ mention refers to the first, and a version and a class name before torch objects
 
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
 
 _NIL, _NUMBER, _STRING, _TABLE, _TORCH, _BOOLEAN = range(6)
 _TYPES = {"Byte": "u1", "Char": "i1", "Short": "<i2", "Int": "<i4", "Long": "<i8", "Float": "<f4", "Double": "<f8"}
@@ -26,14 +27,8 @@ def load_t7(path: str | Path) -> Any:
     Raises:
         UserError: the file is absent, truncated, or holds anything else, such as a function.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} does not read ({error.strerror}): restore it from its source") from None
-    try:
-        return _Reader(content).object()
-    except (struct.error, ValueError, KeyError, TypeError, UnicodeDecodeError, OverflowError, MemoryError) as error:
-        raise UserError(f"{path} is not a readable .t7 of tensors ({error}): restore it from its source") from None
+    with reading(path, "is not a readable .t7 of tensors", "restore it from its source"):
+        return _Reader(Path(path).read_bytes()).object()
 
 
 class _Reader:
@@ -81,15 +76,24 @@ class _Reader:
         if name.endswith("Storage"):
             return self.numbers(dtype, self.unpack("<q")[0])
         dimensions = self.integer()
-        sizes, strides = (self.numbers(np.dtype("<i8"), dimensions).astype(int) for _ in range(2))
+        sizes, strides = (self.numbers(np.dtype("<i8"), dimensions).tolist() for _ in range(2))
         (offset,) = self.unpack("<q")
         storage = self.object()
         if storage is None or not dimensions:
             return np.empty(0, dtype)
-        last = offset - 1 + int(((sizes - 1) * strides).sum())
-        if offset < 1 or (sizes < 0).any() or (strides < 0).any() or last >= len(storage):
+        if not isinstance(storage, np.ndarray) or storage.dtype != dtype or storage.ndim != 1:
+            raise ValueError("a tensor over something else than a storage of its type")
+        # In whole numbers of Python: those of numpy wrap around, and a view beyond its storage is not checked again.
+        last = offset - 1 + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+        if offset < 1 or min(sizes) < 0 or min(strides) < 0 or math.prod(sizes) and last >= len(storage):
             raise ValueError("tensor larger than its storage")
-        view = np.lib.stride_tricks.as_strided(storage[offset - 1 :], sizes, strides * dtype.itemsize)
+        if math.prod(sizes) > len(self.content):
+            raise ValueError("more numbers than the file has bytes")
+        if not math.prod(sizes):
+            return np.empty(sizes, dtype)
+        view = np.lib.stride_tricks.as_strided(
+            storage[offset - 1 :], sizes, [step * dtype.itemsize for step in strides]
+        )
         return view.copy()
 
     def integer(self) -> int:

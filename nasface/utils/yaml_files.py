@@ -9,6 +9,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from nasface.utils.errors import UserError
+from nasface.utils.reading import require_file
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 40
@@ -65,6 +66,7 @@ def load_yaml(path: str | Path, what: str = "") -> Any:
     """
     path = Path(path)
     try:
+        require_file(path, "give a YAML file")
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:

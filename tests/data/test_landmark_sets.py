@@ -196,7 +196,7 @@ def test_a_bad_t7_is_named(tmp_path: Path) -> None:
     for content in (b"", whole[:100], whole[:-1], struct.pack("<i", 6), too_large, b"\x80\x04}", _deep()):
         path.write_bytes(content)
         _one_line(lambda: load_t7(path), "face.t7 is not a readable .t7")
-    _one_line(lambda: load_t7(tmp_path / "absent.t7"), "absent.t7 does not read")
+    _one_line(lambda: load_t7(tmp_path / "absent.t7"), "absent.t7 does not exist")
 
 
 def _deep() -> bytes:

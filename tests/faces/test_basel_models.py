@@ -187,11 +187,11 @@ def test_a_bad_noneck_file_is_named(tmp_path: Path, damage: Callable[[Path], Non
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "generic_neutral_mesh.obj").unlink(), "generic_neutral_mesh.obj does not read"),
+        (lambda folder: (folder / "generic_neutral_mesh.obj").unlink(), "generic_neutral_mesh.obj does not exist"),
         (lambda folder: (folder / "identity001.obj").write_text("v 1 2 x\n"), "identity001.obj holds no vertices"),
         (lambda folder: (folder / "jawOpen.obj").write_text("v 1 2 3\n"), "jawOpen.obj has 1 vertices"),
-        (lambda folder: (folder / "jawOpen.obj").unlink(), "jawOpen.obj does not read"),
-        (lambda folder: (folder / "vertex_indices.json").write_text("{"), "vertex_indices.json does not name"),
+        (lambda folder: (folder / "jawOpen.obj").unlink(), "jawOpen.obj does not exist"),
+        (lambda folder: (folder / "vertex_indices.json").write_text("{"), "vertex_indices.json cannot be read"),
         (lambda folder: [path.unlink() for path in folder.glob("identity*")], "holds no identity000.obj"),
     ],
 )

@@ -159,7 +159,7 @@ def test_wrong_space_is_a_user_error() -> None:
 def test_unreadable_files_are_user_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         load_record(tmp_path / "none.json")
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="is a folder, not a file"):
         load_record(tmp_path)
     (tmp_path / "image.json").write_bytes(b"\x89PNG\xff")
     with pytest.raises(UserError, match="not text"):

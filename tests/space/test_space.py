@@ -129,7 +129,7 @@ def test_absent_and_unreadable_spaces_are_user_errors(tmp_path: Path) -> None:
         load_space("nonesuch")
     with pytest.raises(UserError, match="does not exist"):
         load_space(tmp_path / "none.yaml")
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="is a folder, not a file"):
         load_space(tmp_path)
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(UserError, match="binary.yaml"):

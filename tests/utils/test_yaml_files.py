@@ -84,7 +84,7 @@ def test_what_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^cannot read the settings .*absent\.yaml: No such file"):
         load_yaml(tmp_path / "absent.yaml", "the settings")
-    with pytest.raises(UserError, match="^cannot read /.*: Is a directory"):
+    with pytest.raises(UserError, match="^/.* is a folder, not a file"):
         load_yaml(tmp_path)
 
 

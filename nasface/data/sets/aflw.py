@@ -26,6 +26,7 @@ from nasface.faces.landmarks import bounding_box
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
+from nasface.utils.reading import read_lines
 
 POINTS = 21
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
@@ -46,7 +47,7 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     folder = Path(folder)
     listing = _find(folder, "test.data", "AFLW_GT_crop.list")
     images = _find(folder, "test.data", "AFLW_GT_crop", is_folder=True)
-    names = [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = read_lines(listing, "is not a list of image names", f"restore it from {DATASET_URL}")
     files = {key: _find(folder, "test.configs", f"AFLW_GT_{key}.npy") for key in ("pts21", "crop_yaws", "crop_roi_box")}
     fitted = next((p for p in _places(folder, "test.configs", "AFLW_GT_pts68.npy") if p.is_file()), None)
     sources = [listing, images, *files.values(), *([fitted] if fitted else [])]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
-from nasface.data.crops import CropSettings, crop_square, crop_window, resize_image
+from nasface.data.crops import CropSettings, crop_square, crop_window, is_face_box, resize_image
 from nasface.data.face_set import FaceSet
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.data.sets.ls3d_w import read_points
@@ -24,6 +24,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from nasface.utils.mat import mat_numbers, read_mat
 from nasface.utils.npy import read_npy
+from nasface.utils.reading import beside, files_in
 
 _SUBFOLDERS = ("AFLW2000", "AFLW2000-3D", "AFLW-2000-3D")
 _MEND = "it belongs to the whole set, one row an image"
@@ -71,7 +72,7 @@ def load_aflw2000(
     """
     images = find_pairs(folder)
     others = _other_files(landmarks_file, yaw_file, images)
-    mats = [path.with_suffix(".mat") for path in images]
+    mats = [beside(path, ".mat") for path in images]
     sources = [images[0].parent, *images, *mats, *others]
     mark = fingerprint(sources, _VERSION, crops.margin, landmarks_file, yaw_file, max_angle)
 
@@ -104,10 +105,10 @@ def find_pairs(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"AFLW2000-3D folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
-    place = next((p for p in (folder, *(folder / name for name in _SUBFOLDERS)) if any(p.glob("*.jpg"))), None)
+    place = next((p for p in (folder, *(folder / name for name in _SUBFOLDERS)) if files_in(p, ".jpg")), None)
     if place is None:
         raise UserError(f"AFLW2000-3D folder {folder} holds no .jpg: unpack the set there; published at {DATASET_URL}")
-    images, mats = sorted(place.glob("*.jpg")), {path.stem for path in place.glob("*.mat")}
+    images, mats = files_in(place, ".jpg"), {path.stem for path in files_in(place, ".mat")}
     for image in images:
         if image.stem not in mats:
             raise UserError(f"{image} has no {image.stem}.mat beside it: restore it from {DATASET_URL}")
@@ -126,8 +127,10 @@ def read_annotation(path: str | Path) -> Annotation:
     pose = mat_numbers(content, "Pose_Para", 7, path, DATASET_URL)
     landmarks = points_from_300wlp(points)
     landmarks[:, 2] -= landmarks[:, 2].mean()
-    if not (bounding_box(landmarks) > 0).all():
-        raise UserError(f"{path}: the landmarks of pt3d_68 have no extent: restore it from {DATASET_URL}")
+    if not is_face_box(landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)):
+        raise UserError(
+            f"{path}: the landmarks of pt3d_68 have no extent, or a huge one: restore it from {DATASET_URL}"
+        )
     return Annotation(landmarks, np.rad2deg(pose[:3]))
 
 

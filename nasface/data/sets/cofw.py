@@ -22,6 +22,7 @@ from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
 
 POINTS = 29
 FILES = {"train": ("COFW_train_color.mat", "IsTr", "phisTr"), "test": ("COFW_test_color.mat", "IsT", "phisT")}
@@ -36,25 +37,20 @@ def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
         raise UserError(f"unknown split {split!r} of COFW: choose train or test")
     name, images_key, labels_key = FILES[split]
     path = Path(folder) / name
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: set COFW's folder; it is published at {DATASET_URL}")
-    h5py = _h5py()
-    try:
-        with h5py.File(path, "r") as content:
-            references = np.asarray(content[images_key]).ravel()
-            labels = np.asarray(content[labels_key], dtype=np.float64)
-            if labels.shape != (3 * POINTS, len(references)) or not np.isfinite(labels).all():
-                raise ValueError(f"{labels_key} is {labels.shape}")
-            return crop_photographs(
-                f"cofw-{split}",
-                lambda: [_face(path, label) for label in labels.T],
-                [path],
-                crops,
-                decode=lambda index: _image(content[references[index]]),
-            )
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not COFW's HDF5 file ({reason}): restore it from {DATASET_URL}") from None
+    absent = f"set COFW's folder; it is published at {DATASET_URL}"
+    mend, h5py = f"restore it from {DATASET_URL}", _h5py()
+    with reading(path, "is not COFW's HDF5 file", mend, absent), h5py.File(path, "r") as content:
+        references = np.asarray(content[images_key]).ravel()
+        labels = np.asarray(content[labels_key], dtype=np.float64)
+        if labels.shape != (3 * POINTS, len(references)) or not np.isfinite(labels).all():
+            raise ValueError(f"{labels_key} is {labels.shape}")
+        return crop_photographs(
+            f"cofw-{split}",
+            lambda: [_face(path, label) for label in labels.T],
+            [path],
+            crops,
+            decode=lambda index: _image(content[references[index]]),
+        )
 
 
 def _face(path: Path, label: np.ndarray) -> Photograph:

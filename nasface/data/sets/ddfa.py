@@ -42,6 +42,7 @@ from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_array
 from nasface.utils.images import decode_image
+from nasface.utils.reading import read_lines
 
 SPLITS = ("train", "val")
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
@@ -174,11 +175,7 @@ def _image_folder(folder: Path, first: str) -> Path:
 
 
 def _read_names(listing: Path) -> list[str]:
-    try:
-        lines = listing.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{listing} is not a readable list of image names ({error})") from None
-    names = [line.strip() for line in lines if line.strip()]
+    names = read_lines(listing, "is not a readable list of image names", "restore it from its source")
     if not names:
         raise UserError(f"{listing} is empty: restore it from its source")
     return names

@@ -22,6 +22,7 @@ from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain, read_labels
 from nasface.utils.errors import UserError
 from nasface.utils.npy import read_npz
+from nasface.utils.reading import reading
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,8 @@ def load_scan(folder: str | Path, subject: str) -> Scan:
     """The scan of a subject; a UserError where its file is absent, damaged, or lacks an array."""
     path = Path(folder) / "scans" / f"{subject}.npz"
     content = read_npz(path, "see nasface.data.sets.florence")
-    try:
+    with reading(path, "does not hold points and eyes", "see nasface.data.sets.florence"):
         points, eyes = (content[key].astype(np.float64) for key in ("points", "eyes"))
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path} does not hold points and eyes ({error}): see nasface.data.sets.florence") from None
     if points.ndim != 2 or points.shape[1] != 3 or eyes.shape != (2, 3) or not np.isfinite(points).all():
         raise UserError(f"{path}: points must be (V, 3) finite numbers, eyes (2, 3); see nasface.data.sets.florence")
     return Scan(points, eyes)

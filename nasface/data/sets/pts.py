@@ -13,6 +13,7 @@ Rows of three numbers (JVCR's copies of AFLW2000-3D) are x, y, z. Menpo's profil
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from nasface.data.photographs import Photograph, crop_photographs, find_photogra
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
 
 DATASET_URL = "https://ibug.doc.ic.ac.uk/resources/300-W"
 
@@ -42,13 +44,14 @@ def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name:
 
 def read_pts(path: str | Path) -> np.ndarray:
     """The points (M, 2 or 3) float32 of a .pts file in pixels counted from 0; a UserError where it is damaged."""
-    try:
+    with reading(path, "is not a readable .pts file", "restore it from its source"):
         head, _, rest = Path(path).read_text(encoding="utf-8", errors="replace").partition("{")
-        count = int(head.split("n_points:")[1].split()[0])
+        announced = re.search(r"n_points\s*:\s*(\d{1,9})", head, re.IGNORECASE)
+        if announced is None:
+            raise ValueError("no line n_points: 68")
+        count = int(announced[1])
         rows = [[float(value) for value in line.split()] for line in rest.split("}")[0].splitlines() if line.strip()]
         points = np.array(rows, dtype=np.float64)
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(f"{path} is not a readable .pts file ({error}): restore it from its source") from None
     if "}" not in rest or points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
         raise UserError(f"{path} does not hold rows of 2 or 3 numbers between braces: restore it from its source")
     if len(points) != count:

@@ -43,6 +43,7 @@ from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
+from nasface.utils.reading import beside, files_in
 
 SUBSETS = ("AFW", "HELEN", "IBUG", "LFPW")
 DATASET_URL = "http://www.cbsr.ia.ac.cn/users/xiangyuzhu/projects/3DDFA/main.htm"
@@ -109,7 +110,7 @@ def load_w300lp(
             message names the file.
     """
     images = choose(find_images(folder), selection.split, selection.count)
-    mats = [image.with_suffix(".mat") for image in images]
+    mats = [beside(image, ".mat") for image in images]
     points = [_points_file(image) for image in images] if landmarks != "model" else []
 
     def read() -> list[Photograph]:
@@ -137,7 +138,7 @@ def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
         raise UserError(f"300W-LP folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
     names = [name + suffix for suffix in (("", "_Flip") if flipped else ("",)) for name in SUBSETS]
     for root in (folder, folder / "300W_LP", folder / "300W-LP"):
-        images = [image for name in names for image in sorted((root / name).glob("*.jpg"))]
+        images = [image for name in names for image in files_in(root / name, ".jpg")]
         if images:
             break
     else:
@@ -145,7 +146,7 @@ def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
             f"300W-LP folder {folder} holds no .jpg in {', '.join(SUBSETS)}: unpack the set there; published at "
             f"{DATASET_URL}"
         )
-    known = {place: {path.stem for path in place.glob("*.mat")} for place in {image.parent for image in images}}
+    known = {place: {path.stem for path in files_in(place, ".mat")} for place in {image.parent for image in images}}
     for image in images:
         if image.stem not in known[image.parent]:
             raise UserError(f"{image} has no {image.stem}.mat beside it: restore it from {DATASET_URL}")

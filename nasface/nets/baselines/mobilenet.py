@@ -7,7 +7,6 @@ Howard et al. 2017, "MobileNets", table 1, with the classifier replaced by one l
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -19,6 +18,8 @@ from nasface.nets.network import PARAMETERS as TARGET
 from nasface.nets.network import scaled
 from nasface.nets.registry import BaselineSpec, register_network
 from nasface.utils.errors import UserError
+from nasface.utils.reading import reading
+from nasface.utils.tensors import read_tensors
 
 _PAPER = "Guo et al., ECCV 2020"
 
@@ -97,14 +98,10 @@ def load_published(path: str | Path, width: float) -> MobileNetV1:
         UserError: the file is absent, no checkpoint, or of another network or width.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: the weights are published at https://github.com/cleardusk/3DDFA_V2")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+    absent = "the weights are published at https://github.com/cleardusk/3DDFA_V2"
+    content = read_tensors(path, "is not a readable checkpoint", "restore it from its source", absent)
+    with reading(path, "is not a readable checkpoint", "restore it from its source"):
         weights = {key.removeprefix("module."): value for key, value in content.get("state_dict", content).items()}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError, ValueError, KeyError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is not a readable checkpoint ({reason}): restore it from its source") from None
     network = MobileNetV1(width, landmarks="fc_lm.weight" in weights)
     try:
         network.load_state_dict(weights, strict=True)
