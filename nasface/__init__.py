@@ -5,27 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nasface.inference.aligner import Face, FaceAligner
+    from pathlib import Path
+
+    from nasface.inference import Detector, Face, FaceAligner
 
 __version__ = "0.2.0"
 
 __all__ = ["Face", "FaceAligner", "__version__", "load"]
 
 
-def load(path: Any, **settings: Any) -> FaceAligner:
-    """A trained network, ready for photographs: `nasface.load("network.pt").predict("photo.jpg")`.
+def load(
+    path: str | Path = "nasface-m",
+    *,
+    arch: str | None = None,
+    model: str | None = None,
+    detector: Detector | str | Path | None = None,
+    threshold: float = 0.5,
+    device: str = "cpu",
+) -> FaceAligner:
+    """A trained network, ready for photographs: `nasface.load().predict("photo.jpg")`.
 
     Args:
-        path: network.pt of `nasface retrain`, or a published checkpoint that `arch` names.
-        settings: arch, model, detector, threshold: see `nasface.inference.load.load_aligner`.
+        path: `nasface-s` or `nasface-m`, which come with the program; network.pt of `nasface retrain`, or its run's
+            folder; or a published checkpoint that `arch` names.
+        arch, model, detector, threshold, device: see `nasface.inference.load.load_aligner`.
 
     Raises:
-        UserError: a file is absent, broken or of another kind.
+        UserError: a file is absent, broken or of another kind, or this machine has no such device.
     """
     # Imported when asked for: torch takes seconds, and `nasface --help` needs none of it.
     from nasface.inference import load_aligner
 
-    return load_aligner(path, **settings)
+    return load_aligner(path, arch=arch, model=model, detector=detector, threshold=threshold, device=device)
 
 
 def __getattr__(name: str) -> Any:

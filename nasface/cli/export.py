@@ -9,7 +9,7 @@ from nasface.cli.command import Command
 
 
 def export(
-    weights: str = "network.pt",
+    weights: str = "nasface-m",
     format: Literal["onnx", "torchscript", "safetensors"] = "onnx",
     output: str | None = None,
     model: str | None = None,
@@ -17,9 +17,9 @@ def export(
     """Write a trained network for another program, and show that it computes the same.
 
     Args:
-        weights: network.pt of a retraining.
+        weights: a packaged network, nasface-s or nasface-m; network.pt of a retraining, or its run's folder.
         format: file format.
-        output: file to write; beside the weights where empty.
+        output: file to write; beside the weights where empty, of a packaged network here.
         model: morphable model as in `nasface predict`, where the weights do not say it.
     """
     from nasface.inference.export import FORMATS, export_network

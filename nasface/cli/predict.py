@@ -14,7 +14,7 @@ from nasface.utils.errors import UserError, first_line
 
 def predict(
     input: str,
-    weights: str = "network.pt",
+    weights: str = "nasface-m",
     output: str = "predictions",
     arch: str | None = None,
     model: str | None = None,
@@ -23,15 +23,18 @@ def predict(
     box: str | None = None,
     overlay: bool = True,
     obj: bool = True,
+    ply: bool = False,
     dense: bool = False,
     aligned: NonNegativeInt = 0,
     smooth: ClosedUnitInterval = 0.0,
+    device: str = "cpu",
 ) -> None:
     """Align the faces of an image, a folder or a video.
 
     Args:
         input: image, folder of images and videos, or video.
-        weights: network.pt of a retraining, or a published checkpoint (see arch).
+        weights: a packaged network, nasface-s (fast) or nasface-m; network.pt of a retraining, or its run's folder;
+            or a published checkpoint (see arch).
         output: folder to write to.
         arch: mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones.
         model: morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty.
@@ -40,34 +43,32 @@ def predict(
         box: x,y,width,height of the face in pixels instead of detection, or image.
         overlay: write image or video with landmarks, dense shape and axes drawn on it.
         obj: write a textured mesh of each face (of images).
+        ply: write the mesh as PLY, with a colour at each vertex.
         dense: also write the UV position map into the JSON.
         aligned: size of face crops aligned by five points, such as 112; 0 for none.
         smooth: weight of the previous frame in smoothing a video; 0 is off.
+        device: where the network computes: cpu, cuda, mps.
     """
-    from nasface.inference.aligner import parse_box
+    from nasface.inference.aligner import Boxes, parse_box
+    from nasface.inference.detection import NO_DETECTOR
     from nasface.inference.load import load_aligner
     from nasface.inference.media import VIDEOS, Wanted, find_inputs, predict_image, predict_video
     from nasface.utils.files import kept
     from nasface.utils.progress import progress_for, stage_bar
 
     sources = find_inputs(input)
-    whole = box == "image"
-    boxes = None if box is None or whole else [parse_box(box)]
+    boxes: Boxes = "image" if box == "image" else None if box is None else [parse_box(box)]
     if 0 < aligned < 16:
         raise UserError(f"--aligned {aligned} is too small for a face: give 112, or 0 for none")
-    aligner = load_aligner(weights, arch=arch, model=model, detector=detector, threshold=threshold)
-    if whole:
-        aligner.detector = None
-    elif boxes is None and aligner.detector is None:
-        print(
-            "no face detector is installed, so each image is taken for one face: pip install 'nasface[detect]',"
-            " or give --detector FILE.onnx or --box"
-        )
+    aligner = load_aligner(weights, arch=arch, model=model, detector=detector, threshold=threshold, device=device)
+    if boxes is None and aligner.detector is None:
+        print(NO_DETECTOR)
+        boxes = "image"
     depth, shape = aligner.outputs()
     if not (depth and shape):
         lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
         print(f"this network finds {lacks}")
-    wanted = Wanted(overlay, obj, int(aligned), dense, float(smooth))
+    wanted = Wanted(overlay, obj, ply, int(aligned), dense, float(smooth))
     count, failed = 0, []
     bars = stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext()
     with kept(sources), bars as bar:

@@ -106,6 +106,11 @@ def grid_triangles(inside: np.ndarray) -> np.ndarray:
     return np.concatenate([np.stack((a, c, b), -1), np.stack((b, c, d), -1)]).astype(np.int32)
 
 
+def chart_cells(model: MorphableModel, size: int) -> np.ndarray:
+    """(size, size) bool: which cells of a map lie on the model's chart, hence are skin."""
+    return _chart_cells(model, size)[2]
+
+
 def region_weights(inside: np.ndarray, landmark_uv: np.ndarray) -> np.ndarray:
     """PRNet's region weights (H, W) float32 of a chart (H, W) bool with landmarks (68, 2).
 

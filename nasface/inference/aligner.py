@@ -2,68 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from nasface.data.crops import CROP_MARGIN, crop_square, crop_window, is_face_box, resize_image
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.procrustes import head_angles
-from nasface.inference.detection import Box, Detection, Detector, as_box
+from nasface.faces.surface import chart_surface
+from nasface.inference.detection import NO_DETECTOR, Box, Detection, Detector, as_box
+from nasface.inference.face import Face
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 
 Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """Crops (N, S, S, 3) uint8 RGB to landmarks (N, 68, 3) and UV maps (N, 3, M, M) or None, in crop pixels."""
 
+Photograph = np.ndarray | str | Path
+Boxes = Sequence[Box] | Literal["image"] | None
+
 # From a detector's box (forehead to chin) to the crop (3DDFA_V2, utils/functions.py, parse_roi_box_from_bbox): side in
 # units of the box's mean side, and how far the middle moves down in the same unit.
 _DETECTED_SIDE, _DETECTED_DOWN = 1.58, 0.14
-
-
-@dataclass(frozen=True)
-class Face:
-    """One face, in pixels of its photograph (x right, y down, z toward the camera, first pixel's centre = 0).
-
-    Attributes:
-        landmarks: (68, 3) float32, iBUG order; NaN depth where the network has none.
-        dense: (3, M, M) float32 UV position map, or None where the network has no dense shape.
-        angles: (3,) pitch, yaw, roll in degrees (`nasface.faces.camera`: positive yaw turns the nose to the image's
-            left).
-        crop: x, y of the first pixel and side of the square that the network saw.
-        detection: the box that it started from.
-    """
-
-    landmarks: np.ndarray
-    dense: np.ndarray | None
-    angles: np.ndarray
-    crop: tuple[int, int, int]
-    detection: Detection
-
-    @property
-    def box(self) -> Box:
-        """x, y, width, height around the landmarks."""
-        low, high = self.landmarks[:, :2].min(0), self.landmarks[:, :2].max(0)
-        return as_box((*low, *(high - low)))
-
-    def as_dict(self, dense: bool = False) -> dict[str, Any]:
-        """What predictions.json holds of it; None where there is no depth."""
-        known = bool(np.isfinite(self.landmarks[:, 2]).all())
-        points = self.landmarks if known else self.landmarks[:, :2]
-        result = {
-            "landmarks": [[round(float(value), 3) for value in point] for point in points],
-            **{name: round(float(v), 2) for name, v in zip(("pitch", "yaw", "roll"), self.angles, strict=True)},
-            "box": [round(value, 2) for value in self.box],
-            "crop": list(self.crop),
-            "detected": [round(value, 2) for value in self.detection.box],
-            "score": None if self.detection.score is None else round(self.detection.score, 4),
-        }
-        if dense and self.dense is not None:
-            result["dense"] = np.round(self.dense.astype(float), 2).tolist()
-        return result
 
 
 @dataclass(eq=False)
@@ -75,7 +39,7 @@ class FaceAligner:
         input_size: side of its crops in pixels.
         mean_landmarks: (68, 3) of the mean face in model coordinates, for the head's angles.
         inside: (M, M) bool, the cells of its UV map that are skin, or None.
-        detector: finds the faces; None takes the whole image for one.
+        detector: finds the faces; without one the whole image is taken for one, with a warning.
         refine: how often a face is cropped again around the landmarks that were found, as the evaluation crops around
             the true ones.
         model: what `load_model` calls the morphable model whose chart its UV maps are on; None where it is not known.
@@ -92,34 +56,53 @@ class FaceAligner:
     model: str | None = None
     corners: bool = False
 
-    def predict(self, image: np.ndarray | str | Path, boxes: Sequence[Box] | None = None) -> list[Face]:
-        """The faces of a photograph, the largest first.
+    def __post_init__(self) -> None:
+        self.surface = None if self.inside is None else chart_surface(self.inside)
 
-            >>> faces = nasface.load("network.pt").predict("photo.jpg")
+    @overload
+    def predict(self, image: Photograph, boxes: Boxes = None) -> list[Face]: ...
+    @overload
+    def predict(self, image: Sequence[Photograph], boxes: Sequence[Boxes] | None = None) -> list[list[Face]]: ...
+    def predict(self, image: Photograph | Sequence[Photograph], boxes: Any = None) -> list[Face] | list[list[Face]]:
+        """The faces of a photograph, the largest first; of a list of photographs, a list of each one's.
+
+            >>> faces = nasface.load().predict("photo.jpg")
             >>> faces[0].landmarks.shape
             (68, 3)
 
         Args:
-            image: (H, W, 3) uint8 RGB, or an image file.
-            boxes: x, y, width, height around each face in pixels, instead of a detector's.
+            image: (H, W, 3) uint8 RGB, or an image file; or several, whose faces pass the network as one batch.
+            boxes: x, y, width, height around each face in pixels, instead of a detector's; or `image`: the whole
+                photograph is one face. One such value a photograph where there are several.
+
+        Warns:
+            UserWarning: there is neither a detector nor a box, so that the whole photograph is taken for one face.
 
         Raises:
-            UserError: the file is absent or no image.
-            ValueError: the array is no RGB image, or a box is empty.
+            UserError: a file is absent or no image.
+            ValueError: an array is no RGB image, or a box is empty.
         """
-        pixels = decode_image(image, upright=True) if isinstance(image, str | Path) else np.asarray(image)
-        if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-            raise ValueError(f"an image is (H, W, 3) uint8 RGB, this one is {pixels.shape} {pixels.dtype}")
-        detections, windows = self._windows(pixels, boxes)
-        if not detections:
-            return []
+        if isinstance(image, Sequence) and not isinstance(image, str):
+            known = boxes if boxes is not None else [None] * len(image)
+            return self._align([_pixels(one) for one in image], known)
+        return self._align([_pixels(image)], [boxes])[0]
+
+    def _align(self, images: list[np.ndarray], boxes: Sequence[Boxes]) -> list[list[Face]]:
+        found = [self._windows(image, known) for image, known in zip(images, boxes, strict=True)]
+        places = [(k, detection) for k, (detections, _) in enumerate(found) for detection in detections]
+        faces: list[list[Face]] = [[] for _ in images]
+        if not places:
+            return faces
+        seen, windows = [images[k] for k, _ in places], [window for _, part in found for window in part]
         for _ in range(self.refine):
-            landmarks, _dense = self._regress(pixels, windows)
+            landmarks, _dense = self._regress(seen, windows)
             windows = [_landmark_window(points, window) for points, window in zip(landmarks, windows, strict=True)]
-        landmarks, dense = self._regress(pixels, windows)
-        shapes = [None] * len(detections) if dense is None else dense
-        angles = [head_angles(self.mean_landmarks, points) for points in landmarks]
-        return list(map(Face, landmarks, shapes, angles, windows, detections))
+        landmarks, dense = self._regress(seen, windows)
+        for i, (k, detection) in enumerate(places):
+            angles = head_angles(self.mean_landmarks, landmarks[i])
+            shape = None if dense is None else dense[i]
+            faces[k].append(Face(landmarks[i], shape, angles, windows[i], detection, self.surface, images[k]))
+        return faces
 
     def outputs(self) -> tuple[bool, bool]:
         """Whether the network finds depth, and whether it finds a dense shape; a black crop shows it."""
@@ -130,28 +113,42 @@ class FaceAligner:
         """`face` with other points, its angles made anew."""
         return replace(face, landmarks=landmarks, dense=dense, angles=head_angles(self.mean_landmarks, landmarks))
 
-    def _windows(
-        self, image: np.ndarray, boxes: Sequence[Box] | None
-    ) -> tuple[list[Detection], list[tuple[int, int, int]]]:
+    def _windows(self, image: np.ndarray, boxes: Boxes) -> tuple[list[Detection], list[tuple[int, int, int]]]:
         height, width = image.shape[:2]
-        if boxes is not None:
+        if boxes is not None and boxes != "image":
             detections = [Detection(_checked(as_box(box), width, height)) for box in boxes]
-        elif self.detector is not None:
+        elif boxes is None and self.detector is not None:
             detections = self.detector(image)
         else:
+            if boxes is None:
+                warnings.warn(NO_DETECTOR, stacklevel=4)
             side = max(height, width)
             return [Detection((0.0, 0.0, width, height))], [((width - side) // 2, (height - side) // 2, side)]
         return detections, [_detected_window(detection.box) for detection in detections]
 
-    def _regress(self, image: np.ndarray, windows: list[tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photograph."""
-        crops = np.stack([resize_image(crop_square(image, *window), self.input_size) for window in windows])
+    def _regress(
+        self, images: list[np.ndarray], windows: list[tuple[int, int, int]]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photographs, of a window in each."""
+        crops = [crop_square(image, *window) for image, window in zip(images, windows, strict=True)]
+        crops = np.stack([resize_image(crop, self.input_size) for crop in crops])
         landmarks, dense = self.regress(crops)
         back = np.stack([_to_image(window, self.input_size, self.corners) for window in windows])
         if dense is not None:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
             dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
         return transform_points(landmarks, back), dense
+
+
+def _pixels(image: Photograph) -> np.ndarray:
+    if isinstance(image, str | Path):
+        if not Path(image).exists():
+            raise UserError(f"there is no photograph {image}: give the path of an image file")
+        return decode_image(image, upright=True)
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        raise ValueError(f"an image is (H, W, 3) uint8 RGB, this one is {pixels.shape} {pixels.dtype}")
+    return pixels
 
 
 def parse_box(text: str) -> Box:

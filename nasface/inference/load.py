@@ -11,58 +11,75 @@ from nasface.data.augment import normalise
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector, make_detector
 from nasface.inference.exported import is_torchscript, load_onnx, load_torchscript
+from nasface.inference.packaged import DEFAULT, find_weights
 from nasface.inference.published import load_published_mobilenet, published_arch
 from nasface.inference.trained import EMBEDDED, load_task
+from nasface.utils.errors import UserError
 
 
 def load_aligner(
-    path: str | Path,
+    path: str | Path = DEFAULT,
     *,
     arch: str | None = None,
     model: str | None = None,
     detector: Detector | str | Path | None = None,
     threshold: float = 0.5,
+    device: str = "cpu",
 ) -> FaceAligner:
     """A network with trained weights, ready for photographs.
 
-        >>> aligner = load_aligner("runs/mine/network.pt")
+        >>> aligner = load_aligner()
         >>> for face in aligner.predict("photo.jpg"):
         ...     print(face.box, face.angles)
 
     Args:
-        path: network.pt of `nasface retrain`, an ONNX or TorchScript file of `nasface export`, or a published
-            checkpoint of 3DDFA_V2.
+        path: a packaged network, `nasface-s` or `nasface-m`; network.pt of `nasface retrain`, or its run's folder; an
+            ONNX or TorchScript file of `nasface export`; or a published checkpoint of 3DDFA_V2.
         arch: `mobilenet_x05` or `mobilenet` of a published checkpoint, where the file does not show it.
         model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; a published checkpoint's own
             folder by default.
         detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
             where it has none, whole images are faces.
         threshold: least score of a detected face.
+        device: where the network computes: `cpu`, `cuda`, `cuda:1`, `mps`, ...
 
     Raises:
-        UserError: a file is absent, broken or of another kind.
+        UserError: a file is absent, broken or of another kind, or this machine has no such device.
     """
     find = detector if callable(detector) else make_detector(detector, threshold)
-    return load_weights(path, arch, model, find)
+    return load_weights(path, arch, model, find, device)
 
 
 def load_weights(
-    path: str | Path, arch: str | None = None, model: str | None = None, detector: Detector | None = None
+    path: str | Path,
+    arch: str | None = None,
+    model: str | None = None,
+    detector: Detector | None = None,
+    device: str = "cpu",
 ) -> FaceAligner:
     """`load_aligner` with a detector that is made already; None takes whole images for faces."""
-    if Path(path).suffix == ".onnx":
+    path = find_weights(path) if arch is None else Path(path)
+    script = is_torchscript(path)
+    arch = arch or (None if script or path.suffix == ".onnx" else published_arch(path))
+    if device != "cpu" and (script or arch is not None or path.suffix == ".onnx"):
+        raise UserError(f"{path} computes on the CPU, not on {device}: leave --device out")
+    if path.suffix == ".onnx":
         return load_onnx(path, detector)
-    if is_torchscript(path):
+    if script:
         return load_torchscript(path, detector)
-    arch = arch or published_arch(path)
     if arch is not None:
         return load_published_mobilenet(path, arch, model, detector)
     trained = load_task(path, model)
+    try:
+        task = trained.task.to(device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UserError(f"this machine has no device {device!r} ({reason}): give cpu, or cuda with a GPU") from None
 
     @torch.inference_mode()
     def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        found = trained.task(normalise(torch.from_numpy(crops)))
-        return found.landmarks.float().numpy(), None if found.dense is None else found.dense.float().numpy()
+        found = task(normalise(torch.from_numpy(crops).to(device)))
+        return found.landmarks.float().cpu().numpy(), None if found.dense is None else found.dense.float().cpu().numpy()
 
     model = model or trained.record["folder"] or EMBEDDED
     return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, detector, model=model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from nasface.inference.aligner import Face, FaceAligner
-from nasface.inference.detection import Box
+from nasface.inference.aligner import Boxes, FaceAligner
+from nasface.inference.face import Face
 from nasface.inference.five_points import aligned_crop
-from nasface.inference.mesh import write_obj
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother
 from nasface.utils.errors import UserError
@@ -34,7 +33,8 @@ class Wanted:
 
     Attributes:
         overlay: the faces drawn over image or video.
-        obj: a mesh of each face, for images.
+        obj: a mesh of each face as OBJ, for images.
+        ply: the same as PLY.
         aligned: side of crops normalised by five points; 0 writes none.
         dense: the dense shape in the JSON, too.
         smooth: share of the earlier frame in a video's shapes, 0..1.
@@ -42,6 +42,7 @@ class Wanted:
 
     overlay: bool = True
     obj: bool = True
+    ply: bool = False
     aligned: int = 0
     dense: bool = False
     smooth: float = 0.0
@@ -64,7 +65,7 @@ def find_inputs(path: str | Path) -> list[Path]:
     return [path]
 
 
-def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Sequence[Box] | None) -> int:
+def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Boxes) -> int:
     """Write what is wanted of one photograph into `folder`; the number of its faces."""
     image = decode_image(path, upright=True)
     faces = aligner.predict(image, boxes)
@@ -72,10 +73,10 @@ def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
     record |= {"faces": [face.as_dict(wanted.dense) for face in faces]}
     write_text(folder / f"{path.name}.json", json.dumps(record, allow_nan=False) + "\n")
     if wanted.overlay:
-        _write_png(folder / f"{path.name}.overlay.png", draw_faces(image, faces, aligner.inside))
+        _write_png(folder / f"{path.name}.overlay.png", draw_faces(image, faces))
     for number, face in enumerate(faces):
-        if wanted.obj and face.dense is not None:
-            write_obj(folder / f"{path.name}-{number}.obj", face.dense, aligner.inside, image)
+        for ending in [kind for kind in ("obj", "ply") if getattr(wanted, kind) and face.dense is not None]:
+            face.save(folder / f"{path.name}-{number}.{ending}")
         if wanted.aligned:
             _write_aligned(folder / f"{path.name}-{number}.aligned.png", image, face, wanted.aligned)
     return len(faces)
@@ -86,7 +87,7 @@ def predict_video(
     path: Path,
     folder: Path,
     wanted: Wanted,
-    boxes: Sequence[Box] | None,
+    boxes: Boxes,
     progress: Progress | None = None,
 ) -> int:
     """Write the faces of every frame, and the video with them drawn on it; the number of faces over all frames.
@@ -106,7 +107,7 @@ def predict_video(
                 faces = smoother(aligner.predict(image, boxes))
                 count += len(faces)
                 frames.append({"frame": number, "faces": [face.as_dict(wanted.dense) for face in faces]})
-                write(draw_faces(image, faces, aligner.inside) if wanted.overlay else image)
+                write(draw_faces(image, faces) if wanted.overlay else image)
                 for place, face in enumerate(faces if wanted.aligned else ()):
                     name = f"{path.name}-{number:06d}-{place}.aligned.png"
                     _write_aligned(folder / name, image, face, wanted.aligned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.drawing import PREDICTED, draw_surface
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-from nasface.faces.uv import grid_triangles
-from nasface.inference.aligner import Face
+
+if TYPE_CHECKING:
+    from nasface.inference.face import Face
 
 _SHIFT = 4  # binary digits of a drawn point's fraction
 _NOSE_TIP = 30
@@ -20,39 +22,33 @@ _AXIS_COLOURS = ((226, 61, 61), (46, 176, 80), (64, 124, 245))
 """Red to the image's right on a frontal face, green up, blue out of the face."""
 
 
-def draw_faces(
-    image: np.ndarray, faces: Sequence[Face], inside: np.ndarray | None = None, opacity: float = 0.4
-) -> np.ndarray:
+def draw_faces(image: np.ndarray, faces: Sequence[Face], opacity: float = 0.4) -> np.ndarray:
     """A copy of the photograph (H, W, 3) uint8 with its faces drawn on it.
 
     Args:
-        inside: (M, M) bool, the cells of the faces' maps that are skin; None draws all.
         opacity: of the dense shape, 0..1.
     """
     canvas = np.array(image)
     for face in faces:
-        if face.dense is not None and opacity > 0:
-            triangles = grid_triangles(np.ones(face.dense.shape[1:], dtype=bool) if inside is None else inside)
-            _draw_dense(canvas, face.dense, triangles, opacity)
+        if face.dense is not None and face.surface is not None and opacity > 0:
+            _draw_dense(canvas, face.vertices, face.triangles, opacity)
     for face in faces:
         _draw_points(canvas, face)
         _draw_axes(canvas, face)
     return canvas
 
 
-def _draw_dense(canvas: np.ndarray, dense: np.ndarray, triangles: np.ndarray, opacity: float) -> None:
+def _draw_dense(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, opacity: float) -> None:
     """Draws in the part of the canvas that the shape covers."""
-    if not np.isfinite(dense).all():
+    if not np.isfinite(vertices).all():
         return
     height, width = canvas.shape[:2]
-    points = dense.reshape(3, -1)[:, np.unique(triangles)]
-    left, top = np.maximum(np.floor(points[:2].min(1)).astype(int), 0)
-    right, bottom = np.minimum(np.ceil(points[:2].max(1)).astype(int) + 1, [width, height])
+    left, top = np.maximum(np.floor(vertices[:, :2].min(0)).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(vertices[:, :2].max(0)).astype(int) + 1, [width, height])
     if left >= right or top >= bottom:
         return
-    vertices = dense.reshape(3, -1).T - [left, top, 0]
     part = canvas[top:bottom, left:right]
-    part[:] = draw_surface(part, vertices, triangles, opacity)
+    part[:] = draw_surface(part, vertices - [left, top, 0], triangles, opacity)
 
 
 def _draw_points(canvas: np.ndarray, face: Face) -> None:

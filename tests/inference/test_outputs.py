@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nasface.inference.aligner import Face
+from nasface.faces.surface import chart_surface
 from nasface.inference.detection import Detection
+from nasface.inference.face import Face
 from nasface.inference.five_points import TEMPLATE, aligned_crop, five_points
 from nasface.inference.media import Wanted, find_inputs, predict_image, predict_video
-from nasface.inference.mesh import texture, write_obj
+from nasface.inference.mesh import texture, write_mesh
 from nasface.inference.overlay import draw_faces
 from nasface.inference.smoothing import Smoother, overlap
 from nasface.utils.errors import UserError
@@ -57,12 +58,12 @@ def test_mesh_faces_the_viewer_and_has_its_texture(tmp_path: Path) -> None:
     image = coordinate_image()
     inside = np.ones((4, 4), bool)
     inside[0, 0] = False
-    write_obj(tmp_path / "face.obj", sheet(), inside, image, texture_size=8)
+    write_mesh(tmp_path / "face.obj", sheet(), chart_surface(inside), image, texture_size=8)
     lines = [line.split() for line in (tmp_path / "face.obj").read_text().splitlines()]
     vertices = np.array([line[1:] for line in lines if line[0] == "v"], dtype=float)
     uv = np.array([line[1:] for line in lines if line[0] == "vt"], dtype=float)
     faces = np.array([[part.split("/")[0] for part in line[1:]] for line in lines if line[0] == "f"], dtype=int) - 1
-    assert len(vertices) == len(uv) == 15 and len(faces) == 16  # one of nine squares is gone
+    assert len(vertices) == len(uv) == 13 and len(faces) == 14  # a square is gone, and the ear on either side of it
     a, b, c = vertices[faces].swapaxes(0, 1)
     assert (np.cross(b - a, c - a)[:, 2] > 0).all()
     assert uv.min() == 0 and uv.max() == 1
@@ -78,7 +79,45 @@ def test_mesh_faces_the_viewer_and_has_its_texture(tmp_path: Path) -> None:
 def a_face(shift: float = 0.0) -> Face:
     points = marked_points() + np.array([shift, 0, 0], np.float32)
     dense = points[:16].T.reshape(3, 4, 4)
-    return Face(points, dense, np.array([5.0, -20.0, 3.0]), (40, 30, 90), Detection((60, 50, 60, 60), 0.8))
+    detection, surface = Detection((60, 50, 60, 60), 0.8), chart_surface(np.ones((4, 4), bool))
+    return Face(points, dense, np.array([5.0, -20.0, 3.0]), (40, 30, 90), detection, surface, coordinate_image())
+
+
+def test_a_ply_has_the_photographs_colours(tmp_path: Path) -> None:
+    face = replace(a_face(), dense=sheet())
+    face.save(tmp_path / "face.ply")
+    header, body = (tmp_path / "face.ply").read_bytes().split(b"end_header\n")
+    assert b"element vertex 16" in header and b"element face 18" in header
+    points = np.frombuffer(body, np.dtype([("place", "<f4", 3), ("colour", "u1", 3)]), 16)
+    np.testing.assert_allclose(points["place"][:, 1], 159 - face.vertices[:, 1], atol=1e-4)
+    # The picture's red and green are its x and y.
+    np.testing.assert_allclose(points["colour"][:, :2], face.vertices[:, :2], atol=0.6)
+    faces = np.frombuffer(body, np.dtype([("count", "u1"), ("corners", "<i4", 3)]), 18, points.nbytes)
+    assert (faces["count"] == 3).all() and np.array_equal(faces["corners"], face.triangles)
+    with pytest.raises(UserError, match=r"as \.obj or \.ply, not as face\.stl"):
+        face.save(tmp_path / "face.stl")
+
+
+def test_what_a_face_says_of_itself() -> None:
+    face = a_face()
+    assert repr(face).startswith("Face(box=(") and repr(face).endswith("pitch=5, yaw=-20, roll=3, score=0.8)")
+    assert face.vertices.shape == (16, 3) and face.triangles.max() == 15
+    with pytest.raises(UserError, match="no dense shape"):
+        _ = replace(face, dense=None).vertices
+    drawn = face.draw()
+    assert drawn.shape == coordinate_image().shape and (drawn != coordinate_image()).any()
+
+
+def test_the_camera_sees_the_near_side() -> None:
+    """Two sheets, one behind the other and both facing the camera: the nearer hides the farther where it covers it."""
+    dense = np.concatenate([sheet(8), sheet(8)], 1)[:, ::1].copy()
+    dense[2, :8] = 10.0
+    inside = np.ones((16, 16), bool)
+    dense = np.concatenate([dense, dense + [[[100.0]], [[0]], [[0]]]], 2)
+    inside[:8, 7:9] = inside[7:9] = inside[:, 7:9] = False
+    face = replace(a_face(), dense=dense.astype(np.float32), surface=chart_surface(inside))
+    near = face.vertices[:, 2] > 5
+    assert face.visible[near].all() and not face.visible[~near].all() and near.any() and (~near).any()
 
 
 def test_overlay_draws_on_a_copy_and_survives_faces_outside() -> None:
