@@ -13,6 +13,7 @@ def export(
     format: Literal["onnx", "torchscript", "safetensors"] = "onnx",
     output: str | None = None,
     model: str | None = None,
+    half: bool = False,
 ) -> None:
     """Write a trained network for another program, and show that it computes the same.
 
@@ -21,13 +22,14 @@ def export(
         format: file format.
         output: file to write; beside the weights where empty, of a packaged network here.
         model: morphable model as in `nasface predict`, where the weights do not say it.
+        half: safetensors with 16 bits a weight.
     """
     from nasface.inference.export import FORMATS, export_network
     from nasface.report.tables import text_table
 
     path = Path(output or Path(weights).with_suffix(f".torchscript{FORMATS[format]}" if format == "torchscript" else
                                                     FORMATS[format]))  # fmt: skip
-    trained, parity = export_network(weights, path, format, model)
+    trained, parity = export_network(weights, path, format, model, half)
     print(f"greatest difference from PyTorch, crops of {trained.input_size} x {trained.input_size} pixels\n")
     body = [[entry.output, str(entry.batch), f"{entry.difference:.1e} px"] for entry in parity]
     print(text_table(["output", "batch", format], body))

@@ -60,7 +60,9 @@ class FaceAligner:
         self.surface = None if self.inside is None else chart_surface(self.inside)
 
     @overload
-    def predict(self, image: Photograph, boxes: Boxes = None) -> list[Face]: ...
+    def predict(  # type: ignore[overload-overlap]  # a path in text is a sequence of texts, too
+        self, image: Photograph, boxes: Boxes = None
+    ) -> list[Face]: ...
     @overload
     def predict(self, image: Sequence[Photograph], boxes: Sequence[Boxes] | None = None) -> list[list[Face]]: ...
     def predict(self, image: Photograph | Sequence[Photograph], boxes: Any = None) -> list[Face] | list[list[Face]]:
@@ -98,10 +100,13 @@ class FaceAligner:
             landmarks, _dense = self._regress(seen, windows)
             windows = [_landmark_window(points, window) for points, window in zip(landmarks, windows, strict=True)]
         landmarks, dense = self._regress(seen, windows)
+        surface = self.surface
+        if dense is not None and surface is None:  # an exported network does not say which cells are skin
+            surface = self.surface = chart_surface(np.ones(dense.shape[2:], dtype=bool))
         for i, (k, detection) in enumerate(places):
             angles = head_angles(self.mean_landmarks, landmarks[i])
             shape = None if dense is None else dense[i]
-            faces[k].append(Face(landmarks[i], shape, angles, windows[i], detection, self.surface, images[k]))
+            faces[k].append(Face(landmarks[i], shape, angles, windows[i], detection, surface, images[k]))
         return faces
 
     def outputs(self) -> tuple[bool, bool]:
@@ -131,8 +136,7 @@ class FaceAligner:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photographs, of a window in each."""
         crops = [crop_square(image, *window) for image, window in zip(images, windows, strict=True)]
-        crops = np.stack([resize_image(crop, self.input_size) for crop in crops])
-        landmarks, dense = self.regress(crops)
+        landmarks, dense = self.regress(np.stack([resize_image(crop, self.input_size) for crop in crops]))
         back = np.stack([_to_image(window, self.input_size, self.corners) for window in windows])
         if dense is not None:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)

@@ -12,15 +12,17 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning.core.module import _jit_is_scripting
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nasface.inference.trained import TrainedTask, load_task
@@ -32,6 +34,8 @@ from nasface.utils.files import atomic_write
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt", "safetensors": ".safetensors"}
 TOLERANCE = 1e-4
 """Greatest difference from PyTorch in crop pixels, in units of the crop's side or 1 pixel, whichever is more."""
+HALF_TOLERANCE = 5e-3
+"""The same of weights with 16 bits."""
 _BATCHES = (1, 3)  # an export that has one batch size built in fails the second
 
 
@@ -71,20 +75,28 @@ class ExportedNetwork(nn.Module):
 
 
 def export_network(
-    weights: str | Path, path: str | Path, kind: str, model: str | None = None
+    weights: str | Path, path: str | Path, kind: str, model: str | None = None, half: bool = False
 ) -> tuple[TrainedTask, list[Parity]]:
     """Write a trained network in another format and compare the file with PyTorch.
 
     Args:
-        weights: network.pt of a retraining.
+        weights: as `load_task`.
         path: file to write; it appears once its parity is shown.
         kind: one of `FORMATS`.
         model: as `load_task`.
+        half: weights of safetensors with 16 bits, at half the size; norms and biases keep 32.
 
     Raises:
         UserError: a package is missing, a file cannot be read or written, or the parity is worse than `TOLERANCE`.
     """
-    write = {"onnx": _write_onnx, "torchscript": _write_torchscript, "safetensors": _write_safetensors}[kind]
+    if half and kind != "safetensors":
+        raise UserError(f"--half is for --format safetensors: {kind} files keep 32 bits")
+    writers: dict[str, Callable[..., Any]] = {
+        "onnx": _write_onnx,
+        "torchscript": _write_torchscript,
+        "safetensors": partial(_write_safetensors, half),
+    }
+    write = writers[kind]
     trained = load_task(weights, model)
     network = ExportedNetwork(trained).eval()
     generator = torch.Generator().manual_seed(0)
@@ -105,7 +117,7 @@ def export_network(
         except Exception as error:  # exporters and runtimes have many for what they cannot follow
             raise UserError(f"{kind} does not take this network ({first_line(error)}): use another --format") from None
         worst = max(entry.difference for entry in parity)
-        if not worst <= TOLERANCE * max(1.0, trained.input_size):
+        if not worst <= (HALF_TOLERANCE if half else TOLERANCE) * max(1.0, trained.input_size):
             raise UserError(f"the exported network differs from PyTorch by {worst:.2g} pixels: use another --format")
     return trained, parity
 
@@ -186,14 +198,18 @@ def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _fac
     return run
 
 
-def _write_safetensors(network: ExportedNetwork, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
-    library = need("safetensors.torch")
+def _write_safetensors(half: bool, network: ExportedNetwork, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
     trained = network.task.network
     assert isinstance(trained, Network)  # of a weights file
     record = weights_record(trained, faces)
     state, (tensors, plain) = record.pop("state"), _split(record.pop("faces"))
+    if half:
+        state = {
+            name: value.half() if value.is_floating_point() and value.ndim > 1 else value
+            for name, value in state.items()
+        }
     tensors = state | {f"faces.{name}": value for name, value in tensors.items()}
-    library.save_file(tensors, str(path), metadata={"nasface": json.dumps({**record, "faces": plain})})
+    save_file(tensors, str(path), metadata={"nasface": json.dumps({**record, "faces": plain})})
     again = ExportedNetwork(load_task(path)).eval()
 
     def run(images: Tensor) -> list[Tensor]:

@@ -61,6 +61,11 @@ class Face:
         return as_box((*low, *(high - low)))
 
     @property
+    def has_mesh(self) -> bool:
+        """Whether the network found a dense shape."""
+        return self.dense is not None and self.surface is not None
+
+    @property
     def vertices(self) -> np.ndarray:
         """(V, 3) float32: the points of the mesh, which covers the skin from forehead to chin and ear to ear.
 

@@ -97,5 +97,5 @@ def texture(dense: np.ndarray, image: np.ndarray, size: int) -> np.ndarray:
 
 def _read(image: np.ndarray, across: np.ndarray, down: np.ndarray) -> np.ndarray:
     """The photograph's colours (..., 3) at places of it, black outside."""
-    places = (np.ascontiguousarray(axis, dtype=np.float32) for axis in (across, down))
-    return cv2.remap(image, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    x, y = (np.ascontiguousarray(axis, dtype=np.float32) for axis in (across, down))
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -11,9 +11,7 @@ import numpy as np
 from nasface.faces.camera import euler_to_matrix
 from nasface.faces.drawing import PREDICTED, draw_surface
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
-
-if TYPE_CHECKING:
-    from nasface.inference.face import Face
+from nasface.inference.detection import Box
 
 _SHIFT = 4  # binary digits of a drawn point's fraction
 _NOSE_TIP = 30
@@ -22,7 +20,24 @@ _AXIS_COLOURS = ((226, 61, 61), (46, 176, 80), (64, 124, 245))
 """Red to the image's right on a frontal face, green up, blue out of the face."""
 
 
-def draw_faces(image: np.ndarray, faces: Sequence[Face], opacity: float = 0.4) -> np.ndarray:
+class Drawn(Protocol):
+    """What is drawn of a face; `nasface.inference.face.Face` says what each is."""
+
+    @property
+    def landmarks(self) -> np.ndarray: ...
+    @property
+    def angles(self) -> np.ndarray: ...
+    @property
+    def box(self) -> Box: ...
+    @property
+    def vertices(self) -> np.ndarray: ...
+    @property
+    def triangles(self) -> np.ndarray: ...
+    @property
+    def has_mesh(self) -> bool: ...
+
+
+def draw_faces(image: np.ndarray, faces: Sequence[Drawn], opacity: float = 0.4) -> np.ndarray:
     """A copy of the photograph (H, W, 3) uint8 with its faces drawn on it.
 
     Args:
@@ -30,7 +45,7 @@ def draw_faces(image: np.ndarray, faces: Sequence[Face], opacity: float = 0.4) -
     """
     canvas = np.array(image)
     for face in faces:
-        if face.dense is not None and face.surface is not None and opacity > 0:
+        if face.has_mesh and opacity > 0:
             _draw_dense(canvas, face.vertices, face.triangles, opacity)
     for face in faces:
         _draw_points(canvas, face)
@@ -51,7 +66,7 @@ def _draw_dense(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray,
     part[:] = draw_surface(part, vertices - [left, top, 0], triangles, opacity)
 
 
-def _draw_points(canvas: np.ndarray, face: Face) -> None:
+def _draw_points(canvas: np.ndarray, face: Drawn) -> None:
     colour = tuple(int(PREDICTED[i : i + 2], 16) for i in (1, 3, 5))
     side = max(face.box[2:])
     line, radius = max(1, round(side / 220)), max(1.0, side / 130)
@@ -66,7 +81,7 @@ def _draw_points(canvas: np.ndarray, face: Face) -> None:
         cv2.circle(canvas, point.tolist(), size, colour, line, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_axes(canvas: np.ndarray, face: Face) -> None:
+def _draw_axes(canvas: np.ndarray, face: Drawn) -> None:
     rotation = euler_to_matrix(face.angles)
     start = face.landmarks[_NOSE_TIP, :2].astype(float)
     side = max(face.box[2:])

@@ -19,7 +19,7 @@ def find_weights(weights: str | Path) -> Path:
         'nasface-s.safetensors'
 
     Raises:
-        UserError: the folder holds no network, or a packaged file is not there.
+        UserError: there is no such file, or no network in the folder.
     """
     if str(weights) in PACKAGED:
         path = FOLDER / f"{weights}.safetensors"
@@ -27,6 +27,10 @@ def find_weights(weights: str | Path) -> Path:
             raise UserError(f"{path} is absent: install nasface again, or train it by `make weights`")
         return path
     path = Path(weights)
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist: give network.pt of `nasface retrain`, its run's folder, or {' or '.join(PACKAGED)}"
+        )
     if not path.is_dir():
         return path
     if not (path / "network.pt").is_file():

@@ -16,6 +16,7 @@ import torch
 from nasface.config import Experiment
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import UVBasis, chart_cells, grid_triangles, sample_map, uv_basis
+from nasface.inference.packaged import find_weights
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
 from nasface.training.face_task import FaceTask, TaskContext
@@ -67,13 +68,14 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
     """The task of a network that `nasface retrain` wrote.
 
     Args:
-        path: network.pt.
+        path: what `nasface.inference.packaged.find_weights` finds.
         model: `embedded`, or a folder of 3DDFA's files: the morphable model, where the file does not say it or its
             folder has moved.
 
     Raises:
         UserError: the file is absent, broken or of another kind, or does not say its model and `model` does not either.
     """
+    path = find_weights(path)
     record = read_weights(path, "network")
     network = network_of(record, path)
     faces = record.get("faces")
@@ -133,8 +135,10 @@ def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableM
         mean, weight, uv = (faces[key].numpy() for key in ("mean", "weight", "landmark_uv"))
         size = mean.shape[-1]
         head = load_embedded_head()
-        # Cells beside eyelids and lips are trained, though they are no skin; only the model tells them apart.
-        inside = chart_cells(head, size) if faces["model"] == head.name else weight > 0
+        # Cells beside eyelids and lips are trained, though they are no skin; only the model tells them apart, if it
+        # still has the chart that the network was trained on.
+        same = faces["model"] == head.name and np.allclose(uv, head.landmark_uv, atol=1e-6)
+        inside = chart_cells(head, size) if same else weight > 0
         basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, inside)
         grid = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, size)]), -1).reshape(-1, 2).astype(np.float32)
         shape = MorphableModel(

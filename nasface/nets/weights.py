@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
+from safetensors import safe_open
 
 from nasface.config import MultipathConfig, recorded_sizes
 from nasface.nets.cost import NoValues
@@ -144,10 +145,6 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
 
 def _read_safetensors(path: str | Path) -> dict[str, Any]:
     """The same record from a file of `nasface export --format safetensors`."""
-    try:
-        from safetensors import safe_open
-    except ImportError:
-        raise UserError(f"{path} needs the package safetensors: pip install 'nasface[export]'") from None
     with safe_open(str(path), framework="pt") as content:
         record = json.loads((content.metadata() or {}).get("nasface", "null"))
         tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118

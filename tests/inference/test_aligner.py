@@ -55,7 +55,9 @@ def test_several_photographs_pass_as_one_batch(tmp_path: Path) -> None:
     Image.fromarray(coordinate_image()).save(tmp_path / "photo.png")
     aligner = KnowingAligner()
     both = [(60.0, 50.0, 60.0, 60.0), (58.0, 52.0, 60.0, 60.0)]
-    first, second, none = aligner.predict([coordinate_image(), tmp_path / "photo.png", coordinate_image()], [None, both, []])
+    first, second, none = aligner.predict(
+        [coordinate_image(), tmp_path / "photo.png", coordinate_image()], [None, both, []]
+    )
     assert (len(first), len(second), none) == (1, 2, []) and [len(crops) for crops in aligner.seen] == [3, 3]
     (alone,) = KnowingAligner().predict(coordinate_image())
     np.testing.assert_array_equal(first[0].landmarks, alone.landmarks)

@@ -44,7 +44,6 @@ def test_onnx_of_any_batch(weights: Path, tmp_path: Path) -> None:
 
 
 def test_safetensors_is_a_weights_file(weights: Path, tmp_path: Path) -> None:
-    pytest.importorskip("safetensors")
     export.export_network(weights, tmp_path / "n.safetensors", "safetensors")
     image = torch.rand(2, 3, SIZE, SIZE)
     ours, theirs = (load_task(path).task(image).landmarks for path in (weights, tmp_path / "n.safetensors"))
@@ -53,6 +52,17 @@ def test_safetensors_is_a_weights_file(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="not a readable weights file"):
         load_task(tmp_path / "cut.safetensors")
+
+
+def test_half_is_for_safetensors_and_nearly_the_same(weights: Path, tmp_path: Path) -> None:
+    for half in (False, True):
+        export.export_network(weights, tmp_path / f"{half}.safetensors", "safetensors", half=half)
+    image = torch.rand(2, 3, SIZE, SIZE)
+    whole, short = (load_task(tmp_path / f"{half}.safetensors").task(image).landmarks for half in (False, True))
+    assert 0 < (whole - short).abs().max() < 0.1
+    assert (tmp_path / "True.safetensors").stat().st_size < (tmp_path / "False.safetensors").stat().st_size
+    with pytest.raises(UserError, match="--half is for --format safetensors"):
+        export.export_network(weights, tmp_path / "n.pt", "torchscript", half=True)
 
 
 def test_a_network_that_differs_is_refused(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

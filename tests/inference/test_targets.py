@@ -107,7 +107,7 @@ def test_a_damaged_file_of_a_folder_is_left_out(
 
 @pytest.mark.parametrize("kind", export.FORMATS)
 def test_export(trained: Path, tmp_path: Path, kind: str) -> None:
-    for package in {"onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}.get(kind, ()):
+    for package in {"onnx": ("onnx", "onnxscript", "onnxruntime")}.get(kind, ()):
         pytest.importorskip(package)
     depth, shape = KINDS[trained.parent.name]
     _, parity = export.export_network(trained, tmp_path / "exported", kind)

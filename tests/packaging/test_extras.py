@@ -13,7 +13,6 @@ from nasface.cli.dashboard import dashboard
 from nasface.data.crops import CropSettings
 from nasface.data.sets.cofw import load_cofw
 from nasface.inference.export import need
-from nasface.nets.weights import read_weights
 from nasface.search.registry import make_strategy
 from nasface.search.storage import open_storage
 from nasface.space.catalogue import load_space
@@ -25,11 +24,6 @@ from tests.helpers.tiny import REPOSITORY
 
 def _search(name: str) -> None:
     make_strategy(name, load_space("multipath_small"), seed=0)
-
-
-def _weights(folder: Path) -> None:
-    (folder / "network.safetensors").write_bytes(bytes(8) + b"{")
-    read_weights(folder / "network.safetensors", "network")
 
 
 def _cofw(folder: Path) -> None:
@@ -45,7 +39,6 @@ def _proxy(_: Path) -> None:
 
 NEEDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "dashboard": ("dashboard", "optuna_dashboard", lambda folder: dashboard(None, str(folder), None, "localhost", 80)),
-    "weights": ("export", "safetensors", _weights),
     "export": ("export", "onnx", lambda _: need("onnx")),
     "storage proxy": ("grpc", "grpc", _proxy),
     "COFW": ("hdf5", "h5py", _cofw),
