@@ -18,9 +18,8 @@ from nasface.utils.files import atomic_write, write_text
 def write_mesh(
     path: str | Path, dense: np.ndarray, surface: Surface, image: np.ndarray, texture_size: int = 256
 ) -> None:
-    """Write NAME.obj, NAME.mtl and the texture NAME.png, or NAME.ply; in the names of the material and the texture, which
-    the OBJ holds, `_` stands for what is no letter of ASCII, digit, dot or dash, and a digest follows where there was
-    such.
+    """Write NAME.obj, NAME.mtl and the texture NAME.png, or NAME.ply. In the names of material and texture, which the
+    OBJ holds, `_` stands for what is no letter of ASCII, digit, dot or dash, and a digest follows where there was such.
 
     Vertices are in pixels of the photograph with y up and z toward the camera, so that any viewer shows the face
     upright; the UV chart is the position map's.
