@@ -45,8 +45,8 @@ def evaluate(
         raise UserError("give --weights FILE and --benchmark NAME; nasface evaluate --list names the benchmarks")
     folder = Path(output or f"evaluation/{benchmark}")
     place, further = (None if path is None else Path(path) for path in (root, files))
-    request = Request(benchmark, 0, place, further, model, cache, progress_for("reading faces"))
-    result = evaluate_all(benchmark, weights, request, folder, arch, flip_test)
+    request = Request(benchmark, 0, place, further, cache=cache, progress=progress_for("reading faces"))
+    result = evaluate_all(weights, request, folder, arch, model, flip_test)
     mirrored = ", each with its mirror image" if flip_test else ""
     print(f"{result.benchmark.set}, {result.images} images{mirrored}: {result.benchmark.protocol}\n")
     print(result.table())

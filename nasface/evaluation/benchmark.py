@@ -102,6 +102,11 @@ class Errors:
         )
 
 
+def labelled_groups(labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Groups of the faces with equal labels, one a face."""
+    return {name: np.array(labels) == name for name in dict.fromkeys(sorted(labels))}
+
+
 def yaw_groups(yaw: np.ndarray) -> dict[str, np.ndarray]:
     """The three yaw bins of AFLW2000-3D as groups of faces with these angles (N,) in degrees."""
     bins = yaw_bin(yaw)
@@ -126,9 +131,10 @@ class Prediction:
         return bool(np.isfinite(self.landmarks[..., 2]).any())
 
 
-DenseErrors = Callable[[np.ndarray, np.ndarray, MorphableModel | None], dict[str, np.ndarray]]
-"""Indices (B,) of faces, their predicted UV maps (B, 3, M, M) in crop pixels and the model whose chart the maps are on
-(None where it is not known) to errors (B,) in percent by protocol; none where the set has no truth for such maps."""
+DenseErrors = Callable[[np.ndarray, np.ndarray, np.ndarray, MorphableModel | None], dict[str, np.ndarray]]
+"""Indices (B,) of faces, their predicted landmarks (B, 68, 3) and UV maps (B, 3, M, M) in crop pixels, and the model
+whose chart the maps are on (None where it is not known) to errors (B,) in percent by protocol; none where the set has
+no truth for such maps."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class Request:
         image_size: side of the crops in pixels.
         root: folder of the set; None where none is given.
         files: further folder in which optional files are looked for.
-        model: folder or file of the morphable model that the set's parameters are of, where one is needed.
+        model: reads the morphable model that the set's parameters are of, where one is needed.
         cache: where to keep crops; None makes them in memory.
         progress: called with (faces done, faces).
     """
@@ -170,7 +176,7 @@ class Request:
     image_size: int
     root: Path | None
     files: Path | None = None
-    model: str | None = None
+    model: Callable[[], MorphableModel] | None = None
     cache: str | None = None
     progress: Progress | None = None
 

@@ -36,6 +36,8 @@ TOLERANCE = 1e-4
 """Greatest difference from PyTorch in crop pixels, in units of the crop's side or 1 pixel, whichever is more."""
 HALF_TOLERANCE = 5e-3
 """The same of weights with 16 bits."""
+IMAGE_SIZE = "image_size"
+"""The file in an archive of TorchScript that holds the side of the network's images."""
 _BATCHES = (1, 3)  # an export that has one batch size built in fails the second
 
 
@@ -188,7 +190,8 @@ def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, _faces: dic
 def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
-        torch.jit.save(torch.jit.trace(network, (image,), check_trace=False), str(path))
+        program = torch.jit.trace(network, (image,), check_trace=False)
+        torch.jit.save(program, str(path), _extra_files={IMAGE_SIZE: str(image.shape[-1])})
         found = torch.jit.load(str(path))
 
     def run(images: Tensor) -> list[Tensor]:

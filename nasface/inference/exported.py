@@ -19,7 +19,7 @@ from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import load_embedded_head
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
-from nasface.inference.export import onnx_session
+from nasface.inference.export import IMAGE_SIZE, onnx_session
 from nasface.utils.errors import UserError, first_line
 
 
@@ -57,10 +57,10 @@ def load_torchscript(path: str | Path, detector: Detector | None = None) -> Face
         UserError: the file is damaged or another network's.
     """
     try:
-        network = torch.jit.load(str(path), map_location="cpu").eval()
-        sizes = next(node for node in network.inlined_graph.inputs() if node.type().kind() == "TensorType").type()
-        size = (sizes.sizes() or (0,))[-1]
-    except (RuntimeError, ValueError, StopIteration) as error:
+        extra = {IMAGE_SIZE: ""}
+        network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
+        size = int(extra[IMAGE_SIZE] or 0)
+    except (RuntimeError, ValueError) as error:
         raise UserError(f"{path} is not a readable TorchScript file ({first_line(error)}): export it again") from None
 
     @torch.inference_mode()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nasface.faces.landmark_subsets import AFLW_21
+from nasface.faces.correspondences import AFLW_21
 from nasface.metrics.nme import LANDMARKS, box_size, normalised_mean, point_errors
 
 AFLW_POINTS = 21

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +56,32 @@ class Evaluated:
 
 
 def evaluate(
-    name: str, weights: Sequence[str], request: Request, output: Path, arch: str | None = None, flip_test: bool = False
+    weights: Sequence[str],
+    request: Request,
+    output: Path,
+    arch: str | None = None,
+    model: str | None = None,
+    flip_test: bool = False,
 ) -> Evaluated:
     """Run networks over a benchmark's set and write what came out.
 
     Args:
-        name: of the benchmark.
         weights: files that `load_weights` reads.
-        request: where the set is; its image size is each network's own.
+        request: the benchmark, and where its set is; image size and model are the networks' own.
         output: folder of `result.json`, `table.md`, `errors.csv`, `ced.png` and a `faces-<network>.png` each.
         arch: of published checkpoints, see `load_weights`.
+        model: morphable model, see there.
         flip_test: average what is found on each face and on its mirror image.
 
     Raises:
         UserError: a file is absent or broken, or the set, or a network does not find what the benchmark compares.
     """
-    benchmark = BENCHMARKS.get(name)
+    benchmark = BENCHMARKS.get(request.benchmark)
     files_of = dict(zip(labels(weights), weights, strict=True))
-    networks = {label: load_weights(path, arch, request.model) for label, path in files_of.items()}
+    networks = {label: load_weights(path, arch, model) for label, path in files_of.items()}
+    models = [model, *(network.model for network in networks.values())]
+    if basel := next((name for name in models if name and name != EMBEDDED), None):
+        request = replace(request, model=partial(load_model, basel))
     errors: dict[str, dict[str, Errors]] = {}  # by protocol, then by network
     sets: dict[int, BenchmarkFaces] = {}
     left_out: list[str] = []
@@ -139,7 +148,7 @@ def predict(label: str, network: FaceAligner, opened: BenchmarkFaces, flip_test:
         points, maps = regress(np.array(images[index]))
         landmarks.append(points)
         if maps is not None and opened.dense is not None:
-            dense.append(opened.dense(index, maps, chart))
+            dense.append(opened.dense(index, points, maps, chart))
         bar(int(index[-1]) + 1, len(images))
     joined = {key: np.concatenate([part[key] for part in dense]) for key in (dense[0] if dense else ())}
     found = Prediction(np.concatenate(landmarks), joined)

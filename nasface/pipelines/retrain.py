@@ -57,7 +57,7 @@ def _train(
     experiment = workspace.experiment
     config = experiment.retrain
     if config.videos:
-        require_videos(workspace.faces.test, workspace.faces.model)
+        require_videos(workspace.faces.test)
     pl.seed_everything(experiment.seed, verbose=False)
     network = spec.build()
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))

@@ -104,3 +104,17 @@ def test_the_published_network_has_its_known_figures(nasface: Command, shared_da
     figures = json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"]["2D"]["mb05_120x120"]
     assert tuple(figures["groups"].values()) == pytest.approx((3.301, 3.432, 4.260), abs=2e-3)
     assert (figures["mean"], figures["all"]) == pytest.approx((3.664, 3.647), abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "torchscript", "safetensors"])
+def test_exports_have_their_networks_figures(nasface: Command, place: Path, kind: str) -> None:
+    for package in {"onnx": ("onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",)}.get(kind, ()):
+        pytest.importorskip(package)
+    network = place / "trained" / "network.pt"
+    exported = "exported.onnx" if kind == "onnx" else "exported.file"
+    assert nasface("export", "--weights", str(network), "--format", kind, "--output", exported).code == 0
+    root = ["--benchmark", "aflw2000", "--root", str(place / "AFLW2000")]
+    result = nasface("evaluate", "--weights", str(network), exported, *root)
+    assert result.code == 0, result.errors
+    rows = json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"]["2D"]
+    assert rows["exported"]["all"] == pytest.approx(rows["trained"]["all"], rel=1e-4)

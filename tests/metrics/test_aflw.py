@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasface.data.crops import CropSettings
-from nasface.faces.landmark_subsets import AFLW_21
+from nasface.faces.correspondences import AFLW_21
 from nasface.metrics.aflw import COUNTS, annotated, nme_21, points_21
 
 # 1-based, as benchmark_aflw.py lists it.

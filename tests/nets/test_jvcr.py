@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nasface.faces.landmark_subsets import point_matrix
+from nasface.faces.correspondences import point_matrix
 from nasface.nets.baselines.jvcr import (
     JVCR,
     LAYOUTS,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from nasface.config import AugmentConfig, OptimizerConfig, VolumeConfig
 from nasface.data.augment import normalise
 from nasface.data.module import BatchSettings, FaceDataModule
-from nasface.faces.landmark_subsets import point_matrix
+from nasface.faces.correspondences import point_matrix
 from nasface.nets.baselines.jvcr import JVCR
 from nasface.nets.baselines.jvcr_discriminator import discriminate
 from nasface.nets.registry import create_network

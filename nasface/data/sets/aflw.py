@@ -47,7 +47,7 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     folder = Path(folder)
     listing = _find(folder, "test.data", "AFLW_GT_crop.list")
     images = _find(folder, "test.data", "AFLW_GT_crop", is_folder=True)
-    names = read_lines(listing, "is not a list of image names", f"restore it from {DATASET_URL}")
+    names = read_names(folder)
     files = {key: _find(folder, "test.configs", f"AFLW_GT_{key}.npy") for key in ("pts21", "crop_yaws", "crop_roi_box")}
     fitted = next((p for p in _places(folder, "test.configs", "AFLW_GT_pts68.npy") if p.is_file()), None)
     sources = [listing, images, *files.values(), *([fitted] if fitted else [])]
@@ -82,6 +82,12 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     if not names:
         raise UserError(f"{listing} is empty: restore it from {DATASET_URL}")
     return cached_face_set(crops.cache_dir, f"aflw-{crops.size}px-{fingerprint(sources, _VERSION)}", build)
+
+
+def read_names(folder: str | Path) -> list[str]:
+    """The crops' file names, in the order of `load_aflw`; a UserError where the list is absent."""
+    listing = _find(Path(folder), "test.data", "AFLW_GT_crop.list")
+    return read_lines(listing, "is not a list of image names", f"restore it from {DATASET_URL}")
 
 
 def _in_crop(points: np.ndarray, roi: np.ndarray, size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ Reading needs the extra `hdf5`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,49 @@ from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
+from nasface.utils.mat import mat_numbers, read_mat
 from nasface.utils.reading import reading
 
 POINTS = 29
 FILES = {"train": ("COFW_train_color.mat", "IsTr", "phisTr"), "test": ("COFW_test_color.mat", "IsT", "phisT")}
+COFW68_URL = "https://github.com/golnazghiasi/cofw68-benchmark"
 DATASET_URL = "http://www.vision.caltech.edu/xpburgos/ICCV13"
+
+
+def load_cofw68(folder: str | Path, crops: CropSettings) -> FaceSet:
+    """The test faces with 68 points (N, 68, 3), of golnazghiasi/cofw68-benchmark: COFW_test_color.mat, and beside it or
+    in COFW68_Data the files test_annotations/<K>_points.mat of image K, counted from 1, with `Points` (68, 2) from 1
+    and `Occ` (68,); else as `load_cofw`."""
+    places = [Path(folder) / name for name in ("test_annotations", "COFW68_Data/test_annotations")]
+    home = next((place for place in places if place.is_dir()), None)
+    if home is None:
+        raise UserError(f"{folder} has no test_annotations: COFW-68 is published at {COFW68_URL}")
+
+    def read(number: int) -> Photograph:
+        path = home / f"{number}_points.mat"
+        content = read_mat(path, COFW68_URL)
+        points = mat_numbers(content, "Points", 136, path, COFW68_URL).reshape(68, 2)
+        hidden = mat_numbers(content, "Occ", 68, path, COFW68_URL) != 0
+        return Photograph(path, points_from_300wlp(points), visible=~hidden)
+
+    return _load(folder, "test", crops, lambda labels: [read(number + 1) for number in range(labels.shape[1])], home)
 
 
 def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
     """The faces of a split, "train" or "test", in the file's order: landmarks (N, 29, 3) in COFW's order, z = 0;
     `visible` is False where a point is occluded; yaw is NaN. A UserError where h5py or the file is absent, or damaged.
     """
+    return _load(folder, split, crops, lambda labels: [_face(Path(folder), label) for label in labels.T])
+
+
+def _load(
+    folder: str | Path,
+    split: str,
+    crops: CropSettings,
+    read: Callable[[np.ndarray], list[Photograph]],
+    annotations: Path | None = None,
+) -> FaceSet:
+    """The images of a split with what `read` makes of its labels (87, N), or of files in `annotations`."""
     if split not in FILES:
         raise UserError(f"unknown split {split!r} of COFW: choose train or test")
     name, images_key, labels_key = FILES[split]
@@ -45,9 +78,9 @@ def load_cofw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
         if labels.shape != (3 * POINTS, len(references)) or not np.isfinite(labels).all():
             raise ValueError(f"{labels_key} is {labels.shape}")
         return crop_photographs(
-            f"cofw-{split}",
-            lambda: [_face(path, label) for label in labels.T],
-            [path],
+            f"cofw-{split}" if annotations is None else "cofw68",
+            lambda: read(labels),
+            [path, *(sorted(annotations.glob("*.mat")) if annotations else ())],
             crops,
             decode=lambda index: _image(content[references[index]]),
         )

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.plain import load_plain
 from nasface.utils.errors import UserError
 
 SPLITS = ("train", "val", "test")
-POINTS_OF_68 = np.delete(np.arange(68), [60, 64])
-"""(66,) which of the 68 landmarks the 66 are: `landmarks[:, POINTS_OF_68]` of a prediction is comparable."""
 
 
 def load_3dfaw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:

@@ -108,7 +108,9 @@ class DenseTruth:
         parameters = [read_parameters(path.with_suffix(".mat")) for path in self.images]
         return parameters, crop_poses(self.images, parameters, self.crops)
 
-    def __call__(self, index: np.ndarray, maps: np.ndarray, chart: MorphableModel | None) -> dict[str, np.ndarray]:
+    def __call__(
+        self, index: np.ndarray, _landmarks: np.ndarray, maps: np.ndarray, chart: MorphableModel | None
+    ) -> dict[str, np.ndarray]:
         if chart is None or chart.name in ("embedded_head", "ict"):
             return {}
         key = id(chart), maps.shape[-1]

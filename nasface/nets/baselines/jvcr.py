@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nasface.faces.landmark_subsets import point_matrix
+from nasface.faces.correspondences import point_matrix
 from nasface.nets.baselines.hourglass import Residual, StackedHourglass
 from nasface.nets.network import VOLUMES, Network, full_precision, init_convolutions, scaled
 from nasface.nets.registry import BaselineSpec, register_network
@@ -36,7 +36,7 @@ class VolumeLayout:
     Attributes:
         depths: slices of each stack's volume, at the paper's 64 x 64 cells.
         semantic: whether volumes have colours (3 channels) or are compact (1).
-        points: regressed points, one of `nasface.faces.landmark_subsets.POINT_COUNTS`.
+        points: regressed points, one of `nasface.faces.correspondences.POINT_COUNTS`.
     """
 
     depths: tuple[int, ...] = (1, 2, 4, 64)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nasface.data.face_set import FaceSet
-from nasface.faces.landmark_subsets import point_matrix
+from nasface.faces.correspondences import point_matrix
 from nasface.metrics.nme_torch import mean_over_box
 from nasface.nets.baselines.jvcr import JVCR, STRIDE
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
