@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import ActionConfigFile, ArgumentParser
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.resources import resource_folder
 
 
@@ -513,6 +513,13 @@ class Experiment:
     def __post_init__(self) -> None:
         for entry in fields(self):
             object.__setattr__(self, entry.name, _plain(getattr(self, entry.name)))
+
+
+def recorded_settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings as files hold them: nested, without the password of the search's database."""
+    settings = asdict(experiment)
+    settings["search"]["storage"] = without_passwords(experiment.search.storage or "") or experiment.search.storage
+    return settings
 
 
 def _plain(value: Any) -> Any:

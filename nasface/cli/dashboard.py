@@ -9,7 +9,7 @@ from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import Command
 from nasface.utils.errors import UserError
-from nasface.utils.run_files import settings_file
+from nasface.utils.run_files import run_folder, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 _JOURNAL = Path("search") / "journal.log"
@@ -48,9 +48,10 @@ def dashboard(
 def _find_run(runs: Path, run: str | None) -> Path:
     """The folder of a run by its id, or of the newest search."""
     if run:
-        if not settings_file(runs / run).is_file():
-            raise UserError(f"there is no run {runs / run}: give the id of a search")
-        return runs / run
+        folder = run_folder(runs, run)
+        if not settings_file(folder).is_file():
+            raise UserError(f"there is no run {folder}: give the id of a search")
+        return folder
     found = [path.parent for path in runs.glob(f"*/{settings_file('').name}") if (path.parent / "search").is_dir()]
     if not found:
         raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")

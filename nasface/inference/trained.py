@@ -6,14 +6,14 @@ network of UV maps needs; other targets need the model itself, which the record 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nasface.config import Experiment
+from nasface.config import Experiment, recorded_settings
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import UVBasis, chart_cells, grid_triangles, sample_map, uv_basis
 from nasface.inference.packaged import find_weights
@@ -41,7 +41,7 @@ def trained_record(context: TaskContext) -> dict[str, Any]:
         "mean": uv.mean.detach().cpu().reshape(3, uv.map_size, uv.map_size),
         "weight": uv.weight.detach().cpu(),
         "landmark_uv": torch.from_numpy(np.array(model.landmark_uv, dtype=np.float32)),
-        "experiment": asdict(experiment),
+        "experiment": recorded_settings(experiment),
     }
 
 

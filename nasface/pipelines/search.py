@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nasface
-from nasface.config import Experiment, experiment_of
+from nasface.config import Experiment, experiment_of, recorded_settings
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import MemberSpec, Supernet
@@ -33,7 +33,7 @@ from nasface.space.catalogue import load_space
 from nasface.space.space import MultipathSpace
 from nasface.tracking.progress import SearchProgress
 from nasface.tracking.search_stage import SearchStage
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.run_files import supernet_file
 
 
@@ -108,8 +108,9 @@ def search_supernet(
         if workers == 1:
             result = run_study(strategy, make_scorer(workspace, supernet), storage, run.id, resume=resume, **told)
         else:
-            say(f"workers  {workers} here; join by: nasface search-worker --storage {storage} --study {run.id}")
-            about = {"experiment": asdict(experiment), "supernet": str(weights.absolute())}
+            place = without_passwords(str(storage))
+            say(f"workers  {workers} here; join by: nasface search-worker --storage {place} --study {run.id}")
+            about = {"experiment": recorded_settings(experiment), "supernet": str(weights.absolute())}
             create_shared_study(strategy, storage, run.id, resume=resume, context=context, about=about)
             with LocalWorkers(workers, storage, run.id, run.path("search"), experiment.device.threads) as crew:
                 result = run_shared(strategy, None, storage, run.id, look=crew.look, **told)

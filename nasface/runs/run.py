@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nasface.config import Experiment, current_settings, flat
+from nasface.config import Experiment, current_settings, flat, recorded_settings
 from nasface.utils.errors import UserError
-from nasface.utils.files import write_json, write_text
-from nasface.utils.run_files import read_summary, settings_file, summary_file
+from nasface.utils.files import write_json
+from nasface.utils.run_files import create_folder, read_summary, run_folder, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
-_FREE_ON_RESUME = ("runs", "output", "log", "device")
+_FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage")
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"
 
@@ -100,32 +102,23 @@ def _joined(runs: Path, run_id: str | None) -> Run:
 
 
 def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
-    folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}")
-    if folder.exists() and run_id:
-        raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
-    run = Run(_claim(folder))
-    write_text(settings_file(run.folder), yaml.safe_dump(asdict(experiment), sort_keys=False))
-    run.update_summary(command=command, label=label, finished=False)
-    return run
-
-
-def _claim(folder: Path) -> Path:
-    """Make a folder that no other process has made, with +2, +3, ... behind its name where that is taken."""
-    number, chosen = 1, folder
-    while True:
-        try:
-            chosen.mkdir(parents=True)
-            return chosen
-        except FileExistsError:
-            number += 1
-            chosen = folder.with_name(f"{folder.name}+{number}")
-        except OSError as error:
-            raise UserError(f"cannot make {chosen}: {error.strerror or error}; choose another --runs") from None
+    name = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
+    contents = {
+        settings_file("").name: yaml.safe_dump(recorded_settings(experiment), sort_keys=False),
+        summary_file("").name: json.dumps({"command": command, "label": label, "finished": False}, indent=2) + "\n",
+    }
+    folder, number = run_folder(runs, name) if run_id else runs / name, 1
+    while not create_folder(folder, contents):
+        if run_id:
+            raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
+        number += 1
+        folder = runs / f"{name}+{number}"
+    return Run(folder)
 
 
 def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
     if run_id:
-        run = Run(runs / run_id)
+        run = Run(run_folder(runs, run_id))
         if not settings_file(run.folder).exists():
             raise UserError(f"there is no run {run.folder} to resume: start it without --resume")
         if difference := _difference(run, experiment):
@@ -134,10 +127,13 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
     candidates = sorted(runs.glob(f"*/{settings_file('').name}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in candidates:
         run = Run(path.parent)
-        summary = run.read_summary()
-        same = (summary.get("command"), summary.get("label")) == (command, label)
-        if same and not summary.get("finished") and not _difference(run, experiment):
-            return run
+        try:
+            summary = run.read_summary()
+            same = (summary.get("command"), summary.get("label")) == (command, label)
+            if same and not summary.get("finished") and not _difference(run, experiment):
+                return run
+        except UserError as error:  # a neighbour that is damaged stops no other run
+            print(f"left out {error}", file=sys.stderr)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
 
 
@@ -149,8 +145,8 @@ def _difference(run: Run, experiment: Experiment) -> str:
         raise UserError(f"{settings_file(run.folder)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
         raise UserError(f"{settings_file(run.folder)} cannot be read (no mapping of settings): start a new run")
-    old, new = flat(current_settings(recorded)), flat(asdict(experiment))
+    old, new = flat(current_settings(recorded)), flat(recorded_settings(experiment))
     for key in sorted(old.keys() | new.keys()):
-        if key.split(".")[0] not in _FREE_ON_RESUME and old.get(key) != new.get(key):
+        if not key.startswith(_FREE_ON_RESUME) and old.get(key) != new.get(key):
             return f"{key}: {old.get(key)}, now {new.get(key)}"
     return ""

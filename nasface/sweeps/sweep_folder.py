@@ -10,7 +10,9 @@ from typing import Any
 
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
-from nasface.utils.files import write_json, write_text
+from nasface.utils.files import write_json
+from nasface.utils.reading import read_json
+from nasface.utils.run_files import create_folder, run_folder
 
 _FILE, _STATUS = "sweep.yaml", "sweep.json"
 
@@ -30,11 +32,7 @@ class SweepFolder:
 
     def status(self) -> dict[str, Any]:
         """What the sweep has said of itself: `finished`, `seed`, with W&B `sweep`, its path there."""
-        try:
-            status = json.loads(self.path(_STATUS).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{self.path(_STATUS)} cannot be read ({error}): start a new sweep") from None
-        return status if isinstance(status, dict) else {}
+        return read_json(self.path(_STATUS), "start a new sweep")
 
     def update(self, **values: Any) -> None:
         """Add to what the sweep says of itself."""
@@ -50,22 +48,16 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
     """
     if resume:
         return _resumed(sweep, runs, run_id)
-    folder = runs / (run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}")
-    try:
-        folder.mkdir(parents=True)
-    except FileExistsError:
-        raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run") from None
-    except OSError as error:
-        raise UserError(f"cannot make {folder}: {error.strerror or error}; choose another --runs") from None
-    found = SweepFolder(folder)
-    write_text(found.path(_FILE), sweep.text)
-    found.update(finished=False, **about)
-    return found
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}"
+    folder = run_folder(runs, run_id) if run_id else runs / name
+    if not create_folder(folder, {_FILE: sweep.text, _STATUS: json.dumps({"finished": False, **about})}):
+        raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run")
+    return SweepFolder(folder)
 
 
 def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
     if run_id:
-        found = SweepFolder(runs / run_id)
+        found = SweepFolder(run_folder(runs, run_id))
         if not found.path(_FILE).is_file():
             raise UserError(f"there is no sweep {found.folder} to resume: start it without --resume")
         if not _same(sweep, found):

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 from wandb.sdk.lib.wbauth import authenticate_session
 
+from nasface.config import Experiment, recorded_settings
 from nasface.tracking.metrics_file import follow_metrics
 from nasface.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from nasface.config import Experiment
 
 # The settings' and W&B's own names, new and old.
 _MODES = {
@@ -51,7 +47,7 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         group=experiment.name,
         job_type=stage,
         save_dir=str(folder),
-        config={**asdict(experiment), "run": folder.name},
+        config={**recorded_settings(experiment), "run": folder.name},
         mode=mode,
     )
     logger._wandb_init.pop("anonymous", None)  # wandb has dropped it and warns of it, even where it is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class UserError(Exception):
     """Something outside the program is wrong: a file, a setting, a full disk.
@@ -14,3 +16,8 @@ class UserError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+def without_passwords(text: str) -> str:
+    """A text with the passwords taken out of its URLs; a database's client finds them in PGPASSWORD or ~/.pgpass."""
+    return re.sub(r"(\w://[^\s:/@]*):[^\s/]*@", r"\1@", text)

@@ -3,9 +3,15 @@ those that read them."""
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
+from nasface.utils.errors import UserError
+from nasface.utils.files import write_text
 from nasface.utils.reading import read_json, reading
 from nasface.utils.schema import Finite, checked
 
@@ -19,6 +25,37 @@ class Summary(TypedDict, total=False):
     costs: dict[str, Finite]
     search: dict[str, Any]
     finalists: dict[str, Any]
+
+
+def run_folder(runs: str | Path, run_id: str) -> Path:
+    """The folder of a run or sweep by its id.
+
+    Raises:
+        UserError: the id is not one plain name, and would lead elsewhere.
+    """
+    if not re.fullmatch(r"[\w+-][\w.+-]*", run_id):
+        raise UserError(f"--run {run_id!r} is no id: give a name of letters, digits, '.', '_', '+' and '-'")
+    return Path(runs, run_id)
+
+
+def create_folder(folder: Path, contents: dict[str, str]) -> bool:
+    """Make a folder with its first files in one rename, so that a kill leaves no half of it; False where it is taken.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as made:
+            Path(made).chmod(0o755)
+            for name, text in contents.items():
+                write_text(Path(made, name), text)
+            os.rename(made, folder)
+        return True
+    except OSError as error:
+        if folder.exists() and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            return False
+        raise UserError(f"cannot make {folder}: {error.strerror or error}; choose another --runs") from None
 
 
 def settings_file(folder: str | Path) -> Path:

@@ -131,7 +131,7 @@ def test_unknown_space_and_setting(earlier: Earlier) -> None:
     assert "unknown space 'marble': choose one of" in earlier("search", "--space", "marble").line
     assert "unknown setting" in earlier("search", "--marble", "1").line
     (earlier.folder / "mine.yaml").write_text("name: mine\nlayers: 4\nscales: 2\n")
-    assert "mine.yaml: the key 'connections' is missing" in earlier("search", "--space", "mine.yaml").line
+    assert 'mine.yaml: the key "connections" is missing' in earlier("search", "--space", "mine.yaml").line
 
 
 # Data ----------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""Runs: ids that stay in their folder, folders that are whole or absent, neighbours that stop nobody, no passwords."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nasface.config import Experiment, recorded_settings
+from nasface.runs.run import open_run
+from nasface.utils.errors import UserError, without_passwords
+from nasface.utils.run_files import create_folder, settings_file, summary_file
+from tests.helpers.tiny import Command
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", "a/b", "", ".hidden", "a\nb"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_id_is_one_plain_name(name: str, resume: bool, tmp_path: Path) -> None:
+    experiment = replace(Experiment(), runs=str(tmp_path / "runs"))
+    if name:
+        with pytest.raises(UserError, match="is no id"):
+            open_run("search", experiment, "m", resume, name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = replace(Experiment(), runs=str(tmp_path))
+    (tmp_path / "half").mkdir()  # as a former version left it when it was killed
+    run = open_run("search", experiment, "m", False, "half")
+    assert run.read_summary() == {"command": "search", "label": "m", "finished": False}
+    assert open_run("search", experiment, "m", True, "half").folder == run.folder
+    with pytest.raises(UserError, match="exists: go on with it"):
+        open_run("search", experiment, "m", False, "half")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nasface.utils.run_files.os.rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_folder(tmp_path / "new", {"a": "b"})
+    assert [path.name for path in tmp_path.iterdir()] == ["half"]
+
+
+@pytest.mark.parametrize("file", [settings_file, summary_file])
+def test_a_damaged_neighbour_is_named_and_left_out(
+    file: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = replace(Experiment(), runs=str(tmp_path))
+    run = open_run("search", experiment, "m", False, "whole")
+    broken = open_run("search", experiment, "m", False, "broken").folder
+    file(broken).write_text("{")  # type: ignore[operator]
+    assert open_run("search", experiment, "m", True, None).folder == run.folder
+    assert str(broken) in capsys.readouterr().err
+
+
+def test_passwords_stay_in_memory(tmp_path: Path) -> None:
+    url = "postgresql://user:se:cr@et@host:5432/db"
+    assert without_passwords(f"cannot open {url}: no") == "cannot open postgresql://user@host:5432/db: no"
+    for plain in ("sqlite:///a.db", "http://host:8080/a@b", "runs/a:b@c"):
+        assert without_passwords(plain) == plain
+    experiment = replace(Experiment(), runs=str(tmp_path))
+    experiment = replace(experiment, search=replace(experiment.search, storage=url))
+    run = open_run("search", experiment, "m", False, "r")
+    recorded = yaml.safe_load(settings_file(run.folder).read_text())
+    assert recorded["search"]["storage"] == "postgresql://user@host:5432/db" and recorded == recorded_settings(
+        experiment
+    )
+    assert open_run("search", experiment, "m", True, "r").folder == run.folder
+
+
+def test_exit_codes(nasface: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for error, code, said in (
+        (UserError("no such thing"), 2, "no such thing"),
+        (MemoryError(), 2, "too little memory"),
+        (BrokenPipeError(), 141, ""),
+        (ZeroDivisionError("ours\nand more"), 1, "ZeroDivisionError: ours; this is a mistake of nasface"),
+    ):
+
+        def fails(*_: object, error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr("nasface.pipelines.architectures.member", fails)
+        result = nasface("draw")
+        assert result.code == code and said in "".join(result.errors) and len(result.errors) == bool(said)
+    kept = next(tmp_path.glob("nasface-*.txt"))
+    assert kept.name in result.line and "ZeroDivisionError" in kept.read_text()
