@@ -182,6 +182,8 @@ class DeviceConfig:
             weights).
         precision: `32-true`, `bf16-mixed`, ...
         threads: CPU threads of one process; 0 leaves it to torch.
+        graphs: on a GPU, launch a training pass of a network of UV maps as a whole (CUDA graphs); its small operations
+            keep a GPU waiting otherwise. Without effect in mixed precision.
     """
 
     accelerator: str = "auto"
@@ -190,6 +192,7 @@ class DeviceConfig:
     strategy: str = "auto"
     precision: str = "32-true"
     threads: NonNegativeInt = 0
+    graphs: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def position_map(basis: UVBasis, coefficients: np.ndarray, pose: np.ndarray) -> 
 def sample_map(maps: np.ndarray, uv: np.ndarray) -> np.ndarray:
     """Bilinear read of maps (..., C, H, W) at UV positions (M, 2) in [0, 1]: (..., M, C)."""
     height, width = maps.shape[-2:]
-    cells, weights = _bilinear(uv, height, width)
+    cells, weights = bilinear_cells(uv, height, width)
     flat = maps.reshape(*maps.shape[:-2], height * width)
     read = (flat[..., cells] * weights.astype(maps.dtype)).sum(axis=-1)
     return np.swapaxes(read, -1, -2)
@@ -128,7 +128,7 @@ def region_weights(inside: np.ndarray, landmark_uv: np.ndarray) -> np.ndarray:
         mask = cv2.fillConvexPoly(np.zeros(inside.shape, dtype=np.uint8), hull, 1)
         mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1)))
         weight[(mask > 0) & inside] = FEATURE_WEIGHT
-    cells, parts = _bilinear(landmark_uv, height, width)
+    cells, parts = bilinear_cells(landmark_uv, height, width)
     flat = weight.reshape(-1)
     touched = cells[parts > 0]
     flat[touched] = np.maximum(flat[touched], FEATURE_WEIGHT)
@@ -188,7 +188,7 @@ def _fit_landmarks(grid: np.ndarray, uv: np.ndarray, truth: np.ndarray, size: in
 
 def bilinear_matrix(uv: np.ndarray, size: int) -> csr_matrix:
     """The linear map (M, size * size) that reads a row-major map at UV positions (M, 2) by bilinear interpolation."""
-    cells, weights = _bilinear(uv, size, size)
+    cells, weights = bilinear_cells(uv, size, size)
     lines = np.tile(np.arange(len(cells)), 4)
     return csr_matrix((weights.T.ravel(), (lines, cells.T.ravel())), shape=(len(cells), size * size))
 
@@ -199,7 +199,7 @@ def reading_matrix(uv: np.ndarray, map_size: int) -> np.ndarray:
     return bilinear_matrix(uv, map_size).T.toarray().astype(np.float32, order="C")
 
 
-def _bilinear(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def bilinear_cells(uv: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices (M, 4) of the cells around UV positions (M, 2), clamped to the map, and their weights (M, 4)."""
     x = np.clip(np.asarray(uv, dtype=np.float64)[:, 0] * (width - 1), 0, width - 1)
     y = np.clip(np.asarray(uv, dtype=np.float64)[:, 1] * (height - 1), 0, height - 1)

@@ -15,12 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
 from nasface.faces.landmarks import NUM_LANDMARKS
-from nasface.faces.uv import reading_matrix
+from nasface.faces.uv import bilinear_cells
 from nasface.nets.layers.blocks import all_at_once, each_normalised
 from nasface.nets.network import full_precision
 from nasface.nets.uv_output import TrainingMaps, UVOutput
@@ -40,7 +39,8 @@ class AnchorHead(nn.Module):
     mean_map: Tensor
     modes: Tensor
     mean_anchors: Tensor
-    reading: Tensor
+    read_cells: Tensor
+    read_weights: Tensor
 
     def __init__(self, config: MultipathConfig, width: int) -> None:
         super().__init__()
@@ -60,7 +60,8 @@ class AnchorHead(nn.Module):
         self.register_buffer("mean_map", torch.zeros(3 * self.map_size**2))
         self.register_buffer("modes", 0.01 * torch.randn(MODES, 3 * self.map_size**2))
         self.register_buffer("mean_anchors", torch.zeros(2 * self.anchors))
-        self.register_buffer("reading", torch.zeros(self.map_size**2, self.anchors), persistent=False)
+        self.register_buffer("read_cells", torch.zeros(4, self.anchors, dtype=torch.long), persistent=False)
+        self.register_buffer("read_weights", torch.zeros(4, self.anchors), persistent=False)
 
     @property
     def last(self) -> nn.Conv2d:
@@ -106,8 +107,10 @@ class AnchorHead(nn.Module):
         deviation = (kept / len(flat)).sqrt()
         line = (np.arange(GRID) + 0.5) / GRID
         grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
-        reading = torch.from_numpy(reading_matrix(np.concatenate([maps.landmark_uv, grid]), self.map_size))
-        anchors = (flat.unflatten(1, (3, -1))[:, :2] @ reading.double()).flatten(1)
+        cells, weights = bilinear_cells(np.concatenate([maps.landmark_uv, grid]), self.map_size, self.map_size)
+        self.read_cells.copy_(torch.from_numpy(cells.T))
+        self.read_weights.copy_(torch.from_numpy(weights.T))
+        anchors = self.anchor_places(maps.sample.double()).flatten(1)
         centred = anchors - anchors.mean(0)
         noisy = centred.T @ centred / len(flat) + _NOISE**2 * torch.eye(centred.shape[1], dtype=torch.double)
         scores = about @ modes.T / deviation
@@ -117,18 +120,24 @@ class AnchorHead(nn.Module):
         self.mean_anchors.copy_(anchors.mean(0))
         self.lift.bias.zero_()
         self.lift.weight.zero_()[: len(kept), : weight.shape[1]] = weight
-        self.reading.copy_(reading)
+
+    def anchor_places(self, maps: Tensor) -> Tensor:
+        """Where the anchors of maps (B, 3, M, M) lie, (B, 2, P): read at their four cells each."""
+        return (maps[:, :2].flatten(2)[:, :, self.read_cells] * self.read_weights.to(maps.dtype)).sum(2)
 
     def heatmap_loss(self, logits: Tensor, maps: Tensor) -> Tensor:
         """Relative entropy of predicted heatmaps (K, B, P, F * F), of K networks on the same images, to Gaussians
         around the true anchors of maps (B, 3, M, M) in the head's units, averaged over the anchors that lie on the
         image."""
-        true = (maps[:, :2].flatten(2) @ self.reading).transpose(1, 2)
-        side = self.cells.shape[0] ** 0.5
-        distance = ((true[:, :, None] - self.cells) * (side / 2)).square().sum(-1)
-        target = torch.exp(-distance / (2 * _SIGMA**2))
-        mass = target.sum(-1, keepdim=True)
-        target, seen = target / mass.clamp(min=1e-6), (mass[..., 0] > _OUTSIDE).float()
-        entropy = torch.xlogy(target, target).sum(-1)
-        error = entropy - (target * F.log_softmax(logits.float(), -1)).sum(-1)
+        side = round(logits.shape[-1] ** 0.5)
+        line = (torch.arange(side, device=logits.device) + 0.5) * (2 / side) - 1
+        distance = (self.anchor_places(maps)[..., None] - line) * (side / 2)
+        profiles = torch.exp(-distance.square() / (2 * _SIGMA**2))  # a Gaussian is the product of its two profiles
+        mass = profiles.sum(-1)
+        profiles = profiles / mass[..., None].clamp(min=1e-3)
+        column, row = profiles.unbind(1)
+        entropy = torch.xlogy(profiles, profiles).sum((1, 3))
+        expected = (logits.float().unflatten(-1, (side, side)) @ column[..., None])[..., 0]
+        error = entropy + logits.float().logsumexp(-1) - (expected * row).sum(-1)
+        seen = (mass.prod(1) > _OUTSIDE).float()
         return (error * seen).sum() / (len(logits) * seen.sum().clamp(min=1))

@@ -36,7 +36,7 @@ def test_true_anchors_give_the_true_map() -> None:
     """What is left is the error that the expected noise of the anchors costs."""
     maps = smooth_maps(200)
     head = learnt_head(maps)
-    true = (maps[:, :2].flatten(2) @ head.reading).flatten(1)
+    true = head.anchor_places(maps).flatten(1)
     hidden = torch.zeros(len(maps), 8)
     found = head.mean_map + head.lift(torch.cat((true - head.mean_anchors, hidden), 1)) @ head.modes
     error = (found.view_as(maps) - maps)[:, :2].square().mean().sqrt()
@@ -56,7 +56,7 @@ def test_a_heatmap_at_one_cell_is_an_anchor_there() -> None:
 def test_the_heatmap_loss_is_zero_at_its_target_and_positive_elsewhere() -> None:
     maps = smooth_maps(3)
     head = learnt_head(smooth_maps(20))
-    true = (maps[:, :2].flatten(2) @ head.reading).transpose(1, 2)
+    true = head.anchor_places(maps).transpose(1, 2)
     distance = ((true[:, :, None] - head.cells) * 4).square().sum(-1)
     perfect = -distance / (2 * 0.8**2)
     assert float(head.heatmap_loss(perfect[None], maps)) == pytest.approx(0, abs=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ from nasface.config import AugmentConfig, RetrainConfig, SupernetConfig
 from nasface.data.augment import augment
 from nasface.data.face_set import FaceSet
 from nasface.nets.uv_output import UVOutput
+from nasface.training.cuda_graph import graphed_output
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
@@ -95,6 +97,8 @@ class UVTask(FaceTask):
     def __init__(self, network: nn.Module, context: TaskContext) -> None:
         super().__init__(network, context)
         self.config, self.seed = context.experiment.retrain, context.experiment.seed
+        self.graphs = context.experiment.device.graphs
+        self._graphed: Callable[[Tensor], UVOutput] | None = None
 
     def learn_statistics(self, faces: FaceSet) -> None:
         self.network.learn(FaceMaps(self.uv, faces, self.config.augmentation, self.seed))
@@ -103,5 +107,12 @@ class UVTask(FaceTask):
         return self.uv.read(self.network(image))
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        output = self.network.output(batch["image"])
+        output = self._output(batch["image"])
         return output_loss(self.network, output, self.uv.target_units(batch), self.uv.weight, self.config)
+
+    def _output(self, image: Tensor) -> UVOutput:
+        if not (self.graphs and image.is_cuda) or torch.is_autocast_enabled():
+            return self.network.output(image)
+        if self._graphed is None:
+            self._graphed = graphed_output(self.network, image)
+        return self._graphed(image)
