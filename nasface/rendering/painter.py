@@ -262,7 +262,7 @@ def _colours(rng: np.random.Generator, person: Person, glasses: Glasses | None) 
     colours[EYE] = (
         np.array([0.62, 0.58, 0.55]) * rng.uniform(0.4, 1.0) * [1, rng.uniform(0.92, 1), rng.uniform(0.85, 1)]
     )
-    colours[TEETH] = np.array([0.62, 0.57, 0.47]) * rng.uniform(0.7, 1.15)
+    colours[TEETH] = np.array([0.85, 0.8, 0.7]) * rng.uniform(0.7, 1.15)
     colours[TONGUE] = [0.34, 0.1, 0.09]
     colours[CLOTH], colours[PATTERN] = muted(rng) ** 2, muted(rng) ** 2
     dark = person.tone.mean() < 0.5

@@ -32,7 +32,7 @@ from nasface.rendering.painting.looks import LOOKS, Domain
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 """Raised whenever the same (seed, split, index) gives another face, so that cached sets are drawn anew."""
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -229,7 +229,7 @@ def _coefficients(rng: np.random.Generator, head: MorphableModel) -> np.ndarray:
         move(_both("mouthSmile"), smile)
         move(_both("cheekSquint"), smile * rng.random())
         if rng.random() < 0.7:  # teeth are shown
-            move(_both("mouthUpperUp"), smile * rng.uniform(0.2, 0.8))
+            move(_both("mouthUpperUp"), smile * rng.uniform(0.4, 1.0))
             move(_both("mouthLowerDown"), smile * rng.uniform(0, 0.6))
             move(_both("mouthStretch"), smile * rng.uniform(0, 0.5))
             move(("jawOpen",), rng.uniform(0, 0.35))

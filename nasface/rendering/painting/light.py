@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from nasface.faces.morphable import load_embedded_head
+from nasface.faces.morphable import MATERIALS, load_embedded_head, load_head_surface
 from nasface.faces.rasterize import extent, fill_buffers
 from nasface.rendering.painting.looks import Look
 
 _GRID = 112  # side of a shadow map
+_TEETH_SKY = np.float32(1.0)  # of the sky, where a mouth is open enough to show them; the mean head's is closed
 _SKY = 160  # directions from which occlusion is measured
 
 
@@ -76,7 +77,10 @@ def ambient_occlusion() -> np.ndarray:
         cosine = np.maximum(normals @ direction, 0)
         seen += cosine * lit(head.mean, head.triangles, direction.astype(np.float32), 0.03, 1)
         total += cosine
-    return np.clip(seen / np.maximum(total, 1e-6), 0.08, 1).astype(np.float32)
+    sky = np.clip(seen / np.maximum(total, 1e-6), 0.08, 1).astype(np.float32)
+    teeth = np.unique(head.triangles[load_head_surface().materials == MATERIALS.index("teeth")])
+    sky[teeth] = np.maximum(sky[teeth], _TEETH_SKY)
+    return sky
 
 
 def lit(vertices: np.ndarray, triangles: np.ndarray, lamp: np.ndarray, bias: float, radius: int) -> np.ndarray:
