@@ -22,6 +22,7 @@ from nasface.inference.export import export_network, onnx_session
 from nasface.inference.packaged import FOLDER
 from nasface.nets.weights import read_weights
 from nasface.report.tables import text_table
+from nasface.tracking.environment import environment
 from nasface.utils.files import write_text
 from nasface.utils.run_files import read_summary
 
@@ -83,7 +84,7 @@ def write_card() -> None:
     print(table)
     card = CARD.format(
         table=table,
-        cpu=about["environment"]["cpu"],
+        cpu=environment()["cpu"],
         steps=experiment["retrain"]["steps"],
         train_count=experiment["data"]["train_count"],
         test_count=experiment["data"]["test_count"],
