@@ -35,7 +35,7 @@ def graphed_output(network: nn.Module, example: Tensor) -> Callable[[Tensor], UV
         example: images (B, 3, S, S); those of later calls have the same shape and memory layout.
     """
     state = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    passes = torch.cuda.make_graphed_callables(_Output(network), (example.detach().clone(),))
+    passes: Any = torch.cuda.make_graphed_callables(_Output(network), (example.detach().clone(),))
     with torch.no_grad():
         for name, buffer in network.named_buffers():  # what the passes before a capture have added up
             buffer.copy_(state[name])
