@@ -144,7 +144,7 @@ def a_search(folder: Path) -> Path:
 
 def a_retraining(folder: Path, name: str, seed: int = 0, mean: float = 5.0, **result: Any) -> Path:
     experiment = Experiment(runs=str(folder), seed=seed)
-    run = open_run("retrain", experiment, name, False, f"{name}-{seed}".replace("<", ""))
+    run = open_run("retrain", experiment, name, False, f"{name}-{seed}".translate(dict.fromkeys(map(ord, "</>"))))
     row = {"name": name, "bins": [4.0, None, mean], "mean": mean, "all": 4.5, "parameters": 1e6, "macs": 5e7,
            "latency_ms": 12.0, **result}  # fmt: skip
     run.update_summary(finished=True, costs={"retrain_s": 90.0}, result=row, architecture=name)
