@@ -16,7 +16,7 @@ def diffusion_maps(landmarks: Tensor, size: int, sigma: float = 1.0, shared: flo
     Each channel is one coordinate, brought to [0, 1] over the face's landmarks (Eq. 3, after the subtraction of
     Algorithm 1), and spread from each landmark's place by a Gaussian of height 1 and deviation `sigma` in pixels. Where
     Gaussians meet and come to more than 1, a pixel has their mean: a colour stays one. (The paper's 224 pixels hardly
-    have such places; in small images sums would reach 3.)
+    have such places, small images have many.)
 
     Args:
         shared: 1; 0 for the sums that networks of nasface 0.1 were trained on.
