@@ -130,7 +130,7 @@ class AnchorHead(nn.Module):
         around the true anchors of maps (B, 3, M, M) in the head's units, averaged over the anchors that lie on the
         image."""
         side = round(logits.shape[-1] ** 0.5)
-        line = (torch.arange(side, device=logits.device) + 0.5) * (2 / side) - 1
+        line = self.cells[:side, 0]  # of the first row: a column's and a row's middles are the same
         distance = (self.anchor_places(maps)[..., None] - line) * (side / 2)
         profiles = torch.exp(-distance.square() / (2 * _SIGMA**2))  # a Gaussian is the product of its two profiles
         mass = profiles.sum(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,7 @@ def w300(request: Request) -> BenchmarkFaces:
     for path, label in subsets:
         found = _folder(request.folder, path)
         parts.append(load_pts(found, request.crops))
-        names += _names(found, request.folder)
+        names += _names(find_photographs(found, ".pts", DATASET_URL), request.folder)
         labels += [label] * len(parts[-1])
     images, landmarks, yaw, box = (
         np.concatenate([getattr(part, key) for part in parts]) for key in ("images", "landmarks", "yaw", "box")
@@ -73,8 +73,9 @@ def menpo2d(request: Request) -> BenchmarkFaces:
 
 def _all(request: Request, first: str = "over outer eye corners") -> BenchmarkFaces:
     """Every face of 68 points below the folder; others are named as left out."""
-    faces, names = load_pts(request.folder, request.crops), _names(request.folder, request.folder)
-    others = len(find_photographs(request.folder, ".pts", DATASET_URL)) - len(names)
+    pairs = find_photographs(request.folder, ".pts", DATASET_URL)
+    faces, names = load_pts(request.folder, request.crops), _names(pairs, request.folder)
+    others = len(pairs) - len(names)
     left_out = [f"{others} faces with another number of points than {NUM_LANDMARKS}"] if others else []
     return _measured(faces, names, {}, first, left_out)
 
@@ -99,8 +100,8 @@ def _measured(
     return BenchmarkFaces(faces, names, measure, left_out=left_out or [])
 
 
-def _names(folder: Path, root: Path) -> list[str]:
-    pairs = find_photographs(folder, ".pts", DATASET_URL)
+def _names(pairs: Sequence[tuple[Path, Path]], root: Path) -> list[str]:
+    """Of the photographs below `root` whose .pts files have 68 points, as `load_pts` takes them."""
     return [image.relative_to(root).as_posix() for image, path in pairs if len(read_pts(path)) == NUM_LANDMARKS]
 
 
