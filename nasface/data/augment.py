@@ -10,10 +10,13 @@ from torch import Tensor
 
 from nasface.config import AugmentConfig
 
+MEAN, STD = 127.5, 128
+"""Of the colours that networks take: (x - 127.5) / 128, as 3DDFA."""
+
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 images (B, S, S, 3) RGB to network input (B, 3, S, S) float32: (x - 127.5) / 128, as 3DDFA."""
-    return (images.permute(0, 3, 1, 2).float() - 127.5) / 128
+    return (images.permute(0, 3, 1, 2).float() - MEAN) / STD
 
 
 def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> tuple[Tensor, Tensor, Tensor]:

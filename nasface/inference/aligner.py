@@ -25,9 +25,9 @@ Regress = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 Photograph = np.ndarray | str | Path
 Boxes = Sequence[Box] | Literal["image"] | None
 
-# From a detector's box (forehead to chin) to the crop (3DDFA_V2, utils/functions.py, parse_roi_box_from_bbox): side in
-# units of the box's mean side, and how far the middle moves down in the same unit.
-_DETECTED_SIDE, _DETECTED_DOWN = 1.58, 0.14
+DETECTED_SIDE, DETECTED_DOWN = 1.58, 0.14
+"""From a detector's box (forehead to chin) to the crop (3DDFA_V2, utils/functions.py, parse_roi_box_from_bbox): side in
+units of the box's mean side, and how far the middle moves down in the same unit."""
 
 
 @dataclass(eq=False)
@@ -184,8 +184,8 @@ def _checked(box: Box, width: int, height: int) -> Box:
 def _detected_window(box: Box) -> tuple[int, int, int]:
     x, y, width, height = box
     mean = (width + height) / 2
-    side = max(2, round(_DETECTED_SIDE * mean))
-    centre = np.array([x + width / 2, y + height / 2 + _DETECTED_DOWN * mean])
+    side = max(2, round(DETECTED_SIDE * mean))
+    centre = np.array([x + width / 2, y + height / 2 + DETECTED_DOWN * mean])
     left, top = np.round(centre - side / 2).astype(int)
     return int(left), int(top), side
 

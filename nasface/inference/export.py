@@ -1,8 +1,9 @@
 """Trained networks for other programs: ONNX, TorchScript, safetensors, each compared with PyTorch when it is made.
 
-ONNX and TorchScript files take images (B, 3, S, S) float32, RGB, (value - 127.5) / 128, for any B, and give landmarks
-(B, 68, 3), or (B, 68, 2) of a network without depth, and, where the network has it, the UV position map (B, 3, M, M),
-in crop pixels. A safetensors file holds the weights, and in its metadata what `nasface.load` needs.
+ONNX and TorchScript files take images (B, 3, S, S) float32, RGB, (value - 127.5) / 128, for any B, and give `landmarks`
+(B, 68, 3), or (B, 68, 2) of a network without depth, where the network has it `dense`, the UV position map (B, 3, M,
+M), both in crop pixels, and `pose` (B, 3, 4), see `nasface.inference.head_pose`. They say so in their metadata
+(`export_metadata`). A safetensors file holds the weights, and in its metadata what `nasface.load` needs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,11 @@ from pytorch_lightning.core.module import _jit_is_scripting
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from nasface import __version__
+from nasface.data.augment import MEAN, STD
+from nasface.data.crops import CROP_MARGIN
+from nasface.inference.aligner import DETECTED_DOWN, DETECTED_SIDE
+from nasface.inference.head_pose import HeadPose
 from nasface.inference.trained import TrainedTask, load_task
 from nasface.nets.network import Network
 from nasface.nets.weights import weights_record
@@ -38,6 +44,8 @@ HALF_TOLERANCE = 5e-3
 """The same of weights with 16 bits."""
 IMAGE_SIZE = "image_size"
 """The file in an archive of TorchScript that holds the side of the network's images."""
+METADATA = "metadata.json"
+"""That which holds what `export_metadata` gives."""
 _BATCHES = (1, 3)  # an export that has one batch size built in fails the second
 
 
@@ -69,11 +77,13 @@ class ExportedNetwork(nn.Module):
         with torch.inference_mode():
             depth = self.task(torch.zeros(1, 3, trained.input_size, trained.input_size)).landmarks[..., 2]
         self.coordinates = 2 if depth.isnan().all() else 3
+        self.head_pose = HeadPose(trained.mean_landmarks)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         found = self.task(image)
         landmarks = found.landmarks[..., : self.coordinates]
-        return (landmarks,) if found.dense is None else (landmarks, found.dense)
+        pose = self.head_pose(landmarks)
+        return (landmarks, pose) if found.dense is None else (landmarks, found.dense, pose)
 
 
 def export_network(
@@ -108,7 +118,7 @@ def export_network(
         wanted = [network(batch) for batch in batches]
     with atomic_write(path) as temporary:
         try:
-            run = write(network, batches[-1], temporary, trained.record)
+            run = write(network, batches[-1], temporary, trained)
             parity = [
                 Parity(name, len(batch), float((mine - torch.as_tensor(np.array(other))).abs().max()))
                 for batch, values in zip(batches, wanted, strict=True)
@@ -126,7 +136,33 @@ def export_network(
 
 def output_names(values: tuple[Tensor, ...]) -> tuple[str, ...]:
     """Names of a network's outputs."""
-    return ("landmarks", "dense")[: len(values)]
+    return ("landmarks", "dense", "pose") if len(values) == 3 else ("landmarks", "pose")
+
+
+def export_metadata(trained: TrainedTask) -> dict[str, str]:
+    """What a program needs to know of an exported network, as ONNX keeps it.
+
+    `size`, `mean`, `std`: the square's side in pixels, and image = (RGB - mean) / std. `box_side`, `box_down`: the
+    square around a detector's box is box_side times the mean of its sides, its middle box_down times that below the
+    box's. `landmark_side`: the square around landmarks that are known already, times the longer side of their box.
+    `mean_landmarks`: JSON (68, 3), what `pose` takes to the landmarks. `skin`: rows of the map that are skin, a digit 0
+    or 1 a cell, joined by spaces. The others say in words what goes in and comes out.
+    """
+    return {
+        "size": str(trained.input_size),
+        "mean": str(MEAN),
+        "std": str(STD),
+        "box_side": str(DETECTED_SIDE),
+        "box_down": str(DETECTED_DOWN),
+        "landmark_side": f"{CROP_MARGIN:.6f}",
+        "mean_landmarks": json.dumps(np.round(trained.mean_landmarks.astype(float), 6).tolist()),
+        "skin": " ".join("".join(str(int(cell)) for cell in row) for row in trained.inside),
+        "image": "(batch, 3, size, size) float32, RGB, (value - mean) / std of a square around the face",
+        "landmarks": "(batch, 68, 3), iBUG order; pixels of image: x right, y down, z toward the camera",
+        "dense": "(batch, 3, M, M), UV position map, in the same pixels",
+        "pose": "(batch, 3, 4): pose[:, :, :3] @ mean_landmarks + pose[:, :, 3] is nearest to landmarks",
+        "made_by": f"nasface {__version__}",
+    }
 
 
 def need(module: str) -> Any:
@@ -150,11 +186,14 @@ def onnx_session(content: str | Path | bytes, threads: int = 0) -> Any:
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes:
+def onnx_bytes(
+    network: nn.Module, image: Tensor, names: Sequence[str], metadata: Mapping[str, str] | None = None
+) -> bytes:
     """A network as the content of an ONNX file: input `image` of any batch size, outputs `names`.
 
     Args:
         image: (B, 3, S, S) with B > 1, an example.
+        metadata: to keep in the file.
 
     Raises:
         UserError: a package is missing.
@@ -175,23 +214,25 @@ def onnx_bytes(network: nn.Module, image: Tensor, names: Sequence[str]) -> bytes
         )
     assert program is not None  # it is with dynamo
     proto = program.model_proto
+    onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
 
 
-def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, trained: TrainedTask) -> Any:
     with torch.no_grad():
         names = output_names(network(image))
-    path.write_bytes(onnx_bytes(network, image, names))
+    path.write_bytes(onnx_bytes(network, image, names, export_metadata(trained)))
     session = onnx_session(path)
     return lambda images: session.run(None, {"image": images.numpy()})
 
 
-def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _faces: dict[str, Any]) -> Any:
+def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, trained: TrainedTask) -> Any:
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         program = torch.jit.trace(network, (image,), check_trace=False)
-        torch.jit.save(program, str(path), _extra_files={IMAGE_SIZE: str(image.shape[-1])})
+        known = {IMAGE_SIZE: str(image.shape[-1]), METADATA: json.dumps(export_metadata(trained))}
+        torch.jit.save(program, str(path), _extra_files=known)
         found = torch.jit.load(str(path))
 
     def run(images: Tensor) -> list[Tensor]:
@@ -201,10 +242,9 @@ def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, _fac
     return run
 
 
-def _write_safetensors(half: bool, network: ExportedNetwork, _image: Tensor, path: Path, faces: dict[str, Any]) -> Any:
-    trained = network.task.network
-    assert isinstance(trained, Network)  # of a weights file
-    record = weights_record(trained, faces)
+def _write_safetensors(half: bool, network: ExportedNetwork, _image: Tensor, path: Path, trained: TrainedTask) -> Any:
+    assert isinstance(network.task.network, Network)  # of a weights file
+    record = weights_record(network.task.network, trained.record)
     state, (tensors, plain) = record.pop("state"), _split(record.pop("faces"))
     if half:
         state = {

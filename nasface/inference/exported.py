@@ -1,11 +1,13 @@
 """Networks that `nasface export` wrote as ONNX or TorchScript, as aligners.
 
-Such a file holds no more than the function: its morphable model is not known, and the head's angles are those of the
-embedded head's mean landmarks.
+What such a file says of its faces (`nasface.inference.export.export_metadata`) makes angles and meshes those of the
+network itself. An older file holds no more than the function: the head's angles are those of the embedded head's mean
+landmarks, and the whole chart is taken for skin.
 """
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import load_embedded_head
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
-from nasface.inference.export import IMAGE_SIZE, onnx_session
+from nasface.inference.export import IMAGE_SIZE, METADATA, onnx_session
 from nasface.utils.errors import UserError, first_line
 
 
@@ -47,7 +49,10 @@ def load_onnx(path: str | Path, detector: Detector | None = None) -> FaceAligner
         raise
     except Exception as error:  # onnxruntime has types of its own for each fault of a file
         raise UserError(f"{path} is not a readable ONNX file ({first_line(error)}): export it again") from None
-    return _aligner(path, size, lambda images: session.run(None, {session.get_inputs()[0].name: images}), detector)
+    known = session.get_modelmeta().custom_metadata_map
+    return _aligner(
+        path, size, lambda images: session.run(None, {session.get_inputs()[0].name: images}), known, detector
+    )
 
 
 def load_torchscript(path: str | Path, detector: Detector | None = None) -> FaceAligner:
@@ -57,9 +62,9 @@ def load_torchscript(path: str | Path, detector: Detector | None = None) -> Face
         UserError: the file is damaged or another network's.
     """
     try:
-        extra = {IMAGE_SIZE: ""}
+        extra = {IMAGE_SIZE: "", METADATA: ""}
         network = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
-        size = int(extra[IMAGE_SIZE] or 0)
+        size, known = int(extra[IMAGE_SIZE] or 0), json.loads(extra[METADATA] or "{}")
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{path} is not a readable TorchScript file ({first_line(error)}): export it again") from None
 
@@ -67,22 +72,44 @@ def load_torchscript(path: str | Path, detector: Detector | None = None) -> Face
     def run(images: np.ndarray) -> list[np.ndarray]:
         return [value.numpy() for value in network(torch.from_numpy(images))]
 
-    return _aligner(path, size, run, detector)
+    return _aligner(path, size, run, known, detector)
 
 
 def _aligner(
-    path: str | Path, size: Any, run: Callable[[np.ndarray], Sequence[np.ndarray]], detector: Detector | None
+    path: str | Path,
+    size: Any,
+    run: Callable[[np.ndarray], Sequence[np.ndarray]],
+    known: Any,
+    detector: Detector | None,
 ) -> FaceAligner:
     def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        landmarks, *dense = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
+        landmarks, *others = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
         if landmarks.shape[1] != NUM_LANDMARKS:
             raise UserError(f"{path} gives {landmarks.shape[1]} landmarks, not {NUM_LANDMARKS}: use nasface export's")
         if landmarks.shape[2] == 2:
             landmarks = np.concatenate([landmarks, np.full_like(landmarks[..., :1], np.nan)], axis=2)
-        return landmarks, dense[0] if dense else None
+        dense = next((value for value in others if value.ndim == 4), None)
+        if dense is not None and skin is not None and dense.shape[2:] != skin.shape:
+            raise UserError(f"{path} has a damaged record of its faces (skin of another chart): export it again")
+        return landmarks, dense
 
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} does not say the size of its images: export it again by nasface export")
-    head = load_embedded_head()
-    assert head.landmark_vertices is not None
-    return FaceAligner(regress, size, head.mean[head.landmark_vertices], None, detector)
+    mean, skin = _faces(path, known)
+    return FaceAligner(regress, size, mean, skin, detector)
+
+
+def _faces(path: str | Path, known: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mean face's landmarks and the cells of the map that are skin, as a file's metadata says them."""
+    if not isinstance(known, dict) or "mean_landmarks" not in known:
+        head = load_embedded_head()
+        assert head.landmark_vertices is not None
+        return head.mean[head.landmark_vertices], None
+    try:
+        mean = np.array(json.loads(known["mean_landmarks"]), dtype=np.float32).reshape(NUM_LANDMARKS, 3)
+        skin = np.array([[cell == "1" for cell in row] for row in known["skin"].split(" ")])
+        if skin.ndim != 2 or not np.isfinite(mean).all():
+            raise ValueError("not of its shape")
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} has a damaged record of its faces ({error}): export it again") from None
+    return mean, skin

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib import cbook
 
+import nasface
+from nasface.faces.camera import split_pose
+from nasface.faces.procrustes import similarity_between
 from nasface.inference import export
 from nasface.inference.trained import load_task
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import REPOSITORY
 from tests.helpers.toy import SIZE
 from tests.inference.world import toy_weights
+
+OUTPUTS = ("landmarks", "dense", "pose")
+
+
+def need_onnx() -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
 
 
 @pytest.fixture
@@ -23,24 +37,87 @@ def weights(tmp_path: Path) -> Path:
 
 def test_torchscript_needs_nothing_else(weights: Path, tmp_path: Path) -> None:
     _, parity = export.export_network(weights, tmp_path / "n.pt", "torchscript")
-    assert {(entry.output, entry.batch) for entry in parity} == {(n, b) for n in ("landmarks", "dense") for b in (1, 3)}
+    assert {(entry.output, entry.batch) for entry in parity} == {(n, b) for n in OUTPUTS for b in (1, 3)}
     image = torch.rand(5, 3, SIZE, SIZE)
-    landmarks, dense = torch.jit.load(str(tmp_path / "n.pt"))(image)
+    landmarks, dense, pose = torch.jit.load(str(tmp_path / "n.pt"))(image)
     expected = load_task(weights).task(image)
     torch.testing.assert_close(landmarks, expected.landmarks)
     torch.testing.assert_close(dense, expected.dense)
+    assert_nearest(pose, landmarks, load_task(weights).mean_landmarks)
+
+
+def assert_nearest(pose: torch.Tensor, landmarks: torch.Tensor, mean: np.ndarray) -> None:
+    """The poses are those of the program's similarity."""
+    for found, points in zip(pose.numpy(), landmarks.numpy(), strict=True):
+        scale, rotation, shift = similarity_between(mean, points * [1.0, -1.0, 1.0])
+        expected = np.column_stack([scale * rotation, shift]) * [[1.0], [-1.0], [1.0]]
+        np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_onnx_of_any_batch(weights: Path, tmp_path: Path) -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        pytest.importorskip(package)
+    need_onnx()
     trained, parity = export.export_network(weights, tmp_path / "n.onnx", "onnx")
     assert max(entry.difference for entry in parity) < 1e-4
     image = torch.rand(5, 3, SIZE, SIZE)
-    landmarks, dense = export.onnx_session(tmp_path / "n.onnx", 1).run(None, {"image": image.numpy()})
+    session = export.onnx_session(tmp_path / "n.onnx", 1)
+    landmarks, dense, pose = session.run(list(OUTPUTS), {"image": image.numpy()})
     expected = trained.task(image)
     np.testing.assert_allclose(landmarks, expected.landmarks.detach().numpy(), atol=1e-4)
     np.testing.assert_allclose(dense, expected.dense.detach().numpy(), atol=1e-4)
+    assert_nearest(torch.from_numpy(pose), expected.landmarks.detach(), trained.mean_landmarks)
+
+
+@pytest.mark.parametrize("kind", ("onnx", "torchscript"))
+def test_an_export_is_the_same_aligner(weights: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "onnx":
+        need_onnx()
+    path = tmp_path / f"n{export.FORMATS[kind]}"
+    export.export_network(weights, path, kind)
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    ours, theirs = (nasface.load(file).predict(image, [(20, 10, 30, 30)])[0] for file in (weights, path))
+    np.testing.assert_allclose(ours.angles, theirs.angles, atol=0.01)
+    np.testing.assert_allclose(ours.vertices, theirs.vertices, atol=1e-3)
+    assert np.array_equal(ours.triangles, theirs.triangles)
+
+
+def test_exports_of_former_versions(weights: Path, tmp_path: Path) -> None:
+    """Landmarks and the map alone, without metadata."""
+    need_onnx()
+
+    class Former(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.task = load_task(weights).task.eval().requires_grad_(False)
+
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            found = self.task(image)
+            assert found.dense is not None
+            return found.landmarks, found.dense
+
+    content = export.onnx_bytes(Former(), torch.zeros(3, 3, SIZE, SIZE), ("landmarks", "dense"))
+    (tmp_path / "n.onnx").write_bytes(content)
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    ours, theirs = (nasface.load(path).predict(image, "image")[0] for path in (weights, tmp_path / "n.onnx"))
+    np.testing.assert_allclose(ours.landmarks, theirs.landmarks, atol=1e-3)
+    assert theirs.has_mesh
+
+
+def test_the_documents_lines_need_nothing_of_nasface(weights: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    need_onnx()
+    lines = re.findall(r"^```py\n(.*?)^```$", (REPOSITORY / "docs" / "export.md").read_text(), re.M | re.S)[0]
+    assert "nasface" not in lines.replace("nasface-m.onnx", "")
+    monkeypatch.chdir(tmp_path)
+    export.export_network(weights, "nasface-m.onnx", "onnx")
+    with cbook.get_sample_data("grace_hopper.jpg") as photo:
+        Path("photo.jpg").write_bytes(photo.read())
+    found: dict[str, Any] = {}
+    exec(lines, found)
+    aligner = nasface.load(weights)
+    aligner.refine = 0
+    face = aligner.predict("photo.jpg", [(found["x"], found["y"], found["w"], found["h"])])[0]
+    assert face.crop == (found["left"], found["top"], found["side"])
+    np.testing.assert_allclose(found["points"], face.landmarks, atol=0.01)
+    np.testing.assert_allclose(split_pose(found["pose"][0])[1], face.angles, atol=0.05)
 
 
 def test_safetensors_is_a_weights_file(weights: Path, tmp_path: Path) -> None:

@@ -111,12 +111,13 @@ def test_export(trained: Path, tmp_path: Path, kind: str) -> None:
         pytest.importorskip(package)
     depth, shape = KINDS[trained.parent.name]
     _, parity = export.export_network(trained, tmp_path / "exported", kind)
-    outputs = ("landmarks", "dense") if shape else ("landmarks",)
+    outputs = ("landmarks", "dense", "pose") if shape else ("landmarks", "pose")
     assert {(entry.output, entry.batch) for entry in parity} == {(name, batch) for name in outputs for batch in (1, 3)}
     assert max(entry.difference for entry in parity) < 1e-4 * SIZE
     if kind == "torchscript":
         found = torch.jit.load(str(tmp_path / "exported"))(torch.zeros(5, 3, SIZE, SIZE))
         assert found[0].shape == (5, 68, 3 if depth else 2) and found[0].isfinite().all()
+        assert found[-1].shape == (5, 3 if depth else 2, 4) and found[-1].isfinite().all()
     if kind == "safetensors":
         photo = np.zeros((SIZE, SIZE, 3), np.uint8)
         ours, theirs = (
