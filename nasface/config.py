@@ -610,6 +610,10 @@ def add_settings(parser: ArgumentParser) -> None:
         help="YAML file of settings (`--experiment NAME` reads experiments/NAME.yaml); later ones win",
     )
     parser.add_class_arguments(Experiment)
+    for group in parser._action_groups:  # a heading says whose settings follow, and not only what they are about
+        section = next((action.dest for action in group._group_actions), "")
+        if any(action.dest.startswith(f"{section}.") for action in group._group_actions):
+            group.title = f"{section} ({group.title})"
 
 
 def take_settings(values: dict[str, Any]) -> Experiment:

@@ -36,6 +36,11 @@ COMMANDS: dict[str, Entry] = {
         "export", "Write a trained network as ONNX, TorchScript or safetensors, and check it with PyTorch."
     ),
     "report": Entry("report", "Write one HTML page about a run, or one that compares several."),
+    "runs list": Entry("runs_list", "List runs with command, time, state, main figure and size."),
+    "runs show": Entry("runs_show", "Show one run: results, files, what is lost without each file."),
+    "runs compare": Entry("runs_compare", "Compare searches or retrainings: figures, and settings that differ."),
+    "runs best": Entry("runs_best", "Print the retraining (or search) with the least error."),
+    "runs remove": Entry("runs_remove", "Remove runs with all their files, after a question."),
     "draw": Entry("draw", "Draw an architecture as SVG or PNG."),
     "space": Entry("space", "Count the members of a space."),
     "dashboard": Entry("dashboard", "Open optuna-dashboard on a search (extra `dashboard`)."),
@@ -53,6 +58,7 @@ COMMANDS: dict[str, Entry] = {
     "wandb workspace": Entry("wandb_workspace", "Lay out a W&B dashboard: sections for supernet, search, retraining."),
 }
 GROUPS = {
+    "runs": "List, show, compare and remove runs.",
     "data": "Build, prepare and look at data sets.",
     "table": "The tabular benchmark of a small space.",
     "wandb": "Weights & Biases.",

@@ -70,6 +70,9 @@ def retrain(
     )
     print(yaw_table([row]))
     print(f"\nweights  {folder.path('network.pt')}")
+    print(f"next     nasface predict photo.jpg --weights {folder.folder}")
+    print(f"         nasface evaluate --weights {folder.folder} --benchmark aflw2000 --root DIR")
+    print(f"         nasface report {folder.folder}")
     if line := sync_line(folder.folder):
         print(line)
 

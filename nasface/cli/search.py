@@ -11,6 +11,7 @@ from nasface.cli.command import FACES, SIZES, Command
 from nasface.config import Experiment
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
+from nasface.space.counting import power
 from nasface.space.record import load_record
 from nasface.utils.errors import UserError
 
@@ -58,7 +59,7 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
     found = table_search.search_table(experiment, table, folder, resume)
     folder.update_summary(finished=True)
     result, counts = found.result, folder.read_summary()["search"]
-    best = folder.path("best.json")
+    best = folder.path("best.json") if experiment.output == Experiment.output else experiment.output
     print(f"found    {best}: member {result.best.digest}, rank {found.rank} of {space.count_members()}")
     print(
         f"NME (%)  {result.penalty:.3f} on validation faces, {result.penalty - found.least:.3f} above the table's least"
@@ -89,7 +90,7 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
     print(f"run      {folder.folder}")
     print(
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
-        f" {_power(space.count_members())} members"
+        f" {power(space.count_members())} members"
     )
     if workers > (chains := strategy.settings.get("chains", workers)):
         print(f"workers  samos walks {chains} chain(s), so others wait: see --search.settings.chains")
@@ -127,11 +128,6 @@ def _print_search(folder: Run, best: Path) -> None:
     print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
     print(f"drawing  {folder.path('architecture.png')}")
     print(f"next     make retrain ARCH={best}")
-
-
-def _power(number: int) -> str:
-    text = str(number)
-    return text if len(text) < 7 else f"{text[0]}.{text[1]}e{len(text) - 1}"
 
 
 COMMAND = Command(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from nasface.cli.command import Command
 from nasface.space.catalogue import load_space
+from nasface.space.counting import power
 
 
-def space(space: str = "multipath") -> None:
+def space(space: str = "multipath", exact: bool = False) -> None:
     """Print a space's size.
 
     Args:
         space: a name in search_spaces/ or a YAML file.
+        exact: print every digit.
     """
-    loaded = load_space(space)
+    loaded, show = load_space(space), str if exact else power
     print(f"{loaded.name}: L={loaded.layers}, D={loaded.scales}, {loaded.num_connections} connections")
-    print(f"raw codes          {loaded.raw_size}")
-    print(f"valid (Eq. 8)      {loaded.count_valid()}")
-    print(f"canonical          {loaded.count_canonical()}")
-    print(f"in {str(loaded.connections or 'any density'):16s}{loaded.count_members()}")
+    print(f"raw codes          {show(loaded.raw_size)}")
+    print(f"valid (Eq. 8)      {show(loaded.count_valid())}")
+    print(f"canonical          {show(loaded.count_canonical())}")
+    density = "any" if loaded.connections is None else "{} to {} a gap".format(*loaded.connections)
+    print(f"with {density:14s}{show(loaded.count_members())}")
 
 
 COMMAND = Command(space)

@@ -30,6 +30,7 @@ from nasface.tracking.artifacts import RunFile
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.retrain_stage import RetrainStage
+from nasface.tracking.run_metrics import TrainingMetrics
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer
@@ -78,7 +79,7 @@ def _train(
         config.steps,
         config.accumulate,
         experiment.device,
-        [TrainingProgress(f"training {label}", config.steps), TrainingFigures()],
+        [TrainingProgress(f"training {label}", config.steps), TrainingMetrics(run.folder), TrainingFigures()],
         log.logger,
         validate=validate,
         identity=f"network {spec.digest} {json.dumps(asdict(experiment.network))}",

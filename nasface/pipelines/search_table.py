@@ -13,6 +13,8 @@ from nasface.runs.run import Run
 from nasface.search.study import StudyResult, run_study, search_counts
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import SHIPPED, MemberTable, load_table
+from nasface.tracking.run_metrics import RunMetrics
+from nasface.tracking.search_log import SearchLog
 from nasface.utils.errors import UserError
 
 
@@ -52,13 +54,15 @@ def on_table(experiment: Experiment, table: MemberTable) -> Experiment:
 
 
 def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: bool) -> TableSearch:
-    """Run the experiment's strategy on a table to its end. best.json lies in the run only: a replay of seconds shall
-    not take the place of what a supernet's search has left in the experiment's `output`."""
+    """Run the experiment's strategy on a table to its end. best.json lies in the run, and in the experiment's `output`
+    only where that is not the default's: a replay of seconds shall not take the place of what a supernet's search has
+    left there."""
     strategy = make_search_strategy(experiment, table.space)
     evaluate = MemberTableEvaluator(table)
     scorer = CostedEvaluator(evaluate, MemberCosts(table.space, experiment.network), experiment.search.objectives)
     storage = search_storage(experiment, run)
-    result = run_study(strategy, scorer, storage, run.id, resume=resume, context={"table": table.fingerprint})
+    log, context = SearchLog(RunMetrics(run.folder, "search/")), {"table": table.fingerprint}
+    result = run_study(strategy, scorer, storage, run.id, resume=resume, callbacks=[log], context=context)
     found = result.best_evaluation.outcome.details
     errors, least = table.errors("test"), evaluate.ranking[0]
     outcome = TableSearch(
@@ -70,6 +74,8 @@ def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: b
     )
     scores = {"penalty": result.penalty, "nme": found["nme"], "nme_all": found["nme_all"], **found["costs"]}
     scores |= {"test_nme": found["test_nme"], "test_mean": found["test_mean"]}
-    result.best.save(run.path("best.json"), provenance_of(experiment, run) | {"table": table.fingerprint}, scores)
+    places = {run.path("best.json"), Path(experiment.output)} - {Path(Experiment.output)}
+    for path in sorted(places, reverse=True):
+        result.best.save(path, provenance_of(experiment, run) | {"table": table.fingerprint}, scores)
     run.update_summary(search={**search_counts(strategy, result), "penalty": result.penalty, "rank": outcome.rank})
     return outcome

@@ -19,6 +19,7 @@ from nasface.space.path_samplers import PathSampler, make_path_sampler
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
+from nasface.tracking.run_metrics import TrainingMetrics
 from nasface.tracking.stage_log import StageLog
 from nasface.training.fit import fit, release_memory
 from nasface.training.supernet import SupernetTask
@@ -62,7 +63,7 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
         config.steps,
         config.accumulate,
         experiment.device,
-        [TrainingProgress("training the supernet", config.steps), *callbacks],
+        [TrainingProgress("training the supernet", config.steps), TrainingMetrics(run.folder), *callbacks],
         log.logger,
         validate=False,
         identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",

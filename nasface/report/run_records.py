@@ -92,8 +92,7 @@ class RetrainRun(ExperimentRun):
     @property
     def row(self) -> NMERow:
         """The same, with the seconds of the training."""
-        known: dict[str, Any] = {field.name: self.result.get(field.name) for field in fields(NMERow)}
-        return NMERow(**known | {"train_s": self.summary.get("costs", {}).get("retrain_s")})
+        return row_of(self.result["name"], self.summary)
 
 
 class _Result(TypedDict):
@@ -118,6 +117,30 @@ class _Row(_Result, total=False):
 AnyRun = SearchRun | RetrainRun | RankingRun
 
 
+def row_of(name: str, summary: Mapping[str, Any]) -> NMERow:
+    """The table's row of a retraining under a name, of its summary."""
+    known: dict[str, Any] = {field.name: summary["result"].get(field.name) for field in fields(NMERow)}
+    return NMERow(**known | {"name": name, "train_s": summary.get("costs", {}).get("retrain_s")})
+
+
+def read_runs(folder: str | Path) -> list[AnyRun]:
+    """The records of a run's folder; of a comparison, those of its trainings that have ended.
+
+    Raises:
+        UserError: as `read_run`.
+    """
+    rows = sorted(Path(folder).glob(f"networks/*/{summary_file('').name}"))
+    if not rows or not settings_file(folder).is_file():
+        return [read_run(folder)]
+    settings = _settings(settings_file(folder))
+    found = [(path.parent, read_summary(path.parent)) for path in rows]
+    return [
+        _retraining(row, {**settings, "seed": row.name.rpartition("seed")[2]}, summary)
+        for row, summary in found
+        if summary.get("result") is not None
+    ]
+
+
 def read_run(folder: str | Path) -> AnyRun:
     """The records of a run's folder.
 
@@ -129,7 +152,8 @@ def read_run(folder: str | Path) -> AnyRun:
     if ranking is not None and not settings_file(run).is_file():
         return ranking
     if not settings_file(run).is_file():
-        raise UserError(f"{folder} is no run (it has no experiment.yaml): give a folder of runs/")
+        what = "a sweep, which has a table of its own" if (run / "sweep.yaml").is_file() else "no run"
+        raise UserError(f"{folder} is {what} (it has no experiment.yaml): give searches or retrainings of runs/")
     settings, summary = _settings(settings_file(run)), read_summary(run)
     if summary.get("command") == "search":
         best = run / "best.json"
@@ -141,9 +165,13 @@ def read_run(folder: str | Path) -> AnyRun:
             _evaluations(run, settings),
             ranking,
         )
+    return _retraining(run, settings, summary)
+
+
+def _retraining(run: Path, settings: Mapping[str, Any], summary: Mapping[str, Any]) -> RetrainRun:
     result = summary.get("result")
     if result is None:
-        raise UserError(f"{folder} has no result yet: finish it by `nasface retrain --resume true`")
+        raise UserError(f"{run} has no result yet: finish it by `nasface {summary.get('command')} --resume true`")
     with reading(summary_file(run), "cannot be read", "restore it"):
         checked(_Row, result, "result")
     faces = run / TEST_FACES

@@ -135,12 +135,12 @@ def rendering_table(rows: Iterable[tuple[str, YawNME]], *, decimals: int = 2, ma
     return (markdown_table if markdown else text_table)(["", *(f"{yaw:g}°" for yaw in yaws), "all"], body)
 
 
-def text_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Aligned columns, the first to the left, the others to the right; no line ends in spaces."""
+def text_table(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    """Aligned columns, those of `left` to the left, the others to the right; no line ends in spaces."""
     lines = [header, *body]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     rule = ["-" * width for width in widths]
-    return "\n".join(_aligned(line, widths, "  ").rstrip() for line in [header, rule, *body])
+    return "\n".join(_aligned(line, widths, "  ", left).rstrip() for line in [header, rule, *body])
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -151,9 +151,9 @@ def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {_aligned(line, widths, ' | ')} |" for line in [header, rule, *body])
 
 
-def _aligned(line: Sequence[str], widths: Sequence[int], separator: str) -> str:
-    cells = zip(line, widths, strict=True)
-    return separator.join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(cells))
+def _aligned(line: Sequence[str], widths: Sequence[int], separator: str, left: Sequence[int] = (0,)) -> str:
+    cells = enumerate(zip(line, widths, strict=True))
+    return separator.join(cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in cells)
 
 
 def quantity(value: float) -> str:
@@ -177,6 +177,11 @@ def milliseconds(value: float) -> str:
     if float(f"{value:.2g}") >= 1000:
         return f"{three_digits(value / 1000)} s"
     return f"{value:.{_decimals(value, 2)}f} ms"
+
+
+def size(number: int) -> str:
+    """Bytes with three digits and a prefix: 512 B, 2.41 MB."""
+    return f"{quantity(number)}B" if number >= 1000 else f"{number} B"
 
 
 def three_digits(value: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache, lru_cache
 from itertools import accumulate, combinations
 from math import comb
@@ -172,3 +173,8 @@ def _row_table(later_rows: int, missing: int, columns: int, edges: int) -> tuple
         if left >= 0 and (count := fillings(later_rows, still, columns, left)):
             ways[mask] = count
     return list(accumulate(ways.values())), list(ways)
+
+
+def power(number: int) -> str:
+    """A count in digits, or from a million on rounded to a power of ten: 512, 1.5e63."""
+    return str(number) if number < 10**6 else f"{Decimal(number):.1e}".replace("e+", "e")

@@ -19,6 +19,7 @@ from nasface.report.tables import NMERow
 from nasface.runs.run import Run
 from nasface.space.space import Architecture
 from nasface.tracking.artifacts import NETWORK, RunFile
+from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import architecture_image, png_image
 from nasface.tracking.stage_log import StageLog
 
@@ -49,8 +50,9 @@ class RetrainStage(StageLog):
             evaluation: its figures and its errors on all faces, and the best, median and worst ones.
             architecture: what is drawn, of a member of a multi-path space.
         """
+        figures = {f"test/{name}": value for name, value in evaluation.figures.items()}
+        RunMetrics(self._run.folder, "test/").log_metrics(figures, self._steps)
         if self.logger is not None:
-            figures = {f"test/{name}": value for name, value in evaluation.figures.items()}
             self.logger.log_metrics(figures, self._steps)
             self.logger.experiment.log(_results(row, evaluation.faces, self._run.path("faces.png"), architecture))
         network = RunFile(self._run.path("network.pt"), NETWORK, self._run.id)

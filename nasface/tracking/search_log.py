@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from nasface.space.space import Architecture
+    from nasface.tracking.run_metrics import RunMetrics
 
 
 class SearchLog:
@@ -26,10 +27,10 @@ class SearchLog:
     of each new incumbent. Replayed evaluations are logged too, so that a resumed search's curves are whole.
 
     Args:
-        logger: any Lightning logger.
+        logger: any Lightning logger, or `RunMetrics`.
     """
 
-    def __init__(self, logger: Logger) -> None:
+    def __init__(self, logger: Logger | RunMetrics) -> None:
         self.logger = logger
         self._drawn: str | None = None
 

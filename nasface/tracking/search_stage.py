@@ -14,13 +14,14 @@ from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.runs.run import Run
 from nasface.search.study import Evaluation, StudyResult
 from nasface.tracking.artifacts import ARCHITECTURE, SUPERNET, RunFile
+from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import SearchLog, architecture_image, is_finite, png_image
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.run_files import supernet_file
 
 
 class SearchStage(StageLog):
-    """The W&B run of a search, or nothing where logging is off.
+    """metrics.csv and the W&B run of a search; no W&B run where logging is off.
 
     Args:
         experiment: settings; `log` says whether and where.
@@ -35,7 +36,8 @@ class SearchStage(StageLog):
         self._run, self._objectives = run, experiment.search.objectives
         self._supernet = RunFile(supernet_file(run.folder), SUPERNET, run.id)
         self.used(self._supernet)
-        self.callbacks = [] if self.logger is None else [SearchLog(self.logger)]
+        self.callbacks = [SearchLog(RunMetrics(run.folder, "search/"))]
+        self.callbacks += [] if self.logger is None else [SearchLog(self.logger)]
 
     def finish(self, result: StudyResult) -> None:
         """Log what was found and end the W&B run: the table of all evaluated members, the Pareto front (in

@@ -26,7 +26,7 @@ TINY = (
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended. `errors` are the lines on stderr that are no progress bar."""
+    """How a command ended. `errors` are the lines on stderr that are no progress."""
 
     code: int
     output: str
@@ -41,7 +41,7 @@ class Result:
 
 def result_of(code: int, output: str, errors: str) -> Result:
     lines = errors.replace("\r", "\n").split("\n")
-    return Result(code, output, [line for line in lines if line.strip() and not re.search(r"% \|.*\|", line)])
+    return Result(code, output, [line for line in lines if line.strip() and not re.search(r"% \d+/", line)])
 
 
 class Command:

@@ -28,6 +28,7 @@ from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import Command
 from tests.helpers.toy import toy_context, toy_faces
 from tests.inference.world import toy_network
 
@@ -293,3 +294,27 @@ def test_evaluations_of_several_workers_while_they_search(tmp_path: Path) -> Non
         found = read_run(folder).evaluations
         assert journal.read_bytes() == before
     assert [(one["penalty"], one["digest"]) for one in found] == [(11.0, "d0"), (9.5, "d1")]
+
+
+def test_of_several_folders_those_that_are_no_runs_are_left_out(nasface: Command) -> None:
+    runs = nasface.folder / "runs"
+    a_retraining(runs, "prnet")
+    compared = open_run("compare", Experiment(runs=str(runs)), "x", False, "compared")
+    for seed in (0, 1):
+        row = a_retraining(runs, "fan", seed)
+        target = compared.path("networks", f"fan-seed{seed}")
+        target.mkdir(parents=True)
+        (row / "summary.json").rename(target / "summary.json")
+    (runs / "swept").mkdir()
+    (runs / "swept" / "sweep.yaml").write_text("method: grid\n")
+    open_run("retrain", Experiment(runs=str(runs)), "x", False, "begun")
+    result = nasface("report", "prnet-0", "compared", "swept", "runs/begun")
+    assert result.code == 0 and result.output == "report.html\n"
+    assert [line.split(" (")[0] for line in result.errors] == [
+        "left out runs/swept is a sweep, which has a table of its own",
+        "left out runs/begun has no result yet: finish it by `nasface retrain --resume true`",
+    ]
+    text = (nasface.folder / "report.html").read_text(encoding="utf-8")
+    assert ">fan<" in text and ">prnet<" in text and "5.00 ± 0.00" in text, "the comparison's rows are runs"
+    assert "is a sweep" in nasface("report", "swept").line
+    assert nasface("report", "swept", "begun").errors[-1].startswith("nasface: none of the 2 folders")

@@ -96,3 +96,8 @@ def test_paper_size() -> None:
     assert space.num_connections == 136
     assert space.raw_size == 3**136
     assert space.count_canonical((4, 8)) < space.count_canonical() < space.count_valid() < space.raw_size
+
+
+def test_large_counts_are_rounded() -> None:
+    counts = (512, 999_999, 10**6, 1_486_000, 99_600_000)
+    assert [counting.power(count) for count in counts] == ["512", "999999", "1.0e6", "1.5e6", "1.0e8"]

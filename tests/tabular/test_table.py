@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nasface.runs.metrics import read_metrics
 from nasface.search.registry import make_strategy
 from nasface.search.strategy import Proposal
 from nasface.space.catalogue import load_space
@@ -143,6 +144,11 @@ def test_search_on_a_table(
     # A resume of the finished run adds nothing.
     resumed = nasface(*settings, "--run", "one", "--resume", "true")
     assert resumed.code == 0 and "40 evaluations" in resumed.output
+    steps, _ = read_metrics(tmp_path / "runs" / "one")["search/evaluations"]
+    assert steps == list(range(40)), "a resume writes no step twice"
+    elsewhere = nasface(*settings, "--run", "two", "--output", "found/mine.json")
+    assert elsewhere.code == 0 and "found    found/mine.json" in elsewhere.output
+    assert load_record(tmp_path / "found" / "mine.json").architecture.digest == found
     for arguments, message in (
         (("--on", "tables"), "--on must be supernet, table or a .parquet file"),
         (("--on", "toy.parquet", "--workers", "2"), "--workers is for a supernet"),
