@@ -571,8 +571,8 @@ RENAMED_SETTINGS = {
 def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> dict[str, Any]:
     """Settings as a file holds them, under the names of today.
 
-    What another strategy than the search's was given under a former name is left out, as it had no effect then; so is
-    a default, which today's strategies have by themselves.
+    What another strategy than the search's was given under a former name is left out, as it had no effect then; so are
+    the defaults of then in what a run has recorded: all names, whether they were given or not.
 
     Args:
         recorded: nested settings of an experiment, as YAML gives them.
@@ -583,10 +583,13 @@ def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> d
     if not isinstance(search, dict) or not former.keys() & search.keys():
         return recorded
     strategy = strategy or search.get("strategy")
+    recorded_all = former.keys() <= search.keys()  # by a run; in a user's own file a default was meant
     own = {
         name: value
         for name, value in search.items()
-        if name in former and value != former[name].default and strategy in (None, *former[name].strategies)
+        if name in former
+        and not (recorded_all and value == former[name].default)
+        and strategy in (None, *former[name].strategies)
     }
     kept = {name: value for name, value in search.items() if name not in former}
     return recorded | {"search": kept | {"settings": own | (search.get("settings") or {})}}

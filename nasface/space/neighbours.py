@@ -57,6 +57,29 @@ def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves
     return _canonical(architecture.space, codes)
 
 
+def move_probability(start: Architecture, end: Architecture) -> float:
+    """How likely one move of `random_neighbour` from `start` is to lead to `end`; in [0, 1]."""
+    space, codes, goal = start.space, start.canonical.codes, end.canonical.codes
+    changed = [gap for gap in range(space.layers) if codes[space.gap_slice(gap)] != goal[space.gap_slice(gap)]]
+    if not changed:
+        return 0.0
+    total = 0.0
+    for gap in range(max(changed[0] - 1, 0), min(changed[-1] + 2, space.layers)):
+        kinds = [kind for kind in _possible_moves(space, codes, gap) if kind]
+        shares = [sum(_apply(codes, change) == goal for change in kind) / len(kind) for kind in kinds]
+        total += sum(shares) / len(kinds)
+    return total / space.layers
+
+
+def _possible_moves(space: MultipathSpace, codes: Sequence[int], gap: int) -> Iterator[list[Change]]:
+    """The moves that belong to a gap, kind by kind."""
+    gaps = {near: _read_gap(space, codes, near) for near in range(space.layers) if abs(near - gap) <= 1}
+    nearby = list(pairwise(gaps.values()))
+    kinds: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES]
+    for kind, around in kinds + [(kind, nearby) for kind in _NODE_MOVES]:
+        yield [change for of in around for change in kind(*of)]
+
+
 def _canonical(space: MultipathSpace, codes: tuple[int, ...]) -> Architecture:
     """An architecture that moves have kept canonical; finding that out again would take most of a neighbour's time."""
     architecture = Architecture(space, codes)

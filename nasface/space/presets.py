@@ -10,6 +10,8 @@ from nasface.utils.errors import UserError
 
 FOLDER = SPACES / "presets"
 PRESETS = ("hourglass", "hrnet", "prnet")
+PRESET_SHAPE = (10, 4)
+"""Layers and scales of the space that they are members of."""
 
 
 def load_preset(name: str) -> Architecture:

@@ -12,6 +12,7 @@ from benchmarks.paper_smoke import OPTIONS, STEPS, report, results, smaller, smo
 from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.search import make_search_strategy
+from nasface.search.strategies.samos import SAMOS
 from nasface.space.catalogue import load_space
 
 
@@ -29,8 +30,7 @@ def test_numbers_are_the_papers(paper: Experiment) -> None:
         optimizer = training.optimizer
         assert (optimizer.lr, optimizer.schedule, optimizer.weight_decay) == (1e-3, "constant", 0.0)
     search = paper.search
-    settings = {"temperature": 2.0**10, "factor": 0.85}
-    assert (search.strategy, search.iterations, search.settings) == ("samos", 200, settings)
+    assert (search.strategy, search.iterations, search.settings) == ("samos", 200, SAMOS.PAPER)
     assert (paper.data.train, paper.data.test) == ("w300lp", "aflw2000")
     assert paper.data.train_count == 0, "all of 300W-LP"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from nasface.search.strategies.samos import SAMOS, acceptance_threshold
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.neighbours import random_neighbour
+from nasface.space.neighbours import move_probability, neighbours, random_neighbour
+from nasface.space.presets import PRESETS, load_preset
 from nasface.space.space import MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
 from nasface.utils.errors import UserError
@@ -60,7 +62,7 @@ def algorithm_2(
 def test_equals_algorithm_2(space: MultipathSpace, seed: int, k: int, temperature: float, factor: float) -> None:
     table = TableEvaluator(space, seed=11)
     steps, final, penalty = algorithm_2(space, table, seed, k, temperature, factor)
-    strategy = SAMOS(space, seed, k, temperature, factor)
+    strategy = SAMOS(space, seed, k, **{**SAMOS.PAPER, "temperature": temperature, "factor": factor})
     run(strategy, table)
     assert [(s.digest, s.penalty, s.accepted, s.temperature) for s in strategy.steps] == steps
     assert strategy.current is not None
@@ -110,8 +112,8 @@ def test_known_neighbours_are_iterations_without_evaluations() -> None:
     assert strategy.status()["known"] == known
 
 
-def test_defaults_are_the_paper_s() -> None:
-    strategy = SAMOS(SPACE)
+def test_the_paper_s_settings() -> None:
+    strategy = SAMOS(SPACE, **SAMOS.PAPER)
     table = TableEvaluator(SPACE, 11)
     assert strategy.settings == {
         "seed": 0,
@@ -119,6 +121,9 @@ def test_defaults_are_the_paper_s() -> None:
         "temperature": 1024.0,
         "factor": 0.85,
         "initial": None,
+        "starts": 1,
+        "presets": False,
+        "balanced": False,
         "chains": 1,
         "acceptance": 0.0,
         "restart_after": 0,
@@ -166,6 +171,7 @@ def test_a_given_first_member() -> None:
         {"factor": 0.0},
         {"factor": 1.01},
         {"factor": math.nan},
+        {"starts": 0},
     ],
 )
 def test_bad_settings(settings: dict[str, Any]) -> None:
@@ -203,7 +209,7 @@ def test_u_zero_accepts_everything() -> None:
 
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_penalty_at_the_threshold_is_rejected(complete: bool) -> None:
-    strategy = SAMOS(SPACE, temperature=1.0)
+    strategy = SAMOS(SPACE, temperature=1.0, starts=1)
     first = strategy.ask()
     assert first is not None
     strategy.tell(first, Outcome(5.0))
@@ -215,3 +221,73 @@ def test_a_penalty_at_the_threshold_is_rejected(complete: bool) -> None:
     assert third is not None
     strategy.tell(third, Outcome(math.nextafter(third.reject_above, 0)))
     assert strategy.steps[1].accepted
+
+
+def test_a_walk_begins_at_the_best_of_its_starts() -> None:
+    table = TableEvaluator(SPACE, 11)
+    strategy = SAMOS(SPACE, seed=5, iterations=80, starts=12, temperature=1e-9)
+    log = run(strategy, table)
+    starts = [proposal.architecture for proposal, _ in log[:12]]
+    assert len({one.digest for one in starts}) == 12
+    best = min(starts, key=table.penalty)
+    first_move = log[12][0].architecture
+    assert move_probability(best, first_move) > 0, "the walk begins elsewhere"
+    assert len(strategy.steps) == 80, "all starts but the first are iterations"
+    assert strategy.progress == (81, 81)
+
+
+def test_starts_take_at_most_a_quarter_of_the_iterations() -> None:
+    log = [proposal.architecture for proposal, _ in run(SAMOS(SPACE, 5, 8, starts=50), TableEvaluator(SPACE, 11))]
+    assert max(move_probability(start, log[3]) for start in log[:3]) > 0, "the fourth is a neighbour already"
+
+
+def test_well_known_networks_are_the_first_starts_where_they_are_members() -> None:
+    presets = [load_preset(name).canonical.digest for name in PRESETS]
+    wide = MultipathSpace("multipath", 10, 4)
+    strategy = SAMOS(wide, seed=0, iterations=60)
+    asked = []
+    for _ in range(5):
+        proposal = strategy.ask()
+        assert proposal is not None
+        asked.append(proposal.architecture.digest)
+        strategy.tell(proposal, Outcome(10.0 + len(asked)))
+    assert asked[:3] == presets and not set(asked[3:]) & set(presets)
+    dense = replace(wide, connections=(6, 8))
+    first = SAMOS(dense, seed=0).ask()
+    assert first is not None and first.architecture.digest not in presets
+
+
+@pytest.mark.parametrize("space", [SPACE, SMALL], ids=lambda space: space.name)
+def test_move_probabilities_are_those_of_the_moves(space: MultipathSpace) -> None:
+    rng = np.random.default_rng(2)
+    for _ in range(3):
+        member = space.random_architecture(rng)
+        probabilities = {one.digest: move_probability(member, one) for one in neighbours(member)}
+        assert sum(probabilities.values()) == pytest.approx(1)
+        drawn = Counter(random_neighbour(member, rng).digest for _ in range(2000))
+        for digest, probability in probabilities.items():
+            spread = math.sqrt(probability * (1 - probability) / 2000)
+            assert abs(drawn[digest] / 2000 - probability) < 5 * spread + 1e-3
+        assert move_probability(member, member) == 0
+
+
+def test_balanced_moves_visit_all_members_alike() -> None:
+    """At a temperature beyond all penalties a walk is drawn by its moves alone."""
+
+    def share_of_dense(balanced: bool) -> float:
+        strategy = SAMOS(SMALL, 1, 6000, temperature=1e9, factor=1.0, starts=1, balanced=balanced)
+        table, dense = TableEvaluator(SMALL, 11), 0
+        while (proposal := strategy.ask()) is not None:
+            strategy.tell(proposal, table(proposal))
+        by_digest = {one.digest: one for one in map(SMALL.member, range(SMALL.count_members()))}
+        current = None
+        for step in strategy.steps:
+            current = by_digest[step.digest] if step.accepted else current
+            dense += current is not None and sum(code > 0 for code in current.codes) >= middle
+        return dense / len(strategy.steps)
+
+    counts = [sum(code > 0 for code in SMALL.member(rank).codes) for rank in range(SMALL.count_members())]
+    middle = int(np.median(counts))
+    truth = float(np.mean(np.array(counts) >= middle))
+    assert abs(share_of_dense(True) - truth) < 0.03
+    assert abs(share_of_dense(False) - truth) > 0.05, "the moves are balanced by themselves: nothing is tested"

@@ -32,7 +32,7 @@ PATIENT = Pace(poll=0.01, beat=0.1, patience=1e6)
 
 
 def samos() -> Strategy:
-    return SAMOS(SPACE, seed=3, iterations=30, temperature=0.3, factor=0.9)
+    return SAMOS(SPACE, seed=3, iterations=30, temperature=0.3, factor=0.9, starts=1)
 
 
 def random_search(evaluations: int = 24) -> Strategy:

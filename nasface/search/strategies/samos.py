@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy, require_count
+from nasface.space.neighbours import move_probability
+from nasface.space.presets import PRESET_SHAPE, PRESETS, load_preset
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -32,8 +34,15 @@ class Step:
     known: bool
 
 
-def acceptance_threshold(current: float, temperature: float, u: float) -> float:
+def acceptance_threshold(current: float, temperature: float, u: float, ratio: float = 1.0) -> float:
     """The penalty below which Algorithm 2 accepts a neighbour: accept if and only if `penalty < threshold`.
+
+    Args:
+        current: the current member's penalty.
+        temperature: T.
+        u: uniform in [0, 1).
+        ratio: q, probability of the move back over that of the move; the decision is then Hastings',
+            u < q exp(-dp / T), and the threshold current - T ln(u / q).
 
     Algorithm 2 accepts if dp < 0 or u < exp(-dp / T), with dp = penalty - current and u uniform in [0, 1). Since u < 1
     the first case is contained in the second, and the second is penalty < current - T ln(u). The threshold depends on
@@ -44,6 +53,8 @@ def acceptance_threshold(current: float, temperature: float, u: float) -> float:
     """
     if u == 0.0:
         return math.inf
+    if ratio != 1.0:
+        return current - temperature * math.log(u / ratio)
     return max(current - temperature * math.log(u), math.nextafter(current, math.inf))
 
 
@@ -59,6 +70,8 @@ class _Chain:
         threshold: the penalty from which on the candidate is rejected.
         lowest: the lowest penalty since its start.
         stale: its iterations since then.
+        starts: members that it still compares its first one with before it walks.
+        walking: the candidate is a neighbour of the current member, or a restart.
     """
 
     temperature: float
@@ -68,6 +81,8 @@ class _Chain:
     threshold: float = math.inf
     lowest: float = math.inf
     stale: int = 0
+    starts: int = 0
+    walking: bool = False
 
 
 @register
@@ -84,20 +99,32 @@ class SAMOS(Strategy):
     is evaluated once more, to the end. Hence a member has at most one complete evaluation, and at most one stopped one
     before.
 
-    Four things go beyond the paper, all of them off by default: several chains, each with a first member and a
-    temperature of its own, that share the iterations and what is known; restarts; larger neighbourhoods; and a first
-    temperature that is calibrated. For the last, the first `PROBES` iterations accept everything, and T0 becomes the
-    mean rise among them divided by -ln(`acceptance`): the temperature at which such a rise is accepted with that
-    probability (Johnson, Aragon, McGeoch and Schevon, "Optimization by simulated annealing: an experimental
-    evaluation; part I", Operations Research 37(6), 1989).
+    What departs from Algorithm 2; the paper's own is `**PAPER`:
+
+    - the result is the best member that was met, not the one where the walk ends;
+    - the temperature is constant and as small as the differences between members (`temperature` 0.1, `factor` 1). The
+      paper's 1024 accepts nearly everything for the first 40 of its 200 iterations;
+    - the walk begins at the best of `starts` members, the well-known networks of the space (`presets`) among them;
+    - the moves are `balanced`: a move that its reverse does not match in probability leads the walk towards members
+      with many ways in (smaller ones, in most spaces). The decision takes the ratio of the two probabilities in
+      (Hastings, Biometrika 57(1), 1970), so that at any temperature the walk is drawn by penalties alone.
+
+    Off by default: several chains, each with a first member and a temperature of its own, that share the iterations and
+    what is known; restarts; larger neighbourhoods; and a first temperature that is calibrated. For the last, the first
+    `PROBES` iterations accept everything, and T0 becomes the mean rise among them divided by -ln(`acceptance`): the
+    temperature at which such a rise is accepted with that probability (Johnson, Aragon, McGeoch and Schevon,
+    "Optimization by simulated annealing: an experimental evaluation; part I", Operations Research 37(6), 1989).
 
     Args:
         space: the space; neighbours are its `random_neighbour`.
         seed: of everything random, >= 0.
-        iterations: Algorithm 2's k, of all chains together.
+        iterations: Algorithm 2's k, of all chains together; all `starts` but the first are among them.
         temperature: the initial temperature, in percent NME.
         factor: the reduce rate, in (0, 1].
         initial: the first member (of the first chain); None draws one uniformly.
+        starts: members at the best of which a chain's walk begins; at most a quarter of the iterations goes to them.
+        presets: begin the starts with the well-known networks of the space, where they keep the limits.
+        balanced: correct the decisions for the moves' probabilities; without effect where `moves` is not 1.
         chains: walks side by side; so many workers can be busy.
         acceptance: share of the rising moves that the calibrated first temperature accepts, in (0, 1); 0 takes
             `temperature`.
@@ -112,15 +139,25 @@ class SAMOS(Strategy):
 
     name = "samos"
     PROBES: ClassVar[int] = 20
+    PAPER: ClassVar[dict[str, Any]] = {
+        "temperature": 2.0**10,
+        "factor": 0.85,
+        "starts": 1,
+        "presets": False,
+        "balanced": False,
+    }
 
     def __init__(
         self,
         space: MultipathSpace,
         seed: int = 0,
         iterations: int = 200,
-        temperature: float = 2.0**10,
-        factor: float = 0.85,
+        temperature: float = 0.1,
+        factor: float = 1.0,
         initial: Architecture | None = None,
+        starts: int = 16,
+        presets: bool = True,
+        balanced: bool = True,
         chains: int = 1,
         acceptance: float = 0.0,
         restart_after: int = 0,
@@ -138,16 +175,20 @@ class SAMOS(Strategy):
         self.temperature = float(temperature)
         self.factor = float(factor)
         self.initial = None if initial is None else self._first_member(initial)
+        self.starts = require_count("starts", starts)
+        self.presets, self.balanced = bool(presets), bool(balanced)
         self.chains = require_count("chains", chains)
         self.acceptance = float(acceptance)
         self.restart_after = restart_after and require_count("restart_after", restart_after)
         self.moves = require_count("moves", moves)
-        self._chains = [_Chain(self.temperature) for _ in range(self.chains)]
+        more = min(self.starts - 1, self.iterations // (4 * self.chains))
+        self._chains = [_Chain(self.temperature, starts=more) for _ in range(self.chains)]
         self._steps: list[Step] = []
         self._rises: list[float] = []
-        self._calibrated = not self.acceptance
+        self._calibrated, self._probes = not self.acceptance, 0
         self._first_temperature = self.temperature
         self._next_chain = 0
+        self._well_known = self._presets() if self.presets else []
         self._exhausted = False
 
     def _settings(self) -> dict[str, Any]:
@@ -228,14 +269,27 @@ class SAMOS(Strategy):
 
     def _start(self, chain: _Chain) -> None:
         """Choose a chain's first member; in a space with fewer members than chains, the best one."""
-        first = self.initial if chain is self._chains[0] and self.initial is not None else self._draw()
+        first = self.initial if chain is self._chains[0] and self.initial is not None else self._fresh()
         chain.candidate, chain.threshold = first, math.inf
         if first is None and self._best is not None:
             chain.current, chain.lowest = self._best, self._best[1]
             self._pick_candidate(chain)
 
+    def _fresh(self) -> Architecture | None:
+        """A new member: a well-known network where one is left, or drawn."""
+        while self._well_known:
+            if self._is_new(known := self._well_known.pop(0)):
+                return known
+        return self._draw()
+
     def _pick_candidate(self, chain: _Chain) -> None:
         assert chain.current is not None
+        if chain.starts:
+            chain.starts -= 1
+            if (fresh := self._fresh()) is not None:
+                chain.candidate, chain.threshold, chain.walking = fresh, chain.current[1], False
+                return
+        chain.walking = True
         if self.restart_after and chain.stale >= self.restart_after and (fresh := self._draw()) is not None:
             chain.candidate, chain.threshold = fresh, math.inf
             chain.temperature, chain.lowest, chain.stale = self._first_temperature, math.inf, 0
@@ -244,7 +298,10 @@ class SAMOS(Strategy):
         self._exhausted = chain.candidate is None
         # u is in [0, 1); it is drawn here, before the evaluation, to know the threshold in advance.
         u = float(self._rng.random())
-        chain.threshold = acceptance_threshold(chain.current[1], chain.temperature, u) if self._calibrated else math.inf
+        chain.threshold = math.inf
+        if self._calibrated and chain.candidate is not None:
+            ratio = self._move_ratio(chain.current[0], chain.candidate)
+            chain.threshold = acceptance_threshold(chain.current[1], chain.temperature, u, ratio)
 
     def _learn(self, proposal: Proposal, outcome: Outcome) -> None:
         # A chain that waits for the same member decides in its own turn, from what is then known.
@@ -258,15 +315,19 @@ class SAMOS(Strategy):
             chain.current, chain.lowest = (candidate, penalty), penalty
             return
         accepted = penalty < chain.threshold
-        if not self._calibrated:
+        if not self._calibrated and chain.walking:
             self._rises += [penalty - chain.current[1]] if penalty > chain.current[1] else []
         if accepted:
             chain.current = (candidate, penalty)
         chain.lowest, chain.stale = (penalty, 0) if penalty < chain.lowest else (chain.lowest, chain.stale + 1)
         self._steps.append(Step(candidate.digest, penalty, accepted, chain.temperature, known))
+        if not chain.walking:
+            return
         if self._calibrated:
             chain.temperature *= self.factor
-        elif len(self._steps) >= self.PROBES:
+            return
+        self._probes += 1
+        if self._probes >= self.PROBES:
             self._calibrate()
 
     def _calibrate(self) -> None:
@@ -275,6 +336,20 @@ class SAMOS(Strategy):
             self._first_temperature = sum(self._rises) / len(self._rises) / -math.log(self.acceptance)
         for chain in self._chains:
             chain.temperature = self._first_temperature
+
+    def _move_ratio(self, start: Architecture, end: Architecture) -> float:
+        """How much likelier the way back is than the way from a member to its neighbour; 1 where that is not asked."""
+        if not self.balanced or self.moves != 1 or start == end:
+            return 1.0
+        there = move_probability(start, end)
+        return move_probability(end, start) / there if there else 1.0  # drawn anew, not reached by a move
+
+    def _presets(self) -> list[Architecture]:
+        """The well-known networks that are members of the space; limits are checked when one is taken."""
+        if self.space.shape != PRESET_SHAPE:
+            return []
+        codes = [load_preset(name).canonical.codes for name in PRESETS]
+        return [Architecture(self.space, code) for code in codes if self.space.is_member(code)]
 
     def _first_member(self, architecture: Architecture) -> Architecture:
         codes = architecture.canonical.codes
