@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from time import perf_counter
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt
 
@@ -27,6 +28,7 @@ def predict(
     dense: bool = False,
     aligned: NonNegativeInt = 0,
     smooth: ClosedUnitInterval = 0.0,
+    beside: bool = False,
     device: str = "cpu",
 ) -> None:
     """Align the faces of an image, a folder or a video.
@@ -46,7 +48,8 @@ def predict(
         ply: write the mesh as PLY, with a colour at each vertex.
         dense: also write the UV position map into the JSON.
         aligned: size of face crops aligned by five points, such as 112; 0 for none.
-        smooth: weight of the previous frame in smoothing a video; 0 is off.
+        smooth: weight of the previous frame in smoothing a video, which starts anew at a cut; 0 is off, 0.6 is calm.
+        beside: write image or video side by side with its overlay.
         device: where the network computes: cpu, cuda, mps.
     """
     from nasface.inference.aligner import Boxes, parse_box
@@ -68,8 +71,8 @@ def predict(
     if not (depth and shape):
         lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
         print(f"this network finds {lacks}")
-    wanted = Wanted(overlay, obj, ply, int(aligned), dense, float(smooth))
-    count, failed = 0, []
+    wanted = Wanted(overlay, obj, ply, int(aligned), dense, float(smooth), beside)
+    count, frames, seconds, failed = 0, 0, 0.0, []
     bars = stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext()
     with kept(sources), bars as bar:
         for source in sources:
@@ -77,7 +80,9 @@ def predict(
             watch = {"progress": progress_for(f"aligning {source.name}")} if video else {}
             work = predict_video if video else predict_image
             try:
-                count += work(aligner, source, Path(output), wanted, boxes, **watch)
+                start = perf_counter()
+                faces, length = work(aligner, source, Path(output), wanted, boxes, **watch)
+                count, frames, seconds = count + faces, frames + length, seconds + video * (perf_counter() - start)
             except Exception as error:  # one file never ends a folder
                 if bar is None:
                     raise
@@ -88,6 +93,8 @@ def predict(
                 bar.update()
     done = len(sources) - len(failed)
     print(f"faces    {count} in {done} file{'s' if done != 1 else ''}\nwritten  {output}")
+    if frames:
+        print(f"rate     {frames / seconds:.1f} frames/s, from reading to writing")
     if failed:
         raise UserError(f"{len(failed)} of {len(sources)} files were left out, see above: {', '.join(failed)}")
 

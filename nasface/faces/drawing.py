@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
+from numba import njit
 
 from nasface.faces.rasterize import rasterize
 from nasface.faces.uv import grid_triangles
@@ -34,20 +34,37 @@ def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray
     """A surface of finite vertices (V, 3) in pixels and one or more triangles (T, 3), drawn over a picture (H, W, 3)
     uint8, coloured by depth, with light and shade."""
     index, weights, _ = rasterize(vertices, triangles, canvas.shape[:2])
-    seen = index >= 0
-    corners = triangles[index[seen]]
-    normals = (_normals(vertices, triangles)[corners] * weights[seen][..., None]).sum(1)
+    normals = _normals(vertices, triangles)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     # A surface that is seen faces the viewer, whichever way its triangles turn.
     normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
     light = 0.45 + 0.6 * np.clip(normals @ _LIGHT, 0, 1)
-    low, high = np.percentile(vertices[np.unique(triangles), 2], (1, 99))
-    depth = (vertices[corners, 2] * weights[seen]).sum(1)
-    colours = colormaps["viridis"]((depth - low) / max(high - low, 1e-9))[:, :3]
-    drawn = 255 * np.clip(colours * light[:, None], 0, 1)
-    result = canvas.astype(np.float64)
-    result[seen] = opacity * drawn + (1 - opacity) * result[seen]
-    return result.round().astype(np.uint8)
+    used = np.zeros(len(vertices), dtype=bool)
+    used[triangles] = True
+    low, high = np.percentile(vertices[used, 2], (1, 99))
+    depth = np.clip((vertices[:, 2] - low) / max(high - low, 1e-9), 0, 1)
+    viridis = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
+    colours = np.clip(viridis[np.round(255 * depth).astype(int)] * light[:, None], 0, 255)
+    result = np.array(canvas)
+    _blend(result, index, weights, np.asarray(triangles), colours, opacity)
+    return result
+
+
+@njit(cache=True, nogil=True)
+def _blend(
+    canvas: np.ndarray, index: np.ndarray, weights: np.ndarray, triangles: np.ndarray, colours: np.ndarray, share: float
+) -> None:
+    """Mix the colours (V, 3) of a raster's vertices into a picture."""
+    for row in range(index.shape[0]):
+        for column in range(index.shape[1]):
+            t = index[row, column]
+            if t < 0:
+                continue
+            for k in range(3):
+                drawn = 0.0
+                for corner in range(3):
+                    drawn += weights[row, column, corner] * colours[triangles[t, corner], k]
+                canvas[row, column, k] = np.uint8(share * drawn + (1 - share) * canvas[row, column, k] + 0.5)
 
 
 def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -98,16 +98,46 @@ class FaceAligner:
         seen, windows = [images[k] for k, _ in places], [window for _, part in found for window in part]
         for _ in range(self.refine):
             landmarks, _dense = self._regress(seen, windows)
-            windows = [_landmark_window(points, window) for points, window in zip(landmarks, windows, strict=True)]
-        landmarks, dense = self._regress(seen, windows)
-        surface = self.surface
-        if dense is not None and surface is None:  # an exported network does not say which cells are skin
-            surface = self.surface = chart_surface(np.ones(dense.shape[2:], dtype=bool))
-        for i, (k, detection) in enumerate(places):
-            angles = head_angles(self.mean_landmarks, landmarks[i])
-            shape = None if dense is None else dense[i]
-            faces[k].append(Face(landmarks[i], shape, angles, windows[i], detection, surface, images[k]))
+            windows = [
+                _landmark_window(points, window) or window for points, window in zip(landmarks, windows, strict=True)
+            ]
+        for (k, _), face in zip(places, self._faces(seen, windows, [one for _, one in places]), strict=True):
+            faces[k].append(face)
         return faces
+
+    def follow(self, image: np.ndarray, faces: Sequence[Face]) -> list[Face | None]:
+        """The same faces in the next frame of a video, looked for where they were; None for one that is lost.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            faces: of the frame before.
+        """
+        windows = [_landmark_window(face.landmarks, face.crop) or face.crop for face in faces]
+        if not windows:
+            return []
+        found = self._faces([image] * len(faces), windows, [Detection(face.box) for face in faces])
+        return [face if _landmark_window(face.landmarks, face.crop) else None for face in found]
+
+    def _faces(
+        self, images: list[np.ndarray], windows: list[tuple[int, int, int]], detections: list[Detection]
+    ) -> list[Face]:
+        """What the network finds in a window of each image."""
+        landmarks, dense = self._regress(images, windows)
+        surface = self.surface
+        if dense is not None and surface is None:  # an older export does not say which cells are skin
+            surface = self.surface = chart_surface(np.ones(dense.shape[2:], dtype=bool))
+        return [
+            Face(
+                landmarks[i],
+                None if dense is None else dense[i],
+                head_angles(self.mean_landmarks, landmarks[i]),
+                windows[i],
+                detections[i],
+                surface,
+                images[i],
+            )
+            for i in range(len(landmarks))
+        ]
 
     def outputs(self) -> tuple[bool, bool]:
         """Whether the network finds depth, and whether it finds a dense shape; a black crop shows it."""
@@ -190,11 +220,11 @@ def _detected_window(box: Box) -> tuple[int, int, int]:
     return int(left), int(top), side
 
 
-def _landmark_window(landmarks: np.ndarray, window: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The evaluation's crop around landmarks; the earlier one where they make no sense."""
+def _landmark_window(landmarks: np.ndarray, window: tuple[int, int, int]) -> tuple[int, int, int] | None:
+    """The evaluation's crop around landmarks that were found in a window; None where they make no sense."""
     low, high = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
     if not np.isfinite(landmarks[:, :2]).all() or not 0.2 * window[2] < (high - low).max() < 2 * window[2]:
-        return window
+        return None
     (left, top), side = crop_window(landmarks, CROP_MARGIN)
     return int(left), int(top), side
 

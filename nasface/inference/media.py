@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,8 +16,8 @@ from PIL import Image
 from nasface.inference.aligner import Boxes, FaceAligner
 from nasface.inference.face import Face
 from nasface.inference.five_points import aligned_crop
+from nasface.inference.following import FaceFollower
 from nasface.inference.overlay import draw_faces
-from nasface.inference.smoothing import Smoother
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write, write_text
 from nasface.utils.images import decode_image
@@ -38,6 +39,7 @@ class Wanted:
         aligned: side of crops normalised by five points; 0 writes none.
         dense: the dense shape in the JSON, too.
         smooth: share of the earlier frame in a video's shapes, 0..1.
+        beside: image or video, and beside it the same with the faces drawn over it.
     """
 
     overlay: bool = True
@@ -46,6 +48,14 @@ class Wanted:
     aligned: int = 0
     dense: bool = False
     smooth: float = 0.0
+    beside: bool = False
+
+
+class Found(NamedTuple):
+    """How many faces a file holds, over all frames of a video, and how many frames; 0 of a photograph."""
+
+    faces: int
+    frames: int
 
 
 def find_inputs(path: str | Path) -> list[Path]:
@@ -65,21 +75,24 @@ def find_inputs(path: str | Path) -> list[Path]:
     return [path]
 
 
-def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Boxes) -> int:
-    """Write what is wanted of one photograph into `folder`; the number of its faces."""
+def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Boxes) -> Found:
+    """Write what is wanted of one photograph into `folder`."""
     image = decode_image(path, upright=True)
     faces = aligner.predict(image, boxes)
     record = {"image": path.name, "width": image.shape[1], "height": image.shape[0]}
     record |= {"faces": [face.as_dict(wanted.dense) for face in faces]}
     write_text(folder / f"{path.name}.json", json.dumps(record, allow_nan=False) + "\n")
+    drawn = draw_faces(image, faces) if wanted.overlay or wanted.beside else image
     if wanted.overlay:
-        _write_png(folder / f"{path.name}.overlay.png", draw_faces(image, faces))
+        _write_png(folder / f"{path.name}.overlay.png", drawn)
+    if wanted.beside:
+        _write_png(folder / f"{path.name}.beside.png", np.hstack([image, drawn]))
     for number, face in enumerate(faces):
         for ending in [kind for kind in ("obj", "ply") if getattr(wanted, kind) and face.dense is not None]:
             face.save(folder / f"{path.name}-{number}.{ending}")
         if wanted.aligned:
             _write_aligned(folder / f"{path.name}-{number}.aligned.png", image, face, wanted.aligned)
-    return len(faces)
+    return Found(len(faces), 0)
 
 
 def predict_video(
@@ -89,8 +102,8 @@ def predict_video(
     wanted: Wanted,
     boxes: Boxes,
     progress: Progress | None = None,
-) -> int:
-    """Write the faces of every frame, and the video with them drawn on it; the number of faces over all frames.
+) -> Found:
+    """Write the faces of every frame, and the video with them drawn on it.
 
     Args:
         progress: called with (frames done, frames); a file may not say how many it has.
@@ -100,14 +113,20 @@ def predict_video(
         raise UserError(f"{path} does not open as a video: convert it to an MP4 that plays")
     total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
-    smoother, frames, count = Smoother(aligner, wanted.smooth), [], 0
+    follow, frames, count = FaceFollower(aligner, boxes, wanted.smooth), [], 0
     with atomic_write(folder / f"{path.name}.json") as record_file:
-        with _video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write:
+        with (
+            _video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write,
+            _video_writer(folder / f"{path.name}.beside.mp4", rate, wanted.beside) as write_beside,
+        ):
             for number, image in enumerate(_frames(capture)):
-                faces = smoother(aligner.predict(image, boxes))
+                faces = follow(image)
                 count += len(faces)
-                frames.append({"frame": number, "faces": [face.as_dict(wanted.dense) for face in faces]})
-                write(draw_faces(image, faces) if wanted.overlay else image)
+                found = [face.as_dict(wanted.dense) for face in faces]
+                frames.append({"frame": number, "scene": follow.scene, "faces": found})
+                drawn = draw_faces(image, faces) if wanted.overlay or wanted.beside else image
+                write(drawn)
+                write_beside(np.hstack([image, drawn]) if wanted.beside else image)
                 for place, face in enumerate(faces if wanted.aligned else ()):
                     name = f"{path.name}-{number:06d}-{place}.aligned.png"
                     _write_aligned(folder / name, image, face, wanted.aligned)
@@ -118,7 +137,7 @@ def predict_video(
         record = {"video": path.name, "frames_per_second": rate, "smooth": wanted.smooth, "frames": frames}
         record_file.write_text(json.dumps(record) + "\n", encoding="utf-8")
     capture.release()
-    return count
+    return Found(count, len(frames))
 
 
 def _frames(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:

@@ -30,6 +30,10 @@ class Smoother:
             self._before = faces
         return faces
 
+    def restart(self) -> None:
+        """Forget the frames before: the next one is of another scene."""
+        self._before = []
+
     def _mixed(self, face: Face) -> Face:
         before = max(self._before, key=lambda other: overlap(face.box, other.box), default=None)
         if before is None or overlap(face.box, before.box) < _SAME:

@@ -153,7 +153,7 @@ def test_image_and_video_end_to_end(tmp_path: Path) -> None:
     Image.fromarray(coordinate_image()).save(tmp_path / "photo.png")
     out = tmp_path / "out"
     aligner = KnowingAligner()
-    assert predict_image(aligner, tmp_path / "photo.png", out, Wanted(aligned=64, dense=True), None) == 1
+    assert predict_image(aligner, tmp_path / "photo.png", out, Wanted(aligned=64, dense=True), None) == (1, 0)
     names = {path.name for path in out.iterdir()}
     assert names == {
         "photo.png.json", "photo.png.overlay.png", "photo.png-0.obj", "photo.png-0.mtl", "photo.png-0.png",
@@ -166,11 +166,13 @@ def test_image_and_video_end_to_end(tmp_path: Path) -> None:
     for _ in range(3):
         writer.write(coordinate_image()[..., ::-1].copy())
     writer.release()
-    assert predict_video(aligner, tmp_path / "clip.avi", out, Wanted(), None) == 3
+    assert predict_video(aligner, tmp_path / "clip.avi", out, Wanted(beside=True), None) == (3, 3)
     record = json.loads((out / "clip.avi.json").read_text())
     assert [len(frame["faces"]) for frame in record["frames"]] == [1, 1, 1] and record["frames_per_second"] == 10
     made = cv2.VideoCapture(str(out / "clip.avi.overlay.mp4"))
     assert made.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and made.get(cv2.CAP_PROP_FRAME_WIDTH) == 200
+    made = cv2.VideoCapture(str(out / "clip.avi.beside.mp4"))
+    assert made.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and made.get(cv2.CAP_PROP_FRAME_WIDTH) == 400
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
