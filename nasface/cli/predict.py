@@ -52,6 +52,8 @@ def predict(
         beside: write image or video side by side with its overlay.
         device: where the network computes: cpu, cuda, mps.
     """
+    import torch
+
     from nasface.inference.aligner import Boxes, parse_box
     from nasface.inference.detection import NO_DETECTOR
     from nasface.inference.load import load_aligner
@@ -71,6 +73,8 @@ def predict(
     if not (depth and shape):
         lacks = "no dense shape, so no mesh is written" if depth else "neither depth nor a dense shape: 68 points x, y"
         print(f"this network finds {lacks}")
+    if weights == "nasface-s":  # its passes are too short to be shared among threads
+        torch.set_num_threads(1)
     wanted = Wanted(overlay, obj, ply, int(aligned), dense, float(smooth), beside)
     count, frames, seconds, failed = 0, 0, 0.0, []
     bars = stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext()
