@@ -10,7 +10,7 @@ from typing import Any, Literal
 from jsonargparse import ActionConfigFile, ArgumentParser
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from nasface.utils.errors import UserError, without_passwords
+from nasface.utils.errors import UserError, nearest, without_passwords
 from nasface.utils.resources import resource_folder
 
 
@@ -655,5 +655,6 @@ def experiment_file(name: str) -> Path:
     for path in (EXPERIMENTS / f"{name}.yaml", Path(name)):
         if name and path.is_file():
             return path
-    known = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
-    raise UserError(f"unknown experiment {name!r}: give one of {known}, or a YAML file's path")
+    known = sorted(path.stem for path in EXPERIMENTS.glob("*.yaml"))
+    listed = ", ".join(known)
+    raise UserError(f"unknown experiment {name!r}: give one of {listed}, or a YAML file's path{nearest(name, known)}")

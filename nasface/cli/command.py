@@ -17,10 +17,13 @@ class Command:
             experiment's settings.
         settings: the experiment's settings that `--help` shows, by dotted name; `--help-all` shows every one. None for
             a command that takes no experiment.
+        check: given the same as `run`, raises a UserError where the values do not fit each other or name what there is
+            not, and does nothing else.
     """
 
     run: Callable[..., None]
     settings: tuple[str, ...] | None = None
+    check: Callable[..., object] = dict
 
     @property
     def places(self) -> list[str]:

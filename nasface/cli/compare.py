@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from jsonargparse.typing import PositiveInt
 
@@ -22,20 +23,18 @@ def compare(experiment: Experiment, run: str | None = None, resume: bool = False
         workers: trainings side by side, each in a process of its own; the table is the same with the same
             device.threads.
     """
-    from nasface.pipelines.compare import absent_search, read_entries
+    from nasface.pipelines.compare import absent_search
     from nasface.pipelines.compare import compare as train_all
     from nasface.pipelines.workspace import prepare
     from nasface.report.tables import yaw_table
     from nasface.tracking.wandb import sync_line
-    from nasface.training.fit import make_trainer
     from nasface.utils.files import write_json, write_text
 
     if not is_first_process():
         raise UserError("compare trains each network in one process: give --workers for several side by side")
-    entries = read_entries(experiment)
+    entries = _checked(experiment)
     if absent := absent_search(experiment):
         print(f"left out {absent}: nasface search has not written it yet")
-    make_trainer(experiment.device, logger=False)
     folder = open_run("compare", experiment, experiment.name, resume, run)
     print(f"run      {folder.folder}")
     with folder.timed("data_s"):
@@ -59,7 +58,19 @@ def compare(experiment: Experiment, run: str | None = None, resume: bool = False
         raise UserError(f"{missing} trainings are not in the table: see what they said above, then use --resume true")
 
 
+def _checked(experiment: Experiment, **_: object) -> list[Any]:
+    """What is compared, once whatever is wrong with the settings has come out."""
+    from nasface.data.sources import check_sets
+    from nasface.pipelines.compare import read_entries
+    from nasface.training.fit import make_trainer
+
+    make_trainer(experiment.device, logger=False)
+    check_sets(experiment.data)
+    return read_entries(experiment)
+
+
 COMMAND = Command(
     compare,
     ("compare.networks", "compare.seeds", *FACES, *SIZES, *TRAINING, "parameters.objective", *MACHINE, "log.wandb"),
+    _checked,
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
 
+from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, load_command
-from nasface.config import RENAMED_SETTINGS, Experiment
+from nasface.config import EXPERIMENTS, RENAMED_SETTINGS, Experiment
+from nasface.space.catalogue import space_names
+from nasface.utils.errors import nearest
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
 _REWORDINGS = (
@@ -16,41 +20,129 @@ _REWORDINGS = (
     (r"Option '(.+?)' is not accepted", r"unknown setting \1"),
     (r"Group '(.+?)' does not accept option '(.+?)'", r"unknown setting \1.\2"),
     (r"argument command: invalid choice: ('.*?') \(choose from (.*)\)", r"unknown command \1; known are: \2"),
-    (r'Parser key "(.+?)":\s+(.*)', r"\1: \2"),
-    (r"Expected a typing\.Literal\[(.*?)\]\. Got value: (.*)", r"must be one of \1, not \2"),
-    (r"Not of type PositiveInt: .*", "must be a whole number of at least 1"),
-    (r"Not of type NonNegativeInt: .*", "must be a whole number, not negative"),
-    (r"Not of type PositiveFloat: .*", "must be a number greater than 0"),
-    (r"Not of type NonNegativeFloat: .*", "must be a number, not negative"),
-    (r"Not of type ClosedUnitInterval: .*", "must be a number from 0 to 1"),
-    (r"Expected a <class 'int'>\. Got value: (.*)", r"must be a whole number, not \1"),
-    (r"Expected a <class 'float'>\. Got value: (.*)", r"must be a number, not \1"),
-    (r"Expected a <class 'bool'>\. Got value: (.*)", r"must be true or false, not \1"),
-    (r"Expected a <class 'str'>\. Got value: (.*)", r"must be text, not \1"),
-    (r"Does not validate against any of the Union subtypes.*Given value: (.*)", r"\1 is not of its type"),
     (r'expected "command" to be one of \{(.*)\}, but it was not provided\.', r"which command? give one of \1"),
     (r"argument (--\S+): expected one argument", r"\1 needs a value"),
 )
+_KINDS = {
+    "PositiveInt": "a whole number of at least 1",
+    "NonNegativeInt": "a whole number, not negative",
+    "PositiveFloat": "a number greater than 0",
+    "NonNegativeFloat": "a number, not negative",
+    "ClosedUnitInterval": "a number from 0 to 1",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+}
 
 
-def reworded(message: str, command: str) -> str:
+def reworded(message: str, command: str, words: Sequence[str], hints: Mapping[str, Any]) -> str:
     """jsonargparse's message in one line, with the nearest known setting in place of an unknown one.
 
     Args:
         message: what jsonargparse says.
         command: whose argument it is about; a group or an unknown word where the command line names no command.
+        words: the command line.
+        hints: the type of each option, by its flag.
     """
     message = " ".join(message.split())
     for pattern, replacement in _REWORDINGS:
         message = re.sub(pattern, replacement, message)
     if command not in COMMANDS:
+        if word := re.match("unknown command '(.*?)'", message):
+            group = f"{command} " if command in GROUPS else ""
+            known = [name.removeprefix(group) for name in (*COMMANDS, *GROUPS) if name.startswith(group)]
+            message += nearest(word[1], known)
         return f"{message}; see nasface {command if command in GROUPS else ''} --help".replace("  ", " ")
+    if key := re.match(r'Parser key "(.+?)":', message):
+        message = _type_message(key[1], words, hints, message)
     if message.startswith("unknown setting "):
-        unknown = message.removeprefix("unknown setting ").lstrip("-").partition("=")[0]
-        former = RENAMED_SETTINGS if load_command(command).settings is not None else {}
-        near = difflib.get_close_matches(unknown, [*setting_names(command), *former], n=1, cutoff=0.6)
-        message += f"; did you mean {former[near[0]].name if near[0] in former else near[0]}?" if near else ""
+        unknown = message.removeprefix("unknown setting ")
+        found = load_command(command)
+        placed = unknown in words[1:] and not unknown.startswith("-")
+        message += _by_name(found, unknown) if placed else _instead(found, command, unknown)
     return f"{message}; see nasface {command} --help"
+
+
+def _type_message(key: str, words: Sequence[str], hints: Mapping[str, Any], message: str) -> str:
+    given = next((word for word in words if re.match(rf"--{re.escape(key)}\.[\w.-]", word)), None)
+    if "NestedArg" in message and given:
+        return f"unknown setting {given.partition('=')[0]}"
+    if f"--{key}" not in hints or "Unable to load config" in message:
+        return f"{key} is a section of settings: give one of them, such as --{_inside(key)} VALUE"
+    # The value as the parser shows it, or as it stands on the command line.
+    shown = re.search(r"(?:Given value|Got value|Expected a .*, got): (.*)$", message)
+    value = shown[1] if shown else _value(f"--{key}", words)
+    return f"{key}: must be {kind_of(hints[f'--{key}'])}" + (f", not {value[:80]}" if value else "")
+
+
+def _inside(section: str) -> str:
+    return next((name for name in _leaves(Experiment()) if name.startswith(f"{section}.")), f"{section}.NAME")
+
+
+def _value(flag: str, words: Sequence[str]) -> str:
+    found = ""
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            found = value if equals else "".join(words[number + 1 : number + 2])
+    return found
+
+
+def kind_of(hint: Any) -> str:
+    """What a type hint takes, in words."""
+    inner, origin = [one for one in get_args(hint) if one is not NoneType], get_origin(hint)
+    if origin is Literal:
+        return f"one of {', '.join(map(repr, inner))}"
+    if origin is list:
+        return f"a list such as [{'1, 2' if issubclass(inner[0], int | float) else 'a, b'}], each {kind_of(inner[0])}"
+    if origin is dict:
+        return "a mapping such as {name: value}"
+    if inner:
+        return "text" if str in inner else " or ".join(map(kind_of, inner))
+    return _KINDS.get(getattr(hint, "__name__", ""), "another value")
+
+
+def _instead(command: Command, name: str, unknown: str) -> str:
+    """What may have been meant by an unknown setting."""
+    former = RENAMED_SETTINGS if command.settings is not None else {}
+    wanted = unknown.lstrip("-").partition("=")[0].replace("-", "_")
+    if near := _named_alike(command, name, wanted):
+        return f"; did you mean {' or '.join(near)}?"
+    found = nearest(wanted, [*setting_names(name), *former])
+    for old, new in former.items():
+        found = found.replace(f" {old}?", f" {new.name}?")
+    return found
+
+
+def _by_name(command: Command, unknown: str) -> str:
+    """How to give a value that stands where none is taken."""
+    settings = command.settings is not None
+    option = next((one for one in command.options if one in ("arch", "weights", "space")), "")
+    if settings and unknown in space_names():
+        option = "space"
+    elif settings and (EXPERIMENTS / f"{unknown}.yaml").is_file():
+        option = "experiment"
+    return f"; values are given by name{f': --{option} {unknown}' if option else ''}"
+
+
+def _named_alike(command: Command, name: str, wanted: str) -> list[str]:
+    """The settings, three at most, whose last part is the wanted one's, the likeliest alone where there are some."""
+    last, section = wanted.rpartition(".")[2], _section(wanted)
+    alike = [one for one in setting_names(name) if one.rpartition(".")[2] == last and one != wanted]
+    for likely in (
+        [one for one in alike if "." in wanted and _section(one) == section],
+        [one for one in alike if one in (command.settings or ())],
+        [one for one in alike if _section(one) == name],
+        alike,
+    ):
+        if likely:
+            return likely[:3]
+    return []
+
+
+def _section(name: str) -> str:
+    return name.lstrip("-").partition(".")[0]
 
 
 def setting_names(command: str) -> list[str]:

@@ -30,13 +30,15 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     """
     words = list(arguments)
     name = command_of(words)
+    hints: dict[str, Any] = {}
     try:
         if name not in COMMANDS:
             _overview(name if name in GROUPS else "").parse_args(words[name in GROUPS :])
         command, parser = load_command(name), command_parser(name, _HELP_ALL in words)
-        settings = parser.parse_args(with_files(name, words[len(name.split()) :]))
+        hints |= {flag: getattr(one, "_typehint", None) for flag, one in parser._option_string_actions.items()}
+        settings = parser.parse_args(with_files(name, words[len(name.split()) :], hints))
     except ArgumentError as error:
-        raise UserError(reworded(str(error), name)) from None
+        raise UserError(reworded(str(error), name, words, hints)) from None
     values = vars(parser.instantiate(settings))
     if command.settings is not None:
         values = {"experiment": take_settings(values)} | values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jsonargparse.typing import PositiveFloat
 
@@ -35,29 +36,19 @@ def retrain(
         run: id of the run, its folder under runs/; made from time and settings where empty.
         resume: continue the newest unfinished run of these settings (or the one of --run).
     """
-    from nasface.data.sources import check_sets
-    from nasface.nets.registry import NETWORKS
     from nasface.nets.weights import load_supernet
     from nasface.pipelines import retrain as pipeline
-    from nasface.pipelines.architectures import resolve_network
     from nasface.pipelines.workspace import prepare
     from nasface.report.tables import yaw_table
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
-    from nasface.training.fit import make_trainer
 
-    experiment, spec, name = resolve_network(experiment, arch, scale)
+    experiment, spec, name = _checked(experiment, arch, scale, init)
     supernet, weights = None, None
-    if spec.architecture is None and init != "scratch":
-        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
-    if spec.architecture is not None and scale != 1:
-        raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
     space = spec.architecture.space if spec.architecture is not None else None
     if space is not None and init != "scratch":
         weights = _supernet_file(init, arch)
         supernet = load_supernet(weights, space, experiment.network)
-    make_trainer(experiment.device, logger=False)
-    check_sets(experiment.data)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
     with folder.timed("data_s"):
@@ -77,6 +68,25 @@ def retrain(
         print(line)
 
 
+def _checked(
+    experiment: Experiment, arch: str = "best.json", scale: float = 1.0, init: str = "scratch", **_: object
+) -> tuple[Experiment, Any, str]:
+    """What `resolve_network` gives, once whatever is wrong with the settings has come out."""
+    from nasface.data.sources import check_sets
+    from nasface.nets.registry import NETWORKS
+    from nasface.pipelines.architectures import resolve_network
+    from nasface.training.fit import make_trainer
+
+    experiment, spec, name = resolve_network(experiment, arch, scale)
+    if spec.architecture is None and init != "scratch":
+        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
+    if spec.architecture is not None and scale != 1:
+        raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
+    make_trainer(experiment.device, logger=False)
+    check_sets(experiment.data)
+    return experiment, spec, name
+
+
 def _supernet_file(init: str, arch: str) -> Path:
     if init != "supernet":
         return Path(init)
@@ -91,4 +101,5 @@ def _supernet_file(init: str, arch: str) -> Path:
 COMMAND = Command(
     retrain,
     ("seed", "runs", *FACES, *SIZES, *TRAINING, "retrain.optimizer.schedule", "retrain.videos", *MACHINE, "log.wandb"),
+    _checked,
 )

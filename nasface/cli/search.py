@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from jsonargparse.typing import NonNegativeInt
 
@@ -48,8 +49,7 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
 
     if workers != 1:
         raise UserError("--workers is for a supernet: a search on a table takes seconds in one process")
-    table = table_search.read_table(on)
-    experiment = table_search.on_table(experiment, table)
+    experiment, table = table_search.checked_table(experiment, on)
     space = table.space
     folder = open_run("search", experiment, f"{space.name}-{table.fingerprint[:8]}", resume, run)
     print(f"run      {folder.folder}")
@@ -69,21 +69,13 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
 
 
 def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
-    from nasface.data.sources import check_sets
     from nasface.evaluation.supernet import search_device
     from nasface.pipelines import search as pipeline
-    from nasface.pipelines.supernet import make_sampler
     from nasface.tracking.environment import environment
     from nasface.tracking.wandb import sync_line
-    from nasface.training.fit import make_trainer
 
-    space = load_space(experiment.space)
-    # Whatever is wrong with the settings shall come out now, not after the training.
-    experiment.network.check(space.scales, space.name)
-    make_sampler(experiment, space)
-    check_sets(experiment.data)
-    strategy = pipeline.make_search_strategy(experiment, space)
-    make_trainer(experiment.device, logger=False)
+    strategy = _strategy(experiment)
+    space = strategy.space
     folder = open_run("search", experiment, space.name, resume, run)
     device = {"device": search_device(experiment)}
     folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
@@ -102,6 +94,30 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
         print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
     if line := sync_line(folder.folder):
         print(line)
+
+
+def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
+    if on == "supernet":
+        _strategy(experiment)
+    else:
+        from nasface.pipelines import search_table as table_search
+
+        table_search.checked_table(experiment, on)
+
+
+def _strategy(experiment: Experiment) -> Any:
+    """The strategy of a search on a supernet, once whatever is wrong with the settings has come out."""
+    from nasface.data.sources import check_sets
+    from nasface.pipelines.search import make_search_strategy
+    from nasface.pipelines.supernet import make_sampler
+    from nasface.training.fit import make_trainer
+
+    space = load_space(experiment.space)
+    experiment.network.check(space.scales, space.name)
+    make_sampler(experiment, space)
+    check_sets(experiment.data)
+    make_trainer(experiment.device, logger=False)
+    return make_search_strategy(experiment, space)
 
 
 def _print_search(folder: Run, best: Path) -> None:
@@ -138,4 +154,5 @@ COMMAND = Command(
         *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "finalists.count"),
         *("device.accelerator", "device.devices", "device.threads", "log.wandb"),
     ),
+    _check,
 )

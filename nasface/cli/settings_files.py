@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from nasface.cli.whole_numbers import as_whole, text_as_whole
 from nasface.config import RENAMED_SETTINGS, Experiment, current_settings, experiment_file
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
 
 
-def with_files(command: str, arguments: Sequence[str]) -> list[str]:
-    """Replace `--experiment NAME` by its file, former names of settings by today's, and Python's None, as W&B's agents
-    write it, by YAML's null; `retrain` without an experiment takes that of its architecture.
+def with_files(command: str, arguments: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
+    """Replace `--experiment NAME` by its file, former names of settings by today's, Python's None, as W&B's agents
+    write it, by YAML's null, and whole numbers such as 16.0 by 16; `retrain` without an experiment takes that of its
+    architecture.
 
     Args:
         command: its name.
         arguments: what follows it.
+        hints: the type of each option, by its flag.
 
     Raises:
         UserError: a file of settings is absent or is not a mapping in YAML.
@@ -38,20 +41,23 @@ def with_files(command: str, arguments: Sequence[str]) -> list[str]:
             continue
         if flag.startswith("--"):
             former = RENAMED_SETTINGS.get(flag[2:])
-            argument = f"--{former.name}{equals}{value}" if former else argument
-            argument = f"{argument.partition('=')[0]}=null" if value == "None" else argument
+            flag = f"--{former.name}" if former else flag
+            value = "null" if value == "None" else text_as_whole(hints.get(flag), value)
+            argument = f"{flag}{equals}{value}"
+        elif result and result[-1] in hints:
+            argument = text_as_whole(hints[result[-1]], argument)
         result.append(argument)
     if command == "retrain" and "--config" not in result and not {"-h", "--help", "--help-all"} & set(result):
         result[:0] = _experiment_of_architecture(result)
-    return _with_contents(result)
+    return _with_contents(result, hints)
 
 
-def _with_contents(arguments: list[str]) -> list[str]:
+def _with_contents(arguments: list[str], hints: Mapping[str, Any]) -> list[str]:
     """Replace the files by their content: under today's names, and the settings of the strategy one by
     one, so that later ones win one by one. They belong to the strategy that is named beside them, and are left out
     where another one wins."""
     paths = _values(arguments, "--config")
-    contents = {path: _read(Path(path)) for path in paths}
+    contents = {path: _whole(_read(Path(path)), hints) for path in paths}
     named = [content["search"].get("strategy") for content in contents.values() if "search" in content]
     strategy = next((one for one in [*_values(arguments, "--search.strategy")[::-1], *named[::-1]] if one), None)
     result, waiting = [], iter(arguments)
@@ -95,8 +101,32 @@ def _read(path: Path) -> dict[str, Any]:
     content = load_yaml(path, "the settings")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
+    content = _nested(content, path)
     _check_sections(content, Experiment(), path)
     return content
+
+
+def _nested(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Dotted names, as W&B's ${args_json_file} has them, as sections."""
+    result = {key: value for key, value in content.items() if "." not in str(key)}
+    for key in content.keys() - result.keys():
+        *sections, name = key.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {}) if isinstance(place, dict) else {}
+        if not isinstance(place, dict) or name in place:
+            raise UserError(f"{path}: {key} is given twice, once with dots: keep one")
+        place[name] = content[key]
+    return result
+
+
+def _whole(content: dict[str, Any], hints: Mapping[str, Any], prefix: str = "--") -> dict[str, Any]:
+    return {
+        key: _whole(value, hints, f"{prefix}{key}.")
+        if isinstance(value, dict)
+        else as_whole(hints.get(f"{prefix}{key}"), value)
+        for key, value in content.items()
+    }
 
 
 def _check_sections(content: dict[str, Any], default: Any, path: Path, prefix: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from jsonargparse.typing import NonNegativeInt, PositiveInt
@@ -40,8 +41,8 @@ def sweep(
     from nasface.sweeps.sweep_folder import open_sweep_folder
 
     content = load_sweep(file)
-    check_command(content)
     online = _online(where)
+    check_command(content, deep=not online)
     about = {"seed": seed} if not online else {}
     folder = open_sweep_folder(content, Path(runs), run, resume, **about)
     place = "Weights & Biases" if online else "this machine"
@@ -81,22 +82,32 @@ def _online(where: str) -> bool:
         return False  # without W&B's slow import
     from nasface.tracking.wandb import goes_online
 
-    return goes_online()
+    return goes_online("give --where here")
 
 
-def check_command(content: Any) -> None:
-    """Refuse a wrong setting before any run is started."""
+def check_command(content: Any, deep: bool = True) -> None:
+    """Refuse a wrong setting before any run is started: of every value that the sweep lists, and the ends of its
+    ranges.
+
+    Args:
+        content: the sweep.
+        deep: also what only this machine can tell, such as an architecture's file.
+    """
     from nasface.cli.parser import read_arguments
     from nasface.sweeps.command_line import command_line, nasface_arguments
     from nasface.sweeps.samplers import example_values
 
-    words = command_line(content, example_values(content.parameters))
-    arguments = nasface_arguments(words)
-    if arguments is not None:
-        try:
-            read_arguments(arguments)
-        except UserError as error:
-            raise UserError(f"{content.path}: its command is refused: {error}") from None
+    with TemporaryDirectory() as folder:
+        for values in example_values(content.parameters):
+            arguments = nasface_arguments(command_line(content, values, Path(folder)))
+            if arguments is None:
+                return
+            try:
+                command, given = read_arguments(arguments)
+                if deep:
+                    command.check(**given)
+            except UserError as error:
+                raise UserError(f"{content.path}: its command is refused: {error}") from None
 
 
 COMMAND = Command(sweep)

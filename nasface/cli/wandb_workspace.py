@@ -30,7 +30,7 @@ def wandb_workspace(
 
     from nasface.tracking.wandb import has_account
 
-    if not has_account():
+    if not has_account("set WANDB_API_KEY"):
         raise UserError("a dashboard needs a W&B account: run `wandb login` (--dry_run true shows the panels)")
     try:
         if not entity:

@@ -16,10 +16,10 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.space.catalogue import load_space
-from nasface.space.presets import load_preset
+from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 from nasface.utils.run_files import settings_file
 
 
@@ -52,8 +52,11 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
     if arch.startswith("preset/"):
         return experiment, member(arch), arch
     if not ("/" in arch or Path(arch).suffix or Path(arch).exists()):
-        known = ", ".join(NETWORKS.names())
-        raise UserError(f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {known}")
+        known = NETWORKS.names()
+        raise UserError(
+            f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {', '.join(known)}"
+            + nearest(arch, (*known, "random", *(f"preset/{name}" for name in PRESETS)))
+        )
     record = load_record(arch)
     sizes = record.provenance.get("network")
     if isinstance(sizes, dict) and set(sizes) <= set(vars(experiment.network)):

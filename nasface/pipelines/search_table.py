@@ -48,9 +48,16 @@ def read_table(on: str) -> MemberTable:
     return load_table(SHIPPED if on == "table" else Path(on))
 
 
-def on_table(experiment: Experiment, table: MemberTable) -> Experiment:
-    """The experiment with the space and the sizes of a table."""
-    return replace(experiment, space=table.space.name, network=recorded_sizes(table.settings["network"]))
+def checked_table(experiment: Experiment, on: str) -> tuple[Experiment, MemberTable]:
+    """The table that `--on` names, and the experiment with its space and its sizes.
+
+    Raises:
+        UserError: see `read_table`; or the experiment's strategy cannot search it.
+    """
+    table = read_table(on)
+    experiment = replace(experiment, space=table.space.name, network=recorded_sizes(table.settings["network"]))
+    make_search_strategy(experiment, table.space)
+    return experiment, table
 
 
 def search_table(experiment: Experiment, table: MemberTable, run: Run, resume: bool) -> TableSearch:

@@ -12,7 +12,6 @@ Another package registers in the same way, in a module that its entry point in `
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import textwrap
@@ -23,7 +22,7 @@ from typing import Any, TypeVar
 
 from nasface.search.strategy import Strategy
 from nasface.space.space import MultipathSpace
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 from nasface.utils.registry import Registry
 
 S = TypeVar("S", bound=Strategy)
@@ -117,11 +116,10 @@ def check_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in settings.items():
         if key not in known:
             own = ", ".join(f"{one} ({setting.default})" for one, setting in known.items())
-            near = difflib.get_close_matches(key, known, n=1)
             raise UserError(
                 f"search.settings.{key} is no setting of the strategy {name!r}"
                 + (f"; its own, and their defaults, are: {own}" if own else ", which has none of its own: leave it out")
-                + (f"; did you mean {near[0]}?" if near else "")
+                + nearest(key, known)
             )
         kind = known[key].kind
         checked[key] = value if kind is None else _as(kind, value)

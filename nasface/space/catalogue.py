@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nasface.space.space import MultipathSpace
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 from nasface.utils.resources import resource_folder
 from nasface.utils.yaml_files import load_yaml
 
@@ -39,7 +39,7 @@ def load_space(name_or_path: str | Path) -> MultipathSpace:
     else:
         raise UserError(
             f"unknown space {text!r}: choose one of {', '.join(space_names()) or 'none found'} "
-            "or give the path of a YAML file"
+            f"or give the path of a YAML file{nearest(text, space_names())}"
         )
     if not path.exists():
         raise UserError(f"{path} does not exist; the known spaces are {', '.join(space_names())}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from nasface.space.catalogue import SPACES
 from nasface.space.record import load_architecture
 from nasface.space.space import Architecture
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 
 FOLDER = SPACES / "presets"
 PRESETS = ("hourglass", "hrnet", "prnet")
@@ -22,5 +22,5 @@ def load_preset(name: str) -> Architecture:
     """
     if name not in PRESETS:
         known = ", ".join(f"preset/{preset}" for preset in PRESETS)
-        raise UserError(f"unknown preset 'preset/{name}'; known are: {known}")
+        raise UserError(f"unknown preset 'preset/{name}'; known are: {known}{nearest(name, PRESETS)}")
     return load_architecture(FOLDER / f"{name}.json")

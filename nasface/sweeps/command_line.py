@@ -32,13 +32,13 @@ def nested_values(parameters: tuple[Parameter, ...], values: Mapping[str, Any]) 
     return result
 
 
-def command_line(sweep: SweepFile, values: Mapping[str, Any], folder: Path | None = None) -> list[str]:
+def command_line(sweep: SweepFile, values: Mapping[str, Any], folder: Path) -> list[str]:
     """The words of a run's command.
 
     Args:
         sweep: whose `command` it is.
         values: of the parameters, by name.
-        folder: for the file of ${args_json_file}; None to write none.
+        folder: for the file of ${args_json_file}.
 
     Raises:
         UserError: a macro is unknown.
@@ -57,9 +57,7 @@ def command_line(sweep: SweepFile, values: Mapping[str, Any], folder: Path | Non
     return words
 
 
-def _json_file(folder: Path | None, arguments: Mapping[str, Any]) -> str:
-    if folder is None:
-        return os.devnull
+def _json_file(folder: Path, arguments: Mapping[str, Any]) -> str:
     path = folder / "arguments.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(arguments), encoding="utf-8")

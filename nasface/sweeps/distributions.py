@@ -40,12 +40,21 @@ class Distribution:
         optuna: what Optuna draws from; None for a constant.
         value: the parameter's value for what Optuna has drawn.
         grid: the values of a grid; None where there is no end of them.
+        values: those that the file lists.
     """
 
     kind: str
     optuna: BaseDistribution | None
     value: Callable[[Any], Any]
     grid: tuple[Any, ...] | None = None
+    values: tuple[Any, ...] = ()
+
+    def examples(self) -> list[Any]:
+        """Each value that it lists, or the ends of its range."""
+        if self.optuna is None or self.values:
+            return list(self.values or self.grid or ())
+        low, high = (getattr(self.optuna, end) for end in ("low", "high"))
+        return [self.value(low), self.value(high)]
 
 
 def read_distribution(name: str, settings: Any) -> Distribution:
@@ -116,9 +125,9 @@ def _categorical(name: str, kind: str, settings: Settings) -> Distribution:
     # Optuna knows choices by equality, and 1 == True == 1.0; then, and for lists, it draws their places.
     plain = all(value is None or isinstance(value, bool | int | float | str) for value in values)
     if plain and not any(first == second for first, second in itertools.combinations(values, 2)):
-        return Distribution(kind, CategoricalDistribution(values), lambda drawn: drawn, values)
+        return Distribution(kind, CategoricalDistribution(values), lambda drawn: drawn, values, values)
     places = tuple(range(len(values)))
-    return Distribution(kind, CategoricalDistribution(places), lambda drawn: values[drawn], values)
+    return Distribution(kind, CategoricalDistribution(places), lambda drawn: values[drawn], values, values)
 
 
 def _with_probabilities(name: str, kind: str, settings: Settings) -> Distribution:
@@ -133,7 +142,13 @@ def _with_probabilities(name: str, kind: str, settings: Settings) -> Distributio
     # Never a value without a chance, although sums are rounded.
     last = max(place for place, chance in enumerate(chances) if chance > 0)
     chosen = FloatDistribution(0.0, 1.0)
-    return Distribution(kind, chosen, lambda share: values[min(bisect.bisect_right(edges, share), last)])
+    return Distribution(
+        kind,
+        chosen,
+        lambda share: values[min(bisect.bisect_right(edges, share), last)],
+        None,
+        tuple(value for value, chance in zip(values, chances, strict=True) if chance > 0),
+    )
 
 
 def _int_uniform(name: str, kind: str, settings: Settings) -> Distribution:

@@ -20,7 +20,7 @@ class RunProcess:
         folder: of the run's records; earlier figures in it are dropped.
         metric: what is followed.
         threads: CPU threads for it, where the environment does not say.
-        offline: W&B writes offline files; else as the environment says.
+        offline: W&B writes offline files, unless it is disabled; else as the environment says.
 
     Raises:
         UserError: the command cannot be started.
@@ -91,5 +91,7 @@ class RunProcess:
 
 def _environment(metrics: Path, threads: int, offline: bool) -> dict[str, str]:
     counts = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    around = command_environment()
+    offline = offline and around.get("WANDB_MODE") != "disabled"
     own = {METRICS_FILE: str(metrics), "PYTHONUNBUFFERED": "1", **({"WANDB_MODE": "offline"} if offline else {})}
-    return {**counts, **command_environment(), **own}
+    return {**counts, **around, **own}

@@ -77,8 +77,9 @@ def draw(trial: optuna.Trial, parameters: tuple[Parameter, ...]) -> dict[str, An
     return values
 
 
-def example_values(parameters: tuple[Parameter, ...]) -> dict[str, Any]:
-    """Values that a run could have, the same every time."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(sampler=RandomSampler(seed=0))
-    return draw(study.ask(), parameters)
+def example_values(parameters: tuple[Parameter, ...]) -> list[dict[str, Any]]:
+    """Values that runs could have: each that a parameter lists, and the ends of each range, with the first ones of all
+    others."""
+    listed = {one.name: one.distribution.examples() for one in parameters}
+    first = {name: values[0] for name, values in listed.items()}
+    return [first, *({**first, name: value} for name, values in listed.items() for value in values[1:])]

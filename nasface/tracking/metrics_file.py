@@ -1,7 +1,7 @@
 """The figures that a command logs, as lines of JSON that another process can follow while the command runs.
 
 A sweep reads its metric there: W&B's offline files hold the same figures, but nothing can be read of them before a run
-ends.
+ends, and there may be none.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers.logger import DummyLogger, Logger
 
 METRICS_FILE = "NASFACE_METRICS"
 """Environment variable: the file to append to."""
@@ -42,6 +41,15 @@ def follow_metrics(logger: Logger, folder: Path) -> None:
         inner(metrics, step)
 
     logger.log_metrics = log_metrics  # type: ignore[method-assign]
+
+
+def figures_logger(folder: Path) -> Logger | None:
+    """A logger of the followed figures alone, for runs without W&B; None where nobody follows."""
+    if not os.environ.get(METRICS_FILE):
+        return None
+    logger = DummyLogger()
+    follow_metrics(logger, folder)
+    return logger
 
 
 def _number(value: Any) -> float | None:

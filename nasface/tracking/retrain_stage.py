@@ -54,7 +54,8 @@ class RetrainStage(StageLog):
         RunMetrics(self._run.folder, "test/").log_metrics(figures, self._steps)
         if self.logger is not None:
             self.logger.log_metrics(figures, self._steps)
-            self.logger.experiment.log(_results(row, evaluation.faces, self._run.path("faces.png"), architecture))
+        if self.wandb is not None:
+            self.wandb.experiment.log(_results(row, evaluation.faces, self._run.path("faces.png"), architecture))
         network = RunFile(self._run.path("network.pt"), NETWORK, self._run.id)
         self.made(network, self._parents, label=row.name, nme=row.mean)
         self.close()

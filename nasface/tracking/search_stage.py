@@ -42,8 +42,8 @@ class SearchStage(StageLog):
     def finish(self, result: StudyResult) -> None:
         """Log what was found and end the W&B run: the table of all evaluated members, the Pareto front (in
         multiply-adds, where the search had no further objective), the best member's drawing and files."""
-        if self.logger is not None:
-            _log_result(self.logger, result, self._objectives)
+        if self.wandb is not None:
+            _log_result(self.wandb, result, self._objectives)
         for path in [self._run.path("best.json"), *sorted(self._run.folder.glob("best_*.json"))]:
             self.made(RunFile(path, ARCHITECTURE, self._run.id), (self._supernet,))
         self.close()

@@ -8,6 +8,7 @@ from typing import Any
 from nasface.config import Experiment
 from nasface.runs.run import Run
 from nasface.tracking.artifacts import RunFile, declare
+from nasface.tracking.metrics_file import figures_logger
 from nasface.tracking.wandb import make_logger
 
 
@@ -20,17 +21,19 @@ class StageLog:
         stage: of the command, W&B's job type.
 
     Attributes:
-        logger: Lightning's logger, None where logging is off.
+        wandb: the W&B run's logger, None where logging is off.
+        logger: what Lightning logs to: the same, or else the figures that a sweep follows; None without either.
     """
 
     def __init__(self, experiment: Experiment, run: Run, stage: str) -> None:
-        self.logger = make_logger(experiment, run.folder, stage)
+        self.wandb = make_logger(experiment, run.folder, stage)
+        self.logger = self.wandb or figures_logger(run.folder)
 
     def used(self, *files: RunFile) -> None:
         """Say which files the stage goes back to; one that is not there any more is passed over."""
         for file in files:
-            if self.logger is not None and file.path.is_file():
-                run, artifact = self.logger.experiment, file.artifact({})
+            if self.wandb is not None and file.path.is_file():
+                run, artifact = self.wandb.experiment, file.artifact({})
                 if run.offline is True:
                     # `use_artifact` refuses to work offline, and W&B documents nothing that takes its place. This is
                     # what it does with a new artifact online; a later W&B without it leaves out a line of the graph.
@@ -40,11 +43,11 @@ class StageLog:
 
     def made(self, file: RunFile, parents: tuple[RunFile, ...] = (), **facts: Any) -> None:
         """Keep a file that the stage made from others, which its metadata name."""
-        if self.logger is not None:
+        if self.wandb is not None:
             artifact = file.artifact({"from": [parent.name for parent in parents], **facts})
-            declare(file, partial(self.logger.experiment.log_artifact, artifact))
+            declare(file, partial(self.wandb.experiment.log_artifact, artifact))
 
     def close(self) -> None:
         """End the W&B run, so that the next stage starts its own."""
-        if self.logger is not None:
-            self.logger.experiment.finish()
+        if self.wandb is not None:
+            self.wandb.experiment.finish()

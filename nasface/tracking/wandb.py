@@ -64,12 +64,16 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
     return logger
 
 
-def goes_online() -> bool:
-    """Whether W&B is used with an account: one is there, and WANDB_MODE does not say otherwise."""
-    return logging_mode("auto") == "online"
+def goes_online(mend: str) -> bool:
+    """Whether W&B is used with an account: one is there, and WANDB_MODE does not say otherwise.
+
+    Args:
+        mend: how the command does without, for messages.
+    """
+    return logging_mode("auto", mend) == "online"
 
 
-def logging_mode(setting: str) -> str:
+def logging_mode(setting: str, mend: str = "set --log.wandb off") -> str:
     """online, offline or disabled: what `log.wandb` comes to with WANDB_MODE, W&B's own settings and the account.
 
     Raises:
@@ -77,19 +81,19 @@ def logging_mode(setting: str) -> str:
     """
     if setting == "off":
         return "disabled"
-    mode = os.environ.get("WANDB_MODE") or (_wandb_mode() if setting == "auto" else setting)
+    mode = os.environ.get("WANDB_MODE") or (_wandb_mode(mend) if setting == "auto" else setting)
     if mode not in _MODES:
         raise UserError(f"WANDB_MODE is {mode!r}: set it to online, offline or disabled, or unset it")
     return _MODES[mode]
 
 
-def _wandb_mode() -> str:
+def _wandb_mode(mend: str) -> str:
     """What W&B's own settings say, and offline where they say online but there is no account."""
     mode = _settings().mode
-    return "offline" if mode == "online" and not has_account() else mode
+    return "offline" if mode == "online" and not has_account(mend) else mode
 
 
-def has_account() -> bool:
+def has_account(mend: str) -> bool:
     """Whether W&B finds an account where it looks for one: its variables, or what `wandb login` has written.
 
     Raises:
@@ -100,7 +104,7 @@ def has_account() -> bool:
         return bool(authenticate_session(host=host, source="nasface", prompt=False, update_session=False))
     except wandb.errors.Error as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(f"W&B's account cannot be used ({reason}): run `wandb login`, or set --log.wandb off") from None
+        raise UserError(f"W&B's account cannot be used ({reason}): run `wandb login`, or {mend}") from None
 
 
 def _settings() -> wandb.Settings:

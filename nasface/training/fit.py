@@ -18,7 +18,6 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
@@ -137,6 +136,9 @@ def release_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
+_MOST_DEVICES = 4096  # Lightning makes a list of them
+
+
 def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.Trainer, **settings: Any) -> pl.Trainer:
     """A Lightning Trainer (of a `kind`) on `device` without Lightning's own bars and summaries; a UserError where this
     machine has no such device."""
@@ -156,10 +158,15 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
         "log_every_n_steps": 20,
     }
     try:
+        if devices.isdigit() and int(devices) > _MOST_DEVICES:
+            raise ValueError(f"more than {_MOST_DEVICES} devices")
         return kind(**(defaults | settings))
-    except (ValueError, TypeError, MisconfigurationException) as error:
-        reason = first_line(error)
-        raise UserError(f"the device settings do not fit this machine: {reason}; correct device.*") from None
+    except Exception as error:  # Lightning's and torch's are many
+        default = vars(DeviceConfig())
+        given = [f"device.{name} {value}" for name, value in vars(device).items() if value != default[name]]
+        named = ", ".join(given) or "device.accelerator auto"
+        reason = "its package is not here" if isinstance(error, ImportError) else first_line(error).rstrip(".")
+        raise UserError(f"the device settings do not fit this machine: {named} ({reason}); correct them") from None
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):

@@ -9,7 +9,6 @@ a module whose decorators register:
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import threading
@@ -19,7 +18,7 @@ from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 
 T = TypeVar("T")
 
@@ -81,10 +80,9 @@ class Registry(Generic[T]):
         self._load()
         if name in self._entries:
             return self._entries[name]
-        near = difflib.get_close_matches(str(name), self._entries, n=1, cutoff=0.6)
         raise UserError(
             f"unknown {self.kind} {name!r}; known are: {', '.join(self.names())}"
-            + (f"; did you mean {near[0]}?" if near else "")
+            + nearest(name, self._entries)
             + "".join(f"; {reason}" for reason in self._broken)
         )
 

@@ -216,7 +216,7 @@ def test_a_run_ends_with_its_sweep(tmp_path: Path) -> None:
         "run = RunProcess(json.loads(sys.argv[1]), Path('run'), 'loss', 1);"
         "print(run.process_id, flush=True); time.sleep(1000)"
     )
-    words = command_line(sweep, {"x": 1, "pause": 1000})
+    words = command_line(sweep, {"x": 1, "pause": 1000}, tmp_path)
     parent = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(words)],
         cwd=tmp_path,

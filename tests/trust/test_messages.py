@@ -1,0 +1,97 @@
+"""Complaints: one line with the value, the place and the mend, in our words, and the nearest known name."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from nasface.cli.parser import read_arguments
+from nasface.config import DeviceConfig, experiment_file
+from nasface.nets.registry import NETWORKS
+from nasface.pipelines.architectures import member, resolve_network
+from nasface.search.registry import STRATEGIES
+from nasface.space.catalogue import load_space
+from nasface.training.fit import make_trainer
+from nasface.utils.errors import UserError
+
+_OF_LIBRARIES = r"Union|subtype|NestedArg|<class|typing\.|Expected a|Unable to load|does not conform|literal for int"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("retrain --supernet.last_repeats x", "supernet.last_repeats: must be a whole number of at least 1, not x"),
+        ("retrain --supernet.last_repeats 0", "at least 1, not 0"),
+        ("retrain --network.widths x", "network.widths: must be a list such as [1, 2], each a whole number"),
+        ("retrain --network.widths [a,b]", "not ['a', 'b']"),
+        ("retrain --compare.seeds 1", "compare.seeds: must be a list"),
+        ("retrain --search.objectives penalty", "must be a list such as [a, b], each text, not penalty"),
+        ("retrain --search.settings 3", "must be a mapping such as {name: value}, not 3"),
+        ("retrain --retrain 3", "retrain is a section of settings: give one of them, such as --retrain.steps"),
+        ("retrain --retrain.optimizer 3", "such as --retrain.optimizer.lr VALUE"),
+        ("retrain --run.x 3", "unknown setting --run.x"),
+        ("predict a.jpg --device.accelerator cpu", "unknown setting --device.accelerator"),
+        ("sweep a.yaml --count x", "count: must be a whole number of at least 1, not x"),
+        ("retrain --retrain.optimizer.lr nan", "must be a number greater than 0, not nan"),
+        ("retrian", "did you mean retrain?"),
+        ("Evaluate", "did you mean evaluate?"),
+        ("serach-worker", "did you mean search-worker?"),
+        ("data bild", "did you mean build?"),
+        ("retrain --lr 3", "did you mean retrain.optimizer.lr?"),
+        ("search --batch-size 3", "did you mean supernet.batch_size?"),
+        ("retrain --retrain.lr 3", "did you mean retrain.optimizer.lr?"),
+        ("predict a.jpg --weight x", "did you mean weights?"),
+        ("draw best.json", "values are given by name: --arch best.json"),
+        ("space multipath", "values are given by name: --space multipath"),
+        ("search multipath", "--space multipath"),
+        ("retrain smoke", "--experiment smoke"),
+        ("export network.pt", "--weights network.pt"),
+    ],
+)
+def test_arguments(line: str, message: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        read_arguments(shlex.split(line))
+    said = str(refusal.value)
+    assert message in said and not re.search(_OF_LIBRARIES, said) and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "meant"),
+    [
+        (NETWORKS.get, "hourglas1", "hourglass1"),
+        (STRATEGIES.get, "smos", "samos"),
+        (load_space, "multipth", "multipath"),
+        (experiment_file, "Smoek", "smoke"),
+        (member, "preset/hourglas", "hourglass"),
+        (lambda name: resolve_network(EXPERIMENT, name, 1.0), "prnett", "prnet"),
+    ],
+)
+def test_the_nearest_name(find, name: str, meant: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match=f"{name}.*did you mean {meant}\\?"):
+        find(name)
+    with pytest.raises(UserError) as refusal:
+        find("qqqqqqqq")
+    assert "did you mean" not in str(refusal.value)
+
+
+EXPERIMENT = read_arguments(["retrain", "--arch", "random"])[1]["experiment"]
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        {"accelerator": "tpu"},
+        {"accelerator": "abacus"},
+        {"accelerator": "cpu", "devices": "0"},
+        {"accelerator": "cpu", "devices": 10**9},
+        {"accelerator": "cpu", "precision": "transformer-engine"},
+        {"strategy": "deepspeed", "accelerator": "cpu"},
+    ],
+)
+def test_devices_that_there_are_not(device: dict[str, object]) -> None:
+    with pytest.raises(UserError) as refusal:
+        make_trainer(DeviceConfig(**device), logger=False)  # type: ignore[arg-type]
+    name, value = list(device.items())[-1] if device.get("accelerator") == "cpu" else next(iter(device.items()))
+    assert f"device.{name} {value}" in str(refusal.value) and "\n" not in str(refusal.value)
