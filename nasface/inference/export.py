@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning.core.module import _jit_is_scripting
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -228,6 +227,8 @@ def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, trained: Tr
 
 
 def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, trained: TrainedTask) -> Any:
+    from pytorch_lightning.core.module import _jit_is_scripting
+
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         program = torch.jit.trace(network, (image,), check_trace=False)

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from nasface.config import Experiment, recorded_settings
 from nasface.faces.morphable import MorphableModel, load_embedded_head
-from nasface.faces.uv import UVBasis, chart_cells, grid_triangles, sample_map, uv_basis
-from nasface.inference.packaged import find_weights
+from nasface.faces.uv import UVBasis, chart_cells, sample_map, uv_basis
+from nasface.inference.packaged import FOLDER, find_weights
 from nasface.nets.network import UV_MAP
 from nasface.nets.weights import network_of, read_weights
-from nasface.training.face_task import FaceTask, TaskContext
-from nasface.training.tasks import make_task
-from nasface.training.uv_target import UVTarget
+from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
+
+if TYPE_CHECKING:
+    from nasface.training.face_task import FaceTask, TaskContext
 
 EMBEDDED = "embedded"
 """What `--model` calls the head that ships with the package."""
@@ -57,7 +58,7 @@ class TrainedTask:
         record: what a weights file says of its faces.
     """
 
-    task: FaceTask
+    task: FaceTask | UVReader
     input_size: int
     mean_landmarks: np.ndarray
     inside: np.ndarray
@@ -77,23 +78,24 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
     """
     path = find_weights(path)
     record = read_weights(path, "network")
-    network = network_of(record, path)
+    network = network_of(record, path, ours=path.parent == FOLDER)
     faces = record.get("faces")
     experiment = _settings(Experiment(), faces["experiment"]) if faces else Experiment()
     size = network.spec.input_size
+    task: FaceTask | UVReader
     if faces and model is None and network.target == UV_MAP:
-        basis, shape = _chart(faces, path)
-    else:
+        basis = _chart(faces, path)
+        task = UVReader(network, UVTarget(basis, size))
+    else:  # training's libraries take seconds to load
+        from nasface.training.face_task import TaskContext
+        from nasface.training.tasks import make_task
+
         shape = _model(faces, model, path)
         basis = uv_basis(shape, network.spec.map_size)
-    context = TaskContext(UVTarget(basis, size), shape, experiment)
-    return TrainedTask(
-        make_task(network, context).eval(),
-        size,
-        sample_map(basis.mean, basis.landmark_uv),
-        basis.inside,
-        faces if faces and model is None else trained_record(context),
-    )
+        context = TaskContext(UVTarget(basis, size), shape, experiment)
+        task = make_task(network, context)
+        faces = faces if faces and model is None else trained_record(context)
+    return TrainedTask(task.eval(), size, sample_map(basis.mean, basis.landmark_uv), basis.inside, faces)
 
 
 def load_model(name: str) -> MorphableModel:
@@ -129,8 +131,8 @@ def _model(faces: dict[str, Any] | None, model: str | None, path: str | Path) ->
     return load_model(faces["folder"])
 
 
-def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableModel]:
-    """The record's grid as a morphable model with one mode that does nothing."""
+def _chart(faces: dict[str, Any], path: str | Path) -> UVBasis:
+    """The record's grid, with one mode that does nothing."""
     try:
         mean, weight, uv = (faces[key].numpy() for key in ("mean", "weight", "landmark_uv"))
         size = mean.shape[-1]
@@ -139,21 +141,9 @@ def _chart(faces: dict[str, Any], path: str | Path) -> tuple[UVBasis, MorphableM
         # still has the chart that the network was trained on.
         same = faces["model"] == head.name and np.allclose(uv, head.landmark_uv, atol=1e-6)
         inside = chart_cells(head, size) if same else weight > 0
-        basis = UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, inside)
-        grid = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, size)]), -1).reshape(-1, 2).astype(np.float32)
-        shape = MorphableModel(
-            name=str(faces["model"]),
-            mean=mean.reshape(3, -1).T.copy(),
-            basis=np.zeros((size * size, 3, 1), np.float32),
-            coefficient_std=np.zeros(1, np.float32),
-            identity_count=1,
-            triangles=grid_triangles(weight > 0),
-            uv=grid,
-            landmark_uv=uv,
-        )
+        return UVBasis(mean, np.zeros((3, size, size, 1), np.float32), weight, uv, inside)
     except (KeyError, AttributeError, ValueError, TypeError) as error:
         raise UserError(f"{path} has a damaged record of its faces ({error}): train again or restore it") from None
-    return basis, shape
 
 
 def _settings(default: Any, values: Any) -> Any:

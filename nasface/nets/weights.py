@@ -105,17 +105,23 @@ def load_network(path: str | Path) -> Network:
     return network_of(read_weights(path, "network"), path)
 
 
-def network_of(record: dict[str, Any], path: str | Path) -> Network:
-    """The network of a record that was read from `path`; see `load_network`."""
+def network_of(record: dict[str, Any], path: str | Path, ours: bool = False) -> Network:
+    """The network of a record that was read from `path`; see `load_network`. The sizes in a file of `ours` are not
+    checked, for which torch loads its compiler, and that takes seconds."""
     with reading(path, "does not describe a network", _MEND):
         spec = _spec_of(record)
-        with torch.device("meta"), NoValues():  # before memory is taken for sizes that are not the weights'
-            wanted = sum(value.numel() for value in spec.build().state_dict().values())
-        if wanted > 2 * sum(value.numel() for value in record["state"].values()) + 1_000_000:
-            raise ValueError(f"its sizes are those of {wanted / 1e6:.0f} million weights")
+        if not ours:
+            _check_sizes(spec, record)
         network = spec.build()
     _load_state(network, record["state"], path)
     return network
+
+
+def _check_sizes(spec: NetworkSpec, record: dict[str, Any]) -> None:
+    with torch.device("meta"), NoValues():  # before memory is taken for sizes that are not the weights'
+        wanted = sum(value.numel() for value in spec.build().state_dict().values())
+    if wanted > 2 * sum(value.numel() for value in record["state"].values()) + 1_000_000:
+        raise ValueError(f"its sizes are those of {wanted / 1e6:.0f} million weights")
 
 
 def _spec_of(record: dict[str, Any]) -> NetworkSpec:
