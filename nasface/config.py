@@ -19,14 +19,16 @@ class DataConfig:
     """Where the faces come from.
 
     Attributes:
-        train: training and validation faces: `synthetic` (rendered on this machine from the embedded head), `ddfa`
-            (3DDFA's released layout), `w300lp` (300W-LP's photographs), or another registered set.
+        train: training and validation faces, a registered set (docs/data.md): `synthetic` (rendered on this machine
+            from the embedded head), `ddfa` (3DDFA's released layout), `w300lp` (300W-LP's photographs), `300w`, `aflw`,
+            ...; or several with their shares of every batch: `[synthetic:0.5, w300lp:0.5]`, equal ones where left out.
         test: test faces: `synthetic`, `aflw2000` (AFLW2000-3D), or another registered set.
         cache: folder in which rendered and decoded faces are kept.
         domain: look of the synthetic test faces: `studio`, or `wild`, harder pictures with 2D labels only; training and
             validation faces are always `studio`'s, whose 3D labels they need.
         seed: of the synthetic faces.
-        train_count: synthetic training faces; of real ones, how many of the list to use (0: all).
+        train_count: training faces of each set (0: all of a real one); where empty, 6000 synthetic ones, and all of a
+            real set.
         val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
         test_count: synthetic test faces.
         ddfa: folder in 3DDFA's layout (images, lists, parameters).
@@ -38,12 +40,12 @@ class DataConfig:
         folders: of sets that have no setting of their own, each by its name: `--data.folders.mine data/mine`.
     """
 
-    train: str = "synthetic"
+    train: list[str] | str = "synthetic"
     test: str = "synthetic"
     cache: str = "cache"
     domain: Literal["studio", "wild"] = "studio"
     seed: NonNegativeInt = 0
-    train_count: NonNegativeInt = 6000
+    train_count: NonNegativeInt | None = None
     val_count: NonNegativeInt = 400
     test_count: NonNegativeInt = 1000
     ddfa: str = "data/aflw_120x120"
@@ -415,8 +417,8 @@ class VolumeConfig:
         pretrain: share of the steps in which the volume estimator and the coordinate regressor learn separately, from
             drawn volumes; 0 trains in one stage.
         finetune_lr: factor of the learning rate after that.
-        wild: faces without depth that are mixed in after that, as many as others: none where empty, `synthetic`, or a
-            folder in 3DDFA's layout.
+        wild: faces without depth that are mixed in after that, as many as others: none where empty, a registered set
+            (see `data.train`), or a folder in 3DDFA's layout.
         adversarial: train against a discriminator after that.
         coord: weight of the coordinates' error for the volume estimator.
         aux: weight of the coordinates' error for the discriminator; 0 isolates it from the coordinate regressor, with

@@ -63,10 +63,13 @@ def _checked(experiment: Experiment, **_: object) -> list[Any]:
     from nasface.data.sources import check_sets
     from nasface.pipelines.compare import read_entries
     from nasface.training.fit import make_trainer
+    from nasface.training.tasks import needed_labels
 
     make_trainer(experiment.device, logger=False)
-    check_sets(experiment.data)
-    return read_entries(experiment)
+    entries = read_entries(experiment)
+    for needs in {needed_labels(entry.spec) for entry in entries}:
+        check_sets(experiment.data, needs)
+    return entries
 
 
 COMMAND = Command(

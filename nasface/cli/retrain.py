@@ -76,6 +76,7 @@ def _checked(
     from nasface.nets.registry import NETWORKS
     from nasface.pipelines.architectures import resolve_network
     from nasface.training.fit import make_trainer
+    from nasface.training.tasks import needed_labels
 
     experiment, spec, name = resolve_network(experiment, arch, scale)
     if spec.architecture is None and init != "scratch":
@@ -83,7 +84,7 @@ def _checked(
     if spec.architecture is not None and scale != 1:
         raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
     make_trainer(experiment.device, logger=False)
-    check_sets(experiment.data)
+    check_sets(experiment.data, needed_labels(spec))
     return experiment, spec, name
 
 

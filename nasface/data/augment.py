@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasface.config import AugmentConfig
+from nasface.faces.landmarks import FLIP_68
 
 MEAN, STD = 127.5, 128
 """Of the colours that networks take: (x - 127.5) / 128, as 3DDFA."""
@@ -41,6 +42,25 @@ def augment(images: Tensor, pose: Tensor, config: AugmentConfig, seed: int) -> t
     flipped = draw.uniform(0, 1) < config.flip
     images = torch.where(flipped[:, None, None, None], images.flip(-1), images)
     return images, pose, flipped
+
+
+def moved_landmarks(
+    images: Tensor, landmarks: Tensor, config: AugmentConfig, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`augment` of faces without a model: images, landmarks (B, 68, C), C 2 or 3, in crop pixels of the augmented
+    images, and flipped (B,) bool."""
+    # The pose that does nothing holds, after the augmentation, the move itself.
+    still = torch.eye(3, 4, device=images.device).expand(len(images), 3, 4)
+    images, move, flipped = augment(images, still, config, seed)
+    plane = landmarks[..., :2] @ move[:, :2, :2].transpose(1, 2) + move[:, None, :2, 3]
+    moved = torch.cat((plane, landmarks[..., 2:] * move[:, 2:, 2, None]), -1)
+    return images, torch.where(flipped[:, None, None], mirrored(moved, images.shape[-1]), moved), flipped
+
+
+def mirrored(landmarks: Tensor, size: int) -> Tensor:
+    """Landmarks (..., 68, C) of an image `size` wide that is mirrored left to right."""
+    swapped = landmarks[..., torch.from_numpy(FLIP_68.copy()).to(landmarks.device), :]
+    return torch.cat((size - 1 - swapped[..., :1], swapped[..., 1:]), -1)
 
 
 class _Draw:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nasface.config import AugmentConfig
-from nasface.data.augment import augment, normalise
+from nasface.data.augment import augment, moved_landmarks, normalise
 from nasface.data.face_set import FaceSet
 from nasface.utils.errors import UserError
 
@@ -44,12 +44,26 @@ class SeededBatches(Sampler[Batch]):
     The faces of a set (`count`) are one endless stream of shuffled passes over it, cut into batches, `steps` of one
     process in an epoch; micro-batch m of the stream goes to rank m % world, so that a process which accumulates over
     `world` micro-batches sees in one step what `world` processes see together.
+
+    A `mixture` of sets (number of faces and share of each, which lie one after another) is one such stream for each,
+    woven so that every batch has their shares as nearly as whole faces can.
     """
 
-    def __init__(self, count: int, batch_size: int, steps: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        mixture: Sequence[tuple[int, float]] = (),
+    ) -> None:
         self.count, self.batch_size, self.steps = count, batch_size, steps
-        self.seed, self.rank, self.world = seed, rank, world
+        self.seed, self.rank, self.world, self.mixture = seed, rank, world, mixture
         self.epoch = 0
+        if mixture:
+            self._pattern = _weave([share for _, share in mixture])
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch (of a DataLoader's `sampler`, not of its `batch_sampler`)."""
@@ -65,13 +79,36 @@ class SeededBatches(Sampler[Batch]):
 
     def _stream(self, start: int) -> np.ndarray:
         positions = np.arange(start, start + self.batch_size)
-        passes = positions // self.count
-        indices = np.empty(self.batch_size, dtype=np.int64)
-        for number in np.unique(passes):
-            order = np.random.default_rng([self.seed, int(number)]).permutation(self.count)
-            inside = passes == number
-            indices[inside] = order[positions[inside] % self.count]
+        if not self.mixture:
+            return self._of_set(positions, self.count)
+        block, place = np.divmod(positions, len(self._pattern))
+        indices, first = np.empty(self.batch_size, dtype=np.int64), 0
+        for number, (count, _) in enumerate(self.mixture):
+            own = self._pattern == number
+            before, inside = np.cumsum(own) - own, own[place]
+            indices[inside] = first + self._of_set(block[inside] * own.sum() + before[place[inside]], count, number)
+            first += count
         return indices
+
+    def _of_set(self, positions: np.ndarray, count: int, *part: int) -> np.ndarray:
+        """The faces at positions of the stream of one set of `count`."""
+        passes = positions // count
+        indices = np.empty(len(positions), dtype=np.int64)
+        for number in np.unique(passes):
+            order = np.random.default_rng([self.seed, int(number), *part]).permutation(count)
+            inside = passes == number
+            indices[inside] = order[positions[inside] % count]
+        return indices
+
+
+def _weave(shares: Sequence[float]) -> np.ndarray:
+    """Which set each of 1000 successive faces is of: always the one that is most behind its share."""
+    wanted, taken = np.array(shares), np.zeros(len(shares))
+    pattern = np.empty(1000, dtype=np.int64)
+    for place in range(len(pattern)):
+        pattern[place] = np.argmax(wanted * (place + 1) - taken)
+        taken[pattern[place]] += 1
+    return pattern
 
 
 class _Faces(Dataset):
@@ -118,13 +155,14 @@ class FaceDataModule(pl.LightningDataModule):
 
     Batches are dictionaries: image (B, 3, S, S) float32 normalised, landmarks (B, 68, 3) and box (B, 2) in crop pixels,
     yaw (B,) degrees, index (B,) of the face in its set, flipped (B,) bool and, where the set has a morphable model,
-    pose (B, 3, 4) and coefficients (B, K). Landmarks of training batches are the un-augmented ones: targets are made
-    from pose and coefficients.
+    pose (B, 3, 4) and coefficients (B, K). Landmarks of training batches with a model are the un-augmented ones:
+    targets are made from pose and coefficients. Without a model they are augmented as the images are.
 
     Args:
         train, val: the sets; both of the same image size.
         batches: how they become batches.
         videos: makes short videos of the training faces, whose frames fill a batch; None leaves them stills.
+        mixture: number and share of the faces of each set, where the training faces are of several.
     """
 
     def __init__(
@@ -133,18 +171,21 @@ class FaceDataModule(pl.LightningDataModule):
         val: FaceSet,
         batches: BatchSettings,
         videos: BatchVideos | None = None,
+        mixture: Sequence[tuple[int, float]] = (),
     ) -> None:
         super().__init__()
         for name, faces in (("training", train), ("validation", val)):
             if len(faces) == 0:
                 raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
         self.train, self.val, self.batches, self.videos = train, val, batches, videos
+        self.mixture = mixture
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = self.batches
         stills = self.videos.stills(batches.size) if self.videos else batches.size
-        stream = SeededBatches(len(self.train), stills, batches.steps_per_epoch, batches.seed, rank, world)
+        sizes = (len(self.train), stills, batches.steps_per_epoch, batches.seed)
+        stream = SeededBatches(*sizes, rank, world, self.mixture)
         return _loader(self.train, stream)
 
     def val_dataloader(self) -> DataLoader:
@@ -168,8 +209,11 @@ def prepare_batch(batch: dict[str, Any], augmentation: AugmentConfig | None) -> 
     seed, images = batch.pop("seed"), normalise(batch["image"])
     if augmentation is None:
         return batch | {"image": images, "flipped": torch.zeros(len(images), dtype=torch.bool, device=images.device)}
-    images, pose, flipped = augment(images, batch["pose"], augmentation, seed)
-    return batch | {"image": images, "pose": pose, "flipped": flipped}
+    if "pose" in batch:
+        images, pose, flipped = augment(images, batch["pose"], augmentation, seed)
+        return batch | {"image": images, "pose": pose, "flipped": flipped}
+    images, landmarks, flipped = moved_landmarks(images, batch["landmarks"], augmentation, seed)
+    return batch | {"image": images, "landmarks": landmarks, "flipped": flipped}
 
 
 def _in_order(faces: FaceSet, batch_size: int) -> DataLoader:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from nasface.config import DataConfig
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
@@ -25,8 +27,10 @@ from nasface.utils.errors import UserError
 from nasface.utils.progress import Progress
 from nasface.utils.registry import Registry
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
 Read = Callable[["Request"], FaceSet]
+Needs = Literal["model", "depth", "points"]
+"""What a training asks of its faces: pose and coefficients of a morphable model, landmarks with depth, or landmarks."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Request:
     Attributes:
         name: of the set.
         config: the experiment's settings of data.
-        split: train, val or test.
+        split: train, val, test, or all of a set that is not split.
         image_size: side of the images in pixels.
         model: of the set's targets; None for a set that has none.
         progress_for: gives a progress callback (done, total) for a named step.
@@ -71,7 +75,8 @@ class Request:
     def count(self) -> int:
         """How many faces of the split the settings ask for; 0 for all that a real set has."""
         config = self.config
-        return {"train": config.train_count, "val": config.val_count, "test": config.test_count}[self.split]
+        asked = {"train": config.train_count, "val": config.val_count, "test": config.test_count}.get(self.split)
+        return asked or 0
 
     @property
     def crops(self) -> CropSettings:
@@ -94,13 +99,15 @@ class DataSet:
     Attributes:
         name: what `data.train` and `data.test` take.
         read: gives the faces of a request.
-        splits: of train, val and test, those that it has.
+        splits: of train, val and test, those that it has; a twentieth of train is for validation where it has no val.
+            `all` is a set without splits, of which a folder is trained on or tested on.
         labels: what it knows of each face.
         published: where it is published; empty for one that is made here.
         model: gives the morphable model whose pose and coefficients its faces have, which training needs; None for a
             set without them.
         other_head: its landmarks are those of another head than real sets', so that a test on it goes with training on
             it only.
+        groups: names (N,) of what must not be divided between training and validation, such as videos.
     """
 
     name: str
@@ -110,16 +117,22 @@ class DataSet:
     published: str
     model: Callable[[DataConfig], MorphableModel] | None
     other_head: bool
+    groups: Callable[[Request], np.ndarray] | None = None
 
     @property
-    def trains(self) -> bool:
-        """Whether it has faces with targets for training and validation."""
-        return self.model is not None and {"train", "val"} <= set(self.splits)
+    def whole(self) -> bool:
+        """Whether it is not split: one folder is for training or for a test."""
+        return "all" in self.splits
+
+    def trains(self, needs: Needs = "points") -> bool:
+        """Whether it has training faces with such labels."""
+        has = {"model": self.model is not None, "depth": self.labels.depth, "points": True}
+        return has[needs] and (self.whole or "train" in self.splits)
 
     @property
     def tests(self) -> bool:
-        """Whether it has test faces with what every network predicts."""
-        return "test" in self.splits and self.labels.points == NUM_LANDMARKS and self.labels.yaw
+        """Whether it has test faces."""
+        return self.whole or "test" in self.splits
 
 
 DATA_SETS: Registry[DataSet] = Registry(
@@ -135,34 +148,32 @@ def register_data_set(
     published: str = "",
     model: Callable[[DataConfig], MorphableModel] | None = None,
     other_head: bool = False,
+    groups: Callable[[Request], np.ndarray] | None = None,
 ) -> Callable[[Read], Read]:
     """Make a set known under a name; decorates the function that reads it. Arguments as in `DataSet`; a ValueError
     where the name is taken."""
 
     def register(read: Read) -> Read:
-        DATA_SETS.add(name, DataSet(name, read, splits, labels, published, model, other_head), source=read)
+        DATA_SETS.add(name, DataSet(name, read, splits, labels, published, model, other_head, groups), source=read)
         return read
 
     return register
 
 
-def data_set(name: str, use: Literal["train", "test"]) -> DataSet:
-    """The set that `data.train` or `data.test` names; a UserError where it is unknown, or has no faces for that use:
-    with targets for training, with what every network predicts for testing."""
+def data_set(name: str, use: Literal["train", "test"], needs: Needs = "points") -> DataSet:
+    """The set that `data.train` or `data.test` names; a UserError where it is unknown, or has no faces for that use,
+    with the labels that a training `needs`."""
 
     def fits(one: DataSet) -> bool:
-        return one.trains if use == "train" else one.tests
+        return one.trains(needs) if use == "train" else one.tests
 
     found = DATA_SETS.get(name)
     if fits(found):
         return found
     choices = ", ".join(name for name in DATA_SETS.names() if fits(DATA_SETS.get(name)))
     targets = "" if found.model else ", no model's pose and coefficients"
-    needs = {
-        "train": "the splits train and val and a model's pose and coefficients",
-        "test": f"the split test, {NUM_LANDMARKS} points and the yaw",
-    }
+    wanted = {"model": " with a model's pose and coefficients", "depth": " with points that have depth", "points": ""}
     raise UserError(
         f"data.{use} cannot be {found.name} (splits: {', '.join(found.splits)}; {found.labels}{targets}): it needs"
-        f" {needs[use]}; choose one of {choices}"
+        f" {'test' if use == 'test' else 'training'} faces{wanted[needs]}; choose one of {choices}"
     )

@@ -66,6 +66,15 @@ def point_matrix(count: int) -> np.ndarray:
     return matrix
 
 
+def as_68(points: np.ndarray) -> np.ndarray:
+    """Points (N, M, 3) of another set as the 68 landmarks (N, 68, 3) float32; NaN where none of them is a landmark."""
+    found = np.full((len(points), NUM_LANDMARKS, points.shape[2]), np.nan, dtype=np.float32)
+    for number, indices in enumerate(_MEANS[points.shape[1]]):
+        if len(indices) == 1:
+            found[:, indices[0]] = points[:, number]
+    return found
+
+
 def known_points(count: int) -> np.ndarray:
     """(count,) bool: which of the points have a counterpart among the 68."""
     return np.array([bool(indices) for indices in _MEANS[count]])

@@ -45,3 +45,28 @@ def bounding_box(points: np.ndarray) -> np.ndarray:
     min, no margin)."""
     xy = points[..., :2]
     return xy.max(axis=-2) - xy.min(axis=-2)
+
+
+def complete_landmarks(landmarks: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Landmarks (N, M, 3) with those that are NaN filled in, float32.
+
+    The mean shape (M, 3), in model coordinates, is laid on the known points of each face by least squares. Where no
+    depth is known, the third row of that map is at right angles to the other two and of their length.
+
+    Args:
+        landmarks: x and y of at least four points of each face are known.
+    """
+    found = np.array(landmarks, dtype=np.float32)
+    shape = np.column_stack(((mean - mean.mean(axis=0)) / mean.std(), np.ones(len(mean))))
+    for face in np.flatnonzero(np.isnan(found).any(axis=(1, 2))):
+        points = found[face]
+        known = np.isfinite(points)
+        rows = [
+            np.linalg.lstsq(shape[known[:, axis]], points[known[:, axis], axis], rcond=1e-3)[0]
+            for axis in range(3 if known[:, 2].any() else 2)
+        ]
+        if len(rows) == 2:
+            across = -np.cross(rows[0][:3], rows[1][:3])
+            rows.append(np.append(across / np.sqrt(max(float(np.linalg.norm(across)), 1e-9)), 0.0))
+        points[~known] = (shape @ np.stack(rows).T)[~known]
+    return found

@@ -12,8 +12,11 @@ def point_errors(prediction: Tensor, target: Tensor, dimensions: int = 2) -> Ten
 
 
 def mean_over_box(errors: Tensor, box: Tensor) -> Tensor:
-    """Per-face NME (B,) in percent: the mean of errors (B, M) over sqrt(w * h) of boxes (B, 2)."""
-    return 100 / box.prod(-1).sqrt() * errors.mean(-1)
+    """Per-face NME (B,) in percent: the mean of errors (B, M), those that are NaN left out, over sqrt(w * h) of boxes
+    (B, 2)."""
+    known = ~errors.isnan()
+    mean = errors.mean(-1) if known.all() else errors.nansum(-1) / known.sum(-1)
+    return 100 / box.prod(-1).sqrt() * mean
 
 
 def nme_68(prediction: Tensor, target: Tensor, box: Tensor) -> Tensor:

@@ -317,6 +317,10 @@ def _visible(projected: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.nd
     return landmarks, buffer.sees(projected, 0.005 * unit) & faces_camera(projected, head.triangles)
 
 
+TRAIN_COUNT = 6000
+"""Training faces that are rendered where `data.train_count` is empty."""
+
+
 @register_data_set(
     "synthetic",
     splits=("train", "val", "test"),
@@ -327,6 +331,8 @@ def _visible(projected: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.nd
 def synthetic(request: Request) -> FaceSet:
     """Faces drawn from the embedded head; those of `data.domain` are test faces only."""
     config, split, count = request.config, request.split, request.count
+    if split == "train" and config.train_count is None:
+        count = TRAIN_COUNT
     if count < 1:
         raise UserError(f"data.{split}_count must be at least 1 for synthetic faces, not {count}")
     domain = config.domain if split == "test" else "studio"

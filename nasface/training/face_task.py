@@ -3,10 +3,11 @@ terms."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from nasface.config import Experiment, OptimizerConfig
 from nasface.data.face_set import FaceSet
+from nasface.data.registry import Needs
+from nasface.faces.landmarks import complete_landmarks
 from nasface.faces.morphable import MorphableModel
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme
 from nasface.metrics.nme_torch import mean_over_box, point_errors
@@ -85,11 +88,13 @@ class FaceTask(FaceModule):
     with several optimizers sets `automatic_optimization = False` and overrides `training_step`.
 
     Attributes:
+        needs: what it asks of the labels of its training faces.
         mirrors: whether its loss understands mirrored faces (`batch["flipped"]`); where not, augmentation does not
             mirror.
         videos: makes short videos of the training faces, for a task that is trained on them.
     """
 
+    needs: ClassVar[Needs] = "model"
     mirrors = True
     videos: ShortVideos | None = None
 
@@ -102,6 +107,16 @@ class FaceTask(FaceModule):
     def learn_statistics(self, faces: FaceSet) -> None:
         """Set, before training, what the network is built around (such as the mean training face): buffers of the
         network, which are saved with its weights. Nothing by default."""
+
+    def true_landmarks(self, batch: dict[str, Tensor]) -> Tensor:
+        """The 68 landmarks (B, 68, 3) of a training batch, in crop pixels of its augmented images: the model's, or
+        else the set's, NaN where it does not know them."""
+        return self.uv.target_landmarks(batch) if "coefficients" in batch else batch["landmarks"]
+
+    def complete_landmarks(self, faces: FaceSet) -> np.ndarray:
+        """The landmarks (N, 68, 3) of training faces; those that are not known follow from the mean face."""
+        mean = self.uv.landmarks(self.uv.mean.unflatten(2, (self.uv.map_size, self.uv.map_size)))[0]
+        return complete_landmarks(np.asarray(faces.landmarks), mean.cpu().numpy())
 
     @abstractmethod
     def forward(self, image: Tensor) -> FacePrediction:
@@ -123,7 +138,7 @@ class FaceTask(FaceModule):
 
         `nme` is of the landmarks in the image plane. `nme_dense` is of the chart's cells, in the image plane, too;
         where the network has no dense shape, or the batch no model parameters, it is left out. `roughness` is of the
-        dense shape that was found.
+        dense shape that was found. Landmarks that are not annotated (NaN) do not count.
         """
         prediction = self(batch["image"])
         distances = point_errors(prediction.landmarks.float(), batch["landmarks"])
@@ -147,12 +162,12 @@ class FaceTask(FaceModule):
 
 def error_figures(batches: Sequence[dict[str, Tensor]]) -> dict[str, float]:
     """A face set's figures (%), of the errors of `FaceTask.evaluate` with the faces' `yaw` (B,) in degrees, under the
-    names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw bins, their mean `nme`, `nme_all` over
-    all faces, and the mean over all faces of every other error. They are rounded to single precision, in which
-    Lightning logs them."""
+    names that logs give them: `nme_0-30`, `nme_30-60` and `nme_60-90` of the yaw bins, their mean `nme` (where no yaw
+    is known, that of all faces), `nme_all` over all faces, and the mean over all faces of every other error.
+    They are rounded to single precision, in which Lightning logs them."""
     errors = {name: torch.cat([batch[name] for batch in batches]).float() for name in batches[0]}
     result = binned_nme(*(errors.pop(name).cpu().numpy() for name in ("nme", "yaw")))
     figures = {f"nme_{name}": value for name, value in zip(BIN_NAMES, result.bins, strict=True)}
-    figures |= {"nme": result.mean, "nme_all": result.all}
+    figures |= {"nme": result.all if math.isnan(result.mean) else result.mean, "nme_all": result.all}
     figures |= {name: values.mean().item() for name, values in errors.items()}
     return {name: float(np.float32(value)) for name, value in figures.items()}

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network
+import torch
+
+from nasface.data.registry import Needs
+from nasface.nets.cost import NoValues
+from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network, NetworkSpec
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.targets.heatmap import HeatmapTask
 from nasface.training.targets.landmark_vector import LandmarkVectorTask
@@ -18,6 +22,16 @@ from nasface.training.targets.volume import VolumeTask
 def make_task(network: Network, context: TaskContext) -> FaceTask:
     """The task that trains a network."""
     return _TASKS[network.target](network, context)
+
+
+def needed_labels(spec: NetworkSpec) -> Needs:
+    """What the training of a network asks of its faces' labels."""
+    if spec.target == PARAMETERS:
+        with torch.device("meta"), NoValues():
+            network: Any = spec.build()
+        return (ParametersTask if network.vector.has_model else LandmarkVectorTask).needs
+    tasks: dict[str, type[FaceTask]] = {UV_MAP: UVTask, HEATMAPS: HeatmapTask, VOLUMES: VolumeTask}
+    return tasks[spec.target].needs
 
 
 def _parameters_task(network: Any, context: TaskContext) -> FaceTask:

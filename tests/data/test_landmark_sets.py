@@ -350,6 +350,14 @@ def test_a_bad_aflw_is_named(aflw: Path, damage: Callable[[Path], None], message
     _one_line(lambda: load_aflw(aflw, CropSettings(32)), message)
 
 
+def write_plain(folder: Path, names: list[str], count: int, dimensions: int) -> None:
+    """A set in the plain layout, of made-up points."""
+    truth = [_points(index, count, dimensions) for index in range(len(names))]
+    for name, points in zip(names, truth, strict=True):
+        _draw(folder / "images" / name, points)
+    np.savez(folder / "landmarks.npz", names=np.array(names), landmarks=np.stack(truth))
+
+
 # The plain layout ----------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from nasface.testing import check_face_set
 from nasface.utils.errors import UserError
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.test_ddfa import _write_set
-from tests.data.test_landmark_sets import _draw, _points, _t7_tensor, _write_cofw, _write_pts, write_aflw
+from tests.data.test_landmark_sets import _draw, _points, _t7_tensor, _write_cofw, _write_pts, write_aflw, write_plain
 from tests.data.test_w300lp import _with_mean
 from tests.data.w300lp_files import write_w300lp
 from tests.faces.ddfa_files import write_assets
@@ -29,30 +29,48 @@ def progress_for(name: str):
 
 def test_the_known_sets_and_what_each_is_for() -> None:
     sets = {name: DATA_SETS.get(name) for name in DATA_SETS.names()}
-    assert {name for name, one in sets.items() if one.trains} == {"synthetic", "ddfa", "w300lp"}
-    assert {name for name, one in sets.items() if one.tests} == {"synthetic", "aflw2000"}
-    assert sets.keys() > {"aflw", "cofw", "ls3d_w", "300w"}
+    modelled = {"synthetic", "ddfa", "w300lp", "w300lp_flip"}
+    assert {name for name, one in sets.items() if one.trains("model")} == modelled
+    assert {name for name, one in sets.items() if one.trains("depth")} == modelled | {"3dfaw"}
+    assert sets.keys() - {name for name, one in sets.items() if one.trains()} == {"aflw2000"}
+    assert sets.keys() - {name for name, one in sets.items() if one.tests} == modelled - {"synthetic"}
+    others = {"3dfaw", "aflw2000", "aflw", "cofw", "ls3d_w", "300w", "menpo2d", "menpo3d", "pts"}
+    assert sets.keys() == modelled | others
     for name, one in sets.items():
-        assert one.name == name and set(one.splits) <= {"train", "val", "test"}
+        assert one.name == name and set(one.splits) <= {"train", "val", "test", "all"}
         assert one.published.startswith("http") or name == "synthetic"
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (DataConfig(train="marble"), "unknown data set 'marble'; known are: 300w, aflw, aflw2000, "),
+        (DataConfig(train="marble"), "unknown data set 'marble'; known are: 300w, 3dfaw, aflw, "),
         (DataConfig(test="aflw200"), "did you mean aflw2000"),
-        (DataConfig(train="aflw2000"), "data.train cannot be aflw2000 .*no model's.*choose one of ddfa, synthetic"),
-        (DataConfig(test="ddfa"), r"data.test cannot be ddfa \(splits: train, val;.*choose one of aflw2000, synthetic"),
-        (DataConfig(test="cofw"), "data.test cannot be cofw .*29 points without depth, no yaw"),
-        (DataConfig(test="ls3d_w"), "data.test cannot be ls3d_w .*68 points without depth, no yaw"),
+        (DataConfig(train="aflw2000"), "data.train cannot be aflw2000 .*no model's.*choose one of 300w, 3dfaw, "),
+        (DataConfig(test="ddfa"), r"data.test cannot be ddfa \(splits: train, val;.*choose one of 300w, 3dfaw, aflw"),
+        (DataConfig(train=["synthetic", "marble:2"]), "unknown data set 'marble'"),
+        (DataConfig(train=["synthetic:half"]), "data.train: 'synthetic:half' is no set and share"),
+        (DataConfig(train=["synthetic:0"]), "is no set and share"),
+        (DataConfig(train=["pts", "pts"]), "or one twice"),
+        (DataConfig(train=[]), "data.train names no set"),
+        (DataConfig(train="pts"), "data.test synthetic goes with data.train synthetic only"),
+        (DataConfig(train=["pts", "aflw"], test="pts"), "data.test pts is trained on, and has no split of its own"),
     ],
 )
 def test_a_set_that_does_not_fit_is_one_line(config: DataConfig, words: str) -> None:
-    for use in (check_sets, lambda data: load_faces(data, 32, progress_for)):
+    for use in (lambda data: check_sets(data, "points"), lambda data: load_faces(data, 32, progress_for)):
         with pytest.raises(UserError, match=words) as error:
             use(config)
         assert "\n" not in str(error.value)
+
+
+def test_a_training_that_needs_more_than_a_set_has_is_one_line() -> None:
+    config = DataConfig(train=["synthetic", "3dfaw"], test="aflw2000")
+    check_sets(config, "depth")
+    with pytest.raises(UserError, match="cannot be 3dfaw .*66 points with depth.*training faces with a model's pose"):
+        check_sets(config)
+    with pytest.raises(UserError, match="cannot be cofw .*29 points without depth.*faces with points that have depth"):
+        check_sets(DataConfig(train="cofw", test="aflw2000"), "depth")
 
 
 def test_folders_are_asked_for() -> None:
@@ -104,13 +122,41 @@ def ls3d_w(folder: Path) -> DataConfig:
 
 
 def w300(folder: Path) -> DataConfig:
-    _draw(folder / "face.jpg", _points(0))
-    _write_pts(folder / "face.pts", _points(0) + 1)
+    for place in ("helen/trainset", "lfpw/trainset", "afw", "helen/testset", "lfpw/testset", "ibug"):
+        _pts_face(folder / place, "face")
     return DataConfig(folders={"300w": str(folder)})
 
 
+def pts(folder: Path, name: str = "pts", count: int = 1) -> DataConfig:
+    for index in range(count):
+        _pts_face(folder, f"face{index:02d}")
+    return DataConfig(folders={name: str(folder)})
+
+
+def _pts_face(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    _draw(folder / f"{name}.jpg", _points(0))
+    _write_pts(folder / f"{name}.pts", _points(0) + 1)
+
+
+def menpo3d(folder: Path) -> DataConfig:
+    write_plain(folder, [f"{video}/{frame}.png" for video in "ab" for frame in range(2)], 84, 3)
+    return DataConfig(folders={"menpo3d": str(folder)})
+
+
+def threedfaw(folder: Path) -> DataConfig:
+    for split in ("train", "val", "test"):
+        write_plain(folder / split, ["0.png", "1.png"], 66, 3)
+    return DataConfig(folders={"3dfaw": str(folder)})
+
+
 # Each writes the files of a set, made up, into a folder.
-MADE = {make.__name__: make for make in (synthetic, ddfa, w300lp, aflw2000, aflw, cofw, ls3d_w)} | {"300w": w300}
+MADE = {make.__name__: make for make in (synthetic, ddfa, w300lp, aflw2000, aflw, cofw, ls3d_w, pts, menpo3d)} | {
+    "300w": w300,
+    "3dfaw": threedfaw,
+    "menpo2d": lambda folder: pts(folder, "menpo2d"),
+    "w300lp_flip": w300lp,
+}
 
 
 @pytest.mark.parametrize("name", DATA_SETS.names())

@@ -12,8 +12,9 @@ from scipy.io import loadmat, savemat
 from benchmarks.common import parse
 from nasface.config import DataConfig
 from nasface.data.crops import CropSettings
+from nasface.data.registry import data_set
 from nasface.data.sets.w300lp import Selection, choose, find_images, load_w300lp, photograph_name
-from nasface.data.sources import load_faces
+from nasface.data.sources import load_faces, read_training
 from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
 from nasface.faces.landmarks import bounding_box
@@ -211,9 +212,10 @@ def test_an_experiment_searches_and_trains_on_it(
 def test_the_papers_experiment_takes_it(root: Path, assets: Path, tmp_path: Path) -> None:
     experiment = parse("", (), ["--experiment", "paper"]).experiment
     assert experiment.data.train == "w300lp"
-    data = replace(experiment.data, w300lp=str(root), ddfa_assets=str(assets), cache=str(tmp_path), test="synthetic")
-    with pytest.raises(UserError, match="another head's"):
-        load_faces(data, experiment.network.input_size, lambda name: lambda done, total: None)
+    data = replace(experiment.data, w300lp=str(root), ddfa_assets=str(assets), cache=str(tmp_path))
+    assert experiment.network.input_size == 256
+    for split in ("train", "val"):
+        read_training(data_set("w300lp", "train"), split, data, 256, lambda name: lambda done, total: None)
     folders = sorted(path.name for path in tmp_path.glob("300w-lp-*"))
     assert [name.split("-")[2:4] for name in folders] == [["train", "256px"], ["val", "256px"]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,13 @@ def batch_of(count: int, seed: int = 0) -> dict[str, Tensor]:
     }
 
 
-def weak(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value for name, value in batch.items() if name not in ("pose", "coefficients")}
+def weak(batch: dict[str, Tensor], deep: Sequence[int] = ()) -> dict[str, Tensor]:
+    """The batch as of a set without a model, whose faces have no depth but those that are `deep`."""
+    landmarks = batch["landmarks"].clone()
+    landmarks[[face for face in range(len(landmarks)) if face not in deep], :, 2] = torch.nan
+    return {name: value for name, value in batch.items() if name not in ("pose", "coefficients")} | {
+        "landmarks": landmarks
+    }
 
 
 # Units and labels ----------------------------------------------------------------------------------------------------
@@ -132,19 +137,44 @@ def test_a_batch_without_poses_has_2d_labels(uv: UVTarget) -> None:
 
 
 def test_2d_labels_do_not_hold_depth(uv: UVTarget) -> None:
-    """Whatever is written there, the loss and its gradient are the same."""
-    task, batch = make(uv, adversarial=True), weak(batch_of(3))
-    results = []
-    for depth in (0.0, 1e3):
-        changed = batch | {"landmarks": torch.cat((batch["landmarks"][..., :2], torch.rand(3, 68, 1) * depth), -1)}
-        task.zero_grad()
-        labels = task.labels(changed, mixed=False)
-        estimates = task.network.estimator(labels.image)
-        loss = task.generator_half(estimates, labels)["loss"]
-        loss.backward()
-        results.append((float(loss.detach()), task.network.estimator.stem[0].weight.grad.clone()))
-    assert results[0][0] == pytest.approx(results[1][0])
-    torch.testing.assert_close(results[0][1], results[1][1])
+    task = make(uv)
+    labels = task.labels(weak(batch_of(3)), mixed=False)
+    moved = labels.points + torch.rand(3, 68, 3) * torch.tensor([0.0, 0.0, 1e3])
+    assert float(coordinate_loss(moved, labels)) == 0
+
+
+def test_faces_with_depth_go_before_the_others(uv: UVTarget) -> None:
+    task, batch = make(uv), batch_of(4)
+    labels, known = task.labels(weak(batch, deep=[1, 3]), mixed=False), task.labels(batch, mixed=False)
+    assert labels.deep == 2 and labels.heatmap.shape[0] == 2
+    order = [1, 3, 0, 2]
+    torch.testing.assert_close(labels.image, batch["image"][order])
+    torch.testing.assert_close(labels.points[..., :2], known.points[order][..., :2], rtol=0, atol=1e-4)
+    torch.testing.assert_close(labels.points[:2, :, 2], known.points[[1, 3], :, 2], rtol=0, atol=1e-4)
+    for drawn, whole in zip(labels.volumes, known.volumes, strict=True):
+        torch.testing.assert_close(drawn, whole[[1, 3]], rtol=0, atol=1e-3)
+
+
+def test_points_that_are_not_annotated_do_not_count(uv: UVTarget) -> None:
+    task, batch = make(uv), batch_of(3)
+    whole = task.labels(weak(batch, deep=range(3)), mixed=False)
+    batch["landmarks"][1, 5] = torch.nan
+    labels = task.labels(weak(batch, deep=range(3)), mixed=False)
+    assert labels.deep == 3 and labels.known is not None and int((~labels.known).sum()) == 1
+    moved = whole.points.clone()
+    moved[1, 5] += 7
+    assert float(coordinate_loss(moved, labels)) < 1e-3  # the mean depth is that of the other points
+    moved[1, 6] += 7
+    assert float(coordinate_loss(moved, labels)) > 1
+    estimates = [volume.clone() for volume in whole.volumes]
+    for estimate in estimates:
+        estimate[1] = 1
+    assert float(voxel_loss(estimates, labels)) == pytest.approx(0, abs=1e-6)
+    estimates[0][0] += 1
+    assert float(voxel_loss(estimates, labels)) > 1
+    values = task.pretraining(labels)
+    values["loss"].backward()
+    assert all(torch.isfinite(one.grad).all() for one in task.network.parameters() if one.grad is not None)
 
 
 def test_wild_faces_join_after_pretraining(uv: UVTarget) -> None:

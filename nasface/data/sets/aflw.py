@@ -109,7 +109,7 @@ def _find(folder: Path, home: str, name: str, is_folder: bool = False) -> Path:
     raise UserError(f"{folder} has no {name} (nor {home}/{name}): AFLW in 3DDFA's layout is published at {DATASET_URL}")
 
 
-@register_data_set("aflw", splits=("test",), labels=Labels(POINTS), published=DATASET_URL)
+@register_data_set("aflw", splits=("all",), labels=Labels(POINTS), published=DATASET_URL)
 def aflw(request: Request) -> FaceSet:
     """AFLW in 3DDFA's layout in `data.folders`."""
     return load_aflw(request.folder, request.crops)

@@ -51,7 +51,7 @@ def read_points(path: str | Path) -> np.ndarray:
     return points.astype(np.float64)
 
 
-@register_data_set("ls3d_w", splits=("test",), labels=Labels(yaw=False), published=DATASET_URL)
+@register_data_set("ls3d_w", splits=("all",), labels=Labels(yaw=False), published=DATASET_URL)
 def ls3d_w(request: Request) -> FaceSet:
     """A subset of LS3D-W, or all, in `data.folders`."""
     return load_ls3d_w(request.folder, request.crops)

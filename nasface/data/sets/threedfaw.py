@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
+from nasface.data.mixture import rows
 from nasface.data.plain import load_plain
+from nasface.data.registry import Labels, Request, register_data_set
 from nasface.utils.errors import UserError
 
+DATASET_URL = "http://mhug.disi.unitn.it/workshop/3dfaw"
 SPLITS = ("train", "val", "test")
 
 
@@ -23,3 +28,10 @@ def load_3dfaw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r} of 3DFAW: choose one of {', '.join(SPLITS)}")
     return load_plain(Path(folder) / split, crops, name=f"3dfaw-{split}", points=(66,))
+
+
+@register_data_set("3dfaw", splits=SPLITS, labels=Labels(66, depth=True, yaw=False), published=DATASET_URL)
+def threedfaw(request: Request) -> FaceSet:
+    """3DFAW in `data.folders`."""
+    faces = load_3dfaw(request.folder, request.split, request.crops)
+    return rows(faces, np.arange(min(request.count or len(faces), len(faces))))

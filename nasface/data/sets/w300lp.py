@@ -78,10 +78,12 @@ class Selection:
         split: "train" or "val"; all versions of a photograph are in the same one. A folder of a single photograph, as
             samples are, is both.
         count: how many, a fair sample of the split; 0: all.
+        flipped: with the mirrored half of the set.
     """
 
     split: str = "train"
     count: int = 0
+    flipped: bool = False
 
 
 def load_w300lp(
@@ -109,7 +111,7 @@ def load_w300lp(
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged, or it is the wrong copy; the
             message names the file.
     """
-    images = choose(find_images(folder), selection.split, selection.count)
+    images = choose(find_images(folder, selection.flipped), selection.split, selection.count)
     mats = [beside(image, ".mat") for image in images]
     points = [_points_file(image) for image in images] if landmarks != "model" else []
 
@@ -269,11 +271,17 @@ def basel_model(config: DataConfig) -> MorphableModel:
     return load_bfm_noneck(config.bfm) if Path(config.bfm).is_dir() else load_bfm(config.bfm)
 
 
-@register_data_set(
-    "w300lp", splits=("train", "val"), labels=Labels(depth=True), published=DATASET_URL, model=basel_model
-)
-def w300lp(request: Request) -> FaceSet:
-    """300W-LP in `data.w300lp`."""
-    config, model = request.config, request.model or basel_model(request.config)
-    keypoints = keypoints_of(model) if config.bfm else load_keypoint_model(config.ddfa_assets)
-    return load_w300lp(config.w300lp, model, keypoints, request.crops, Selection(request.split, request.count))
+def _register(name: str, flipped: bool) -> None:
+    @register_data_set(
+        name, splits=("train", "val"), labels=Labels(depth=True), published=DATASET_URL, model=basel_model
+    )
+    def read(request: Request) -> FaceSet:
+        """300W-LP in `data.w300lp`."""
+        config, model = request.config, request.model or basel_model(request.config)
+        keypoints = keypoints_of(model) if config.bfm else load_keypoint_model(config.ddfa_assets)
+        selection = Selection(request.split, request.count, flipped)
+        return load_w300lp(config.w300lp, model, keypoints, request.crops, selection)
+
+
+_register("w300lp", flipped=False)
+_register("w300lp_flip", flipped=True)

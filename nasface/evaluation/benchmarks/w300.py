@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from nasface.data.face_set import FaceSet
-from nasface.data.photographs import find_photographs
-from nasface.data.sets.pts import DATASET_URL, load_pts, read_pts
+from nasface.data.photographs import Photograph
+from nasface.data.sets.pts import DATASET_URL, PARTS, crop_faces, find_faces, part_folder
 from nasface.evaluation.benchmark import (
     BenchmarkFaces,
     Errors,
@@ -20,9 +18,6 @@ from nasface.evaluation.benchmark import (
 )
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.metrics.w300 import diagonal_nme, eye_centre_nme, outer_corner_nme
-from nasface.utils.errors import UserError
-
-COMMON, CHALLENGING = (("helen", "testset"), ("lfpw", "testset")), (("ibug",),)
 
 
 @register_benchmark(
@@ -34,17 +29,13 @@ COMMON, CHALLENGING = (("helen", "testset"), ("lfpw", "testset")), (("ibug",),)
     holds="helen/testset, lfpw/testset (common, 554 faces), ibug (challenging, 135): <NAME>.jpg or .png and .pts",
 )
 def w300(request: Request) -> BenchmarkFaces:
-    subsets = [*((path, "common") for path in COMMON), *((path, "challenging") for path in CHALLENGING)]
-    parts, names, labels = [], [], []
-    for path, label in subsets:
-        found = _folder(request.folder, path)
-        parts.append(load_pts(found, request.crops))
-        names += _names(find_photographs(found, ".pts", DATASET_URL), request.folder)
-        labels += [label] * len(parts[-1])
-    images, landmarks, yaw, box = (
-        np.concatenate([getattr(part, key) for part in parts]) for key in ("images", "landmarks", "yaw", "box")
-    )
-    return _measured(FaceSet("300w", images, landmarks, yaw, box), names, labelled_groups(labels))
+    parts = [find_faces(part_folder(request.folder, names))[0] for names in PARTS["test"]]
+    labels = [
+        "challenging" if names == ("ibug",) else "common"
+        for names, part in zip(PARTS["test"], parts, strict=True)
+        for _ in part
+    ]
+    return _measured(request, [face for part in parts for face in part], labelled_groups(labels))
 
 
 @register_benchmark(
@@ -73,20 +64,20 @@ def menpo2d(request: Request) -> BenchmarkFaces:
 
 def _all(request: Request, first: str = "over outer eye corners") -> BenchmarkFaces:
     """Every face of 68 points below the folder; others are named as left out."""
-    pairs = find_photographs(request.folder, ".pts", DATASET_URL)
-    faces, names = load_pts(request.folder, request.crops), _names(pairs, request.folder)
-    others = len(pairs) - len(names)
+    found, others = find_faces(request.folder)
     left_out = [f"{others} faces with another number of points than {NUM_LANDMARKS}"] if others else []
-    return _measured(faces, names, {}, first, left_out)
+    return _measured(request, found, {}, first, left_out)
 
 
 def _measured(
-    faces: FaceSet,
-    names: list[str],
+    request: Request,
+    found: Sequence[Photograph],
     groups: Mapping[str, np.ndarray],
     first: str = "over outer eye corners",
     left_out: list[str] | None = None,
 ) -> BenchmarkFaces:
+    faces = crop_faces(list(found), request.crops)
+    names = [face.image.relative_to(request.folder).as_posix() for face in found]
     rules = {
         "over outer eye corners": outer_corner_nme,
         "over eye centres": eye_centre_nme,
@@ -98,19 +89,3 @@ def _measured(
         return [Errors(rule, rules[rule](found.landmarks, faces.landmarks), groups) for rule in order]
 
     return BenchmarkFaces(faces, names, measure, left_out=left_out or [])
-
-
-def _names(pairs: Sequence[tuple[Path, Path]], root: Path) -> list[str]:
-    """Of the photographs below `root` whose .pts files have 68 points, as `load_pts` takes them."""
-    return [image.relative_to(root).as_posix() for image, path in pairs if len(read_pts(path)) == NUM_LANDMARKS]
-
-
-def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    """The folder of a subset, however its name is written."""
-    place = root
-    for name in names:
-        found = next((path for path in sorted(place.iterdir()) if path.is_dir() and path.name.lower() == name), None)
-        if found is None:
-            raise UserError(f"{root} has no folder {'/'.join(names)}: unpack 300-W there; {DATASET_URL}")
-        place = found
-    return place

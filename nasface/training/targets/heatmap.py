@@ -17,7 +17,11 @@ from nasface.training.targets.views import Views, draw_views
 
 def heatmap_loss(stacks: Sequence[Tensor], target: Tensor) -> Tensor:
     """Sigmoid cross-entropy of every stack's logits (..., H, W) to heatmaps (..., H, W) in [0, 1], averaged over stacks
-    and cells; less the heatmaps' own entropy, so that it is 0 where the prediction is right."""
+    and cells; less the heatmaps' own entropy, so that it is 0 where the prediction is right. Heatmaps of landmarks that
+    are not known (NaN) do not count."""
+    known = ~target[..., 0, 0].isnan()
+    if not known.all():
+        stacks, target = [logits[known] for logits in stacks], target[known]
     floor = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target)).mean()
     crossed = [F.binary_cross_entropy_with_logits(logits.float(), target) - floor for logits in stacks]
     return torch.stack(crossed).mean()
@@ -55,6 +59,7 @@ class HeatmapTask(FaceTask):
         All are averaged over cells here, where Eq. 1 sums, which leaves their ratio.
     """
 
+    needs = "points"
     network: HeatmapNetwork
 
     def __init__(self, network: HeatmapNetwork, context: TaskContext) -> None:
@@ -66,7 +71,7 @@ class HeatmapTask(FaceTask):
         return FacePrediction(landmarks=F.pad(places, (0, 1), value=torch.nan))
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        image, points = batch["image"], self.uv.target_landmarks(batch)
+        image, points = batch["image"], self.true_landmarks(batch)
         stride = self.network.stride
         target = draw_heatmaps(points, image.shape[-1] // stride, stride, self.config.sigma)
         if not self.network.coherent:

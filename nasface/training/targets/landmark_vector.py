@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from nasface.data.face_set import FaceSet
@@ -19,6 +21,7 @@ class LandmarkVectorTask(FaceTask):
     units of half the image's side. Source: Sun et al., "Deep Evolutionary 3D Diffusion Heat Maps".
     """
 
+    needs = "depth"
     network: VectorNetwork
 
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
@@ -29,12 +32,15 @@ class LandmarkVectorTask(FaceTask):
                 raise UserError(f"parameters.{name} {value} is for 3DMM parameters; {network.spec.name} has landmarks")
 
     def learn_statistics(self, faces: FaceSet) -> None:
-        self.network.vector.learn(faces)
+        self.network.vector.learn(replace(faces, landmarks=self.complete_landmarks(faces)))
 
     def forward(self, image: Tensor) -> FacePrediction:
         return FacePrediction(landmarks=self.network.vector.landmarks(self.network(image)), dense=None)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         predicted = self.network.vector.landmarks(self.network(batch["image"]))
-        error = (predicted - self.uv.target_landmarks(batch)) * (2 / self.uv.image_size)
-        return {"loss": error.square().sum(-1).mean()}
+        true = self.true_landmarks(batch)
+        known = ~true.isnan().any(-1)
+        error = (predicted - true.nan_to_num()) * (2 / self.uv.image_size)
+        squares = error.square().sum(-1)
+        return {"loss": squares.mean() if known.all() else squares[known].mean()}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasface.data.augment import mirrored
 from nasface.data.face_set import FaceSet
 from nasface.faces.correspondences import point_matrix
 from nasface.metrics.nme_torch import mean_over_box
@@ -31,7 +32,7 @@ from nasface.training.targets.volume_drawing import (
     landmark_colours,
     marginal,
 )
-from nasface.training.targets.wild_faces import WildFaces, load_wild_faces, mirrored
+from nasface.training.targets.wild_faces import WildFaces, load_wild_faces
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class Labelled:
         points: (B, N, 3) in the network's units; depth 0 where it is unknown.
         volumes: of the first `deep` faces, one (deep, C, depth, W, W) for each stack.
         heatmap: (B - deep, C, W, W) of the others.
+        known: (B, N) bool, the points that are annotated, where some are not: a face that lacks one has no volumes, and
+            only the points that it has count.
     """
 
     image: Tensor
     points: Tensor
     volumes: list[Tensor]
     heatmap: Tensor
+    known: Tensor | None = None
 
     @property
     def deep(self) -> int:
@@ -62,7 +66,11 @@ def voxel_loss(estimates: list[Tensor], labels: Labelled) -> Tensor:
     deep, total = labels.deep, estimates[0].new_zeros(())
     for estimate, volume in zip(estimates, labels.volumes, strict=True):
         flat = marginal(estimate[deep:], 1).squeeze(2)
-        total = total + (estimate[:deep] - volume).square().sum() + (flat - labels.heatmap).square().sum()
+        solid, plane = (estimate[:deep] - volume), flat - labels.heatmap
+        if labels.known is not None:
+            whole = labels.known.all(1)
+            solid, plane = solid[whole[:deep]], plane[whole[deep:]]
+        total = total + solid.square().sum() + plane.square().sum()
     return total / len(labels.image)
 
 
@@ -74,6 +82,8 @@ def coordinate_loss(points: Tensor, labels: Labelled) -> Tensor:
         points: (B, N, 3) in the network's units, which are half the side.
     """
     error = (points - labels.points).square() / 4
+    if labels.known is not None:
+        error = error * labels.known[..., None]
     return (error[..., :2].sum() + error[: labels.deep, :, 2].sum()) / len(labels.image)
 
 
@@ -98,6 +108,7 @@ class VolumeTask(FaceTask):
         wild: faces without depth to mix in.
     """
 
+    needs = "points"
     network: JVCR
     colours: Tensor
     targets: Tensor
@@ -130,7 +141,7 @@ class VolumeTask(FaceTask):
 
     def learn_statistics(self, faces: FaceSet) -> None:
         chosen = np.random.default_rng(0).permutation(len(faces))[:5000]
-        landmarks = torch.from_numpy(np.ascontiguousarray(faces.landmarks[chosen]))
+        landmarks = torch.from_numpy(self.complete_landmarks(faces.subset(chosen)))
         both = torch.cat((landmarks, mirrored(landmarks, self.network.spec.input_size)))
         self.network.set_shapes(self.to_units(both))
 
@@ -156,21 +167,30 @@ class VolumeTask(FaceTask):
 
     @torch.no_grad()
     def labels(self, batch: dict[str, Tensor], mixed: bool) -> Labelled:
-        """What is known of a training batch; its landmarks are 2D labels where it has no pose.
+        """What is known of a training batch; faces without depth (NaN) go behind the others.
 
         Args:
             mixed: add a batch of wild faces.
         """
-        image, landmarks = batch["image"], batch["landmarks"]
-        deep = len(image) if "pose" in batch else 0
-        if deep:
-            landmarks = self.uv.target_landmarks(batch)
+        image, landmarks = batch["image"], self.true_landmarks(batch)
+        solid = landmarks[..., 2].isfinite().any(1)
+        deep = int(solid.sum())
+        if deep < len(image):
+            order = torch.argsort((~solid).int(), stable=True)
+            image, landmarks = image[order], landmarks[order]
+            landmarks = torch.cat((landmarks[..., :2], landmarks[..., 2:].nan_to_num()), -1)
         if mixed and self.wild is not None:
             world = self.trainer.world_size if self._trainer else 1
             images, flat = self.wild.batch(int(self.batches), self.global_rank if self._trainer else 0, world)
             image = torch.cat((image, images.to(image)))
             landmarks = torch.cat((landmarks, torch.nn.functional.pad(flat.to(landmarks), (0, 1))))
-        return self.draw(image, self.targets @ self.to_units(landmarks), deep)
+        missing = landmarks[..., 0].isnan()
+        if not missing.any():
+            return self.draw(image, self.targets @ self.to_units(landmarks), deep)
+        # A point is known where all landmarks that it is the mean of are.
+        known = missing.float() @ self.targets.T == 0
+        landmarks = torch.where(missing[..., None], landmarks.nanmean(1, keepdim=True), landmarks)
+        return replace(self.draw(image, self.targets @ self.to_units(landmarks), deep), known=known)
 
     def draw(self, image: Tensor, points: Tensor, deep: int) -> Labelled:
         """Labels of images and points (B, N, 3), of which the first `deep` have depth."""
@@ -345,7 +365,8 @@ class VolumeTask(FaceTask):
 def _with_depth(labels: Labelled) -> Labelled:
     """The faces with depth alone."""
     deep = labels.deep
-    return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, labels.heatmap[:0])
+    known = None if labels.known is None else labels.known[:deep]
+    return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, labels.heatmap[:0], known)
 
 
 @contextmanager

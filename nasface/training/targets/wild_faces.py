@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from nasface.config import AugmentConfig
-from nasface.data.augment import augment, normalise
+from nasface.data.augment import moved_landmarks, normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.module import SeededBatches
-from nasface.faces.landmarks import FLIP_68
 from nasface.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,39 +42,29 @@ class WildFaces:
         batches.set_epoch(number)
         chosen = next(iter(batches))
         images, landmarks = (torch.from_numpy(np.ascontiguousarray(array[chosen.indices])) for array in self._arrays)
-        # Augmentation moves a pose; the pose that does nothing then holds the move itself.
-        still = torch.eye(3, 4).expand(len(images), 3, 4)
-        images, move, flipped = augment(normalise(images), still, self.augmentation, chosen.seed)
-        moved = landmarks[..., :2] @ move[:, :2, :2].transpose(1, 2) + move[:, None, :2, 3]
-        return images, torch.where(flipped[:, None, None], mirrored(moved, images.shape[-1]), moved)
+        images, moved, _ = moved_landmarks(normalise(images), landmarks[..., :2], self.augmentation, chosen.seed)
+        return images, moved
 
     @property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return self.faces.images, self.faces.landmarks
 
 
-def mirrored(landmarks: Tensor, size: int) -> Tensor:
-    """Landmarks (..., 68, C) of an image `size` wide that is mirrored left to right."""
-    swapped = landmarks[..., torch.from_numpy(FLIP_68.copy()).to(landmarks.device), :]
-    return torch.cat((size - 1 - swapped[..., :1], swapped[..., 1:]), -1)
-
-
 def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> WildFaces:
-    """The wild faces of an experiment: `synthetic` (rendered from a seed of their own), or of a folder in 3DDFA's
-    layout; a UserError where that is absent or damaged."""
+    """The wild faces of an experiment: `synthetic` (rendered from a seed of their own), another registered set, or a
+    folder in 3DDFA's layout; a UserError where that is absent or damaged."""
     # Imported here: this module is part of every command's settings.
+    from nasface.data.crops import CropSettings
+    from nasface.data.registry import DATA_SETS, data_set
+    from nasface.data.sets.ddfa import load_ddfa
+    from nasface.data.sources import read_training
     from nasface.utils.progress import progress_for
 
     data, retrain = experiment.data, experiment.retrain
-    if source == "synthetic":
-        from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
-
-        drawn = SyntheticFaces("train", data.train_count, image_size, data.seed + 1)
-        faces = build_synthetic(drawn, data.cache, progress_for("rendering wild faces"))
+    if source in DATA_SETS.names():
+        other = replace(data, seed=data.seed + 1)
+        faces = read_training(data_set(source, "train"), "train", other, image_size, progress_for)
     else:
-        from nasface.data.crops import CropSettings
-        from nasface.data.sets.ddfa import load_ddfa
-
         crops = CropSettings(image_size, cache_dir=data.cache, progress=progress_for("decoding wild faces"))
         faces = load_ddfa(source, data.ddfa_assets, "train", crops)
     if len(faces) == 0:
