@@ -203,11 +203,11 @@ class SupernetConfig:
 
     Attributes:
         sampler: how the children of a step are drawn: `mnus` (unbiased, the paper's) or `uniform`.
-        children: K, children a step; 4 in the paper. With 2 and `repeats` of 1 every connection is trained exactly once
-            in a step, by either child, and a step costs half.
+        children: K, children a step, which share its connections: with `repeats` of 1 every connection is trained
+            exactly once in a step, by one of them.
         repeats: how often each connection of an inner gap is taken by the children of one step; drawn per step from
-            these. A child holds repeats / K of a gap's connections: a half by default, as most members that the search
-            visits. (The paper's Fig. 2 has a quarter, of which 2 or 3 are left once dead ends are dropped.)
+            these. A child holds repeats / K of a gap's connections: a quarter by default, as in the paper's Fig. 2, of
+            which 2 or 3 of 4 are left once dead ends are dropped.
         last_repeats: the same of the last gap, which joins all scales to the output, as in nearly all members that the
             search visits; as `repeats` where empty.
         steps: optimizer steps.
@@ -221,7 +221,7 @@ class SupernetConfig:
     """
 
     sampler: str = "mnus"
-    children: PositiveInt = 2
+    children: PositiveInt = 4
     repeats: list[PositiveInt] = field(default_factory=lambda: [1])
     last_repeats: PositiveInt | None = 2
     steps: PositiveInt = 1000
@@ -247,7 +247,8 @@ class SearchConfig:
         penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
-        max_macs: largest number of multiply-adds of an architecture; 0 for no limit.
+        max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
+            median of the space's random members where the space says which are drawn, and no limit elsewhere.
         max_parameters: largest number of parameters; 0 for no limit.
         max_memory: largest peak memory of its activations for one image, in bytes; 0 for no limit.
         calibration: training faces on which an architecture's batch norm is calibrated.
@@ -263,7 +264,7 @@ class SearchConfig:
     iterations: PositiveInt = 200
     penalty: Literal["mean", "0-30", "30-60", "60-90"] = "mean"
     objectives: list[str] = field(default_factory=lambda: ["penalty"])
-    max_macs: NonNegativeFloat = 0.0
+    max_macs: NonNegativeFloat | None = None
     max_parameters: NonNegativeFloat = 0.0
     max_memory: NonNegativeFloat = 0.0
     calibration: PositiveInt = 128

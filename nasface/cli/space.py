@@ -21,6 +21,8 @@ def space(space: str = "multipath", exact: bool = False) -> None:
     print(f"canonical          {show(loaded.count_canonical())}")
     density = "any" if loaded.connections is None else "{} to {} a gap".format(*loaded.connections)
     print(f"with {density:14s}{show(loaded.count_members())}")
+    if loaded.drawn:
+        print("drawn {} to {:2} a gap {}".format(*loaded.drawn, show(loaded.count_canonical(loaded.drawn))))
 
 
 COMMAND = Command(space)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -89,6 +90,13 @@ class MemberCosts:
         with torch.random.fork_rng(devices=[]):
             network = channels_last(MultipathNetwork(architecture, self.config))
         return cpu_latency(network, self.config.input_size, repeats=20, threads=threads)
+
+
+def usual_macs(costs: MemberCosts) -> float:
+    """The limit on multiply-adds of a search that names none: 1.25 times the median of random members."""
+    rng = np.random.default_rng(0)
+    macs = [costs.macs(costs.space.random_architecture(rng)) for _ in range(200)]
+    return float(round(1.25 * float(np.median(macs)), -5))
 
 
 def peak_activations(network: nn.Module, image: Tensor) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import nasface
 from nasface.config import Experiment, experiment_of, recorded_settings
-from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints
+from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import state_digest
@@ -188,6 +188,8 @@ def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strat
     for name in require_objectives(config.objectives)[1:]:
         costs.measure(name)
     limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
+    if config.max_macs is None:
+        limits["macs"] = usual_macs(costs) if space.drawn else 0.0
     known = strategy_settings(config.strategy)
     settings = {
         "iterations": config.iterations,

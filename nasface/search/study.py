@@ -284,7 +284,8 @@ def study_metadata(strategy: Strategy, context: Mapping[str, Any]) -> dict[str, 
         {
             "strategy": strategy.name,
             "settings": strategy.settings,
-            "space": {"layers": space.layers, "scales": space.scales, "connections": space.connections},
+            "space": {"layers": space.layers, "scales": space.scales, "connections": space.connections}
+            | ({"drawn": space.drawn} if space.drawn else {}),
             "context": dict(context),
         }
     )

@@ -26,7 +26,8 @@ def find_space(name: str) -> MultipathSpace | None:
 def load_space(name_or_path: str | Path) -> MultipathSpace:
     """Read a space from search_spaces/<name>.yaml, or from the path of a YAML file.
 
-    The file has the keys name, layers, scales and connections ([least, greatest] or null), no others.
+    The file has the keys name, layers, scales and connections ([least, greatest] or null), and may have drawn (the
+    same), no others.
 
     Raises:
         UserError: there is no such space or file, or its content is not a space.
@@ -54,13 +55,19 @@ def _space_from(content: Any) -> MultipathSpace:
     keys = ("name", "layers", "scales", "connections")
     if not isinstance(content, dict):
         raise UserError(f"must be a mapping with the keys {', '.join(keys)}")
-    check_keys(content, keys)
-    connections = content["connections"]
-    if connections is not None:
-        if not isinstance(connections, list) or len(connections) != 2:
-            raise UserError("connections must be null or two numbers, [least, greatest]")
-        connections = tuple(connections)
-    return MultipathSpace(content["name"], content["layers"], content["scales"], connections)
+    content = {"drawn": None} | content
+    check_keys(content, (*keys, "drawn"))
+    ranges = [_range_of(content, name) for name in ("connections", "drawn")]
+    return MultipathSpace(content["name"], content["layers"], content["scales"], *ranges)
+
+
+def _range_of(content: dict[str, Any], name: str) -> tuple[int, int] | None:
+    given = content[name]
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != 2:
+        raise UserError(f"{name} must be null or two numbers, [least, greatest]")
+    return given[0], given[1]
 
 
 def check_keys(record: dict[Any, Any], keys: tuple[str, ...]) -> None:

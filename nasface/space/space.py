@@ -41,6 +41,8 @@ class MultipathSpace:
         scales: D, 1 to 8.
         connections: least and greatest number of connections that each inner gap (1..L-2) of a member has; None for
             any number.
+        drawn: the same of members that are drawn at random; None for `connections`. Most members of a wide range are
+            dense: without a range of its own a draw hardly ever meets a sparse one.
 
     Raises:
         UserError: a value is out of range (a range of connections within 1..D^2 always leaves members).
@@ -50,18 +52,22 @@ class MultipathSpace:
     layers: int
     scales: int
     connections: tuple[int, int] | None = None
+    drawn: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", self.name):
             raise UserError("name must be 1 to 64 letters, digits, '_', '-' or '.'")
         _check_integer("layers", self.layers, 2, MAX_LAYERS)
         _check_integer("scales", self.scales, 1, MAX_SCALES)
-        if self.connections is None:
-            return
-        low, high = self.connections
-        _check_integer("the least number of connections", low, 1, self.scales**2)
-        _check_integer("the greatest number of connections", high, low, self.scales**2)
-        object.__setattr__(self, "connections", (low, high))
+        self._check_range("connections", "number of connections", 1, self.scales**2)
+        self._check_range("drawn", "number of drawn connections", *(self.connections or (1, self.scales**2)))
+
+    def _check_range(self, name: str, what: str, least: int, greatest: int) -> None:
+        if (given := getattr(self, name)) is not None:
+            low, high = given
+            _check_integer(f"the least {what}", low, least, greatest)
+            _check_integer(f"the greatest {what}", high, low, greatest)
+            object.__setattr__(self, name, (low, high))
 
     @property
     def title(self) -> str:
@@ -172,8 +178,10 @@ class MultipathSpace:
         return Architecture(self, tuple(counting.member(rank, self.layers, self.scales, self.connections)))
 
     def random_architecture(self, rng: np.random.Generator) -> Architecture:
-        """A member drawn exactly uniformly."""
-        return self.member(_random_below(rng, self.count_members()))
+        """A member drawn exactly uniformly from those in the range `drawn`."""
+        drawn = self.drawn or self.connections
+        rank = _random_below(rng, self.count_canonical(drawn))
+        return Architecture(self, tuple(counting.member(rank, self.layers, self.scales, drawn)))
 
     def _check_gap(self, gap: int) -> None:
         if not 0 <= gap < self.layers:

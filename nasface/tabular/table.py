@@ -179,6 +179,7 @@ class MemberTable:
             "layers": self.space.layers,
             "scales": self.space.scales,
             "connections": self.space.connections,
+            "drawn": self.space.drawn,
         }
         about = json.dumps({"format": 1, "space": space, "settings": self.settings})
         table = arrow.Table.from_pylist(rows, schema=arrow.schema(fields, metadata={"nasface": about}))
@@ -200,10 +201,13 @@ def load_table(path: str | Path = SHIPPED) -> MemberTable:
         content = parquet.read_table(path)
         about = json.loads(content.schema.metadata[b"nasface"])
         space = about["space"]
-        connections = space["connections"]
+        ranges = (space["connections"], space.get("drawn"))
         table = MemberTable(
             MultipathSpace(
-                space["name"], space["layers"], space["scales"], None if connections is None else tuple(connections)
+                space["name"],
+                space["layers"],
+                space["scales"],
+                *(None if one is None else tuple(one) for one in ranges),
             ),
             tuple(TrainedMember.of_row(row) for row in content.to_pylist()),
             dict(about["settings"]),

@@ -103,8 +103,8 @@ def test_a_front(nasface: Command) -> None:
         (
             "--search.settings.temprature 2",
             "search.settings.temprature is no setting of the strategy 'samos'; its own, and their defaults, are:"
-            " temperature (1024.0), factor (0.85), chains (1), acceptance (0.0), restart_after (0), moves (1);"
-            " did you mean temperature?",
+            " temperature (0.1), factor (1.0), starts (16), presets (True), balanced (True), chains (1),"
+            " acceptance (0.0), restart_after (0), moves (1); did you mean temperature?",
         ),
         ("--search.settings.chains 1.5", "search.settings.chains: must be a whole number, not 1.5"),
         ("--search.settings.factor much", "search.settings.factor: must be a number, not much"),

@@ -82,7 +82,7 @@ def test_ranks_out_of_range() -> None:
 
 def test_known_spaces() -> None:
     assert {"multipath", "multipath_small"} <= set(space_names())
-    assert load_space("multipath") == MultipathSpace("multipath", 10, 4, (4, 8))
+    assert load_space("multipath") == MultipathSpace("multipath", 10, 4, (1, 16), (2, 4))
     assert load_space("multipath_small") == MultipathSpace("multipath_small", 5, 3, (3, 6))
     assert find_space("nonesuch") is None
     assert all(load_space(name).name == name for name in space_names())

@@ -255,7 +255,9 @@ class SAMOS(Strategy):
             return None, False
         known = self._known.get(candidate.digest)
         if known is None:
-            return Proposal(candidate, chain.threshold), True
+            # A balanced decision may reject even the best member so far, which must be known in full.
+            best = self._best[1] if self._best else math.inf
+            return Proposal(candidate, max(chain.threshold, best)), True
         penalty, complete = known
         if not complete and penalty < chain.threshold:
             return Proposal(candidate), True  # the bound does not decide: this time to the end
