@@ -14,7 +14,7 @@ from typing import Any
 import jsonargparse
 from jsonargparse import ArgumentParser
 
-from nasface.cli.settings_files import with_files
+from nasface.cli.settings_files import type_hints, with_files
 from nasface.config import Experiment, add_settings, take_settings
 from nasface.runs.run import Run
 from nasface.utils.errors import UserError
@@ -61,7 +61,7 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
         parser.add_argument(f"--{option.name}", type=option.type, default=option.default, help=option.help, **extra)
     add_settings(parser)
     try:
-        settings = parser.parse_args(with_files("search", arguments))
+        settings = parser.parse_args(with_files("search", arguments, type_hints(parser)))
     except jsonargparse.ArgumentError as error:
         raise UserError(f"{error}; see --help") from None
     values = vars(parser.instantiate(settings))

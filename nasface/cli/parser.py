@@ -14,7 +14,7 @@ from nasface import __version__
 from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
-from nasface.cli.settings_files import with_files
+from nasface.cli.settings_files import type_hints, with_files
 from nasface.config import SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
 
@@ -35,7 +35,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         if name not in COMMANDS:
             _overview(name if name in GROUPS else "").parse_args(words[name in GROUPS :])
         command, parser = load_command(name), command_parser(name, _HELP_ALL in words)
-        hints |= {flag: getattr(one, "_typehint", None) for flag, one in parser._option_string_actions.items()}
+        hints |= type_hints(parser)
         settings = parser.parse_args(with_files(name, words[len(name.split()) :], hints))
     except ArgumentError as error:
         raise UserError(reworded(str(error), name, words, hints)) from None

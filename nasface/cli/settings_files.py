@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentParser
 
 from nasface.cli.whole_numbers import as_whole, text_as_whole
 from nasface.config import RENAMED_SETTINGS, Experiment, current_settings, experiment_file
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
+
+
+def type_hints(parser: ArgumentParser) -> dict[str, Any]:
+    """The type of each option of a parser, by its flag."""
+    return {flag: getattr(option, "_typehint", None) for flag, option in parser._option_string_actions.items()}
 
 
 def with_files(command: str, arguments: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
