@@ -32,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry("list_networks", "List the fixed networks and presets with paper, target, parameters and MACs."),
     "predict": Entry("predict", "Align the faces of an image, a folder of images, or a video."),
     "evaluate": Entry("evaluate", "Evaluate trained, published or exported networks on a published benchmark."),
+    "demo": Entry("demo", "Serve a page on this machine: a photograph or the webcam in, faces and meshes out."),
     "export": Entry(
         "export", "Write a trained network as ONNX, TorchScript or safetensors, and check it with PyTorch."
     ),
