@@ -155,19 +155,30 @@ def recorded_sizes(record: Mapping[str, Any]) -> MultipathConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam and its schedule.
+    """The optimizer, PyTorch's, and its schedule.
 
     Attributes:
+        kind: `adamw`, `adam`, `nadam`, `rmsprop` or `sgd`.
         lr: learning rate.
-        schedule: `constant`, or `cosine` down to zero after a short warm-up.
+        schedule: `constant`; `cosine` down to zero after a short warm-up; `steps` (times `factor` at each of
+            `milestones`); or `exponential` (times `factor` every `every` steps).
         warmup: share of the steps over which a cosine schedule rises.
-        weight_decay: decoupled (AdamW).
+        milestones: of the schedule `steps`: optimizer steps, or epochs where `retrain.epochs` is set.
+        factor: of the schedules `steps` and `exponential`.
+        every: steps between two falls of an exponential schedule.
+        momentum: of `sgd`.
+        weight_decay: decoupled from the gradient in `adamw`, a part of it in the others.
         clip: largest gradient norm; 0 switches clipping off.
     """
 
+    kind: Literal["adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
     lr: PositiveFloat = 1e-3
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Literal["constant", "cosine", "steps", "exponential"] = "cosine"
     warmup: ClosedUnitInterval = 0.05
+    milestones: list[PositiveFloat] = field(default_factory=list)
+    factor: PositiveFloat = 0.1
+    every: PositiveInt = 1000
+    momentum: ClosedUnitInterval = 0.9
     weight_decay: NonNegativeFloat = 0.0
     clip: NonNegativeFloat = 1.0
 
@@ -184,6 +195,8 @@ class DeviceConfig:
             weights).
         precision: `32-true`, `bf16-mixed`, ...
         threads: CPU threads of one process; 0 leaves it to torch.
+        workers: processes that make the frames of trainings on short videos, ahead of the training; where empty, as
+            many as there are cores beside the training's. The frames are the same with any number.
         graphs: on a GPU, launch a training pass of a network of UV maps as a whole (CUDA graphs); its small operations
             keep a GPU waiting otherwise. Without effect in mixed precision.
     """
@@ -194,6 +207,7 @@ class DeviceConfig:
     strategy: str = "auto"
     precision: str = "32-true"
     threads: NonNegativeInt = 0
+    workers: NonNegativeInt | None = None
     graphs: bool = False
 
 
@@ -298,6 +312,7 @@ class RetrainConfig:
 
     Attributes:
         steps: optimizer steps.
+        epochs: passes over the training faces, in the place of steps; empty leaves steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
@@ -309,6 +324,7 @@ class RetrainConfig:
     """
 
     steps: PositiveInt = 1200
+    epochs: PositiveFloat | None = None
     batch_size: PositiveInt = 32
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
@@ -396,6 +412,8 @@ class ParametersConfig:
         beta: share of fWPDC in `vanilla_joint`.
         switch: share of the steps after which `vdc_from_fwpdc` goes over to VDC.
         look_ahead: k, steps that `meta_joint` looks ahead; the next batch decides and trains nothing.
+        corrections: T, how often DHM and RHG draw the face that they have and correct it; the network's own number
+            where empty.
         video: batches of short synthetic videos in place of stills, where `frames` is more than 1.
     """
 
@@ -404,6 +422,7 @@ class ParametersConfig:
     beta: ClosedUnitInterval = 0.5
     switch: ClosedUnitInterval = 0.5
     look_ahead: PositiveInt = 100
+    corrections: PositiveInt | None = None
     video: VideoConfig = field(default_factory=VideoConfig)
 
 

@@ -18,7 +18,8 @@ def export(
     """Write a trained network for another program, and show that it computes the same.
 
     Args:
-        weights: a packaged network, nasface-s or nasface-m; network.pt of a retraining, or its run's folder.
+        weights: a packaged network, nasface-s or nasface-m; network.pt of a retraining, or its run's folder; or a
+            checkpoint that 3DDFA_V2 published (.pth), with 3DDFA's files beside it or in the folder --model.
         format: file format.
         output: file to write; beside the weights where empty, of a packaged network here.
         model: morphable model as in `nasface predict`, where the weights do not say it.

@@ -31,12 +31,12 @@ def retrain(
         arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random; or a
             fixed network by its name in `nasface list`.
         scale: multiplier of a fixed network's widths: 1 is the paper's, 0.5 or 0.25 is for a CPU.
-        init: initial weights: scratch, supernet (of the run in the architecture's file), or a supernet.pt.
+        init: initial weights: scratch; of a fixed network a network.pt of it, or a checkpoint that 3DDFA_V2 published
+            (.pth); of a member of a space supernet (of the run in the architecture's file), or a supernet.pt.
         label: name of the row in the table.
         run: id of the run, its folder under runs/; made from time and settings where empty.
         resume: continue the newest unfinished run of these settings (or the one of --run).
     """
-    from nasface.nets.weights import load_supernet
     from nasface.pipelines import retrain as pipeline
     from nasface.pipelines.workspace import prepare
     from nasface.report.tables import yaw_table
@@ -44,16 +44,14 @@ def retrain(
     from nasface.tracking.wandb import sync_line
 
     experiment, spec, name = _checked(experiment, arch, scale, init)
-    supernet, weights = None, None
     space = spec.architecture.space if spec.architecture is not None else None
-    if space is not None and init != "scratch":
-        weights = _supernet_file(init, arch)
-        supernet = load_supernet(weights, space, experiment.network)
+    weights = None if init == "scratch" or space is None else _supernet_file(init, arch)
+    start = _start(experiment, spec, weights or init)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
     with folder.timed("data_s"):
         workspace = prepare(experiment, space)
-    row = pipeline.retrain(workspace, spec, folder, supernet, label or name, parents_of(arch, weights)).row
+    row = pipeline.retrain(workspace, spec, folder, start, label or name, parents_of(arch, weights)).row
     folder.update_summary(finished=True)
     print(
         f"\nNME (%) by yaw on {workspace.faces.test.name} ({len(workspace.faces.test)} faces),"
@@ -79,13 +77,37 @@ def _checked(
     from nasface.training.tasks import needed_labels
 
     experiment, spec, name = resolve_network(experiment, arch, scale)
-    if spec.architecture is None and init != "scratch":
-        raise UserError(f"--init {init} is for networks of a multi-path space; {arch} starts from scratch")
+    if spec.architecture is None and init == "supernet":
+        raise UserError(f"--init {init} is for networks of a multi-path space; give a network.pt of {arch}")
     if spec.architecture is not None and scale != 1:
         raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
     make_trainer(experiment.device, logger=False)
     check_sets(experiment.data, needed_labels(spec))
     return experiment, spec, name
+
+
+def _start(experiment: Experiment, spec: Any, init: str | Path) -> Any:
+    """What gives a fresh network its weights, or None; a UserError where they are another network's."""
+    from nasface.faces.ddfa_model import WHITENING_FILE_V2, load_whitening
+    from nasface.nets.baselines.mobilenet import WIDTHS, adopt_published, load_published, published_arch
+    from nasface.nets.weights import load_network, load_supernet
+
+    if init == "scratch":
+        return None
+    if spec.architecture is not None:
+        state = load_supernet(init, spec.architecture.space, experiment.network).child(spec.architecture).state_dict()
+        return lambda network: network.load_state_dict(state)
+    arch = published_arch(init)
+    if arch is None:
+        found = load_network(init)
+        if found.spec.digest != spec.digest or found.spec.input_size != spec.input_size:
+            raise UserError(f"{init} is of {found.spec.digest} at {found.spec.input_size} pixels: give one of --arch")
+        return lambda network: network.load_state_dict(found.state_dict())
+    if getattr(spec, "name", None) not in WIDTHS:
+        raise UserError(f"{init} is a published {arch}: give --arch {arch}")
+    published = load_published(init, WIDTHS[arch])
+    whitening = load_whitening(Path(experiment.data.ddfa_assets) / WHITENING_FILE_V2)
+    return lambda network: adopt_published(network, published, whitening)
 
 
 def _supernet_file(init: str, arch: str) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from nasface.config import AugmentConfig
 from nasface.data.augment import augment, moved_landmarks, normalise
 from nasface.data.face_set import FaceSet
+from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
 
@@ -131,6 +133,17 @@ class _Faces(Dataset):
         return tensors | {"index": torch.from_numpy(np.asarray(indices)), "seed": batch.seed}
 
 
+class _Frames(_Faces):
+    """Batches whose faces are augmented, and turned into videos, where they are read."""
+
+    def __init__(self, faces: FaceSet, videos: BatchVideos, augmentation: AugmentConfig) -> None:
+        super().__init__(faces)
+        self.videos, self.augmentation = videos, augmentation
+
+    def __getitem__(self, batch: Batch) -> dict[str, Any]:
+        return self.videos.of_batch(prepare_batch(super().__getitem__(batch), self.augmentation), batch.seed)
+
+
 @dataclass(frozen=True)
 class BatchSettings:
     """How faces become batches.
@@ -163,6 +176,7 @@ class FaceDataModule(pl.LightningDataModule):
         batches: how they become batches.
         videos: makes short videos of the training faces, whose frames fill a batch; None leaves them stills.
         mixture: number and share of the faces of each set, where the training faces are of several.
+        workers: processes that make videos; where None, as many as there are cores beside this process's.
     """
 
     def __init__(
@@ -172,13 +186,14 @@ class FaceDataModule(pl.LightningDataModule):
         batches: BatchSettings,
         videos: BatchVideos | None = None,
         mixture: Sequence[tuple[int, float]] = (),
+        workers: int | None = None,
     ) -> None:
         super().__init__()
         for name, faces in (("training", train), ("validation", val)):
             if len(faces) == 0:
                 raise UserError(f"the {name} set {faces.name!r} holds no face: check the data settings")
         self.train, self.val, self.batches, self.videos = train, val, batches, videos
-        self.mixture = mixture
+        self.mixture, self.workers = mixture, available_cores() - 1 if workers is None else workers
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -186,13 +201,24 @@ class FaceDataModule(pl.LightningDataModule):
         stills = self.videos.stills(batches.size) if self.videos else batches.size
         sizes = (len(self.train), stills, batches.steps_per_epoch, batches.seed)
         stream = SeededBatches(*sizes, rank, world, self.mixture)
-        return _loader(self.train, stream)
+        if self.videos is None or not self.workers:
+            return _loader(self.train, stream)
+        # Frames take longer than steps, so that they are made ahead. OpenCV's threads end before a process forks: its
+        # copy would wait for threads that it does not have.
+        cv2.setNumThreads(1)
+        # Workers ask for batches before Lightning says which epoch it is.
+        progress: Any = self.trainer.fit_loop.epoch_progress.current if self.trainer else None
+        stream.set_epoch(progress.processed if progress else 0)
+        made = _Frames(self.train, self.videos, batches.augmentation)
+        return DataLoader(made, sampler=stream, batch_size=None, num_workers=self.workers, prefetch_factor=4)
 
     def val_dataloader(self) -> DataLoader:
         return _in_order(self.val, self.batches.evaluation_size)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         training = self.trainer is not None and self.trainer.training
+        if "seed" not in batch:  # made by a worker
+            return batch
         seed, batch = batch["seed"], prepare_batch(batch, self.batches.augmentation if training else None)
         return self.videos.of_batch(batch, seed) if training and self.videos else batch
 

@@ -12,8 +12,9 @@ from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector, make_detector
 from nasface.inference.exported import is_torchscript, load_onnx, load_torchscript
 from nasface.inference.packaged import DEFAULT, find_weights
-from nasface.inference.published import load_published_mobilenet, published_arch
+from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import EMBEDDED, load_task
+from nasface.nets.baselines.mobilenet import published_arch
 from nasface.utils.errors import UserError
 
 

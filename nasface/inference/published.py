@@ -20,21 +20,8 @@ from nasface.faces.ddfa_model import (
 )
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
-from nasface.nets.baselines.mobilenet import load_published, normalise_crop
+from nasface.nets.baselines.mobilenet import WIDTHS, load_published, normalise_crop
 from nasface.utils.errors import UserError
-from nasface.utils.tensors import read_tensors
-
-WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
-
-
-def published_arch(path: str | Path) -> str | None:
-    """Which of `WIDTHS` a file is a checkpoint of, or None."""
-    try:
-        state = read_tensors(path, "is no checkpoint", "give another")["state_dict"]
-        channels = state["module.conv1.weight"].shape[0]
-    except (UserError, LookupError, AttributeError, TypeError):
-        return None
-    return next((name for name, width in WIDTHS.items() if channels == 32 * width), None)
 
 
 def load_published_mobilenet(

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from nasface.config import Experiment, recorded_settings
+from nasface.config import DataConfig, Experiment, recorded_settings
+from nasface.faces.ddfa_model import CROP_SIZE, WHITENING_FILE_V2, load_ddfa_model, load_whitening
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import UVBasis, chart_cells, sample_map, uv_basis
 from nasface.inference.packaged import FOLDER, find_weights
+from nasface.nets.baselines.mobilenet import WIDTHS, adopt_published, load_published, published_arch
 from nasface.nets.network import UV_MAP
+from nasface.nets.registry import BaselineSpec
 from nasface.nets.weights import network_of, read_weights
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
@@ -77,6 +80,8 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         UserError: the file is absent, broken or of another kind, or does not say its model and `model` does not either.
     """
     path = find_weights(path)
+    if path.suffix == ".pth" and (arch := published_arch(path)):
+        return _published_task(path, arch, model)
     record = read_weights(path, "network")
     network = network_of(record, path, ours=path.parent == FOLDER)
     faces = record.get("faces")
@@ -96,6 +101,23 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         task = make_task(network, context)
         faces = faces if faces and model is None else trained_record(context)
     return TrainedTask(task.eval(), size, sample_map(basis.mean, basis.landmark_uv), basis.inside, faces)
+
+
+def _published_task(path: Path, arch: str, model: str | None) -> TrainedTask:
+    """The task of a published checkpoint, at its 120 pixels, on the model whose files are in the folder `model` or
+    beside the checkpoint."""
+    from nasface.training.face_task import TaskContext
+    from nasface.training.tasks import make_task
+
+    folder = path.parent if model is None else Path(model)
+    shape, whitening = load_ddfa_model(folder), load_whitening(folder / WHITENING_FILE_V2)
+    network: Any = BaselineSpec(arch, CROP_SIZE, CROP_SIZE).build()
+    basis = uv_basis(shape, CROP_SIZE)
+    context = TaskContext(UVTarget(basis, CROP_SIZE), shape, Experiment(data=DataConfig(ddfa_assets=str(folder))))
+    task = make_task(network, context)
+    adopt_published(network, load_published(path, WIDTHS[arch]), whitening)
+    mean = sample_map(basis.mean, basis.landmark_uv)
+    return TrainedTask(task.eval(), CROP_SIZE, mean, basis.inside, trained_record(context))
 
 
 def load_model(name: str) -> MorphableModel:

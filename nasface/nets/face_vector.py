@@ -225,6 +225,10 @@ class VectorNetwork(Network):
     def resize_output(self, size: int) -> None:
         """Make the last layer write vectors of P numbers; a fresh layer where it did not, else the same one."""
 
+    def set_corrections(self, count: int) -> None:
+        """Let a network that corrects a face again and again do it so often; a UserError of any other network."""
+        raise UserError(f"parameters.corrections is of networks such as dhm and rhg, not of {self.spec.name}")
+
     def resize(self, coefficients: int) -> None:
         """Fit vector and last layer to a morphable model of K coefficients."""
         if isinstance(self.vector, ModelVector):

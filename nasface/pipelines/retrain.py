@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
@@ -18,7 +19,6 @@ from nasface.evaluation.video_stability import measure_videos, require_videos
 from nasface.inference.trained import trained_record
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.cost import measure_cost
-from nasface.nets.multipath import Supernet
 from nasface.nets.network import Network, NetworkSpec, channels_last, contiguous
 from nasface.nets.weights import save_weights
 from nasface.pipelines.workspace import Workspace
@@ -34,7 +34,11 @@ from nasface.tracking.run_metrics import TrainingMetrics
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer
+from nasface.training.optimizers import in_steps
 from nasface.training.tasks import make_task
+
+Start = Callable[[Network], None]
+"""Gives a network the weights that its training begins with."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,14 @@ def _train(
     workspace: Workspace,
     spec: NetworkSpec,
     run: Run,
-    supernet: Supernet | None,
+    start: Start | None,
     label: str,
     validate: bool = True,
     parents: tuple[RunFile, ...] = (),
 ) -> tuple[FaceTask, RetrainStage, float]:
     """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
+    experiment = replace(experiment, retrain=in_steps(experiment.retrain, len(workspace.faces.train)))
     config = experiment.retrain
     if config.videos:
         require_videos(workspace.faces.test)
@@ -63,9 +68,8 @@ def _train(
     network = spec.build()
     task = make_task(network, TaskContext(workspace.uv, workspace.faces.model, experiment))
     task.learn_statistics(workspace.faces.train)
-    if supernet is not None:
-        assert spec.architecture is not None  # only members have a supernet
-        network.load_state_dict(supernet.child(spec.architecture).state_dict())
+    if start is not None:
+        start(network)
     if network.channels_last:
         channels_last(network)
     augmentation = config.augmentation if task.mirrors else replace(config.augmentation, flip=0.0)
@@ -99,14 +103,14 @@ def retrain(
     workspace: Workspace,
     spec: NetworkSpec,
     run: Run,
-    supernet: Supernet | None = None,
+    start: Start | None = None,
     label: str = "searched",
     parents: tuple[RunFile, ...] = (),
 ) -> Retrained:
-    """Train a network from scratch, or a member from `supernet`'s weights, and evaluate it on the test faces.
+    """Train a network from scratch, or from the weights that `start` gives it, and evaluate it on the test faces.
     `parents` are the files that it goes back to, for W&B's lineage."""
     experiment = workspace.experiment
-    task, log, seconds = _train(workspace, spec, run, supernet, label, parents=parents)
+    task, log, seconds = _train(workspace, spec, run, start, label, parents=parents)
     evaluation = _evaluate(task, workspace.faces.test, experiment.device)
     figures = evaluation.figures
     near, half, far = (figures[f"nme_{name}"] for name in BIN_NAMES)

@@ -38,7 +38,7 @@ class Workspace:
         """The faces in batches, in the order and with the augmentation of the experiment's seed."""
         faces = self.faces
         batches = BatchSettings(batch_size, steps_per_epoch, self.experiment.seed, augmentation)
-        return FaceDataModule(faces.train, faces.val, batches, videos, faces.mixture)
+        return FaceDataModule(faces.train, faces.val, batches, videos, faces.mixture, self.experiment.device.workers)
 
 
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR
 
-from nasface.config import OptimizerConfig
+from nasface.config import OptimizerConfig, RetrainConfig
+from nasface.utils.errors import UserError
+
+_FUSED: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
+_KINDS: dict[str, type[Optimizer]] = {**_FUSED, "nadam": NAdam, "rmsprop": RMSprop}
 
 
 def make_optimizer(
@@ -18,24 +24,43 @@ def make_optimizer(
     factor: Callable[[int], float],
     *,
     precision: str = "32-true",
-) -> tuple[AdamW, LambdaLR]:
-    """AdamW of the `config` (clipping is the training's own matter) and its schedule, a `factor` of `lr`, to be
+) -> tuple[Optimizer, LambdaLR]:
+    """The optimizer of the `config` (clipping is the training's own matter) and its schedule, a `factor` of `lr`, to be
     advanced once a step; `precision` is Lightning's name of the training's."""
-    # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
-    fused = "mixed" not in precision
-    optimizer = AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.kind in _FUSED:  # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
+        settings["fused"] = "mixed" not in precision
+    if config.kind == "sgd":
+        settings["momentum"] = config.momentum
+    optimizer = _KINDS[config.kind](parameters, **settings)
     return optimizer, LambdaLR(optimizer, factor)
 
 
 def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[[int], float]:
     """The schedule as a factor of `lr` at a step; zero at the end of a cosine schedule."""
+    if config.schedule == "steps" and not config.milestones:
+        raise UserError("optimizer.schedule steps has no optimizer.milestones: give the steps at which lr falls")
 
     def factor(step: int) -> float:
         if config.schedule == "constant":
             return 1.0
+        if config.schedule == "steps":
+            return config.factor ** sum(step >= milestone for milestone in config.milestones)
+        if config.schedule == "exponential":
+            return config.factor ** (step // config.every)
         warmup = max(1, round(config.warmup * total_steps))
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
 
     return factor
+
+
+def in_steps(config: RetrainConfig, faces: int) -> RetrainConfig:
+    """A training that is counted in epochs of so many faces, counted in steps; itself where it is so already."""
+    if config.epochs is None:
+        return config
+    per_epoch = faces / (config.batch_size * config.accumulate)
+    milestones = [float(round(milestone * per_epoch)) for milestone in config.optimizer.milestones]
+    steps = max(1, round(config.epochs * per_epoch))
+    return replace(config, steps=steps, epochs=None, optimizer=replace(config.optimizer, milestones=milestones))

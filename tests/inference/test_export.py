@@ -6,15 +6,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from matplotlib import cbook
 
 import nasface
+from nasface.evaluation.inference import predict_faces
 from nasface.faces.camera import split_pose
 from nasface.faces.procrustes import similarity_between
 from nasface.inference import export
+from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import load_task
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import REPOSITORY
@@ -154,3 +157,15 @@ def test_a_network_that_differs_is_refused(weights: Path, tmp_path: Path, monkey
 def test_missing_packages_name_the_extra() -> None:
     with pytest.raises(UserError, match=r"nasface\[export\]"):
         export.need("a_package_that_nobody_has")
+
+
+def test_a_published_checkpoint_is_a_task(shared_data: Path) -> None:
+    """Its landmarks are those of the program's own way to run published networks."""
+    assets, faces = shared_data / "3ddfa", shared_data / "aflw2000_sample"
+    images = [image for image in sorted(faces.rglob("*.jpg"))[:4]]
+    crops = np.stack([cv2.resize(cv2.imread(str(image))[..., ::-1], (120, 120)) for image in images])
+    trained = load_task(assets / "mb05_120x120.pth")
+    found = predict_faces(trained.task, crops).landmarks
+    other = load_published_mobilenet(assets / "mb05_120x120.pth", "mobilenet_x05", str(assets), None).regress(crops)[0]
+    np.testing.assert_allclose(found[..., :2], other[..., :2], atol=0.3)
+    assert trained.input_size == 120 and trained.record["folder"] == str(assets)

@@ -84,7 +84,10 @@ def test_retrain_heatmaps(nasface: Command, arch: str) -> None:
         ("--arch hrnet --network.map_size 8", "network.map_size 8 must be a multiple of 16 for hrnet"),
         ("--arch sdu-dual --network.input_size 40", "network.input_size 40 must be a multiple of 16 for sdu-dual"),
         ("--arch sdu-dual --heatmap.sigma 0", "heatmap.sigma"),
-        ("--arch prnet --init supernet", "--init supernet is for networks of a multi-path space; prnet starts from"),
+        (
+            "--arch prnet --init supernet",
+            "--init supernet is for networks of a multi-path space; give a network.pt",
+        ),
         ("--arch preset/prnet --scale 0.5", "--scale is for fixed networks ("),
     ],
 )

@@ -29,10 +29,12 @@ class Seen(pl.Callback):
         self.batches.append(batch)
 
 
-def train(folder: Path, config: ParametersConfig, steps: int, batch_size: int = 4) -> tuple[Any, list[dict[str, Any]]]:
+def train(
+    folder: Path, config: ParametersConfig, steps: int, batch_size: int = 4, workers: int = 0
+) -> tuple[Any, list[dict[str, Any]]]:
     faces, seen = toy_faces(13), Seen()
     task = parameters_task(config, steps=4, faces=faces)
-    data = FaceDataModule(faces, toy_faces(5, 1), BatchSettings(batch_size, 2, 0, PLAIN), videos=task.videos)
+    data = FaceDataModule(faces, toy_faces(5, 1), BatchSettings(batch_size, 2, 0, PLAIN), task.videos, workers=workers)
     fit(task, data, folder, steps, 1, CPU, [seen], None, validate=True, identity="toy videos")
     return task, seen.batches
 
@@ -51,8 +53,8 @@ def test_a_batch_holds_the_frames_of_half_as_many_faces(tmp_path: Path, objectiv
 
 def test_a_resumed_training_sees_the_frames_of_a_plain_one(tmp_path: Path) -> None:
     plain, wanted = train(tmp_path / "plain", VIDEOS, 4)
-    _, first = train(tmp_path / "resumed", VIDEOS, 2)
-    resumed, rest = train(tmp_path / "resumed", VIDEOS, 4)
+    _, first = train(tmp_path / "resumed", VIDEOS, 2, workers=2)
+    resumed, rest = train(tmp_path / "resumed", VIDEOS, 4, workers=2)
     for batch, other in zip(wanted, first + rest, strict=True):
         assert torch.equal(batch["image"], other["image"]) and torch.equal(batch["pose"], other["pose"])
     for name, value in plain.state_dict().items():

@@ -82,6 +82,7 @@ class Evolution(VectorNetwork):
     """
 
     shared: Tensor
+    corrections: Tensor
 
     def __init__(
         self,
@@ -98,8 +99,14 @@ class Evolution(VectorNetwork):
         super().__init__(spec, vector)
         self.steps, self.sigma, self.flat = steps, sigma, flat
         self.register_buffer("shared", torch.ones(()))  # how maps are drawn, see `diffusion_maps`
-        self.extract, self.cell, self.repeated = extract, cell(features, hidden), {"extract": steps}
+        self.register_buffer("corrections", torch.ones((), dtype=torch.int64))
+        self.extract, self.cell = extract, cell(features, hidden)
+        self.set_corrections(steps)
         self.correct = _correction(hidden, vector.size)
+
+    def set_corrections(self, count: int) -> None:
+        self.steps, self.repeated = count, {"extract": count}
+        self.corrections.fill_(count)
 
     def resize_output(self, size: int) -> None:
         if size != self.correct.out_features:
@@ -114,6 +121,9 @@ class Evolution(VectorNetwork):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         state_dict.setdefault(f"{prefix}shared", torch.zeros(()))  # a file of 0.1, whose maps were sums
+        count = state_dict.setdefault(f"{prefix}corrections", torch.tensor(self.steps))  # of one before 0.2
+        if not count.is_meta and 1 <= int(count) <= 1000:
+            self.set_corrections(int(count))
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def evolve(self, image: Tensor) -> list[Tensor]:

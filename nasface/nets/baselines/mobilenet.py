@@ -91,6 +91,19 @@ def normalise_crop(images: Tensor) -> Tensor:
     return (images.flip(-1).permute(0, 3, 1, 2).float() - 127.5) / 128.0
 
 
+WIDTHS = {"mobilenet": 1.0, "mobilenet_x05": 0.5}
+
+
+def published_arch(path: str | Path) -> str | None:
+    """Which of `WIDTHS` a file is a checkpoint of, or None."""
+    try:
+        state = read_tensors(path, "is no checkpoint", "give another")["state_dict"]
+        channels = state["module.conv1.weight"].shape[0]
+    except (UserError, LookupError, AttributeError, TypeError):
+        return None
+    return next((name for name, width in WIDTHS.items() if channels == 32 * width), None)
+
+
 def load_published(path: str | Path, width: float) -> MobileNetV1:
     """A published 3DDFA_V2 checkpoint (`mb1_120x120.pth` or `mb05_120x120.pth`), in evaluation mode.
 

@@ -27,6 +27,8 @@ class LandmarkVectorTask(FaceTask):
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
         super().__init__(network, context)
         config = context.experiment.parameters
+        if config.corrections:
+            network.set_corrections(config.corrections)
         for name, value in (("objective", config.objective), ("landmarks", config.landmarks)):
             if value not in ("paper", "vdc" if name == "objective" else "none"):
                 raise UserError(f"parameters.{name} {value} is for 3DMM parameters; {network.spec.name} has landmarks")

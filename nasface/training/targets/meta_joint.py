@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import Optimizer
 
 from nasface.nets.face_vector import VectorNetwork
 from nasface.training.face_task import TaskContext
@@ -126,10 +126,10 @@ class MetaJointTask(ParametersTask):
         modules = [nn.ModuleList(m for m in copied[1:] if m is not None) for copied in self.copies()]
         source, target = modules[winner], modules[1 - winner]
         target.load_state_dict(source.state_dict())
-        state = cast(AdamW, self.optimizers(use_pl_optimizer=False)).state
+        state = cast(Optimizer, self.optimizers(use_pl_optimizer=False)).state
         for mine, other in zip(source.parameters(), target.parameters(), strict=True):
             if mine in state:
-                state[other] = {name: value.clone() for name, value in state[mine].items()}
+                state[other] = copy.deepcopy(state[mine])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["meta_joint"] = {

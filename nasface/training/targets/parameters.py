@@ -54,6 +54,8 @@ class ParametersTask(FaceTask):
     def __init__(self, network: VectorNetwork, context: TaskContext) -> None:
         super().__init__(network, context)
         config = context.experiment.parameters
+        if config.corrections:
+            network.set_corrections(config.corrections)
         self.config = config
         self.objective = objective_of(network, config)
         self.landmarks = network.paper_landmarks if config.landmarks == "paper" else config.landmarks
