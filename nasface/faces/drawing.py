@@ -34,7 +34,7 @@ def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray
     """A surface of finite vertices (V, 3) in pixels and one or more triangles (T, 3), drawn over a picture (H, W, 3)
     uint8, coloured by depth, with light and shade."""
     index, weights, _ = rasterize(vertices, triangles, canvas.shape[:2])
-    normals = _normals(vertices, triangles)
+    normals = vertex_normals(vertices, triangles)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
     # A surface that is seen faces the viewer, whichever way its triangles turn.
     normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
@@ -67,7 +67,7 @@ def _blend(
                 canvas[row, column, k] = np.uint8(share * drawn + (1 - share) * canvas[row, column, k] + 0.5)
 
 
-def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Normals (V, 3) of the vertices, not of unit length: those of the triangles around them, by area."""
     corners = vertices[triangles]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])

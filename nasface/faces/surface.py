@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from nasface.faces.uv import grid_triangles, sample_map
 
-_ROUNDS = 8  # of smoothing the border, each in and out again, so that it does not shrink
+_ROUNDS = 24  # of smoothing the border, each in and out again, so that it does not shrink
 _IN, _OUT = 0.5, -0.52
 
 
@@ -41,7 +42,7 @@ def chart_surface(inside: np.ndarray) -> Surface:
         inside: (M, M) bool, the cells that are skin.
     """
     side = inside.shape[0]
-    triangles = _without_ears(grid_triangles(inside), side)
+    triangles = _without_ears(grid_triangles(_trimmed(inside)), side)
     used, numbers = np.unique(triangles, return_inverse=True)
     triangles = numbers.reshape(triangles.shape).astype(np.int32)
     places = np.stack([used % side, used // side], -1).astype(float)
@@ -56,6 +57,21 @@ def chart_surface(inside: np.ndarray) -> Surface:
             np.add.at(degree, start, 1)
         places[free] += step * (total / np.maximum(degree, 1) - places)[free]
     return Surface((places / (side - 1)).astype(np.float32), triangles)
+
+
+def _trimmed(inside: np.ndarray) -> np.ndarray:
+    """The cells without those that make the outer border uneven: bumps, and a rim as deep as most dents. Openings stay,
+    and so does a border that is the chart's frame."""
+    side = len(inside)
+    wide, rim = max(1, side // 5), max(1, side // 32)
+    discs = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * r + 1, 2 * r + 1)) for r in (wide, rim)]
+    cells = np.pad(inside.astype(np.uint8), 2 * wide, mode="edge")
+    around = np.pad(1 - cells, 1, constant_values=1)
+    cv2.floodFill(around, None, (0, 0), 2)
+    whole = (around[1:-1, 1:-1] != 2).astype(np.uint8)
+    even = cv2.erode(cv2.morphologyEx(whole, cv2.MORPH_CLOSE, discs[0]), discs[1]) & whole
+    even = cv2.morphologyEx(even, cv2.MORPH_OPEN, discs[0])
+    return inside & (even[2 * wide : -2 * wide, 2 * wide : -2 * wide] > 0)
 
 
 def folded_edges(vertices: np.ndarray, triangles: np.ndarray, degrees: float = 120.0) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from nasface.faces.morphable import load_embedded_head
@@ -35,6 +36,21 @@ def test_the_embedded_face_has_no_fold_and_no_steps() -> None:
     cells = np.stack([np.arange(64 * 64) % 64, np.arange(64 * 64) // 64], -1) / 63
     assert np.mean(border_angles(cells, stepped) > 60) > 0.2
     assert np.mean(border_angles(surface.uv, surface.triangles) > 60) < 0.02
+
+
+def test_the_outline_is_even() -> None:
+    """Without bumps and dents it is hardly longer than its convex hull; the openings stay."""
+    inside = chart_cells(load_embedded_head(), 64)
+    surface = chart_surface(inside)
+    edges = np.sort(np.concatenate([surface.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])]), 1)
+    found, counts = np.unique(edges, axis=0, return_counts=True)
+    border = found[counts == 1]
+    outer = (np.abs(surface.uv[border].mean(1) - 0.5) > 0.3).any(1)
+    length = np.linalg.norm(np.diff(surface.uv[border[outer]], axis=1), axis=2).sum()
+    hull = cv2.convexHull(surface.uv)
+    assert length < 1.02 * cv2.arcLength(hull, True)
+    assert (~outer).sum() > 40  # eyes and mouth
+    assert len(surface.uv) > 0.8 * inside.sum()
 
 
 def test_triangles_keep_their_side() -> None:
