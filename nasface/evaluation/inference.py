@@ -11,10 +11,14 @@ import torch
 from torch import nn
 
 from nasface.data.augment import normalise
+from nasface.data.crops import resize_image
 from nasface.data.face_set import FaceSet
 from nasface.data.module import evaluation_batches
 from nasface.evaluation.test_faces import ShownFaces, TestFaces, best_median_worst, spread_over_yaw
 from nasface.training.face_task import FaceTask, error_figures
+from nasface.utils.images import encode_jpeg
+
+_THUMBNAIL = 72  # pixels of the side of the pictures of all test faces
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,34 @@ def evaluate_faces(task: FaceTask, faces: FaceSet, *, each: int = 3, spread: int
         spread: how many faces over the range of yaw.
         batch: faces that are run together.
     """
-    errors = []
+    errors, found = [], []
     with evaluating(task) as device:
         for part in evaluation_batches(faces, batch):
-            _, error = task.evaluate({name: value.to(device) for name, value in part.items()})
+            prediction, error = task.evaluate({name: value.to(device) for name, value in part.items()})
             errors.append(error | {"yaw": part["yaw"]})
+            found.append(prediction.landmarks[..., :2].float().cpu().numpy())
     nme = torch.cat([error["nme"] for error in errors]).cpu().numpy()
     chosen = best_median_worst(nme, each)
     shown = _show(task, faces, chosen, nme)
     dense = np.zeros(0, dtype=np.float32) if shown.dense is None else shown.dense
     whole = {"nme": nme, "yaw": np.asarray(faces.yaw, dtype=np.float32), "example": chosen, "dense": dense}
+    whole |= _all_faces(faces, np.concatenate(found))
     shown_over_yaw = _show(task, faces, spread_over_yaw(faces.yaw, spread), nme)
     return Evaluation(error_figures(errors), TestFaces(**(vars(shown) | whole)), shown_over_yaw)
+
+
+def _all_faces(faces: FaceSet, found: np.ndarray) -> dict[str, np.ndarray]:
+    """What `TestFaces` keeps of every face, of landmarks (N, 68, 2) in crop pixels."""
+    distances = np.linalg.norm(found - np.asarray(faces.landmarks)[..., :2], axis=-1)
+    points = 100 * distances / np.sqrt(np.asarray(faces.box).prod(-1))[:, None]
+    side = faces.images.shape[1]
+    jpegs = [encode_jpeg(resize_image(np.asarray(image), min(side, _THUMBNAIL)), 80) for image in faces.images]
+    return {
+        "points": np.minimum(points, 60000).astype(np.float16),
+        "found": np.clip((found + 0.5) / side, -9, 9).astype(np.float16),
+        "jpegs": np.frombuffer(b"".join(jpegs), np.uint8),
+        "ends": np.cumsum([len(jpeg) for jpeg in jpegs]),
+    }
 
 
 def _show(task: FaceTask, faces: FaceSet, chosen: np.ndarray, nme: np.ndarray) -> ShownFaces:

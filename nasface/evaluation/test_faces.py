@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +47,25 @@ class TestFaces(ShownFaces):
     Attributes:
         dense: (0,) where the network has none.
         example: (E,) int64, which ones.
+        points: (N, 68) float16, error of every landmark in percent of sqrt(w h) of the true box; (0,) in files of
+            former versions, as the next three are.
+        found: (N, 68, 2) float16, predicted landmarks, in sides of the image.
+        jpegs: bytes of N small pictures, one after the other.
+        ends: (N,) int64, where each ends.
     """
 
     __test__ = False  # not a test, whatever its name says
 
     dense: np.ndarray
     example: np.ndarray
+    points: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float16))
+    found: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float16))
+    jpegs: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
+    ends: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def picture(self, index: int) -> bytes:
+        """The JPEG of a face."""
+        return self.jpegs[self.ends[index - 1] if index else 0 : self.ends[index]].tobytes()
 
     def check(self) -> None:
         """Raise a ValueError where the arrays are not as above."""
@@ -67,12 +80,25 @@ class TestFaces(ShownFaces):
             ("true", (shown, 68, 3), "f"),
             ("dense", (shown, 3, *cells, *cells) if cells else (0,), "f"),
             ("inside", self.inside.shape[:1] * 2, "b"),
+            *(() if not self.ends.size else _of_all(count, self.ends[-1])),
         ):
             array = getattr(self, name)
             if array.shape != shape or array.dtype.kind != kind:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}")
+        if (np.diff(self.ends, prepend=0) < 0).any():
+            raise ValueError("its pictures do not follow one another")
         if not (count and np.isfinite(self.nme).all() and np.isin(self.example, np.arange(count)).all()):
             raise ValueError("nme is not finite, or an example is not among the faces")
+
+
+def _of_all(count: int, last: int) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    """Shapes and kinds of the arrays that former versions have not written."""
+    return (
+        ("points", (count, 68), "f"),
+        ("found", (count, 68, 2), "f"),
+        ("jpegs", (last,), "u"),
+        ("ends", (count,), "i"),
+    )
 
 
 def best_median_worst(nme: np.ndarray, each: int) -> np.ndarray:
@@ -100,13 +126,14 @@ def spread_over_yaw(yaw: np.ndarray, count: int) -> np.ndarray:
 def save_test_faces(path: str | Path, faces: TestFaces) -> None:
     """Write the file, atomically."""
     with atomic_write(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **{field.name: getattr(faces, field.name) for field in fields(faces)})
+        np.savez_compressed(stream, **{entry.name: getattr(faces, entry.name) for entry in fields(faces)})
 
 
 def load_test_faces(path: str | Path) -> TestFaces:
     """Read what `save_test_faces` wrote; a UserError where it is absent or damaged."""
     content = read_npz(path, "remove it, or retrain")
-    if content.keys() != {field.name for field in fields(TestFaces)}:
+    known = {entry.name: entry.default_factory is MISSING for entry in fields(TestFaces)}
+    if not {name for name, required in known.items() if required} <= content.keys() <= known.keys():
         raise UserError(f"{path} is damaged (it does not hold the arrays of test faces): remove it, or retrain")
     with reading(path, "is damaged", "remove it, or retrain"):
         faces = TestFaces(**content)

@@ -1,9 +1,8 @@
-"""The report: one HTML page about runs that opens without a network and without scripts."""
+"""The report: one HTML page about runs that opens without the network and without scripts."""
 
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 from nasface.config import flat
 from nasface.evaluation.test_faces import TestFaces
@@ -23,16 +21,20 @@ from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
 from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.charts import SERIES, Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import COUNTED, architecture_svg, layer_counts
-from nasface.report.run_records import AnyRun, RankingRun, RetrainRun, SearchRun
+from nasface.report.run_records import AnyRun, Metrics, RankingRun, RetrainRun, SearchRun
 from nasface.report.tables import duration, quantity, yaw_cells
+from nasface.runs.listing import compared_settings
 from nasface.search.objectives import non_dominated
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
+from nasface.utils.images import decode_thumbnail, encode_jpeg
 
 _PICTURE = 224  # pixels of a face's side
 _YAW_WIDTH = 7.5  # degrees: standard deviation of the window of the curve over yaw
 _CED_SHARE = 98  # percent of the faces that the CED curves' axis holds
-_NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "space", "search", "supernet")
+_REGIONS = {"jaw": ("jaw",), "brows": ("left_brow", "right_brow"), "nose": ("nose_bridge", "nose_base"),
+            "eyes": ("left_eye", "right_eye"), "mouth": ("outer_lip", "inner_lip")}  # fmt: skip
+_GALLERY = 3000  # pictures of a page's galleries together
 
 
 Chart = tuple[str, Markup, str]
@@ -60,6 +62,14 @@ class Network:
         known = [run.faces for run in self.runs if run.faces is not None]
         nme, yaw = (np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
         return nme, yaw
+
+    def regions(self) -> list[float] | None:
+        """Mean error of the landmarks of each region; None where no run has recorded them."""
+        known = [run.faces.points for run in self.runs if run.faces is not None and len(run.faces.points)]
+        if not known:
+            return None
+        points = np.concatenate(known).astype(np.float64).mean(0)
+        return [float(np.mean([points[i] for name in names for i in GROUPS[name]])) for names in _REGIONS.values()]
 
 
 def write_report(runs: Sequence[AnyRun], path: str | Path) -> None:
@@ -92,9 +102,9 @@ def render_report(runs: Sequence[AnyRun]) -> str:
         searches=[_search_view(run) for run in searches],
         results=_results_view(networks, retrained) if networks else None,
         ranks=_rank_charts(runs),
-        faces=[_faces_view(run) for run in retrained],
-        environments=[(run.id, run.summary.get("environment") or {}) for run in experiments],
-        settings=[(run.id, flat(run.settings)) for run in experiments],
+        faces=[_faces_view(run, name, len(retrained)) for run, name in _named_runs(networks)],
+        environments=_environments(experiments),
+        settings=[(run.id, run.command, flat(run.settings)) for run in experiments],
     )
 
 
@@ -125,23 +135,36 @@ def _search_view(run: SearchRun) -> dict[str, Any]:
     }
 
 
+def _curves(named: Sequence[tuple[str, Metrics]], name: str, title: str, y: Axis) -> list[Chart]:
+    """A chart of one logged figure over the steps, of all runs that have it; none where no run has."""
+    known = [(label, *metrics[name]) for label, metrics in named if name in metrics]
+    if not known:
+        return []
+    label, steps, values = known[0]
+    words = f"{label}: {values[0]:.4g} at step {steps[0]}, {values[-1]:.4g} at step {steps[-1]}."
+    drawn = line_chart([Series(*entry) for entry in known], Axis("step", whole=True), y, title, words)
+    return [_chart(title, drawn, words)]
+
+
 def _search_charts(run: SearchRun) -> list[Chart]:
     entries = run.evaluations
+    loss = _curves([("supernet", run.metrics)], "supernet/loss", "Supernet's training loss", Axis("loss", log=True))
     if not entries:
-        return []
+        return loss
     number = np.arange(len(entries))
     complete = np.array([bool(entry.get("complete")) for entry in entries])
     penalty = np.array([float(entry["penalty"]) for entry in entries])
     best = np.minimum.accumulate(np.where(complete, penalty, np.inf))
     best[~np.isfinite(best)] = np.nan
-    evaluations, nme = Axis("evaluation"), Axis("NME, %")
+    evaluations, nme = Axis("evaluation", whole=True), Axis("NME, %")
     found = int(np.nanargmin(np.where(complete, penalty, np.nan))) if complete.any() else 0
     words = f"From {penalty[0]:.2f} % at the start to {best[-1]:.2f} % at evaluation {found + 1} of {len(entries)}."
     series = [Series("best so far", number, best, step=True)]
     series.append(Series("evaluated", number[complete], penalty[complete], points=True))
     if not complete.all():
         series.append(Series("stopped early (bound)", number[~complete], penalty[~complete], points=True))
-    charts = [_chart("Incumbent", line_chart(series, evaluations, nme, "Incumbent of the search", words), words)]
+    drawn = line_chart(series, evaluations, nme, "Best member so far", words)
+    charts = [*loss, _chart("Best member so far", drawn, words)]
     for key, axis, title in (
         ("temperature", Axis("temperature", log=True), "Temperature"),
         ("acceptance", Axis("accepted share of the candidates", least=0.0, most=1.0), "Acceptance"),
@@ -195,29 +218,49 @@ def _networks(runs: Sequence[RetrainRun]) -> list[Network]:
     """Runs of the same name, network and settings but other seeds belong together; best network first."""
     groups: dict[tuple[Any, ...], list[RetrainRun]] = {}
     for run in runs:
-        same = tuple(sorted((key, str(value)) for key, value in _compared(run.settings).items()))
+        same = tuple(sorted(compared_settings(run.settings).items()))
         groups.setdefault((run.result["name"], run.summary.get("architecture"), same), []).append(run)
-    names = [key[0] for key in groups]
-    networks = [
-        Network(key[0] if names.count(key[0]) == 1 else f"{key[0]} ({members[0].id})", tuple(members))
-        for key, members in groups.items()
-    ]
+    alike: dict[str, list[tuple[Any, ...]]] = {}
+    for key in groups:
+        alike.setdefault(key[0], []).append(key)
+    networks = [Network(_told_apart(key, alike[key[0]]), tuple(members)) for key, members in groups.items()]
     return sorted(networks, key=lambda network: network.mean("mean") or math.inf)
 
 
-def _compared(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in flat(settings).items() if key.split(".")[0] not in _NOT_COMPARED}
+def _told_apart(key: tuple[Any, ...], alike: Sequence[tuple[Any, ...]]) -> str:
+    """A network's name, with what tells it from others of the same name: settings, or else the architecture."""
+    name, architecture, settings = key
+    if len(alike) == 1:
+        return name
+    own = [(k, v) for k, v in settings if any(dict(other[2]).get(k) != v for other in alike)]
+    words = [f"{setting.rpartition('.')[2]} {value}" for setting, value in own]
+    if len({other[1] for other in alike}) > 1:
+        words.insert(0, str(architecture)[:8])
+    return f"{name} ({', '.join(words[:3])})" if words else name
+
+
+def _named_runs(networks: Sequence[Network]) -> list[tuple[RetrainRun, str]]:
+    """Every run with the name of its network, and its seed where there are several."""
+    return [
+        (run, network.name + (f", seed {run.settings.get('seed')}" if len(network.runs) > 1 else ""))
+        for network in networks
+        for run in network.runs
+    ]
 
 
 def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> dict[str, Any]:
     header, body = yaw_cells([[run.row for run in network.runs] for network in networks], more=True)
+    several = any(len(network.runs) > 1 for network in networks)
     return {
-        "header": ["network", *header[1:], "seeds"],
+        "header": ["network", *header[1:], *["seeds"] * several],
         "body": [
-            [network.name, *cells[1:], str(len(network.runs))] for network, cells in zip(networks, body, strict=True)
+            [network.name, *cells[1:], *[str(len(network.runs))] * several]
+            for network, cells in zip(networks, body, strict=True)
         ],
-        "several_seeds": any(len(network.runs) > 1 for network in networks),
+        "faces": _test_sets(runs),
+        "several_seeds": several,
         "charts": _result_charts(networks[: len(SERIES)]),
+        "curves": _learning_curves(networks[: len(SERIES)]),
         "left_out": max(0, len(networks) - len(SERIES)),
         "differences": _differences(runs),
     }
@@ -252,13 +295,20 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         share = Axis("share of the faces", least=0, most=1)
         drawn = line_chart(curves, Axis("NME, %", least=0, most=limit), share, "Cumulative errors (CED)", words)
         charts.append(_chart("Cumulative errors (CED)", drawn, words))
+    regions = [(network.name, values) for network in networks if (values := network.regions())]
+    if regions:
+        words = f"{regions[0][0]}: " + ", ".join(
+            f"{value:.2f} % at the {name}" for name, value in zip(_REGIONS, regions[0][1], strict=True)
+        )
+        drawn = bar_chart(tuple(_REGIONS), regions, nme, "NME by region", words)
+        charts.append(_chart("NME by region", drawn, f"Mean error of the landmarks of each region. {words}."))
     costly = [
         (macs / 1e6, mean, network.name, i)
         for i, network in enumerate(networks)
         if (macs := network.mean("macs")) and (mean := network.mean("mean"))
     ]
     if len(costly) > 1:
-        points = [Series(name, [macs], [mean], True, labels=[name], style=i) for macs, mean, name, i in costly]
+        points = [Series(name, [macs], [mean], True, style=i) for macs, mean, name, i in costly]
         best = non_dominated(np.array([entry[:2] for entry in costly]))
         front = ", ".join(entry[2] for entry, kept in sorted(zip(costly, best, strict=True)) if kept)
         words = f"No other network is both cheaper and more exact than: {front}."
@@ -266,6 +316,23 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         drawn = line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words)
         charts.append(_chart("Error against cost", drawn, words))
     return charts
+
+
+def _learning_curves(networks: Sequence[Network]) -> list[Chart]:
+    named = [(network.name, network.runs[0].metrics) for network in networks]
+    return [
+        *_curves(named, "val/nme", "Validation NME", Axis("NME, %")),
+        *_curves(named, "train/loss", "Training loss", Axis("loss (each target has its own)", log=True)),
+    ]
+
+
+def _test_sets(runs: Sequence[RetrainRun]) -> str:
+    """The test sets of runs, with the number of faces where it is known."""
+    counts: dict[str, int | None] = {}
+    for run in runs:
+        name = str((run.settings.get("data") or {}).get("test"))
+        counts[name] = len(run.faces.nme) if run.faces is not None else counts.get(name)
+    return ", ".join(name if count is None else f"{name} ({count} faces)" for name, count in counts.items())
 
 
 def curve_over_yaw(nme: np.ndarray, yaw: np.ndarray, points: int = 91) -> tuple[np.ndarray, np.ndarray]:
@@ -287,14 +354,24 @@ def ced(nme: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _differences(runs: Sequence[RetrainRun]) -> list[str]:
     """Settings in which the runs differ, other than the seed: they are no fair comparison then."""
-    flat = [_compared(run.settings) for run in runs]
-    keys = sorted(set().union(*flat))
-    found = []
-    for key in keys:
-        values = list(dict.fromkeys(str(settings.get(key)) for settings in flat))
-        if len(values) > 1:
-            found.append(f"{key}: {' / '.join(values)}")
-    return found
+    settings = [compared_settings(run.settings) for run in runs]
+    found = [
+        (name, list(dict.fromkeys(one.get(name, "-") for one in settings))) for name in sorted(set().union(*settings))
+    ]
+    return [f"{name}: {' / '.join(values)}" for name, values in found if len(values) > 1]
+
+
+def _environments(runs: Sequence[SearchRun | RetrainRun]) -> list[tuple[str, Mapping[str, str]]]:
+    """Each environment once, with the runs that had it."""
+    found: list[tuple[list[str], Mapping[str, str]]] = []
+    for run in runs:
+        mine = run.summary.get("environment") or {}
+        ids = next((ids for ids, values in found if values == mine), None)
+        if ids is None:
+            found.append(([run.id], mine))
+        else:
+            ids.append(run.id)
+    return [(", ".join(ids), values) for ids, values in found]
 
 
 def _rank_charts(runs: Sequence[AnyRun]) -> list[Chart]:
@@ -339,15 +416,42 @@ def _rank_chart(ranking: RankingRun) -> Chart:
 # Faces ---------------------------------------------------------------------------------------------------------------
 
 
-def _faces_view(run: RetrainRun) -> dict[str, Any]:
+def _faces_view(run: RetrainRun, name: str, runs: int) -> dict[str, Any]:
     if run.faces is None:
-        return {"id": run.id, "groups": None}
+        return {"name": name, "groups": None}
     each = len(run.faces.example) // 3
     groups = [
-        (name, [_face_view(run.faces, i) for i in range(k * each, (k + 1) * each)])
-        for k, name in enumerate(("Best", "Median", "Worst"))
+        (title, [_face_view(run.faces, i) for i in range(k * each, (k + 1) * each)])
+        for k, title in enumerate(("Best", "Median", "Worst"))
     ]
-    return {"id": run.id, "groups": groups, "count": len(run.faces.nme)}
+    gallery = _gallery(run.faces, _GALLERY // runs)
+    return {"name": name, "groups": groups, "count": len(run.faces.nme), "gallery": gallery}
+
+
+def _gallery(faces: TestFaces, most: int) -> list[dict[str, Any]]:
+    """Small pictures of all test faces, the worst first; of more than `most`, as many evenly over their errors."""
+    if not len(faces.ends):
+        return []
+    order = np.argsort(-faces.nme, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)]
+    by_yaw = {int(face): place for place, face in enumerate(chosen[np.argsort(faces.yaw[chosen], kind="stable")])}
+    entries = []
+    for place, face in enumerate(chosen.tolist()):
+        picture = decode_thumbnail(faces.picture(face))
+        if picture is None:
+            continue
+        points = np.nan_to_num(faces.found[face].astype(np.float64)) * len(picture) * 16 - 8
+        for x, y in np.round(points).clip(-1e6, 1e6):
+            cv2.circle(picture, (int(x), int(y)), 10, (255, 140, 26), -1, cv2.LINE_AA, 4)
+        entries.append({
+            "src": _data_url(picture, 75), "side": len(picture), "number": face + 1, "best": -place,
+            "yaw": by_yaw[face], "words": _words(faces.yaw[face], faces.nme[face]),
+        })  # fmt: skip
+    return entries
+
+
+def _words(yaw: float, nme: float) -> str:
+    return f"yaw {yaw:+.0f}°, NME {nme:.2f} %".replace("-", "−")
 
 
 def _face_view(faces: TestFaces, index: int) -> dict[str, Any]:
@@ -357,9 +461,14 @@ def _face_view(faces: TestFaces, index: int) -> dict[str, Any]:
         dense = shaded(faces.images[index], faces.dense[index], faces.inside)
         pictures.append(cv2.resize(dense, (_PICTURE, _PICTURE), interpolation=cv2.INTER_AREA))
     picture = np.concatenate(pictures, axis=1)
-    caption = f"yaw {yaw:+.0f}°, NME {nme:.2f} %".replace("-", "−")
     alt = f"A face at yaw {yaw:.0f} degrees with predicted and true landmarks, and its dense shape; NME {nme:.2f} %"
-    return {"src": _data_url(picture), "caption": caption, "alt": alt, "width": picture.shape[1], "height": _PICTURE}
+    return {
+        "src": _data_url(picture),
+        "caption": _words(yaw, nme),
+        "alt": alt,
+        "width": picture.shape[1],
+        "height": _PICTURE,
+    }
 
 
 def _with_landmarks(image: np.ndarray, true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -376,10 +485,8 @@ def _with_landmarks(image: np.ndarray, true: np.ndarray, predicted: np.ndarray) 
     return canvas
 
 
-def _data_url(picture: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="jpeg", quality=85, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
+def _data_url(picture: np.ndarray, quality: int = 85) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(picture, quality)).decode()}"
 
 
 # Small parts ---------------------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -15,6 +16,7 @@ from optuna.storages import BaseStorage
 from nasface.evaluation.test_faces import FILE as TEST_FACES
 from nasface.evaluation.test_faces import TestFaces, load_test_faces
 from nasface.report.tables import NMERow
+from nasface.runs.metrics import read_metrics
 from nasface.search.storage import check_evaluation, open_storage
 from nasface.space.record import Record, load_record
 from nasface.utils.errors import UserError
@@ -24,6 +26,7 @@ from nasface.utils.schema import Finite, checked
 from nasface.utils.yaml_files import load_yaml
 
 RANKING = "ranking.json"
+Metrics = Mapping[str, tuple[Sequence[int], Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class ExperimentRun:
     settings: Mapping[str, Any]
     summary: Mapping[str, Any]
 
+    @property
+    def command(self) -> str:
+        """The command line that started it; empty where an older version has not kept it."""
+        return shlex.join(["nasface", *words]) if (words := self.summary.get("arguments")) else ""
+
 
 @dataclass(frozen=True)
 class SearchRun(ExperimentRun):
@@ -67,11 +75,13 @@ class SearchRun(ExperimentRun):
         best: the architecture that it found, or None where it has not ended.
         evaluations: records of the study, in order: penalty, complete, seconds, status, details.
         ranking: of its supernet, where its folder has one.
+        metrics: steps and values of what was logged, by name.
     """
 
     best: Record | None
     evaluations: Sequence[Mapping[str, Any]]
     ranking: RankingRun | None = None
+    metrics: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,9 +90,11 @@ class RetrainRun(ExperimentRun):
 
     Attributes:
         faces: what it does on the test faces, or None where that was not recorded.
+        metrics: steps and values of what was logged, by name.
     """
 
     faces: TestFaces | None
+    metrics: Metrics = field(default_factory=dict)
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -119,7 +131,7 @@ AnyRun = SearchRun | RetrainRun | RankingRun
 
 def row_of(name: str, summary: Mapping[str, Any]) -> NMERow:
     """The table's row of a retraining under a name, of its summary."""
-    known: dict[str, Any] = {field.name: summary["result"].get(field.name) for field in fields(NMERow)}
+    known: dict[str, Any] = {entry.name: summary["result"].get(entry.name) for entry in fields(NMERow)}
     return NMERow(**known | {"name": name, "train_s": summary.get("costs", {}).get("retrain_s")})
 
 
@@ -164,6 +176,7 @@ def read_run(folder: str | Path) -> AnyRun:
             load_record(best) if best.is_file() else None,
             _evaluations(run, settings),
             ranking,
+            read_metrics(run),
         )
     return _retraining(run, settings, summary)
 
@@ -175,7 +188,8 @@ def _retraining(run: Path, settings: Mapping[str, Any], summary: Mapping[str, An
     with reading(summary_file(run), "cannot be read", "restore it"):
         checked(_Row, result, "result")
     faces = run / TEST_FACES
-    return RetrainRun(run.resolve().name, settings, summary, load_test_faces(faces) if faces.is_file() else None)
+    shown = load_test_faces(faces) if faces.is_file() else None
+    return RetrainRun(run.resolve().name, settings, summary, shown, read_metrics(run))
 
 
 def _ranking(path: Path) -> RankingRun:

@@ -23,7 +23,7 @@ from nasface.utils.yaml_files import load_yaml
 SWEEP = "sweep.json"
 DAMAGED = "damaged"
 _NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "data.cache")
-_OF_A_SEARCH = ("space", "search", "supernet", "finalists")
+_OF_A_SEARCH = ("space", "search", "supernet", "finalists", "compare")
 
 FILES: tuple[tuple[str, str, str], ...] = (
     ("experiment.yaml", "every setting that the run was started with", ""),
@@ -171,15 +171,19 @@ def _fits(name: str, pattern: str) -> bool:
 def differences(runs: Sequence[RunEntry]) -> list[tuple[str, list[str]]]:
     """Settings in which runs differ, with each one's value; the seed, the machine and where results go are left out,
     and of retrainings what only a search reads."""
-    left_out = _NOT_COMPARED if any(run.command == "search" for run in runs) else _NOT_COMPARED + _OF_A_SEARCH
-    settings = [flat(run.settings) for run in runs]
-    names = sorted({name for one in settings for name in one if not _within(name, left_out)})
-    table = [(name, [str(one.get(name, "-")) for one in settings]) for name in names]
+    settings = [compared_settings(run.settings, run.command == "search") for run in runs]
+    table = [(name, [one.get(name, "-") for one in settings]) for name in sorted(set().union(*settings))]
     return [(name, values) for name, values in table if len(set(values)) > 1]
 
 
-def _within(name: str, sections: Sequence[str]) -> bool:
-    return any(name == section or name.startswith(f"{section}.") for section in sections)
+def compared_settings(settings: Mapping[str, Any], search: bool = False) -> dict[str, str]:
+    """Settings by dotted names as far as they are a protocol, for which see `differences`."""
+    sections = _NOT_COMPARED + (() if search else _OF_A_SEARCH)
+    return {
+        name: str(value)
+        for name, value in flat(settings).items()
+        if not any(name == section or name.startswith(f"{section}.") for section in sections)
+    }
 
 
 def remove_run(run: RunEntry) -> None:

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ from typing import Any
 import yaml
 
 from nasface.config import Experiment, current_settings, flat, recorded_settings
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.files import write_json
 from nasface.utils.run_files import create_folder, read_summary, run_folder, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage")
+ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
+"""The words after `nasface` on the command line, where there is one: a new run keeps them."""
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"
 
@@ -103,9 +106,12 @@ def _joined(runs: Path, run_id: str | None) -> Run:
 
 def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
     name = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
+    summary: dict[str, Any] = {"command": command, "label": label, "finished": False}
+    if words := ARGUMENTS.get():
+        summary["arguments"] = [without_passwords(word) for word in words]
     contents = {
         settings_file("").name: yaml.safe_dump(recorded_settings(experiment), sort_keys=False),
-        summary_file("").name: json.dumps({"command": command, "label": label, "finished": False}, indent=2) + "\n",
+        summary_file("").name: json.dumps(summary, indent=2) + "\n",
     }
     folder, number = run_folder(runs, name) if run_id else runs / name, 1
     while not create_folder(folder, contents):

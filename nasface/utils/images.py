@@ -1,7 +1,8 @@
-"""Reading picture files."""
+"""Reading and writing picture files."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -45,3 +46,19 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
         raise ValueError(f"its pixels are of the kind {image.mode}, whose white is not known: 8 or 16 bits are read")
     return image.convert("RGB")
+
+
+def encode_jpeg(picture: np.ndarray, quality: int) -> bytes:
+    """A picture (H, W, 3) uint8 RGB as the bytes of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="jpeg", quality=quality, subsampling=0)
+    return stream.getvalue()
+
+
+def decode_thumbnail(content: bytes, most: int = 512) -> np.ndarray | None:
+    """A small JPEG as (H, W, 3) uint8 RGB; None where it is none, or larger than `most` pixels a side."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["jpeg"]) as image:
+            return np.array(image.convert("RGB")) if max(image.size) <= most else None
+    except (OSError, ValueError, SyntaxError):
+        return None

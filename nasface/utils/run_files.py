@@ -22,6 +22,7 @@ class Summary(TypedDict, total=False):
     command: str
     label: str
     finished: bool
+    arguments: list[str]
     costs: dict[str, Finite]
     search: dict[str, Any]
     finalists: dict[str, Any]

@@ -23,7 +23,8 @@ from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import architecture_svg, draw_architecture, layer_counts
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import read_run
-from nasface.runs.run import open_run
+from nasface.runs.metrics import append_metrics, begin_metrics
+from nasface.runs.run import Run, open_run
 from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
 from nasface.training.tasks import make_task
@@ -49,7 +50,7 @@ def test_a_line_is_where_its_values_say() -> None:
     (left, low), (middle, half), (right, high) = points_of(
         line_chart([Series("a", [0, 5, 10], [0, 2.5, 5])], *axes, "t", "d"), "c0"
     )
-    assert (left, right, low, high) == pytest.approx((56, 388, 208, 14)), "the axes' ends"
+    assert (left, right, low, high) == pytest.approx((56, 388, 226, 32)), "the axes' ends"
     assert (2 * middle, 2 * half) == pytest.approx((left + right, low + high), abs=1e-3)
     below = points_of(line_chart([Series(n, [0, 10], [0, 5]) for n in "ab"], *axes, "t", "d"), "c1")
     np.testing.assert_allclose(below, [[left, low], [right, high]])
@@ -67,9 +68,7 @@ def test_steps_gaps_and_escapes() -> None:
 
 
 def test_nothing_of_a_chart_acts_on_the_page() -> None:
-    svg = line_chart(
-        [Series("a<b", [0, 1], [1, 2]), Series("c", [1], [1], points=True, labels=["<i>"])], X, Y, "t", "d"
-    )
+    svg = line_chart([Series("a<b", [0, 1], [1, 2]), Series("<i>", [1], [1], points=True)], X, Y, "t", "d")
     assert "<style" not in svg and "http" not in svg and "xlink" not in svg and "a&lt;b" in svg and "&lt;i&gt;" in svg
     other = line_chart([Series("a", [0, 1], [1, 2])], X, Y, "t", "another one")
     names = [set(re.findall(r' id="([^"]*)"', one)) for one in (svg, other)]
@@ -83,6 +82,17 @@ def test_any_values_make_a_chart(values: list[float], log: bool) -> None:
     svg = line_chart([Series("a", range(len(values)), values, points=True)], X, Axis("y", log=log), "t", "d")
     ElementTree.fromstring(svg)
     assert "nan" not in svg and "inf" not in svg
+
+
+def test_who_points_at_a_value_reads_it() -> None:
+    svg = line_chart([Series("a", [0, 10], [0, 5])], Axis("x", least=0, most=20), Axis("y", least=0, most=5), "t", "d")
+    hits = [e for e in ElementTree.fromstring(svg).iter("g") if e.get("class") == "hit"]
+    said = {e.find("title").text: (float(e.find("circle").get("cx")), float(e.find("circle").get("cy"))) for e in hits}
+    assert said == {"a: 0, 0": (56.0, 226.0), "a: 10, 5": (222.0, 32.0)}, "where the line has its corners"
+    outside = line_chart([Series("a", [0, 30], [1, 2])], Axis("x", least=0, most=20), Y, "t", "d")
+    assert "a: 30, 2" not in outside, "what the axes leave out is nowhere"
+    many = line_chart([Series("a", range(5000), range(5000))], X, Y, "t", "d")
+    assert 50 <= many.count('class="hit"') <= 100
 
 
 def test_bars() -> None:
@@ -166,7 +176,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in ("meta", "img", "br", "line", "circle", "rect", "path", "link", "use"):
+        if tag not in ("meta", "img", "br", "line", "circle", "rect", "path", "link", "use", "input"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -186,7 +196,7 @@ def test_page_of_a_search_and_retrainings(tmp_path: Path) -> None:
     # Nothing is fetched: no scripts, no style sheets, pictures inside.
     assert not {"script", "link", "iframe"} & set(tags) and "http" not in text
     pictures = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert len(pictures) == 18
+    assert len(pictures) == 18 + 36, "six examples and all twelve test faces of each"
     assert all(p["src"].startswith("data:image/jpeg") and "NME" in p["alt"] for p in pictures)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
@@ -204,6 +214,53 @@ def test_runs_of_different_protocols_are_called_so(tmp_path: Path) -> None:
     assert f"retrain.steps: {Experiment().retrain.steps} / 7" in render_report(
         [runs[0], replace(runs[1], settings=other)]
     )
+
+
+def test_networks_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    runs = [read_run(a_retraining(tmp_path, "searched", seed)) for seed in range(3)]
+    trained = {**runs[0].settings, "retrain": {**runs[0].settings["retrain"], "steps": 77}}
+    cached = {**runs[1].settings, "data": {**runs[1].settings["data"], "cache": "elsewhere"}}
+    page = render_report([replace(runs[0], settings=trained), replace(runs[1], settings=cached), runs[2]])
+    assert "searched (steps 77)" in page and "searched (steps 1200), seed 1" in page and "searched-0:" in page
+    assert "retrain.steps: 77 / 1200" in page and "data.cache:" not in page
+    other = replace(runs[2], summary={**runs[2].summary, "architecture": "0123456789abcdef"})
+    assert "searched (01234567)" in render_report([runs[0], other])
+
+
+def test_curves_faces_and_regions_of_a_run(tmp_path: Path) -> None:
+    folder = a_retraining(tmp_path, "prnet")
+    run = Run(folder)
+    run.update_summary(environment={"python": "3.11"}, arguments=["retrain", "--arch", "a b"])
+    begin_metrics(folder, ("val/",))
+    for step, value in ((20, 9.5), (40, 7.25)):
+        append_metrics(folder, {"val/nme": value, "train/loss": value / 10}, step)
+    page = render_report([read_run(folder), read_run(a_retraining(tmp_path, "prnet", 1))])
+    assert "prnet: 9.5 at step 20, 7.25 at step 40." in page and "prnet: 40, 0.725" in page
+    assert "nasface retrain --arch &#39;a b&#39;" in page and "Test faces: synthetic (12 faces)" in page
+    faces = read_run(folder).faces
+    assert faces is not None
+    jaw = faces.points.astype(float)[:, :17].mean()
+    assert f"{jaw:.2f} % at the jaw" in page.replace("\u00a0", " ")
+    orders = [re.findall(rf"--{key}:(-?\d+)", page)[:12] for key in ("best", "yaw", "number")]
+    numbers = [int(number) - 1 for number in orders[2]]
+    assert numbers == np.argsort(-faces.nme, kind="stable").tolist(), "the worst is first"
+    assert [int(place) for place in orders[0]] == [-place for place in range(12)]
+    assert (
+        np.argsort(faces.yaw[numbers], kind="stable").tolist()
+        == np.argsort([int(place) for place in orders[1]]).tolist()
+    )
+
+
+def test_files_of_former_versions_have_no_gallery(tmp_path: Path) -> None:
+    folder = a_retraining(tmp_path, "prnet")
+    with np.load(folder / FILE) as content:
+        former = {name: content[name] for name in content if name not in ("points", "found", "jpegs", "ends")}
+    np.savez_compressed(folder / FILE, **former)
+    page = render_report([read_run(folder)])
+    assert "Best of 12 faces" in page and "<details class" not in page and "NME by region" not in page
+    np.savez_compressed(folder / FILE, **former, ends=np.arange(12))
+    with pytest.raises(UserError, match=r"test_faces\.npz is damaged"):
+        read_run(folder)
 
 
 def test_a_run_without_errors_of_faces(tmp_path: Path) -> None:
