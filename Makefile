@@ -20,7 +20,7 @@ SWEEP   ?= experiments/sweeps/quick.yaml
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain evaluate test lint format check bench faces protocols random strategies ranking weights ablation compare report clean sweep
+.PHONY: help env search dashboard retrain evaluate test lint format check bench faces protocols random strategies ranking weights docs ablation compare report clean sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -91,6 +91,11 @@ strategies: $(READY) ## every search strategy on the tabular benchmark, 50 seeds
 
 ranking: $(READY) ## how well supernets rank members, against members trained on their own
 	$(BIN)/python -m benchmarks.ranking $(experiment) $(ARGS)
+
+docs: $(READY) ## build the documentation's site into build/site, strictly
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "build/site/index.html; with its search box: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
 weights: $(READY) ## search, train and package nasface-s and nasface-m (hours; goes on where it was killed)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[export]"

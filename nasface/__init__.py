@@ -28,7 +28,11 @@ def load(
     Args:
         path: `nasface-s` or `nasface-m`, which come with the program; network.pt of `nasface retrain`, or its run's
             folder; or a published checkpoint that `arch` names.
-        arch, model, detector, threshold, device: see `nasface.inference.load.load_aligner`.
+        arch: `mobilenet_x05` or `mobilenet` of a published checkpoint, where the file does not show it.
+        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it.
+        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has.
+        threshold: least score of a detected face.
+        device: where the network computes: `cpu`, `cuda`, `cuda:1`, `mps`, ...
 
     Raises:
         UserError: a file is absent, broken or of another kind, or this machine has no such device.

@@ -28,7 +28,7 @@ COMMANDS: dict[str, Entry] = {
     "search-worker": Entry("search_worker", "Join a search of several workers, on this or another machine."),
     "retrain": Entry("retrain", "Train one network from scratch, evaluate it, print its table."),
     "compare": Entry("compare", "Train the networks of compare.networks under one protocol, print one table."),
-    "sweep": Entry("sweep", "Run a W&B sweep file: by W&B's agents with an account, else on this machine."),
+    "sweep": Entry("sweep", "Run a W&B sweep file, by W&B's agents or on this machine."),
     "list": Entry("list_networks", "List the fixed networks and presets with paper, target, parameters and MACs."),
     "predict": Entry("predict", "Align the faces of an image, a folder of images, or a video."),
     "evaluate": Entry("evaluate", "Evaluate trained, published or exported networks on a published benchmark."),

@@ -13,7 +13,7 @@ from typing import Any
 
 from nasface.cli.commands import COMMANDS, command_of, load_command
 from nasface.cli.parser import print_overview, read_arguments
-from nasface.runs.run import ARGUMENTS
+from nasface.runs.run import started_by
 from nasface.utils.errors import UserError, first_line, without_passwords
 from nasface.utils.files import kept
 from nasface.utils.progress import close_bars
@@ -29,13 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     file; 130, 143, 129 and 141 ended by Ctrl-C, SIGTERM, SIGHUP, or for want of a reader of the output.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    ARGUMENTS.set(words)
     try:
         if not words:
             print_overview()
             return
         command, values = read_arguments(words)
-        with terminable(), kept(_files(values)):
+        with terminable(), kept(_files(values)), started_by(words):
             command.run(**values)
     except UserError as error:
         _fail(str(error), 2)

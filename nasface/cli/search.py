@@ -132,7 +132,7 @@ def _print_search(folder: Run, best: Path) -> None:
         f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
     )
     print(
-        f"         {found['unique']} members, {found['duplicate']} of them twice, {found['looked_up']} looked up"
+        f"         {found['unique']} different members, {found['looked_up']} proposals answered from the record"
         + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
     )
     if shortlist := summary.get("finalists"):

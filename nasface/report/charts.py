@@ -129,7 +129,9 @@ def _scale(axes: Axes, which: str, axis: Axis) -> None:
     if axis.log and getattr(axes.dataLim, f"minpos{which}") < np.inf:
         getattr(axes, f"set_{which}scale")("log")
         low, high = getattr(axes.dataLim, f"minpos{which}"), getattr(axes.dataLim, f"{which}1")
-        ticks.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7) if high > 10 * low else MaxNLocator(5))
+        ticks.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,), numticks=7) if high > 10 * low else MaxNLocator(5)
+        )
         ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ticks.set_minor_formatter(NullFormatter())
     else:

@@ -23,10 +23,19 @@ from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage")
-ARGUMENTS: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
-"""The words after `nasface` on the command line, where there is one: a new run keeps them."""
+_arguments: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"
+
+
+@contextmanager
+def started_by(arguments: Sequence[str]) -> Iterator[None]:
+    """Within the block, new runs keep these words after `nasface` on the command line."""
+    token = _arguments.set(arguments)
+    try:
+        yield
+    finally:
+        _arguments.reset(token)
 
 
 def is_first_process() -> bool:
@@ -107,7 +116,7 @@ def _joined(runs: Path, run_id: str | None) -> Run:
 def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
     name = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
     summary: dict[str, Any] = {"command": command, "label": label, "finished": False}
-    if words := ARGUMENTS.get():
+    if words := _arguments.get():
         summary["arguments"] = [without_passwords(word) for word in words]
     contents = {
         settings_file("").name: yaml.safe_dump(recorded_settings(experiment), sort_keys=False),

@@ -195,11 +195,11 @@ class Architecture:
     Attributes:
         space: the space it belongs to.
         codes: one operation (0 none, 1 identity, 2 hpm) per connection; gap after gap, inside a gap row-major
-            [source][target].
+            `[source][target]`.
 
     Raises:
         UserError: the code has another length, a value that is no operation, or is not valid (Eq. 8 of the MONAS
-        paper, and the output is reached).
+            paper, and the output is reached).
     """
 
     space: MultipathSpace

@@ -21,6 +21,7 @@ from nasface.data.registry import DATA_SETS
 from nasface.nets.registry import NETWORKS
 from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
+from nasface.space.presets import load_preset
 from nasface.sweeps.sweep_file import load_sweep
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import REPOSITORY
@@ -51,6 +52,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A folder with what a reader has by then; what a snippet registers is forgotten again."""
     monkeypatch.chdir(tmp_path)
     toy_weights(tmp_path / "network.pt")
+    load_preset("hourglass").save(tmp_path / "best.json")
     with cbook.get_sample_data("grace_hopper.jpg") as photo:  # ships with matplotlib
         (tmp_path / "photo.jpg").write_bytes(photo.read())
     sweep = tmp_path / "runs" / "<sweep>"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
-from nasface.runs.run import is_first_process, open_run, settings_file
+from nasface.runs.run import is_first_process, open_run, settings_file, started_by
 from nasface.utils.errors import UserError
 
 
@@ -26,6 +26,14 @@ def test_a_new_run_keeps_its_settings(experiment: Experiment) -> None:
     kept = yaml.safe_load(settings_file(run.folder).read_text())
     assert kept["search"]["settings"]["temperature"] == 1e-5 and kept["supernet"]["optimizer"]["lr"] == 2e-3
     assert run.read_summary() == {"command": "search", "label": "multipath", "finished": False}
+
+
+def test_a_new_run_keeps_the_words_that_started_it(experiment: Experiment) -> None:
+    with started_by(["search", "--search.storage", "postgresql://me:secret@host/db"]):
+        run = open_run("search", experiment, "m", False, "told")
+    assert run.read_summary()["arguments"][:2] == ["search", "--search.storage"]
+    assert "secret" not in run.path("summary.json").read_text()
+    assert "arguments" not in open_run("search", experiment, "m", False, "untold").read_summary()
 
 
 def test_two_runs_of_the_same_second_are_two(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
