@@ -238,7 +238,7 @@ class SupernetConfig:
     children: PositiveInt = 4
     repeats: list[PositiveInt] = field(default_factory=lambda: [1])
     last_repeats: PositiveInt | None = 2
-    steps: PositiveInt = 1000
+    steps: PositiveInt = 700
     batch_size: PositiveInt = 16
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
@@ -263,6 +263,8 @@ class SearchConfig:
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
         max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
             median of the space's random members where the space says which are drawn, and no limit elsewhere.
+        max_latency: longest time of an image in onnxruntime on one thread of this machine, in milliseconds; 0 for no
+            limit. Connections are measured once, into the run's folder, and a member's time is foretold from them.
         max_parameters: largest number of parameters; 0 for no limit.
         max_memory: largest peak memory of its activations for one image, in bytes; 0 for no limit.
         calibration: training faces on which an architecture's batch norm is calibrated.
@@ -279,6 +281,7 @@ class SearchConfig:
     penalty: Literal["mean", "0-30", "30-60", "60-90"] = "mean"
     objectives: list[str] = field(default_factory=lambda: ["penalty"])
     max_macs: NonNegativeFloat | None = None
+    max_latency: NonNegativeFloat = 0.0
     max_parameters: NonNegativeFloat = 0.0
     max_memory: NonNegativeFloat = 0.0
     calibration: PositiveInt = 128

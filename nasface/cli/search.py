@@ -135,6 +135,11 @@ def _print_search(folder: Run, best: Path) -> None:
         f"         {found['unique']} different members, {found['looked_up']} proposals answered from the record"
         + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
     )
+    if latency := summary.get("latency"):
+        print(
+            f"latency  {latency['ms']:.2f} ms foretold in onnxruntime on one thread; such forecasts were"
+            f" {100 * latency['error']:.0f} % off on average here, {100 * latency['worst']:.0f} % at most"
+        )
     if shortlist := summary.get("finalists"):
         errors = [math.inf if one["nme"] is None else one["nme"] for one in shortlist["members"]]
         print(
@@ -151,7 +156,8 @@ COMMAND = Command(
     (
         *("space", "seed", "output", *FACES, *SIZES),
         *("supernet.sampler", "supernet.children", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),
-        *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "finalists.count"),
+        *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "search.max_latency"),
+        "finalists.count",
         *("device.accelerator", "device.devices", "device.threads", "log.wandb"),
     ),
     _check,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import nasface
 from nasface.config import Experiment, experiment_of, recorded_settings
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
 from nasface.evaluation.supernet import make_evaluator
+from nasface.inference.latency_table import LatencyTable, latency_table_of, load_latency_table, measure_latencies
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import state_digest
 from nasface.pipelines.finalists import decide
@@ -26,11 +28,11 @@ from nasface.runs.run import Run, end_other_processes
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.objectives import require_objectives
 from nasface.search.registry import check_settings, make_strategy, strategy_settings
-from nasface.search.strategy import Strategy
+from nasface.search.strategy import Constraint, Strategy
 from nasface.search.study import Callback, StudyResult, run_study, search_counts
 from nasface.search.workers import create_shared_study, read_about, run_shared, worker_name
 from nasface.space.catalogue import load_space
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.progress import SearchProgress
 from nasface.tracking.search_stage import SearchStage
 from nasface.utils.errors import UserError, without_passwords
@@ -70,6 +72,7 @@ def search(
     Raises:
         UserError: a setting does not fit, a file is absent or broken, or the disk is full.
     """
+    latency = latencies(experiment, space, run)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
     if reuse_supernet and (origin := take_supernet(experiment, run)):
@@ -77,10 +80,13 @@ def search(
     supernet = train_supernet(workspace, run)
     end_other_processes()
     log = SearchStage(experiment, run)
-    result = search_supernet(workspace, supernet, run, resume, workers, log.callbacks, say)
+    result = search_supernet(workspace, supernet, run, resume, workers, log.callbacks, say, latency)
     result = decide(workspace, run, result)
     found = Found(result, write_best(workspace, run, result), write_front(workspace, run, result))
     log.finish(result)
+    if latency:
+        foretold = _foretold(latency, MemberCosts(space, experiment.network), result.best)
+        run.update_summary(latency={"ms": foretold, "error": latency.error, "worst": latency.worst})
     run.update_summary(finished=True)
     return found
 
@@ -93,6 +99,7 @@ def search_supernet(
     workers: int = 1,
     callbacks: Sequence[Callback] = (),
     say: Callable[[str], None] = lambda line: None,
+    latency: LatencyTable | None = None,
 ) -> StudyResult:
     """Search the space on a trained supernet; every evaluation is recorded before the next begins.
 
@@ -100,7 +107,7 @@ def search_supernet(
     and others may join (`join_search`).
     """
     experiment, weights = workspace.experiment, supernet_file(run.folder)
-    strategy = make_search_strategy(experiment, workspace.searched)
+    strategy = make_search_strategy(experiment, workspace.searched, latency)
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
     with SearchProgress("searching", strategy.progress[1]) as bar:
         told: dict[str, Any] = {"context": context, "callbacks": [*callbacks, bar.on_evaluation]}
@@ -111,6 +118,7 @@ def search_supernet(
             place = without_passwords(str(storage))
             say(f"workers  {workers} here; join by: nasface search-worker --storage {place} --study {run.id}")
             about = {"experiment": recorded_settings(experiment), "supernet": str(weights.absolute())}
+            about |= {"latency": asdict(latency)} if latency else {}
             create_shared_study(strategy, storage, run.id, resume=resume, context=context, about=about)
             with LocalWorkers(workers, storage, run.id, run.path("search"), experiment.device.threads) as crew:
                 result = run_shared(strategy, None, storage, run.id, look=crew.look, **told)
@@ -152,7 +160,8 @@ def join_search(
     device = replace(device, threads=threads or device.threads, accelerator=accelerator or device.accelerator)
     experiment = replace(experiment, device=device)
     space = load_space(experiment.space)
-    strategy = make_search_strategy(experiment, space)
+    latency = latency_table_of(about["latency"]) if "latency" in about else None
+    strategy = make_search_strategy(experiment, space, latency)
     workspace = prepare(experiment, space)
     network = load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
     worker = worker_name()
@@ -177,8 +186,31 @@ def _summary(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
     }
 
 
-def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strategy:
+def latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> LatencyTable | None:
+    """What the limit on latency is checked with: the run's table, measured where it has none; None without a limit.
+
+    Raises:
+        UserError: onnxruntime is not installed, the table is damaged, or no member keeps the limits.
+    """
+    if not experiment.search.max_latency:
+        return None
+    path = run.path("search", "latency.json")
+    if path.exists():
+        return load_latency_table(path)
+    table = measure_latencies(space, experiment.network)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.save(path)
+    make_search_strategy(experiment, space, table).ask()  # a limit that no member keeps shall come out now
+    return table
+
+
+def make_search_strategy(
+    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
+) -> Strategy:
     """The strategy that the experiment names, with those of the search's settings that it knows, and its own.
+
+    Args:
+        latency: foretells members' times, where those are limited.
 
     Raises:
         UserError: the strategy or an objective is unknown, or a setting of its own is not one, or not of its type.
@@ -190,16 +222,23 @@ def make_search_strategy(experiment: Experiment, space: MultipathSpace) -> Strat
     limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
     if config.max_macs is None:
         limits["macs"] = usual_macs(costs) if space.drawn else 0.0
+    constraints = make_constraints(costs, limits)
+    if latency is not None and config.max_latency:
+        constraints += (Constraint("latency", config.max_latency, partial(_foretold, latency, costs)),)
     known = strategy_settings(config.strategy)
     settings = {
         "iterations": config.iterations,
         "evaluations": config.iterations + 1,
         "objectives": tuple(config.objectives),
-        "constraints": make_constraints(costs, limits),
+        "constraints": constraints,
     }
     settings = {name: value for name, value in settings.items() if name in known}
     own = check_settings(config.strategy, config.settings)
     return make_strategy(config.strategy, space, seed=experiment.seed, **settings, **own)
+
+
+def _foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:
+    return latency.milliseconds(member, costs.parameters(member))
 
 
 def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:

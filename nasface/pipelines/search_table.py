@@ -57,6 +57,8 @@ def checked_table(experiment: Experiment, on: str) -> tuple[Experiment, MemberTa
     table = read_table(on)
     experiment = replace(experiment, space=table.space.name, network=recorded_sizes(table.settings["network"]))
     make_search_strategy(experiment, table.space)
+    if experiment.search.max_latency:
+        raise UserError("a table's search knows no search.max_latency: leave it out, or take search.max_macs")
     return experiment, table
 
 
