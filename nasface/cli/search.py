@@ -15,6 +15,7 @@ from nasface.space.catalogue import load_space
 from nasface.space.counting import power
 from nasface.space.record import load_record
 from nasface.utils.errors import UserError
+from nasface.utils.files import check_output
 
 
 def search(
@@ -71,11 +72,15 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
 def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
     from nasface.evaluation.supernet import search_device
     from nasface.pipelines import search as pipeline
+    from nasface.search.storage import open_storage
     from nasface.tracking.environment import environment
     from nasface.tracking.wandb import sync_line
 
     strategy = _strategy(experiment)
     space = strategy.space
+    if experiment.search.storage:  # tried before hours are spent
+        with open_storage(experiment.search.storage, shared=workers != 1):
+            pass
     folder = open_run("search", experiment, space.name, resume, run)
     device = {"device": search_device(experiment)}
     folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
@@ -112,6 +117,7 @@ def _strategy(experiment: Experiment) -> Any:
     from nasface.pipelines.supernet import make_sampler
     from nasface.training.fit import make_trainer
 
+    check_output(experiment.output)
     space = load_space(experiment.space)
     experiment.network.check(space.scales, space.name)
     make_sampler(experiment, space)

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from pytorch_lightning.core.module import _jit_is_scripting
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nasface import __version__
@@ -123,7 +124,7 @@ def export_network(
                 for batch, values in zip(batches, wanted, strict=True)
                 for name, mine, other in zip(output_names(values), values, run(batch), strict=True)
             ]
-        except (UserError, MemoryError):
+        except (UserError, MemoryError, OSError):
             raise
         except Exception as error:  # exporters and runtimes have many for what they cannot follow
             raise UserError(f"{kind} does not take this network ({first_line(error)}): use another --format") from None
@@ -233,7 +234,9 @@ def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, trai
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         program = torch.jit.trace(network, (image,), check_trace=False)
         known = {IMAGE_SIZE: str(image.shape[-1]), METADATA: json.dumps(export_metadata(trained))}
-        torch.jit.save(program, str(path), _extra_files=known)
+        content = io.BytesIO()  # on a full disk, its own writing would end the process
+        torch.jit.save(program, content, _extra_files=known)
+        path.write_bytes(content.getbuffer())
         found = torch.jit.load(str(path))
 
     def run(images: Tensor) -> list[Tensor]:
@@ -253,7 +256,7 @@ def _write_safetensors(half: bool, network: ExportedNetwork, _image: Tensor, pat
             for name, value in state.items()
         }
     tensors = state | {f"faces.{name}": value for name, value in tensors.items()}
-    save_file(tensors, str(path), metadata={"nasface": json.dumps({**record, "faces": plain})})
+    path.write_bytes(save(tensors, metadata={"nasface": json.dumps({**record, "faces": plain})}))
     again = ExportedNetwork(load_task(path)).eval()
 
     def run(images: Tensor) -> list[Tensor]:

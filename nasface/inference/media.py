@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from nasface.inference.face import Face
 from nasface.inference.five_points import aligned_crop
 from nasface.inference.following import FaceFollower
 from nasface.inference.overlay import draw_faces
-from nasface.utils.errors import UserError
-from nasface.utils.files import atomic_write, write_text
+from nasface.utils.errors import UserError, os_reason
+from nasface.utils.files import atomic_write, check_output, write_text
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
 from nasface.utils.reading import files_in
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_COUNTED = (".mp4", ".mov", ".m4v", ".avi")  # others only say how long they are
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
@@ -134,6 +136,9 @@ def predict_video(
                     progress(number + 1, max(total, number + 1))
         if not frames:
             raise UserError(f"{path} holds no frame that decodes: convert it to an MP4 that plays")
+        if len(frames) < total - (path.suffix.lower() not in _COUNTED):
+            said = f"{path}: only {len(frames)} of its {total} frames could be read, it is cut off or damaged"
+            print(said, file=sys.stderr)
         record = {"video": path.name, "frames_per_second": rate, "smooth": wanted.smooth, "frames": frames}
         record_file.write_text(json.dumps(record) + "\n", encoding="utf-8")
     capture.release()
@@ -160,22 +165,41 @@ def _write_aligned(path: Path, image: np.ndarray, face: Face, size: int) -> None
 def _video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[np.ndarray], None]]:
     """Gives what writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the
     size."""
-    partial, writer = path.with_name(f".{path.stem}.part.mp4"), cv2.VideoWriter()
+    check_output(path)
+    partial, writer, count = path.with_name(f".{path.stem}.part.mp4"), cv2.VideoWriter(), 0
 
     def write(frame: np.ndarray) -> None:
+        nonlocal count
         if not wanted:
             return
+        count += 1
         if not writer.isOpened():
             path.parent.mkdir(parents=True, exist_ok=True)
             if not writer.open(str(partial), cv2.VideoWriter.fourcc(*"mp4v"), rate, (frame.shape[1], frame.shape[0])):
                 raise UserError(f"cannot write {path}: OpenCV has no MP4 writer here; set --overlay false")
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
 
+    def whole() -> bool:
+        """Whether the file is: the writer does not say what the disk has not taken."""
+        end, size = 0, partial.stat().st_size
+        with partial.open("rb") as stream:  # the boxes of an MP4, each with its length in front, must fill the file
+            while 0 <= end < size and (head := stream.read(16)):
+                length = int.from_bytes(head[:4]) if head[:4] != b"\0\0\0\1" else int.from_bytes(head[8:])
+                end = stream.seek(end + length) if length >= 8 else -1
+        written = cv2.VideoCapture(str(partial)) if end == size else None
+        return written is not None and int(written.get(cv2.CAP_PROP_FRAME_COUNT)) == count
+
     try:
         yield write
         writer.release()
-        if partial.exists():
+        if count:
+            if not whole():
+                raise UserError(
+                    f"cannot write {path}: the disk is full, or its size is limited (ulimit -f); free space"
+                )
             partial.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {os_reason(error)}") from None
     finally:
         writer.release()
         partial.unlink(missing_ok=True)

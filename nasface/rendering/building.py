@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nasface.data.face_set import FaceSet, load_face_set, write_meta
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 from nasface.utils.image_workers import in_processes
 from nasface.utils.lock import hold
 
@@ -72,7 +72,7 @@ def _build(folder: Path, make: Make, count: int, workers: int, progress: Callabl
         write_meta(part, folder.name)
         os.replace(part, folder)
     except OSError as error:
-        raise UserError(f"cannot write {part}: {error.strerror or error}; free space or choose another cache") from None
+        raise UserError(f"cannot write {part}: {os_reason(error)}, or another cache") from None
 
 
 def _prepare(part: Path, make: Make, count: int) -> np.ndarray:

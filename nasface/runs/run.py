@@ -70,6 +70,8 @@ class Run:
         """Add values to summary.json; mappings such as `costs` are merged."""
         if not is_first_process():
             return
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder} was removed while it was in use: start the command again")
         summary = self.read_summary()
         for key, value in values.items():
             summary[key] = {**summary.get(key, {}), **value} if isinstance(value, dict) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,13 +18,13 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 from nasface.utils.lock import hold
 from nasface.utils.schema import Finite, checked
 
 
 @contextmanager
-def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStorage]:
+def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -> Iterator[BaseStorage]:
     """Open a journal file, a database or a proxy of one.
 
     Args:
@@ -31,11 +32,15 @@ def open_storage(storage: str | Path, shared: bool = False) -> Iterator[BaseStor
             postgresql://user@host/name, or grpc://host:port, where Optuna's gRPC storage proxy serves one.
         shared: other workers of the same study may write to a journal file at the same time; else it is this
             process's alone. Databases do not tell.
+        make: a file that is absent is made.
 
     Raises:
         UserError: it cannot be opened, is damaged, or another search is writing to it.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines per trial would break the progress bar
+    place = re.sub("^sqlite(\\+\\w+)?:///", "", str(storage))
+    if not make and "://" not in place and not Path(place).expanduser().is_file():
+        raise UserError(f"{storage} does not exist: give the --storage that the search was started with")
     if isinstance(storage, str) and storage.startswith("grpc://"):
         with _proxy(storage) as proxy:
             yield proxy
@@ -144,9 +149,6 @@ def storage_errors(storage: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"cannot write the search's record {storage}: {error.strerror or error}; "
-            "free space or choose another place, then --resume"
-        ) from None
+        raise UserError(f"cannot write the search's record {storage}: {os_reason(error)}, then --resume true") from None
     except optuna.exceptions.StorageInternalError as error:
         raise UserError(f"the search's record {storage} failed: {error}; mend the database, then --resume") from None

@@ -118,7 +118,7 @@ def read_about(storage: str | Path, name: str | None) -> tuple[str, dict[str, An
     Raises:
         UserError: there is no such study, or several to choose from.
     """
-    with open_storage(storage, shared=True) as store, storage_errors(storage):
+    with open_storage(storage, shared=True, make=False) as store, storage_errors(storage):
         shared = [study for study in store.get_all_studies() if study.user_attrs.get("shared")]
         names = sorted(study.study_name for study in shared)
         if name is None and len(names) != 1:

@@ -16,7 +16,7 @@ import numpy as np
 
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.table import TrainedMember
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 
 LARGEST = 200_000
 """Members that a space may have where all are asked for."""
@@ -81,7 +81,7 @@ def append_training(path: Path, training: TrainedMember) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free space, then start again") from None
+        raise UserError(f"cannot write {path}: {os_reason(error)}, then start again") from None
 
 
 def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:

@@ -7,6 +7,7 @@ A table is one Parquet file: a row for each training (a member and a seed), and 
 from __future__ import annotations
 
 import hashlib
+import io
 import itertools
 import json
 import math
@@ -183,8 +184,10 @@ class MemberTable:
         }
         about = json.dumps({"format": 1, "space": space, "settings": self.settings})
         table = arrow.Table.from_pylist(rows, schema=arrow.schema(fields, metadata={"nasface": about}))
+        content = io.BytesIO()  # through memory: Python's own writing says when a disk is full
+        parquet.write_table(table, content, compression="zstd", compression_level=19)
         with atomic_write(path) as temporary:
-            parquet.write_table(table, temporary, compression="zstd", compression_level=19)
+            temporary.write_bytes(content.getbuffer())
 
 
 def load_table(path: str | Path = SHIPPED) -> MemberTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import wandb
 from pytorch_lightning.loggers import WandbLogger
@@ -23,6 +24,9 @@ _MODES = {
     "run": "online",
 }
 
+# Where W&B keeps what is not a run's own, by its variables WANDB_<kind>_DIR.
+_PLACES = {"CACHE": "~/.cache", "CONFIG": "~/.config", "DATA": "~/.local/share"}
+
 
 def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger | None:
     """A logger that writes under `folder`, one W&B run for each stage (its job type), grouped by the experiment; None
@@ -36,6 +40,9 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         UserError: W&B cannot start, for want of an account or a connection.
     """
     os.environ.setdefault("WANDB_SILENT", "true")  # its settings are read once, at the first question to it
+    for kind, usual in _PLACES.items():  # W&B would only notice in the middle that a home cannot be written
+        if not os.environ.get(f"WANDB_{kind}_DIR") and not _writable(Path(os.path.expanduser(usual), "wandb")):
+            os.environ[f"WANDB_{kind}_DIR"] = str((folder / "wandb" / kind.lower()).absolute())
     mode = logging_mode(experiment.log.wandb)
     if mode == "disabled":
         return None
@@ -62,6 +69,15 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
     if mode == "online":
         print(f"wandb    {run.url}")
     return logger
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def goes_online(mend: str) -> bool:

@@ -22,7 +22,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.weights import write_record
-from nasface.utils.errors import UserError, first_line
+from nasface.utils.errors import UserError, first_line, os_reason
 from nasface.utils.tensors import read_tensors
 
 CHECKPOINT = "last.ckpt"
@@ -79,6 +79,10 @@ def fit(
     if device.threads:
         torch.set_num_threads(device.threads)
     checkpoint = folder / CHECKPOINT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {os_reason(error)}") from None
     for unfinished in folder.glob(f".{CHECKPOINT}.*"):
         unfinished.unlink(missing_ok=True)  # left by a kill in the middle of a write
     clock = TrainingClock()
@@ -112,7 +116,7 @@ def fit(
         with interruptible(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror or error}; free space, then resume") from None
+        raise UserError(f"cannot write {folder}: {os_reason(error)}, then resume") from None
     return clock.seconds
 
 
@@ -174,6 +178,8 @@ class _AtomicCheckpoints(TorchCheckpointIO):
     that a kill can cut short; this one is renamed within its own folder."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        if not Path(path).parent.is_dir():
+            raise UserError(f"{Path(path).parent} was removed while it was in use: start the command again")
         write_record(path, checkpoint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
 
@@ -18,6 +19,40 @@ class UserError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+
+
+_FREE = "free space or choose another folder"
+_MENDS = {
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EACCES: "choose a place where you may write",
+    errno.EPERM: "choose a place where you may write",
+    errno.EROFS: "choose a place where you may write",
+    errno.ENOENT: "its folder is not there, or was removed: choose another",
+}
+OF_THE_SYSTEM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+"""What no file is to blame for."""
+
+
+def os_reason(error: OSError) -> str:
+    """What the system says, and what to do."""
+    return f"{error.strerror or error}; {_MENDS.get(error.errno or 0, _FREE)}"
+
+
+_NO_MEMORY = re.compile(
+    r"can't allocate memory|[Ii]nsufficient memory|bad_alloc|[Oo]ut of memory|can't start new thread|"
+    r"Cannot allocate memory|failed to map segment|not enough memory|Unable to allocate"
+)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it came from, is for want of memory: libraries have many words for it."""
+    while error is not None:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

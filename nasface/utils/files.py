@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 from nasface.utils.reading import reading
 
 
@@ -103,11 +103,15 @@ def kept(paths: Iterable[str | Path]) -> Iterator[None]:
 
 
 def check_output(path: str | Path) -> None:
-    """Refuse an output that would replace what is `kept`.
+    """Refuse an output that would replace what is `kept`, or what is no file.
 
     Raises:
         UserError: it would.
     """
+    if os.path.dirname(os.path.abspath(path)) in ("/dev", "/proc/self/fd") or (
+        os.path.exists(path) and not os.path.isfile(path)
+    ):
+        raise UserError(f"cannot write {path}: it is a folder or a device; choose a file")
     if os.path.realpath(path) in _inputs:
         raise UserError(f"{path} is an input, and the output would replace it: choose another output")
 
@@ -173,7 +177,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write {path}: {error.strerror or error}; free space or choose another folder")
+    return UserError(f"cannot write {path}: {os_reason(error)}")
 
 
 def _fsync(path: Path) -> None:

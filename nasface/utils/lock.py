@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 
 _JOINING = 5.0  # seconds that a sharer waits for the first one, which is still putting the file in order
 
@@ -78,7 +78,7 @@ def _opened(path: Path, otherwise: str) -> IO[bytes]:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free space, or {otherwise}") from None
+        raise UserError(f"cannot write {path}: {os_reason(error)}, or {otherwise}") from None
 
 
 def _flock(stream: IO[bytes], kind: int, wait: bool = False) -> bool:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nasface.utils.errors import UserError, first_line
+from nasface.utils.errors import OF_THE_SYSTEM, UserError, first_line, os_reason
 
 
 @contextmanager
@@ -32,6 +32,8 @@ def reading(path: str | Path, fault: str, mend: str, absent: str = "") -> Iterat
     except Exception as error:  # a library may raise nearly anything over a damaged file
         if isinstance(error, UserError) and str(path) in str(error):
             raise
+        if isinstance(error, OSError) and error.errno in OF_THE_SYSTEM:
+            raise UserError(f"cannot read {path}: {os_reason(error)}") from None
         raise UserError(f"{path} {fault} ({first_line(error)}): {mend}") from None
 
 

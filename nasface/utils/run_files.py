@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
 from nasface.utils.files import write_text
 from nasface.utils.reading import read_json, reading
 from nasface.utils.schema import Finite, checked
@@ -56,7 +56,7 @@ def create_folder(folder: Path, contents: dict[str, str]) -> bool:
     except OSError as error:
         if folder.exists() and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             return False
-        raise UserError(f"cannot make {folder}: {error.strerror or error}; choose another --runs") from None
+        raise UserError(f"cannot make {folder}: {os_reason(error)}, or another --runs") from None
 
 
 def settings_file(folder: str | Path) -> Path:

@@ -27,6 +27,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "qmc": ("QMCSampler", {"scramble": True}),
     "bruteforce": ("BruteForceSampler", {}),
 }
+_MOST_CODES = 10_000_000  # a tree of them is kept
 _STARTING = ("tpe", "cmaes", "gp")  # they take the number of first random members
 
 
@@ -48,6 +49,11 @@ class OptunaSearch(BlackBoxSearch):
                 raise UserError(f"{self.name} needs the package cmaes: pip install 'nasface[samplers]'")
             if len(self.objectives) > 1:
                 raise UserError(f"{self.name} minimises one objective: give objectives penalty, or take optuna/nsga3")
+        if self.sampler == "bruteforce" and len(OPERATIONS) ** self.space.num_connections > _MOST_CODES:
+            raise UserError(
+                f"{self.name} cannot enumerate {self.space.title}: it has {len(OPERATIONS)}^"
+                f"{self.space.num_connections} codes; take another strategy, or a small space such as `table`"
+            )
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         settings = settings | {"seed": int(self._rng.integers(2**31))}
         if self.sampler in _STARTING:
