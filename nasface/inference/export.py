@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning.core.module import _jit_is_scripting
 from safetensors.torch import save
 from torch import Tensor, nn
 
