@@ -97,7 +97,7 @@ def bar_chart(
         heights = [math.nan if value is None else float(value) for value in values]
         left = places - 0.4 + (number + 0.5) * width
         bars = axes.bar(left, heights, 0.95 * width, color=SERIES[number % len(SERIES)])
-        if len(groups) * len(series) <= 12:
+        if len(groups) * len(series) <= 6:
             axes.bar_label(bars, ["" if math.isnan(height) else f"{height:.2f}" for height in heights], fontsize=11)
         keys.append((name, '<rect x="4" width="16" height="10"/>', number))
         for x, height, group in zip(left, heights, groups, strict=True):

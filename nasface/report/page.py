@@ -29,7 +29,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
 from nasface.utils.images import decode_thumbnail, encode_jpeg
 
-_PICTURE = 224  # pixels of a face's side
+_PICTURE, _SMALL = 224, 96  # pixels of a face's side, and of one among all
 _YAW_WIDTH = 7.5  # degrees: standard deviation of the window of the curve over yaw
 _CED_SHARE = 98  # percent of the faces that the CED curves' axis holds
 _REGIONS = {"jaw": ("jaw",), "brows": ("left_brow", "right_brow"), "nose": ("nose_bridge", "nose_base"),
@@ -440,6 +440,7 @@ def _gallery(faces: TestFaces, most: int) -> list[dict[str, Any]]:
         picture = decode_thumbnail(faces.picture(face))
         if picture is None:
             continue
+        picture = cv2.resize(picture, (_SMALL, _SMALL), interpolation=cv2.INTER_CUBIC)
         points = np.nan_to_num(faces.found[face].astype(np.float64)) * len(picture) * 16 - 8
         for x, y in np.round(points).clip(-1e6, 1e6):
             cv2.circle(picture, (int(x), int(y)), 10, (255, 140, 26), -1, cv2.LINE_AA, 4)
