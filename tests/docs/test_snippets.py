@@ -83,6 +83,14 @@ def test_commands(document: Path) -> None:
         parse(arguments)
 
 
+def test_the_page_on_benchmarks_names_every_one() -> None:
+    page = (REPOSITORY / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    runnable = [path.stem for path in (REPOSITORY / "benchmarks").glob("*.py") if "__main__" in path.read_text()]
+    assert (
+        len(runnable) > 10 and [name for name in runnable if f"benchmarks.{name}`" not in page.replace(" ", "`")] == []
+    )
+
+
 def test_a_wrong_command_is_found() -> None:
     """The checks can fail."""
     for line in ("nasface searhc", "nasface search --supernet.stepz 3", "make search ARGS='--sed 3'", "make serch"):
