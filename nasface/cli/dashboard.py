@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from jsonargparse.typing import PositiveInt
 
@@ -11,6 +15,9 @@ from nasface.cli.command import Command
 from nasface.utils.errors import UserError
 from nasface.utils.run_files import run_folder, settings_file
 from nasface.utils.yaml_files import load_yaml
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _JOURNAL = Path("search") / "journal.log"
 
@@ -22,7 +29,7 @@ def dashboard(
     host: str = "localhost",
     port: PositiveInt = 8080,
 ) -> None:
-    """Serve optuna-dashboard on a search's study.
+    """Serve optuna-dashboard on a search's study, to read: its buttons that change or delete a study do nothing.
 
     Args:
         run: id of the search's run; the newest search where empty.
@@ -36,13 +43,40 @@ def dashboard(
     place = storage or _storage_of(_find_run(Path(runs), run))
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
-    from optuna_dashboard import run_server
+    from optuna_dashboard import wsgi
 
     if "://" not in place and not Path(place).is_file():
         raise UserError(f"{place} does not exist: give the run or the storage of a search")
-    print(f"study    {place}\nopen     http://{host}:{port} (Ctrl-C ends it)", flush=True)
     # Only read, so without the lock that a search takes.
-    run_server(place if "://" in place else JournalStorage(JournalFileBackend(place)), host=host, port=port)
+    app = wsgi(place if "://" in place else JournalStorage(JournalFileBackend(place)))
+    try:
+        server = make_server(host, port, read_only(app), _Server, _Quiet)
+    except OSError as error:
+        raise UserError(f"{host}:{port} cannot be had ({error.strerror}): give another --port") from None
+    print(f"study    {place}\nopen     http://{host}:{port} (Ctrl-C ends it)", flush=True)
+    with server:
+        server.serve_forever()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: a page asks every few seconds."""
+
+
+def read_only(app: WSGIApplication) -> WSGIApplication:
+    """An application that is only ever asked to show something."""
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return app(environ, start)
+        start("403 Forbidden", [("Content-Type", "application/json")])
+        return [b'{"reason": "nasface dashboard only shows a study"}']
+
+    return answer
 
 
 def _find_run(runs: Path, run: str | None) -> Path:

@@ -20,6 +20,7 @@ import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from nasface.search.plotted import plotted_parameters
 from nasface.search.storage import check_evaluation, open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.space.space import Architecture
@@ -163,7 +164,8 @@ def run_study(
 
     An evaluation is one trial, written at once when it has ended. Its state is COMPLETE, or PRUNED where it stopped
     early; its value is the objective value (or its bound), the record's `penalty`; its user attributes are code, digest
-    (the member's hash), reject_above, penalty, complete, details, seconds and status.
+    (the member's hash), reject_above, penalty, complete, details, seconds and status; its parameters are for plots
+    (`nasface.search.plotted`).
 
     Args:
         strategy: fresh, nothing asked yet.
@@ -254,7 +256,10 @@ def _record(study: optuna.Study, evaluation: Evaluation) -> None:
     member, outcome = evaluation.architecture, evaluation.outcome
     state, record = record_of(evaluation.proposal, outcome, evaluation.seconds)
     attributes = {"code": member.digits, "digest": member.digest, **record, "status": dict(evaluation.status)}
-    trial = optuna.trial.create_trial(state=state, value=outcome.penalty, user_attrs=attributes)
+    shown, ranges = plotted_parameters(member, outcome.details)
+    trial = optuna.trial.create_trial(
+        state=state, value=outcome.penalty, params=shown, distributions=ranges, user_attrs=attributes
+    )
     trial.datetime_start = datetime.now() - timedelta(seconds=evaluation.seconds)
     study.add_trial(trial)
 

@@ -35,6 +35,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nasface.search.plotted import plotted_parameters
 from nasface.search.storage import open_storage, storage_errors
 from nasface.search.strategy import Outcome, Proposal, Strategy
 from nasface.search.study import (
@@ -273,6 +274,10 @@ class SharedStudy:
                 return None
             proposal = self._members[number].proposal
             self._set(trial_id, code=proposal.architecture.digits, digest=proposal.architecture.digest)
+            shown, ranges = plotted_parameters(proposal.architecture, {})
+            for name, value in shown.items():
+                kind = ranges[name]
+                self._store.set_trial_param(trial_id, name, kind.to_internal_repr(value), kind)
             return Claim(trial_id, proposal)
 
     def finish(self, claim: Claim, outcome: Outcome, seconds: float) -> bool:

@@ -316,3 +316,22 @@ def test_a_search_without_a_complete_evaluation(tmp_path: Path) -> None:
     strategy: Strategy = Nothing(SPACE)
     with pytest.raises(UserError, match="without one complete"):
         run_study(strategy, table(), tmp_path / "j.log", "s")
+
+
+def test_plots_know_something_of_a_member(tmp_path: Path) -> None:
+    """Connections, blocks and what was measured of its cost, as parameters of which no strategy knows."""
+
+    def evaluate(proposal: Proposal) -> Outcome:
+        found = table()(proposal)
+        return replace(found, details={**found.details, "costs": {"macs": 2_000_000, "parameters": 3000}})
+
+    result = run_study(samos(), evaluate, tmp_path / "s.log", "s")
+    trials = stored_trials(tmp_path / "s.log")
+    assert {len(trial.params) for trial in trials} == {4}
+    for evaluation, trial in zip(result.evaluations, trials, strict=True):
+        present = evaluation.architecture.canonical.connections()
+        assert trial.params["connections"] == len(present)
+        assert trial.params["hpm_share"] == pytest.approx(sum(code == 2 for *_, code in present) / len(present))
+        assert (trial.params["macs"], trial.params["parameters"]) == (2e6, 3000)
+    study = optuna.load_study(study_name="s", storage=JournalStorage(JournalFileBackend(str(tmp_path / "s.log"))))
+    assert optuna.search_space.intersection_search_space(study.trials).keys() == trials[0].params.keys()
