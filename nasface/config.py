@@ -315,7 +315,8 @@ class RetrainConfig:
 
     Attributes:
         steps: optimizer steps.
-        epochs: passes over the training faces, in the place of steps; empty leaves steps.
+        epochs: passes over the training faces, in the place of steps; empty leaves steps. Of short videos every frame
+            counts as a face.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
@@ -344,6 +345,8 @@ class VideoConfig:
 
     Attributes:
         frames: n, adjacent frames made of one still image; a batch holds batch_size / n videos. 1 makes none.
+        random: frames that do not follow each other: each is moved at random, as far as the last frame of a video may
+            be (`rnd.` in 3DDFA_V2's Table 4).
         yaw: largest change of yaw from frame to frame, in degrees; it grows away from the frontal view.
         pitch: the same of pitch, in either direction.
         roll: largest in-plane rotation from frame to frame, in degrees.
@@ -354,6 +357,7 @@ class VideoConfig:
     """
 
     frames: PositiveInt = 1
+    random: bool = False
     yaw: NonNegativeFloat = 2.0
     pitch: NonNegativeFloat = 1.0
     roll: NonNegativeFloat = 1.0

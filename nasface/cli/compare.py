@@ -45,9 +45,10 @@ def compare(experiment: Experiment, run: str | None = None, resume: bool = False
     write_text(table, yaw_table(rows, more=True, markdown=True) + "\n")
     missing = len(entries) * len(experiment.compare.seeds) - sum(map(len, rows))
     folder.update_summary(finished=not missing)
-    faces = workspace.faces.test
+    faces, retrain = workspace.faces.test, experiment.retrain
+    budget = f"{retrain.steps} steps" if retrain.epochs is None else f"{retrain.epochs:g} epochs"
     print(
-        f"\nNME (%) by yaw on {faces.name} ({len(faces)} faces), {experiment.retrain.steps} steps of"
+        f"\nNME (%) by yaw on {faces.name} ({len(faces)} faces), {budget} of"
         f" {experiment.retrain.batch_size} faces each, seeds {experiment.compare.seeds}\n"
     )
     print(yaw_table(rows, more=True))

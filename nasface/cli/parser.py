@@ -15,7 +15,7 @@ from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
 from nasface.cli.settings_files import type_hints, with_files
-from nasface.config import SearchConfig, add_settings, take_settings
+from nasface.config import EXPERIMENTS, SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
 
 _HELP_ALL = "--help-all"
@@ -102,6 +102,9 @@ class _HelpAll(Action):
             from nasface.search.registry import settings_help
 
             print("\n" + settings_help(shutil.get_terminal_size().columns - 2))
+        if parser.prog in ("nasface retrain", "nasface compare"):
+            names = sorted(f"papers/{path.stem}" for path in EXPERIMENTS.glob("papers/*.yaml"))
+            print("\nrecipes of the papers (--experiment NAME): " + ", ".join(names))
         parser.exit()
 
 

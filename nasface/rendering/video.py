@@ -62,6 +62,10 @@ def draw_motion(rng: np.random.Generator, config: VideoConfig, yaw: float, size:
         size: side of the image.
     """
     strengths = np.array([config.pitch, config.yaw, config.roll, np.log1p(config.scale), *2 * [config.shift * size]])
+    if config.random:
+        path = (config.frames - 1) * strengths * rng.uniform(-1, 1, (config.frames, 6))
+        path[0] = 0
+        return Motion(path[:, :2], path[:, 2], path[:, 3], path[:, 4:])
     pace = rng.uniform(-1, 1, 6)
     pace[1] = np.copysign(pace[1], yaw) if yaw else pace[1]
     paces = pace + _SMOOTH * rng.normal(size=(config.frames - 1, 6)).cumsum(axis=0) / np.sqrt(config.frames)

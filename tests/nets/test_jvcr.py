@@ -95,7 +95,7 @@ def test_shapes_at_other_sizes(size: int) -> None:
 
 
 def test_names_are_rows_of_tables() -> None:
-    assert len(LAYOUTS) == 22
+    assert len(LAYOUTS) == 24
     assert LAYOUTS["jvcr"] == VolumeLayout((1, 2, 4, 64), True, 68)
     assert LAYOUTS["jvcr-1-4-64-compact"] == VolumeLayout((1, 4, 64), False, 68)
     assert LAYOUTS["jvcr-21points"] == VolumeLayout((1, 2, 4, 64), True, 21)

@@ -238,13 +238,13 @@ TABLE_V = (
 
 def _rows() -> dict[str, VolumeLayout]:
     """Tables V and VI: `jvcr`, then `-` the depths where they are not 1-2-4-64, the number of points where it is not
-    68, and `compact`."""
+    68, and `compact`; 66 are 3DFAW's, of Tables I and II."""
     rows = {}
     for semantic, end in ((True, ""), (False, "-compact")):
         for depths in TABLE_V:
             own = "" if depths == VolumeLayout.depths else "-" + "-".join(map(str, depths))
             rows[f"jvcr{own}{end}"] = VolumeLayout(depths, semantic)
-        for points in (5, 21, 51):
+        for points in (5, 21, 51, 66):
             rows[f"jvcr-{points}points{end}"] = VolumeLayout(semantic=semantic, points=points)
     return rows
 

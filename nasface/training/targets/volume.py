@@ -353,8 +353,12 @@ class VolumeTask(FaceTask):
 
     def evaluate(self, batch: dict[str, Tensor]) -> tuple[FacePrediction, dict[str, Tensor]]:
         points = self.network(batch["image"])[1].float()
-        error = self.to_pixels(points) - self.targets @ batch["landmarks"]
-        aligned = torch.cat((error[..., :2], error[..., 2:] - error[..., 2:].mean(1, keepdim=True)), -1)
+        missing = batch["landmarks"].isnan().any(-1)
+        error = self.to_pixels(points) - self.targets @ batch["landmarks"].nan_to_num()
+        error[missing.float() @ self.targets.T > 0] = torch.nan
+        depth = error[..., 2:]
+        level = depth.nanmean(1, keepdim=True) if missing.any() else depth.mean(1, keepdim=True)
+        aligned = torch.cat((error[..., :2], depth - level), -1)
         errors = {
             "nme": mean_over_box(error[..., :2].norm(dim=-1), batch["box"]),
             "nme_3d": mean_over_box(aligned.norm(dim=-1), batch["box"]),
