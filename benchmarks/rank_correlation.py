@@ -47,7 +47,7 @@ class Ranking:
     @property
     def kendall(self) -> float:
         """Kendall's tau-b; 0 where a side does not tell its members apart."""
-        return _correlation(kendalltau, self.supernet, self.alone)
+        return kendall(self.supernet, self.alone)
 
     @property
     def spearman(self) -> float:
@@ -81,6 +81,11 @@ class Ranking:
             "spearman": self.spearman,
             "p_value": self.p_value,
         }
+
+
+def kendall(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray) -> float:
+    """Kendall's tau-b; 0 where a side does not tell its members apart."""
+    return _correlation(kendalltau, ours, theirs)
 
 
 def _correlation(

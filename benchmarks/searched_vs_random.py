@@ -51,7 +51,7 @@ OPTIONS = (
     Option("arch", str, "best.json", "architecture that a search found"),
     Option("seeds", int, [0, 1, 2], "seeds of the trainings (initial weights, order, augmentation)"),
     Option("members", int, 5, "random members"),
-    Option("tolerance", float, 0.2, "greatest relative difference of a random member's multiply-adds"),
+    Option("tolerance", float, 0.05, "greatest relative difference of a random member's multiply-adds"),
     Option("steps", int | None, None, "optimizer steps of each training; those of the experiment where empty"),
     Option("workers", int, 1, "trainings side by side, each in a process with one thread"),
     Option("json", str | None, None, "file of the figures; RUNS/benchmarks/searched_vs_random.json where empty"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 
 from nasface.cli.command import FACES, SIZES, TRAINING, Command
 from nasface.config import Experiment
@@ -16,6 +16,7 @@ def table_build(
     folder: str | None = None,
     parquet: str | None = None,
     members: NonNegativeInt = 0,
+    bands: tuple[PositiveFloat, ...] = (),
     seeds: tuple[NonNegativeInt, ...] = (0,),
     workers: PositiveInt = 1,
 ) -> None:
@@ -26,6 +27,8 @@ def table_build(
         folder: folder of the trainings' records; RUNS/table-SPACE where empty.
         parquet: file to write; table.parquet in the folder where empty.
         members: number of members, the first of a fixed random order; 0 for all.
+        bands: multiply-adds, such as [12e6,25e6,50e6]: as many members of each, within a tenth of it and of every
+            density, in the place of uniform ones; for spaces that are too large for all.
         seeds: training seeds; every member is trained once with each.
         workers: number of processes, with one thread each.
     """
@@ -36,7 +39,7 @@ def table_build(
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
     print(f"records  {place}; the same command goes on with what is missing")
-    table = build_table(experiment, space, place, members, seeds, workers)
+    table = build_table(experiment, space, place, members, seeds, workers, bands)
     path = Path(parquet or place / "table.parquet")
     table.save(path)
     errors = sorted(table.errors("test").values())

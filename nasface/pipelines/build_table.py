@@ -66,19 +66,26 @@ def _values(result: BinnedNME) -> tuple[float, ...]:
 
 
 def build_table(
-    experiment: Experiment, space: MultipathSpace, folder: Path, count: int, seeds: Sequence[int], workers: int
+    experiment: Experiment,
+    space: MultipathSpace,
+    folder: Path,
+    count: int,
+    seeds: Sequence[int],
+    workers: int,
+    bands: Sequence[float] = (),
 ) -> MemberTable:
     """Train what is not on record in `folder` yet; the table of all that is asked for.
 
     Args:
-        count: members; 0 for all.
+        count: members, of each band where there are bands; 0 for all.
+        bands: multiply-adds, see `nasface.tabular.bands`.
         workers: processes, each with one thread.
 
     Raises:
         UserError: the folder is of other settings or in use, a record is damaged, or the space is too large.
     """
-    jobs = build_jobs(space, count, seeds)
-    settings = table_settings(experiment)
+    jobs = build_jobs(space, count, seeds, bands, MemberCosts(space, experiment.network).macs)
+    settings = table_settings(experiment) | ({"bands": list(bands)} if bands else {})
     with hold(folder / ".lock", "build", "choose another --folder"):
         about = _check_settings(folder, space, settings)
         done = read_trainings(folder / _TRAININGS)

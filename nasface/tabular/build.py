@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.tabular.bands import banded_members
 from nasface.tabular.table import TrainedMember
 from nasface.utils.errors import UserError, os_reason
 
@@ -34,24 +35,40 @@ class Job:
         return self.member.digest, self.seed
 
 
-def build_jobs(space: MultipathSpace, count: int, seeds: Sequence[int]) -> list[Job]:
+def build_jobs(
+    space: MultipathSpace,
+    count: int,
+    seeds: Sequence[int],
+    bands: Sequence[float] = (),
+    macs: Callable[[Architecture], float] | None = None,
+) -> list[Job]:
     """All trainings in their fixed order, one seed after the other.
 
     Args:
-        count: members; 0 for all of the space.
+        count: members, of each band where there are bands; 0 for all of the space.
+        bands: multiply-adds, see `banded_members`.
+        macs: a member's multiply-adds, for the bands.
 
     Raises:
-        UserError: the space is too large for all, has fewer members, or a seed is there twice.
+        UserError: the space is too large for all, has fewer members, a band does, or a seed is there twice.
     """
+    _check_seeds(seeds)
+    if bands:
+        if not count or macs is None:
+            raise UserError("--bands needs --members, the number of members in each band")
+        return [Job(member, seed) for seed in seeds for member in banded_members(space, macs, bands, count)]
     size = space.count_members()
     if not count and size > LARGEST:
         raise UserError(f"{space.title} has more than {LARGEST} members: give --members, or a smaller space")
     if count > size:
         raise UserError(f"{space.title} has {size} members, not {count}")
-    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
-        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
     members = _members(space, count or size)
     return [Job(member, seed) for seed in seeds for member in members]
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
+        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
 
 
 def _members(space: MultipathSpace, count: int) -> list[Architecture]:

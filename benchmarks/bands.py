@@ -1,0 +1,184 @@
+"""What predicts a member's error among members of its cost: counting, supernets, short trainings.
+
+    nasface table build --members 30 --bands [12e6,25e6,50e6] --seeds [0,1]       # what is to be predicted
+    nasface table build --members 30 --bands [12e6,25e6,50e6] --retrain.steps 300 --folder runs/short
+    python -m benchmarks.bands --table runs/table-multipath/table.parquet --shorter runs/short/table.parquet
+
+Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
+between members is without what their seeds add. And how well each predictor orders a band's members: Kendall's tau with
+their validation errors, the same after parameters are taken out of both by regression, and the regret: by how much the
+predictor's first choice is worse than the band's best. Supernets' scores come from the records of `benchmarks.ranking`
+on the same table (`--rankings FILE`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import Option, parse, run_benchmark
+from benchmarks.rank_correlation import kendall
+from nasface.report.tables import NOTHING, text_table
+from nasface.tabular.bands import band_of
+from nasface.tabular.table import MemberTable, load_table
+from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
+from nasface.utils.reading import read_json
+
+Scores = Mapping[str, float]
+"""Digest -> what a predictor says; lower is better."""
+LEAST = 5
+"""Members of a band that an order is worth telling of."""
+OPTIONS = (
+    Option("table", str, "table", ".parquet file of `nasface table build`, or `table`, which comes with the program"),
+    Option("shorter", str, [], "tables of the same members after shorter trainings"),
+    Option("rankings", str, [], "JSON files of `benchmarks.ranking` on the table"),
+    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/bands.json where empty"),
+)
+
+
+def bands_of(table: MemberTable) -> dict[str, list[str]]:
+    """Band in words -> digests of its members, cheapest first; one band of all where the table has no bands."""
+    asked = table.settings.get("bands") or []
+    found: dict[str, list[str]] = {f"{band / 1e6:g} M": [] for band in sorted(asked)} or {"all": []}
+    for digest, trainings in table.by_member.items():
+        band = band_of(trainings[0].macs, asked) if asked else None
+        if band is not None or not asked:
+            found["all" if band is None else f"{band / 1e6:g} M"].append(digest)
+    return found
+
+
+def spread(table: MemberTable, digests: Sequence[str]) -> tuple[float, float]:
+    """Standard deviations of the validation error (%): between members, without what their seeds add to it (0 where
+    that is all), and between the seeds of a member (NaN where all have one)."""
+    groups = [[one.val[3] for one in table.by_member[digest]] for digest in digests]
+    between = float(np.var([np.mean(group) for group in groups], ddof=1))
+    several = [np.var(group, ddof=1) for group in groups if len(group) > 1]
+    if not several:
+        return math.sqrt(between), math.nan
+    seeds = float(np.mean(several))
+    share = float(np.mean([1 / len(group) for group in groups]))
+    return math.sqrt(max(0.0, between - seeds * share)), math.sqrt(seeds)
+
+
+def predictors(
+    table: MemberTable, shorter: Mapping[str, MemberTable], rankings: Mapping[str, Scores]
+) -> dict[str, Scores]:
+    """Every predictor by its name. Counts predict that more is better."""
+    first = {digest: trainings[0] for digest, trainings in table.by_member.items()}
+    found: dict[str, Scores] = {
+        "parameters": {digest: -one.parameters for digest, one in first.items()},
+        "multiply-adds": {digest: -one.macs for digest, one in first.items()},
+        "HPM blocks": {digest: -one.code.count("2") for digest, one in first.items()},
+        "connections": {digest: one.code.count("0") for digest, one in first.items()},
+    }
+    return found | {name: other.errors() for name, other in shorter.items()} | dict(rankings)
+
+
+def residuals(values: np.ndarray, cause: np.ndarray) -> np.ndarray:
+    """What a straight line through `cause` leaves of `values`."""
+    if not np.ptp(cause):
+        return values - values.mean()
+    slope, level = np.polyfit(cause / np.abs(cause).max(), values, 1)
+    return values - slope * cause / np.abs(cause).max() - level
+
+
+def judged(table: MemberTable, scores: Scores, digests: Sequence[str]) -> dict[str, float] | None:
+    """A predictor on a band's members that it knows; None where they are too few."""
+    known = [digest for digest in digests if digest in scores]
+    if len(known) < LEAST:
+        return None
+    every = table.errors()
+    errors = np.array([every[digest] for digest in known])
+    values = np.array([scores[digest] for digest in known], dtype=float)
+    parameters = np.array([table.by_member[digest][0].parameters for digest in known], dtype=float)
+    best = np.flatnonzero(values == values.min())
+    return {
+        "members": len(known),
+        "tau": kendall(values, errors),
+        "beyond": kendall(np.round(residuals(values, parameters), 9), residuals(errors, parameters)),
+        "regret": float(errors[best].mean() - errors.min()),
+    }
+
+
+def rankings_of(path: Path, table: MemberTable) -> dict[str, Scores]:
+    """The supernets' scores in a record of `benchmarks.ranking`: the mean over the seeds of each way.
+
+    Raises:
+        UserError: the record is of another table, or none at all.
+    """
+    mend = "make it by `python -m benchmarks.ranking --table FILE`"
+    record = read_json(path, mend)
+    if record.get("table") != table.fingerprint:
+        raise UserError(f"{path} is no ranking of this table: {mend}")
+    sums: dict[str, dict[str, list[float]]] = {}
+    for one in record["rankings"]:
+        of = sums.setdefault(f"supernet, {one['sampler']}, {one['steps']} steps, {one['batch_norm']}", {})
+        for member in one["members"]:
+            of.setdefault(member["hash"], []).append(member["supernet"])
+    return {name: {digest: float(np.mean(values)) for digest, values in of.items()} for name, of in sums.items()}
+
+
+def spread_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
+    """How much members differ, band by band."""
+    body = []
+    for band, digests in bands.items():
+        if len(digests) < 2:
+            continue
+        errors = [table.errors()[digest] for digest in digests]
+        between, seeds = spread(table, digests)
+        of = (
+            ["one seed", NOTHING]
+            if math.isnan(seeds)
+            else [f"{seeds:.3f}", f"{between / seeds:.2f}" if seeds else NOTHING]
+        )
+        body.append([band, str(len(digests)), f"{min(errors):.2f}", f"{np.median(errors):.2f}", f"{between:.3f}", *of])
+    return text_table(["band", "members", "best", "median", "sd of members", "sd of seeds", "ratio"], body)
+
+
+def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """A line for every predictor and band."""
+    body = [
+        [
+            one["predictor"],
+            one["band"],
+            str(one["members"]),
+            f"{one['tau']:+.3f}",
+            NOTHING if one["predictor"] == "parameters" else f"{one['beyond']:+.3f}",
+            f"{one['regret']:.3f}",
+        ]
+        for one in results
+    ]
+    return text_table(["predictor", "band", "members", "tau", "tau beyond parameters", "regret"], body)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the tables, judge, print, write."""
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    own = parsed.own
+    table = load_table() if own["table"] == "table" else load_table(own["table"])
+    shorter = {}
+    for path in own["shorter"]:
+        other = load_table(path)
+        shorter[f"{other.settings['retrain']['steps']} steps of training"] = other
+    rankings: dict[str, Scores] = {}
+    for path in own["rankings"]:
+        rankings |= rankings_of(Path(path), table)
+    bands = bands_of(table)
+    results = []
+    for name, scores in predictors(table, shorter, rankings).items():
+        for band, digests in bands.items():
+            if found := judged(table, scores, digests):
+                results.append({"predictor": name, "band": band, **found})
+    print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
+    path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
+    write_json(path, {"table": table.fingerprint, "predictors": results})
+    print(f"\nfigures  {path}")
+
+
+if __name__ == "__main__":
+    run_benchmark(main)

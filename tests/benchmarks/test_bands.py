@@ -1,0 +1,92 @@
+"""Predictors within bands of cost, against tables whose answers are known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import bands
+from nasface.tabular.table import MemberTable
+from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
+from tests.helpers.toy_table import toy_table
+
+
+def banded(seeds: int = 2) -> MemberTable:
+    """60 members in two bands of about 1e6 and 2e6 multiply-adds."""
+    table = toy_table(seeds=seeds, count=60)
+    places = {digest: place for place, digest in enumerate(table.by_member)}
+    trainings = [
+        replace(one, macs=int((1 + places[one.digest] % 2) * 1e6 + places[one.digest]), parameters=100)
+        for one in table.trainings
+    ]
+    return MemberTable(table.space, tuple(trainings), table.settings | {"bands": [1e6, 2e6]})
+
+
+def test_members_go_to_their_bands() -> None:
+    table = banded()
+    found = bands.bands_of(table)
+    assert {band: len(members) for band, members in found.items()} == {"1 M": 30, "2 M": 30}
+    assert all(table.by_member[one][0].macs < 1.5e6 for one in found["1 M"])
+    assert list(bands.bands_of(toy_table(count=30))) == ["all"]
+
+
+def test_the_spread_of_members_is_without_that_of_seeds() -> None:
+    table = toy_table(seeds=2, count=400)
+    rng = np.random.default_rng(0)
+    true = {digest: rng.normal(10, 0.6) for digest in table.by_member}
+    noisy = [replace(one, val=(0.0, 0.0, 0.0, true[one.digest] + rng.normal(0, 0.5), 0.0)) for one in table.trainings]
+    members, seeds = bands.spread(MemberTable(table.space, tuple(noisy), table.settings), list(table.by_member))
+    assert members == pytest.approx(0.6, rel=0.12) and seeds == pytest.approx(0.5, rel=0.12)
+    only_noise = [replace(one, val=(0.0, 0.0, 0.0, 10 + rng.normal(0, 0.5), 0.0)) for one in table.trainings]
+    members, _ = bands.spread(MemberTable(table.space, tuple(only_noise), table.settings), list(table.by_member))
+    assert members < 0.15
+    assert math.isnan(bands.spread(toy_table(count=30), list(toy_table(count=30).by_member))[1])
+
+
+def test_a_predictor_that_knows_and_one_that_counts() -> None:
+    table = banded()
+    digests = list(table.by_member)
+    errors = table.errors()
+    perfect = bands.judged(table, errors, digests)
+    assert perfect == {"members": 60, "tau": pytest.approx(1), "beyond": pytest.approx(1), "regret": 0.0}
+    worst = bands.judged(table, {digest: -error for digest, error in errors.items()}, digests)
+    assert worst is not None and worst["tau"] == pytest.approx(-1)
+    assert worst["regret"] == pytest.approx(max(errors.values()) - min(errors.values()))
+    assert bands.judged(table, {digest: 1.0 for digest in digests[:4]}, digests) is None
+    # All parameters are alike here: they tell nothing, and the first choice is all of them.
+    counted = bands.judged(table, bands.predictors(table, {}, {})["parameters"], digests)
+    assert counted is not None and counted["tau"] == 0
+    assert counted["regret"] == pytest.approx(np.mean(list(errors.values())) - min(errors.values()))
+
+
+def test_what_only_parameters_know_vanishes_beyond_them() -> None:
+    table = toy_table(count=40)
+    sized = [replace(one, parameters=1000 + 10 * place) for place, one in enumerate(table.trainings)]
+    errors = [replace(one, val=(0.0, 0.0, 0.0, 10 - one.parameters / 1000, 0.0)) for one in sized]
+    table = MemberTable(table.space, tuple(errors), table.settings)
+    found = bands.judged(table, bands.predictors(table, {}, {})["parameters"], list(table.by_member))
+    assert found is not None and found["tau"] == pytest.approx(1) and abs(found["beyond"]) < 0.2
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    table = banded()
+    table.save(tmp_path / "t.parquet")
+    short = replace(table, settings=table.settings | {"retrain": {"steps": 30}})
+    short.save(tmp_path / "s.parquet")
+    members = [{"hash": digest, "supernet": error, "alone": error} for digest, error in table.errors().items()]
+    ranking = {"sampler": "mnus", "steps": 200, "batch_norm": "calibrated", "members": members}
+    write_json(tmp_path / "r.json", {"table": table.fingerprint, "rankings": [ranking]})
+    arguments = ["--table", str(tmp_path / "t.parquet"), "--shorter", str(tmp_path / "s.parquet")]
+    bands.main([*arguments, "--rankings", str(tmp_path / "r.json"), "--json", str(tmp_path / "out.json")])
+    printed = capsys.readouterr().out
+    assert "30 steps of training" in printed and "supernet, mnus, 200 steps, calibrated" in printed
+    assert (tmp_path / "out.json").exists()
+    write_json(tmp_path / "r.json", {"table": "another", "rankings": []})
+    with pytest.raises(UserError, match="no ranking of this table"):
+        bands.main([*arguments, "--rankings", str(tmp_path / "r.json")])
