@@ -45,6 +45,9 @@ COMMANDS: dict[str, Entry] = {
     "draw": Entry("draw", "Draw an architecture as SVG or PNG."),
     "space": Entry("space", "Count the members of a space."),
     "dashboard": Entry("dashboard", "Open optuna-dashboard on a search (extra `dashboard`)."),
+    "completion": Entry(
+        "completion", "Print what makes bash, zsh or tcsh complete these commands (extra `completion`)."
+    ),
     "data build": Entry("data_build", "Render a synthetic face set into the cache, with several processes."),
     "data prepare": Entry(
         "data_prepare", "Make UV position maps of 300W-LP, 256 x 256 as in PRNet, with several processes."

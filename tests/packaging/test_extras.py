@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nasface.cli.completion import completion
 from nasface.cli.dashboard import dashboard
 from nasface.data.crops import CropSettings
 from nasface.data.sets.cofw import load_cofw
@@ -37,7 +38,12 @@ def _proxy(_: Path) -> None:
         pass
 
 
+def _completion(_: Path) -> None:
+    completion("bash")
+
+
 NEEDS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
+    "completion": ("completion", "shtab", _completion),
     "dashboard": ("dashboard", "optuna_dashboard", lambda folder: dashboard(None, str(folder), None, "localhost", 80)),
     "export": ("export", "onnx", lambda _: need("onnx")),
     "storage proxy": ("grpc", "grpc", _proxy),
