@@ -18,7 +18,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 
-from nasface.utils.errors import UserError, os_reason
+from nasface.utils.errors import UserError, first_line, os_reason
 from nasface.utils.lock import hold
 from nasface.utils.schema import Finite, checked
 
@@ -48,10 +48,16 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
     if isinstance(storage, str) and "://" in storage:
         try:
             # SQLite's own patience, five seconds, is short where many workers share a slow disk.
-            patient = {"connect_args": {"timeout": 60}} if storage.startswith("sqlite") else None
-            database = RDBStorage(storage, engine_kwargs=patient)
+            if storage.startswith("sqlite"):
+                database = RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
+            else:
+                from nasface.search.patient_database import PatientDatabase, server_url
+
+                database = PatientDatabase(server_url(storage))
+        except UserError:
+            raise
         except Exception as error:  # many drivers, many exceptions
-            raise UserError(f"cannot open the database {storage}: {str(error).splitlines()[0]}") from None
+            raise UserError(f"cannot open the database {storage}: {first_line(error)}") from None
         try:
             yield database
         finally:

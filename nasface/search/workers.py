@@ -265,9 +265,17 @@ class SharedStudy:
                 return None
             told = [] if lost is not None else self._ended()
             trial_id, number = self._add({"told": told, "again": lost})
-            if number != self._next:
+            expected = self._next
+            if number != expected:
                 self._end(trial_id, TrialState.FAIL)  # another worker was quicker
-                continue
+                self.read()
+                first = self._trials[expected]
+                if first.user_attrs.get("claim", {}).get("worker") != self.worker or first.state != TrialState.RUNNING:
+                    continue
+                trial_id, number = (
+                    first._trial_id,
+                    expected,
+                )  # it was this one: a database lost its answer, not the claim
             self.read()
             if number not in self._members:
                 self._end(trial_id, TrialState.FAIL)
