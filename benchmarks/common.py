@@ -7,7 +7,7 @@ import gc
 import resource
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import jsonargparse
 from jsonargparse import ArgumentParser
 
 from nasface.cli.settings_files import type_hints, with_files
-from nasface.config import Experiment, add_settings, take_settings
+from nasface.config import Experiment, add_settings, recorded_settings, take_settings
 from nasface.runs.run import Run
 from nasface.utils.errors import UserError
 
@@ -124,7 +124,7 @@ def run_benchmark(main: Callable[[Sequence[str]], int | None]) -> None:
 
 def described(experiment: Experiment) -> dict[str, Any]:
     """An experiment's settings as JSON holds them."""
-    return asdict(experiment)
+    return recorded_settings(experiment)
 
 
 # Peak memory ---------------------------------------------------------------------------------------------------------

@@ -125,6 +125,9 @@ class MultipathConfig:
         Raises:
             UserError: widths, stem or sizes do not fit its scales.
         """
+        for name, most in (("input_size", 4096), ("map_size", 4096), ("width", 65536), ("head_width", 65536)):
+            if getattr(self, name) > most:
+                raise UserError(f"network.{name} {getattr(self, name)} is more than {most}: choose a smaller one")
         finest = self.input_size // self.stem_stride
         widths = self.scale_widths(scales)
         if len(widths) != scales:

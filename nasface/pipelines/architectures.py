@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasface.config import EXPERIMENTS, Experiment
+from nasface.config import EXPERIMENTS, Experiment, MultipathConfig
 from nasface.nets.cost import NoValues
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
@@ -21,6 +21,7 @@ from nasface.space.record import load_record
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError, nearest
 from nasface.utils.run_files import settings_file
+from nasface.utils.schema import checked
 
 
 def resolve_network(experiment: Experiment, arch: str, scale: float = 1.0) -> tuple[Experiment, NetworkSpec, str]:
@@ -60,6 +61,10 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
     record = load_record(arch)
     sizes = record.provenance.get("network")
     if isinstance(sizes, dict) and set(sizes) <= set(vars(experiment.network)):
+        try:
+            checked(MultipathConfig, sizes, "provenance.network")
+        except ValueError as error:
+            raise UserError(f"{arch}: {error}; correct it, or search again") from None
         # A found network is retrained at the sizes that it was found at, unless the user asks for others.
         experiment = replace(experiment, network=_merged(experiment.network, sizes))
     return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem

@@ -109,6 +109,9 @@ def search_supernet(
     experiment, weights = workspace.experiment, supernet_file(run.folder)
     strategy = make_search_strategy(experiment, workspace.searched, latency)
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
+    lost = isinstance(storage, Path) and not (storage.is_file() and storage.stat().st_size)
+    if resume and lost and "search" in run.read_summary():
+        raise UserError(f"{storage} is empty, but {run.folder} has been searched: restore it, or take another run id")
     with SearchProgress("searching", strategy.progress[1]) as bar:
         told: dict[str, Any] = {"context": context, "callbacks": [*callbacks, bar.on_evaluation]}
         told["progress"] = bar.on_progress

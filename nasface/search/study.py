@@ -309,8 +309,11 @@ def _open_study(
     try:
         study = optuna.load_study(study_name=name, storage=store, **idle)
     except KeyError:
-        if resume and "://" not in str(storage) and Path(storage).stat().st_size and not store.get_all_studies():
-            raise UserError(f"{storage} lacks its beginning: restore it, or take another run id") from None
+        written = "://" not in str(storage) and Path(storage).stat().st_size
+        if resume and written and (isinstance(storage, Path) or not store.get_all_studies()):
+            raise UserError(
+                f"{storage} lacks its beginning, or is another's: restore it, or take another run id"
+            ) from None
         study = optuna.create_study(study_name=name, storage=store, direction="minimize", **idle)
     if study.user_attrs.get("shared"):
         raise UserError(f"study {name!r} is of several workers: go on with --workers, or take another run id")

@@ -11,6 +11,7 @@ from typing import Any
 
 from nasface.sweeps.sweep_file import Parameter, SweepFile
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_text
 
 _VARIABLE = re.compile(r"\$\{envvar:([A-Z0-9_]*)\}")
 _MACRO = re.compile(r"\$\{(\w+)\}")
@@ -59,8 +60,7 @@ def command_line(sweep: SweepFile, values: Mapping[str, Any], folder: Path) -> l
 
 def _json_file(folder: Path, arguments: Mapping[str, Any]) -> str:
     path = folder / "arguments.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(arguments), encoding="utf-8")
+    write_text(path, json.dumps(arguments))
     return str(path)
 
 

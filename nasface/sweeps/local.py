@@ -18,7 +18,7 @@ from nasface.sweeps.samplers import draw, make_pruner, make_sampler
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder
 from nasface.utils.cores import available_cores
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.progress import stage_bar
 
 _PAUSE = 0.1  # seconds between polls of the processes
@@ -135,7 +135,7 @@ class _Loop:
         records = self.folder.run(trial.number)
         words = command_line(self.sweep, values, records)
         trial.set_user_attr("values", values)
-        trial.set_user_attr("command", words)
+        trial.set_user_attr("command", [without_passwords(word) for word in words])
         threads = max(1, available_cores() // self.workers)
         metric = self.sweep.metric.name if self.sweep.metric else None
         return _Running(trial, RunProcess(words, records, metric, threads))

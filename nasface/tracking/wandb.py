@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -12,7 +13,7 @@ from wandb.sdk.lib.wbauth import authenticate_session
 
 from nasface.config import Experiment, recorded_settings
 from nasface.tracking.metrics_file import follow_metrics
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, without_passwords
 
 # The settings' and W&B's own names, new and old.
 _MODES = {
@@ -58,13 +59,17 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
         mode=mode,
     )
     logger._wandb_init.pop("anonymous", None)  # wandb has dropped it and warns of it, even where it is None
+    words = sys.argv
     try:
+        sys.argv = [without_passwords(word) for word in words]  # W&B keeps them
         run = logger.experiment
     except wandb.errors.Error as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"W&B does not start ({reason}): run `wandb login`, or set --log.wandb offline or off"
         ) from None
+    finally:
+        sys.argv = words
     follow_metrics(logger, folder)
     if mode == "online":
         print(f"wandb    {run.url}")

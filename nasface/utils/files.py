@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.utils.errors import UserError, os_reason
+from nasface.utils.errors import UserError, os_reason, without_passwords
 from nasface.utils.reading import reading
 
 
@@ -117,10 +117,10 @@ def check_output(path: str | Path) -> None:
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is renamed to `path`, else removed.
 
-    The earlier file stays whole whatever happens in between.
+    The earlier file stays whole whatever happens in between. Others may read the new one unless it is `private`.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -138,7 +138,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         yield temporary
         _fsync(temporary)
         # mkstemp files are private; a result is meant to be read like any other file.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o600 if private else 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -197,6 +197,6 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8 atomically; see `atomic_write`."""
-    with atomic_write(path) as temporary:
+    """Write a text file in UTF-8 atomically, for its owner alone where it holds a password; see `atomic_write`."""
+    with atomic_write(path, private=without_passwords(text) != text) as temporary:
         temporary.write_text(text, encoding="utf-8")
