@@ -91,6 +91,13 @@ def test_the_page_on_benchmarks_names_every_one() -> None:
     )
 
 
+def test_the_page_on_ideas_has_every_network_and_files_that_are_there() -> None:
+    page = (REPOSITORY / "docs" / "ideas.md").read_text(encoding="utf-8")
+    files = re.findall(r"`((?:nasface|benchmarks)/[\w/]+\.py)`", page)
+    assert len(files) > 20 and [name for name in files if not (REPOSITORY / name).is_file()] == []
+    assert {paper for name in NETWORKS.names() if (paper := NETWORKS.get(name).paper) not in page} == set()
+
+
 def test_a_wrong_command_is_found() -> None:
     """The checks can fail."""
     for line in ("nasface searhc", "nasface search --supernet.stepz 3", "make search ARGS='--sed 3'", "make serch"):
