@@ -30,7 +30,7 @@ _OF_LIBRARIES = r"Union|subtype|NestedArg|<class|typing\.|Expected a|Unable to l
         ("retrain --search.objectives penalty", "must be a list such as [a, b], each text, not penalty"),
         ("retrain --search.settings 3", "must be a mapping such as {name: value}, not 3"),
         ("retrain --retrain 3", "retrain is a section of settings: give one of them, such as --retrain.steps"),
-        ("retrain --retrain.optimizer 3", "such as --retrain.optimizer.lr VALUE"),
+        ("retrain --retrain.optimizer 3", "such as --retrain.optimizer."),
         ("retrain --run.x 3", "unknown setting --run.x"),
         ("predict a.jpg --device.accelerator cpu", "unknown setting --device.accelerator"),
         ("sweep a.yaml --count x", "count: must be a whole number of at least 1, not x"),
