@@ -161,8 +161,8 @@ class OptimizerConfig:
     """The optimizer, PyTorch's, and its schedule.
 
     Attributes:
-        kind: `adamw`, `adam`, `nadam`, `rmsprop` or `sgd`.
         lr: learning rate.
+        kind: `adamw`, `adam`, `nadam`, `rmsprop` or `sgd`.
         schedule: `constant`; `cosine` down to zero after a short warm-up; `steps` (times `factor` at each of
             `milestones`); or `exponential` (times `factor` every `every` steps).
         warmup: share of the steps over which a cosine schedule rises.
@@ -174,8 +174,8 @@ class OptimizerConfig:
         clip: largest gradient norm; 0 switches clipping off.
     """
 
-    kind: Literal["adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
     lr: PositiveFloat = 1e-3
+    kind: Literal["adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
     schedule: Literal["constant", "cosine", "steps", "exponential"] = "cosine"
     warmup: ClosedUnitInterval = 0.05
     milestones: list[PositiveFloat] = field(default_factory=list)

@@ -205,12 +205,18 @@ def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkey
 @pytest.mark.parametrize(
     ("settings", "missing"),
     [
-        ("--data.train ddfa", "data/3ddfa/Model_PAF.pkl does not exist: 3DDFA's assets are published at https://"),
         (
-            "--data.train ddfa",
+            "--data.train ddfa --data.test aflw2000",
+            "data/3ddfa/Model_PAF.pkl does not exist: 3DDFA's assets are published at https://",
+        ),
+        (
+            "--data.train ddfa --data.test aflw2000",
             "data folder data/aflw_120x120 does not exist: set its path, or put 3DDFA's training set",
         ),
-        ("--data.train w300lp", "300W-LP folder data/300W_LP does not exist: set its path; it is published at http"),
+        (
+            "--data.train w300lp --data.test aflw2000",
+            "300W-LP folder data/300W_LP does not exist: set its path; it is published at http",
+        ),
         ("--data.test aflw2000", "AFLW2000-3D folder data/AFLW2000 does not exist: set its path; it is published at"),
     ],
 )
