@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise, product
 from typing import Any
 
@@ -57,6 +57,7 @@ def random_neighbour(architecture: Architecture, rng: np.random.Generator, moves
     return _canonical(architecture.space, codes)
 
 
+@lru_cache(maxsize=2**14)  # walks come back to the same members
 def move_probability(start: Architecture, end: Architecture) -> float:
     """How likely one move of `random_neighbour` from `start` is to lead to `end`; in [0, 1]."""
     space, codes, goal = start.space, start.canonical.codes, end.canonical.codes
