@@ -161,7 +161,7 @@ COMMAND = Command(
     search,
     (
         *("space", "seed", "output", *FACES, *SIZES),
-        *("supernet.sampler", "supernet.children", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),
+        *("supernet.sampler", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),
         *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "search.max_latency"),
         "finalists.count",
         *("device.accelerator", "device.devices", "device.threads", "log.wandb"),

@@ -27,7 +27,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "qmc": ("QMCSampler", {"scramble": True}),
     "bruteforce": ("BruteForceSampler", {}),
 }
-_MOST_CODES = 10_000_000  # a tree of them is kept
+_MOST_CODES = 3**25  # it keeps a tree of those that it has met
 _STARTING = ("tpe", "cmaes", "gp")  # they take the number of first random members
 
 
