@@ -1,0 +1,157 @@
+"""Commands that are killed at random moments and started again: what they end with is what an uninterrupted one ends
+with.
+
+    python -m benchmarks.kills --rounds 20
+
+Each round takes one kind of command, kills it (SIGKILL, with all that it has started) at two random moments, starts
+it again until it ends, and compares. Prints exact continuations of rounds; exits with 1 where one differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+KILLS = 2
+_FACES = ("--data.train_count", "24", "--data.val_count", "12", "--data.test_count", "9", "--data.cache", "cache")
+_TINY = (
+    *("--experiment", "smoke", *_FACES, "--log.wandb", "off", "--device.accelerator", "cpu", "--device.threads", "1"),
+    *("--supernet.steps", "4", "--supernet.checkpoint_every", "2", "--supernet.batch_size", "4"),
+    *("--search.iterations", "6", "--search.calibration", "8", "--search.strategy", "random"),
+    *("--retrain.steps", "4", "--retrain.evaluate_every", "2", "--retrain.batch_size", "4"),
+)
+_SWEEP = {
+    "method": "grid",
+    "metric": {"name": "val/nme"},
+    "command": ["nasface", "retrain", "--arch=random", *_TINY, "${args}"],
+    "parameters": {"retrain.loss": {"values": ["l1", "l2"]}},
+}
+
+
+def _best(folder: Path) -> object:
+    record = json.loads((folder / "runs/r/best.json").read_text())
+    return record["code"], record["scores"]["penalty"]
+
+
+def _network(folder: Path) -> object:
+    state = torch.load(folder / "runs/r/network.pt", weights_only=True)["state"]
+    return hashlib.sha256(b"".join(value.numpy().tobytes() for value in state.values())).hexdigest()
+
+
+def _faces(folder: Path) -> object:
+    files = sorted(path for path in (folder / "cache").rglob("*") if path.is_file())
+    return [(path.relative_to(folder), hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+
+
+def _compared(folder: Path) -> object:
+    rows = json.loads((folder / "runs/r/comparison.json").read_text())
+    return [(row["name"], row["mean"], row["all"]) for row in rows]
+
+
+def _swept(folder: Path) -> object:
+    with (folder / "runs/r/runs.csv").open(newline="") as stream:
+        return sorted((row["run"], row["state"], row["val/nme"]) for row in csv.DictReader(stream))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A command, what it leaves, and whether `--run r` names its records, which `--resume true` goes on with."""
+
+    words: tuple[str, ...]
+    result: Callable[[Path], object]
+    resumes: bool = True
+
+
+KINDS = {
+    "faces": Kind(("data", "build", "--count", "40", "--size", "32", "--cache", "cache"), _faces, False),
+    "training": Kind(("retrain", "--arch", "random", *_TINY), _network),
+    "search": Kind(("search", *_TINY), _best),
+    "search of two workers": Kind(("search", "--workers", "2", *_TINY), _best),
+    "sweep": Kind(("sweep", "sweep.yaml", "--where", "here"), _swept),
+    "comparison": Kind(("compare", "--compare.networks", "[random, preset/prnet]", *_TINY), _compared),
+}
+
+
+def run(kind: Kind, folder: Path, seconds: float | None) -> bool:
+    """Run a command, and kill it after so long; whether it has ended by itself.
+
+    Raises:
+        RuntimeError: it failed.
+    """
+    resume = ["--run", "r", *(["--resume", "true"] if (folder / "runs/r").exists() else [])] if kind.resumes else []
+    with (folder / "said.txt").open("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nasface", *kind.words, *resume],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return False
+    if code:
+        raise RuntimeError((folder / "said.txt").read_text()[-300:])
+    return True
+
+
+def kills(rounds: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> list[str]:
+    """What was wrong with so many rounds, spread over the kinds."""
+    wrong: list[str] = []
+    wanted: dict[str, tuple[object, float]] = {}
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as place:
+        for number in range(-len(kinds), rounds):  # first, each kind once without a kill
+            name = kinds[number % len(kinds)]
+            kind, folder = KINDS[name], Path(place, str(number))
+            folder.mkdir()
+            (folder / "sweep.yaml").write_text(yaml.safe_dump(_SWEEP))
+            if number < 0:
+                start = time.perf_counter()
+                run(kind, folder, None)
+                wanted[name] = kind.result(folder), time.perf_counter() - start
+                continue
+            try:
+                moments = [float(share) * wanted[name][1] for share in rng.uniform(0.1, 1.0, KILLS)]
+                for moment in (*moments, None):  # one that has ended before its kill is not started again
+                    if run(kind, folder, moment):
+                        break
+                if kind.result(folder) != wanted[name][0]:
+                    wrong.append(f"round {number}, {name}: another result")
+            except (RuntimeError, OSError) as error:
+                wrong.append(f"round {number}, {name}: {' '.join(str(error).split())}")
+    return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    arguments = parser.parse_args()
+    wrong = kills(arguments.rounds, arguments.seed, tuple(arguments.kinds))
+    print(*wrong, f"exact continuations {arguments.rounds - len(wrong)} of {arguments.rounds}", sep="\n")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
