@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nasface.nets.layers.deformable import DeformableConv, deform_by_sampling
+from nasface.nets.layers.deformable_cpu import deform_by_gathering
 
 
 def cell(x: Tensor, row: int, column: int) -> Tensor:
@@ -53,6 +54,22 @@ def inputs(offset_size: float, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, T
 def test_sampling_is_the_definition(offset_size: float) -> None:
     values = inputs(offset_size)
     torch.testing.assert_close(deform_by_sampling(*values), by_loops(*values), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("offset_size", [0.3, 3.0])
+def test_gathering_is_sampling_with_its_gradients(offset_size: float) -> None:
+    results = []
+    for deform in (deform_by_sampling, deform_by_gathering):
+        values = [one.requires_grad_() for one in inputs(offset_size, seed=3)]
+        found = deform(*values)
+        (found * torch.linspace(-1, 1, found.numel()).view_as(found)).sum().backward()
+        results.append((found.detach(), *(one.grad for one in values)))
+    for mine, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(mine, wanted, rtol=1e-4, atol=1e-4)
+    x, offset, weight, _ = inputs(offset_size)
+    torch.testing.assert_close(
+        deform_by_gathering(x, offset, weight, None), deform_by_sampling(x, offset, weight, None)
+    )
 
 
 def test_sampling_is_torchvisions() -> None:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasface.nets.layers.deformable_cpu import deform_by_gathering
+
 try:
     from torchvision.ops import deform_conv2d as _fast
 except (ImportError, RuntimeError):  # the latter where torchvision is of another torch
@@ -20,8 +22,9 @@ class DeformableConv(nn.Conv2d):
     (B, C_in, H, W) -> (B, C_out, H, W).
 
     Offsets start at 0, so that it begins as a plain convolution. They are in cells, (y, x) of the taps in row-major
-    order; outside the map the input is 0. torchvision's operator computes it where torchvision is installed; otherwise,
-    and to count costs or to export, `deform_by_sampling` does, with the same result.
+    order; outside the map the input is 0. torchvision's operator computes it where torchvision is installed, compiled
+    loops (`deformable_cpu`) elsewhere on a CPU; otherwise, and to count costs or to export, `deform_by_sampling` does,
+    with the same result.
 
     Source: Dai et al., "Deformable Convolutional Networks", ICCV 2017, section 2.1.
     """
@@ -39,8 +42,13 @@ class DeformableConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         offset = self.offset(x)
-        if _fast is None or x.is_meta or torch.onnx.is_in_onnx_export():
+        followed = torch.onnx.is_in_onnx_export() or torch.jit.is_tracing() or torch.compiler.is_compiling()
+        if followed or x.is_meta or type(x) not in (Tensor, nn.Parameter):  # subclasses stand for values not there
             return deform_by_sampling(x, offset, self.weight, self.bias)
+        if _fast is None:
+            plain = x.device.type == "cpu" and x.dtype == offset.dtype == self.weight.dtype == torch.float32
+            deform = deform_by_gathering if plain else deform_by_sampling
+            return deform(x, offset, self.weight, self.bias)
         with torch.autocast(x.device.type, enabled=False):
             return _fast(x.float(), offset.float(), self.weight, self.bias, padding=_KERNEL // 2)
 
