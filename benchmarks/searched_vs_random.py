@@ -207,6 +207,7 @@ class Job:
         experiment = workspace.experiment
         seeded = replace(experiment, seed=self.seed, log=replace(experiment.log, wandb="off"))
         run = Run(self.folder / self.key)
+        run.path().mkdir(parents=True, exist_ok=True)
         spec = MemberSpec(self.architecture, experiment.network)
         row = retrain(replace(workspace, experiment=seeded), spec, run, label=f"{self.label}, seed {self.seed}").row
         record = {

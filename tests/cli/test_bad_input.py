@@ -331,7 +331,7 @@ def test_a_disk_that_takes_no_more(earlier: Earlier) -> None:
         timeout=120,
     )
     result = earlier.check(result_of(done.returncode, done.stdout, done.stderr))
-    assert "runs/second/supernet/last.ckpt: File too large; free space" in result.line
+    assert "runs/second/supernet/last.ckpt: File too large; raise the limit" in result.line
     assert not any((earlier.folder / "runs" / "second" / "supernet").iterdir())
 
 

@@ -87,7 +87,7 @@ def test_every_gap_and_every_kind_of_change_occurs() -> None:
 
 
 def test_moves_from_outside_the_range_go_no_further_out() -> None:
-    space = load_space("multipath")
+    space = MultipathSpace("multipath", 10, 4, (4, 8))
     low, high = space.connections
     rng = np.random.default_rng(2)
     architecture = hrnet(space)
