@@ -74,11 +74,16 @@ def move_probability(start: Architecture, end: Architecture) -> float:
 
 def _possible_moves(space: MultipathSpace, codes: Sequence[int], gap: int) -> Iterator[list[Change]]:
     """The moves that belong to a gap, kind by kind."""
+    for kind, around in _kinds(space, codes, gap):
+        yield [change for of in around for change in kind(*of)]
+
+
+def _kinds(space: MultipathSpace, codes: Sequence[int], gap: int) -> list[tuple[Moves, Any]]:
+    """The kinds of moves that belong to a gap, each with the gaps that it is about."""
     gaps = {near: _read_gap(space, codes, near) for near in range(space.layers) if abs(near - gap) <= 1}
     nearby = list(pairwise(gaps.values()))
     kinds: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES]
-    for kind, around in kinds + [(kind, nearby) for kind in _NODE_MOVES]:
-        yield [change for of in around for change in kind(*of)]
+    return kinds + [(kind, nearby) for kind in _NODE_MOVES]
 
 
 def _canonical(space: MultipathSpace, codes: tuple[int, ...]) -> Architecture:
@@ -95,12 +100,7 @@ def _random_move(space: MultipathSpace, codes: Sequence[int], rng: np.random.Gen
     Every gap can change: its connections always have another operation to take. A move of a node belongs to the gaps
     on both of its sides.
     """
-    gap = int(rng.integers(space.layers))
-    gaps = {near: _read_gap(space, codes, near) for near in range(space.layers) if abs(near - gap) <= 1}
-    nearby = list(pairwise(gaps.values()))
-    options: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES] + [
-        (kind, nearby) for kind in _NODE_MOVES
-    ]
+    options = _kinds(space, codes, int(rng.integers(space.layers)))
     for place in rng.permutation(len(options)):
         kind, around = options[place]
         if changes := [change for of in around for change in kind(*of)]:

@@ -44,16 +44,22 @@ class _Taps(torch.autograd.Function):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def _place(offset: np.ndarray, row: int, column: int, tap: int) -> tuple[int, int, np.float32, np.float32]:
+    """Where a tap of a cell with offsets (18,) reads: the corner above and before, and the shares beyond it."""
+    y = row + tap // 3 - 1 + offset[2 * tap]
+    z = column + tap % 3 - 1 + offset[2 * tap + 1]
+    top, left = math.floor(y), math.floor(z)
+    return top, left, np.float32(y - top), np.float32(z - left)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def _gather(x: np.ndarray, offset: np.ndarray, taps: np.ndarray) -> None:
     count, height, width, channels = x.shape
     for image in range(count):
         for row in range(height):
             for column in range(width):
                 for tap in range(_TAPS):
-                    y = row + tap // 3 - 1 + offset[image, row, column, 2 * tap]
-                    z = column + tap % 3 - 1 + offset[image, row, column, 2 * tap + 1]
-                    top, left = math.floor(y), math.floor(z)
-                    down, right = np.float32(y - top), np.float32(z - left)
+                    top, left, down, right = _place(offset[image, row, column], row, column, tap)
                     into = taps[image, row, column, tap]
                     for corner in range(4):
                         at, beside = top + corner // 2, left + corner % 2
@@ -71,10 +77,7 @@ def _scatter(x: np.ndarray, offset: np.ndarray, taps: np.ndarray, into_x: np.nda
         for row in range(height):
             for column in range(width):
                 for tap in range(_TAPS):
-                    y = row + tap // 3 - 1 + offset[image, row, column, 2 * tap]
-                    z = column + tap % 3 - 1 + offset[image, row, column, 2 * tap + 1]
-                    top, left = math.floor(y), math.floor(z)
-                    down, right = np.float32(y - top), np.float32(z - left)
+                    top, left, down, right = _place(offset[image, row, column], row, column, tap)
                     grad = taps[image, row, column, tap]
                     by_y, by_z = np.float32(0), np.float32(0)
                     for corner in range(4):
