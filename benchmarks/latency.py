@@ -10,8 +10,7 @@ it runs first, in one process a core.
 from __future__ import annotations
 
 import multiprocessing
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from jsonargparse.typing import PositiveFloat, PositiveInt
 from benchmarks.common import Option, parse, run_benchmark
 from nasface.config import MultipathConfig
 from nasface.inference.export import onnx_bytes, onnx_session
-from nasface.nets.cost import count_macs, count_parameters
+from nasface.nets.cost import count_macs, count_parameters, least_time
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
@@ -152,16 +151,6 @@ def measure(spec: NetworkSpec, file: Path, threads: Sequence[int], repeats: int)
         times.append(None if session is None else least_time(partial(session.run, None, feed), repeats))
     macs = count_macs(network, spec.input_size)
     return {"parameters": count_parameters(network), "macs": macs, "milliseconds": times}
-
-
-def least_time(run: Callable[[], object], repeats: int) -> float:
-    """The least milliseconds of `run` after two that do not count."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times[2:])
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nasface.inference.export import export_network, onnx_session
 from nasface.inference.packaged import FOLDER
+from nasface.nets.cost import least_time
 from nasface.nets.weights import read_weights
 from nasface.report.tables import text_table
 from nasface.tracking.environment import environment
@@ -133,12 +134,7 @@ def onnx_latency(path: Path) -> float:
     session = onnx_session(path, threads=1)
     (wanted,) = session.get_inputs()
     image = {wanted.name: np.zeros([1, *wanted.shape[1:]], np.float32)}
-    times = []
-    for _ in range(_REPEATS):
-        start = time.perf_counter()
-        session.run(None, image)
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
+    return least_time(partial(session.run, None, image), _REPEATS)
 
 
 if __name__ == "__main__":

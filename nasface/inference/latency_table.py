@@ -9,10 +9,10 @@ measured whole also say how far such a forecast is off.
 from __future__ import annotations
 
 import io
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from nasface.config import MultipathConfig
 from nasface.evaluation.costs import MemberCosts
 from nasface.inference.export import need, onnx_session
+from nasface.nets.cost import least_time
 from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathNetwork, Stem
 from nasface.nets.uv_head import make_head
@@ -202,9 +203,4 @@ def _time(network: nn.Module, image: Tensor) -> float:
         torch.onnx.export(network.eval(), (image,), content, dynamo=False)
     session = onnx_session(content.getvalue(), 1)
     feed = {session.get_inputs()[0].name: image.numpy()}
-    times = []
-    for _ in range(_REPEATS):
-        begin = time.perf_counter()
-        session.run(None, feed)
-        times.append(time.perf_counter() - begin)
-    return 1000 * min(times)
+    return least_time(partial(session.run, None, feed), _REPEATS)

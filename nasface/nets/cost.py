@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,3 +102,13 @@ def cpu_latency(network: nn.Module, input_size: int, repeats: int = 30, threads:
     finally:
         torch.set_num_threads(before)
     return 1000 * statistics.median(times[5:])
+
+
+def least_time(run: Callable[[], object], repeats: int) -> float:
+    """The least milliseconds of `run` after two that do not count."""
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1000 * min(times[2:])

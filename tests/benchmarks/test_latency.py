@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks import latency
 from benchmarks.latency import least_time, main, measure
+from nasface.nets import cost
 from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
 from tests.benchmarks.clock import Clock
@@ -23,7 +24,7 @@ SIZES = ["--network.input_size", "32", "--network.map_size", "32", "--repeats", 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(latency, "time", clock)
+    monkeypatch.setattr(cost, "time", clock)
     return clock
 
 
