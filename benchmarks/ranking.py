@@ -27,13 +27,12 @@ from benchmarks.rank_correlation import LEAST, Ranking, calibrated_scores, share
 from nasface.config import Experiment, experiment_file, recorded_sizes
 from nasface.data.augment import normalise
 from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
-from nasface.pipelines.search_table import read_table
 from nasface.pipelines.supernet import train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
 from nasface.runs.run import Run
 from nasface.space.space import Architecture
-from nasface.tabular.table import MemberTable
+from nasface.tabular.table import MemberTable, read_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 

@@ -21,16 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import wilcoxon
 
 from benchmarks.common import Option, parse, run_benchmark
-from nasface.pipelines.search_table import read_table
 from nasface.report.tables import text_table
 from nasface.search.registry import STRATEGIES, make_strategy, strategy_settings
 from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Proposal, Strategy
 from nasface.tabular.evaluator import MemberTableEvaluator
-from nasface.tabular.table import MemberTable
+from nasface.tabular.table import MemberTable, read_table
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write, write_json
@@ -222,6 +220,8 @@ def verdicts(curves: Sequence[Curves]) -> list[str]:
 
 def p_value(difference: np.ndarray) -> float:
     """Of the paired searches being alike; 1 where all are equal."""
+    from scipy.stats import wilcoxon  # half a second that no process of the searches should cost
+
     return float(wilcoxon(difference).pvalue) if np.any(difference) else 1.0
 
 

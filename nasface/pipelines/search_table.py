@@ -12,7 +12,7 @@ from nasface.pipelines.search import make_search_strategy, provenance_of, search
 from nasface.runs.run import Run
 from nasface.search.study import StudyResult, run_study, search_counts
 from nasface.tabular.evaluator import MemberTableEvaluator
-from nasface.tabular.table import SHIPPED, MemberTable, load_table
+from nasface.tabular.table import MemberTable, read_table
 from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import SearchLog
 from nasface.utils.errors import UserError
@@ -35,17 +35,6 @@ class TableSearch:
     least: float
     test: float
     test_least: float
-
-
-def read_table(on: str) -> MemberTable:
-    """The table that `--on` names: `table` for the one that comes with the program, or a Parquet file.
-
-    Raises:
-        UserError: there is none, or it is damaged.
-    """
-    if on != "table" and not on.endswith(".parquet"):
-        raise UserError(f"--on must be supernet, table or a .parquet file of `nasface table build`, not {on!r}")
-    return load_table(SHIPPED if on == "table" else Path(on))
 
 
 def checked_table(experiment: Experiment, on: str) -> tuple[Experiment, MemberTable]:

@@ -262,28 +262,29 @@ class Strategy(ABC):
         Raises:
             UserError: no member within the limits was found at all.
         """
-        total = self.space.count_members()
-        left = (
-            total
-            - len(self._known)
-            - len(self._rejected)
-            - sum(one.architecture.digest not in self._known for one in self._open)
-        )
-        tries = _PATIENCE * -(-total // left) if left > 0 else 0
+        left = self._left()
+        tries = _PATIENCE * -(-self.space.count_members() // left) if left > 0 else 0
         for _ in range(min(tries, _DRAWS) if self.constraints else tries):
             architecture = self.space.random_architecture(self._rng)
             if self._is_new(architecture):
                 return architecture
         if not self.constraints:
             return None
-        found = self._walk_to_limits() if left > 0 else None
+        found = self._walk_to_limits()
         if found is None and not self._known and not self._open:
             limits = " and ".join(f"{one.name} <= {one.limit:g}" for one in self.constraints)
             raise UserError(f"no member of {self.space.title} with {limits} was found: raise the limit")
         return found
 
+    def _left(self) -> int:
+        """How many members were neither evaluated nor rejected, and are not open."""
+        open_ones = sum(one.architecture.digest not in self._known for one in self._open)
+        return self.space.count_members() - len(self._known) - len(self._rejected) - open_ones
+
     def _walk_to_limits(self) -> Architecture | None:
         for _ in range(_WALKS):
+            if self._left() <= 0:
+                return None
             current = self.space.random_architecture(self._rng)
             excess = self._excess(current)
             for _ in range(_WALK):

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.space.space import Architecture, MultipathSpace
@@ -135,6 +134,8 @@ class MemberTable:
     def agreement(self, faces: str = "val") -> float:
         """Kendall's tau between the members' ranks by one seed and by another, the mean over pairs of seeds: what no
         predictor of a single training can pass by much. NaN where fewer than two members have two seeds."""
+        from scipy.stats import kendalltau  # half a second that a search on a table should not cost
+
         by_seed: dict[int, dict[str, float]] = {}
         for one in self.trainings:
             by_seed.setdefault(one.seed, {})[one.digest] = getattr(one, faces)[3]
@@ -222,6 +223,17 @@ def load_table(path: str | Path = SHIPPED) -> MemberTable:
             f"{path} is no table of trained members ({reason}): build it by `nasface table build`"
         ) from None
     return table
+
+
+def read_table(on: str) -> MemberTable:
+    """The table that `--on` names: `table` for the one that comes with the program, or a Parquet file.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if on != "table" and not on.endswith(".parquet"):
+        raise UserError(f"--on must be supernet, table or a .parquet file of `nasface table build`, not {on!r}")
+    return load_table(SHIPPED if on == "table" else Path(on))
 
 
 def _pyarrow() -> tuple[Any, Any]:
