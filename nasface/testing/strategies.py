@@ -145,7 +145,8 @@ def check_states(case: StrategyCase) -> None:
     if case.draws_once:
         return
     more_asks = {7: (0,)} if case.slow else {0: (2,), 7: (0, 2), 25: (0,)}
-    table, strategy, restored = case.table(early=case.stops), case.make(), []
+    table, strategy = case.table(early=case.stops), case.make()
+    restored: list[Strategy] = []
     while (proposal := strategy.ask()) is not None:
         assert all(one.ask() == proposal for one in restored)
         for asks in more_asks.pop(strategy.evaluations, ()):
