@@ -32,6 +32,7 @@ from nasface.inference.aligner import DETECTED_DOWN, DETECTED_SIDE
 from nasface.inference.head_pose import HeadPose
 from nasface.inference.trained import TrainedTask, load_task
 from nasface.nets.network import Network
+from nasface.nets.short_tensors import shorten
 from nasface.nets.weights import weights_record
 from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import atomic_write
@@ -95,7 +96,7 @@ def export_network(
         path: file to write; it appears once its parity is shown.
         kind: one of `FORMATS`.
         model: as `load_task`.
-        half: weights of safetensors with 16 bits, at half the size; norms and biases keep 32.
+        half: weights of safetensors with 16 bits or 8, at less than half the size, see `nasface.nets.short_tensors`.
 
     Raises:
         UserError: a package is missing, a file cannot be read or written, or the parity is worse than `TOLERANCE`.
@@ -250,10 +251,7 @@ def _write_safetensors(half: bool, network: ExportedNetwork, _image: Tensor, pat
     record = weights_record(network.task.network, trained.record)
     state, (tensors, plain) = record.pop("state"), _split(record.pop("faces"))
     if half:
-        state = {
-            name: value.half() if value.is_floating_point() and value.ndim > 1 else value
-            for name, value in state.items()
-        }
+        state = shorten(network.task.network, state)
     tensors = state | {f"faces.{name}": value for name, value in tensors.items()}
     path.write_bytes(save(tensors, metadata={"nasface": json.dumps({**record, "faces": plain})}))
     again = ExportedNetwork(load_task(path)).eval()

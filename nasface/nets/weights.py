@@ -17,6 +17,7 @@ from nasface.nets.cost import NoValues
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.registry import BaselineSpec
+from nasface.nets.short_tensors import lengthen
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
@@ -159,7 +160,7 @@ def _read_safetensors(path: str | Path) -> dict[str, Any]:
     faces = {
         name: tensors.pop(f"faces.{name}") for name in ("mean", "weight", "landmark_uv") if f"faces.{name}" in tensors
     }
-    return {**record, "state": tensors, "faces": {**record["faces"], **faces} or None}
+    return {**record, "state": lengthen(tensors), "faces": {**record["faces"], **faces} or None}
 
 
 def _load_state(network: torch.nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,8 @@ def test_a_packaged_network_finds_the_face_it_was_trained_on(name: str) -> None:
     assert face.landmarks.shape == (68, 3) and np.isfinite(face.vertices).all()
 
 
-def test_both_fit_in_eight_megabytes_of_a_wheel(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "weights.zip", "w", zipfile.ZIP_DEFLATED) as content:
-        for path in FOLDER.iterdir():
-            content.write(path)
-    assert (tmp_path / "weights.zip").stat().st_size < 8e6
+def test_both_fit_in_eight_megabytes_before_a_wheel_packs_them() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 8e6
     assert {"LICENSE", "MODEL_CARD.md"} <= {path.name for path in FOLDER.iterdir()}
 
 
