@@ -287,7 +287,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"balanced subsets, {name}: {drawn}")
     print(f"\n{distribution_table(rows[:4])}")
     if options.figure:
-        draw_ced({row.name: row.nme for row in rows[:4]}, options.figure, threshold=CED_THRESHOLD)
+        draw_ced({"": {row.name: row.nme for row in rows[:4]}}, options.figure, threshold=CED_THRESHOLD)
     if options.json:
         content = {row.name: {"counts": row.result.counts, **row.result.as_dict()} for row in rows}
         with atomic_write(options.json) as path:

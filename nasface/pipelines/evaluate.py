@@ -108,9 +108,11 @@ def evaluate(
     write_text(files[0], result.table(markdown=True) + "\n")
     write_json(files[1], as_json(result, files_of, request, flip_test))
     write_text(files[2], as_csv(opened.names, errors))
-    protocol, rows = next(iter(errors.items()))
-    curves = {label: measured.values[measured.counts] for label, measured in rows.items() if label in networks}
-    draw_ced(curves, files[3], threshold=benchmark.threshold, title=f"{benchmark.set}, {protocol}")
+    curves = {
+        f"{benchmark.set}, {protocol}": {label: measured.values[measured.counts] for label, measured in rows.items()}
+        for protocol, rows in errors.items()
+    }
+    draw_ced(curves, files[3], threshold=benchmark.threshold)
     return replace(result, files=[*files, *pictures.values()])
 
 
