@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from nasface.evaluation.test_faces import ShownFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
-from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS
+from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS, NUM_LANDMARKS
 from nasface.report.figures import save_figure
 
 _SIDE = 1.75  # inches of one face
@@ -35,13 +35,13 @@ def draw_results(
 ) -> Figure:
     """Draw N faces side by side from yaw -90 to +90 degrees; further rows where there are more than `columns`.
 
-    The landmarks are joined to jaw, brows, nose, eyes and lips. Under each photograph is the dense shape over it,
-    coloured by depth (bright is near), with light and shade from its own surface.
+    Landmarks, where they are 68, are joined to jaw, brows, nose, eyes and lips. Under each photograph is the dense shape
+    over it, coloured by depth (bright is near), with light and shade from its own surface.
 
     Args:
         images: (N, S, S, 3) uint8 RGB.
         predicted: (N, 68, >=2) crop pixels.
-        true: (N, 68, >=2), or None where the truth is not known.
+        true: (N, M, >=2), of any points, or None where the truth is not known.
         dense: (N, 3, M, M) UV position maps in crop pixels, or None for no second row.
         nme: (N,) percent, or None.
         yaw: (N,) degrees by which the faces are sorted, or None to keep their order.
@@ -114,7 +114,7 @@ def _cell(figure: Figure, column: int, top: float, size: int) -> Axes:
 
 
 def _draw_landmarks(axes: Axes, points: np.ndarray, colour: str) -> None:
-    for name, indices in GROUPS.items():
+    for name, indices in GROUPS.items() if len(points) == NUM_LANDMARKS else ():
         closed: Sequence[int] = (*indices, indices[0]) if name in CLOSED_GROUPS else indices
         axes.plot(*points[list(closed), :2].T, color=colour, linewidth=0.9, alpha=0.9, solid_capstyle="round")
     axes.plot(*points[:, :2].T, linestyle="none", marker="o", markersize=1.5, markeredgewidth=0, color=colour)

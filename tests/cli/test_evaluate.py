@@ -13,6 +13,7 @@ import torch
 from nasface.evaluation.benchmark import BENCHMARKS
 from nasface.nets.baselines.mobilenet import MobileNetV1
 from tests.data.aflw2000_files import write_aflw2000
+from tests.evaluation.benchmarks.files import WRITERS
 from tests.faces.ddfa_files import write_assets
 from tests.helpers.tiny import Command
 from tests.inference.world import toy_weights
@@ -55,6 +56,24 @@ def test_networks_side_by_side(nasface: Command, place: Path) -> None:
     assert np.mean(values) == pytest.approx(figures["trained"]["all"], rel=1e-4)
     for name in ("ced.png", "faces-published.png", "faces-trained.png", "table.md"):
         assert (Path("out") / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", BENCHMARKS.names())
+def test_every_benchmark_from_files_to_pictures(name: str, nasface: Command, place: Path, tmp_path: Path) -> None:
+    """Whatever points a set has, they are compared and drawn."""
+    folder, published = tmp_path / "sets" / name, ("aflw2000", "synthetic_videos")  # of a model's parameters
+    if name not in published:
+        folder.mkdir(parents=True)
+    WRITERS[name](folder)
+    weights = place / "assets" / "published.pth" if name in published else place / "trained" / "network.pt"
+    result = nasface("evaluate", "--weights", str(weights), "--benchmark", name, "--root", str(folder))
+    assert result.code == 0, result.errors
+    content = json.loads(Path(f"evaluation/{name}/result.json").read_text())
+    with open(f"evaluation/{name}/errors.csv", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == content["images"] > 0
+    assert all(weights.stem in rows or "trained" in rows for rows in content["results"].values())
+    for path in ("ced.png", f"faces-{'published' if name in published else 'trained'}.png"):
+        assert (Path("evaluation") / name / path).stat().st_size > 0
 
 
 def test_mirrored_too(nasface: Command, place: Path) -> None:
