@@ -34,8 +34,8 @@ def is_torchscript(path: str | Path) -> bool:
         return False
 
 
-def load_onnx(path: str | Path, detector: Detector | None = None) -> FaceAligner:
-    """An ONNX file of `nasface export`.
+def load_onnx(path: str | Path, detector: Detector | None = None, model: str | None = None) -> FaceAligner:
+    """An ONNX file of `nasface export`; `model` is the morphable model whose chart its maps are on, where known.
 
     Raises:
         UserError: onnxruntime is not installed, or the file is absent, damaged or another network's.
@@ -51,12 +51,12 @@ def load_onnx(path: str | Path, detector: Detector | None = None) -> FaceAligner
         raise UserError(f"{path} is not a readable ONNX file ({first_line(error)}): export it again") from None
     known = session.get_modelmeta().custom_metadata_map
     return _aligner(
-        path, size, lambda images: session.run(None, {session.get_inputs()[0].name: images}), known, detector
+        path, size, lambda images: session.run(None, {session.get_inputs()[0].name: images}), known, detector, model
     )
 
 
-def load_torchscript(path: str | Path, detector: Detector | None = None) -> FaceAligner:
-    """A TorchScript file of `nasface export`.
+def load_torchscript(path: str | Path, detector: Detector | None = None, model: str | None = None) -> FaceAligner:
+    """A TorchScript file of `nasface export`; `model` as in `load_onnx`.
 
     Raises:
         UserError: the file is damaged or another network's.
@@ -72,7 +72,7 @@ def load_torchscript(path: str | Path, detector: Detector | None = None) -> Face
     def run(images: np.ndarray) -> list[np.ndarray]:
         return [value.numpy() for value in network(torch.from_numpy(images))]
 
-    return _aligner(path, size, run, known, detector)
+    return _aligner(path, size, run, known, detector, model)
 
 
 def _aligner(
@@ -81,6 +81,7 @@ def _aligner(
     run: Callable[[np.ndarray], Sequence[np.ndarray]],
     known: Any,
     detector: Detector | None,
+    model: str | None,
 ) -> FaceAligner:
     def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         landmarks, *others = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
@@ -96,7 +97,7 @@ def _aligner(
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} does not say the size of its images: export it again by nasface export")
     mean, skin = _faces(path, known)
-    return FaceAligner(regress, size, mean, skin, detector)
+    return FaceAligner(regress, size, mean, skin, detector, model=model)
 
 
 def _faces(path: str | Path, known: Any) -> tuple[np.ndarray, np.ndarray | None]:

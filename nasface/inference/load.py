@@ -65,9 +65,9 @@ def load_weights(
     if device != "cpu" and (script or arch is not None or path.suffix == ".onnx"):
         raise UserError(f"{path} computes on the CPU, not on {device}: leave --device out")
     if path.suffix == ".onnx":
-        return load_onnx(path, detector)
+        return load_onnx(path, detector, model)
     if script:
-        return load_torchscript(path, detector)
+        return load_torchscript(path, detector, model)
     if arch is not None:
         return load_published_mobilenet(path, arch, model, detector)
     trained = load_task(path, model)

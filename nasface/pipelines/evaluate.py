@@ -90,8 +90,8 @@ def evaluate(
         require(benchmark, label, network)
         opened = sets.get(network.input_size) or benchmark.open(replace(request, image_size=network.input_size))
         sets = {network.input_size: opened}  # of one size at a time, since a set may fill the memory
-        found, reason = predict(label, network, opened, flip_test)
-        left_out += reason
+        found = predict(label, network, opened, flip_test)
+        left_out += missing(benchmark, label, network, opened, found)
         for measured in opened.measure(found):
             errors.setdefault(measured.name, {})[label] = measured
         pictures[label] = output / f"faces-{label.replace('/', '-')}.png"
@@ -139,8 +139,8 @@ def require(benchmark: Benchmark, label: str, network: FaceAligner) -> None:
         raise UserError(f"{benchmark.name} compares {kind} ({benchmark.points}); {label} gives {gives}: leave it out")
 
 
-def predict(label: str, network: FaceAligner, opened: BenchmarkFaces, flip_test: bool) -> tuple[Prediction, list[str]]:
-    """What a network finds on the set, dense errors included, and why some rows are missing."""
+def predict(label: str, network: FaceAligner, opened: BenchmarkFaces, flip_test: bool) -> Prediction:
+    """What a network finds on the set, dense errors included."""
     regress = with_mirrored(network.regress) if flip_test else network.regress
     chart = chart_of(network)
     images, bar = opened.faces.images, progress_for(f"evaluating {label}")
@@ -153,12 +153,22 @@ def predict(label: str, network: FaceAligner, opened: BenchmarkFaces, flip_test:
             dense.append(opened.dense(index, points, maps, chart))
         bar(int(index[-1]) + 1, len(images))
     joined = {key: np.concatenate([part[key] for part in dense]) for key in (dense[0] if dense else ())}
-    found = Prediction(np.concatenate(landmarks), joined)
-    reasons = [] if found.has_depth else [f"{label}, 3D: the network finds no depth"]
-    if opened.dense is not None and not joined:
-        what = "it finds no dense shape" if not dense else "the set has no truth for its morphable model's vertices"
+    return Prediction(np.concatenate(landmarks), joined)
+
+
+def missing(
+    benchmark: Benchmark, label: str, network: FaceAligner, opened: BenchmarkFaces, found: Prediction
+) -> list[str]:
+    """Which of the benchmark's rows a network lacks, and why, one line each."""
+    reasons = [] if found.has_depth or "3D" not in benchmark.points else [f"{label}, 3D: the network finds no depth"]
+    if opened.dense is not None and not found.dense:
+        what = "the set has no truth for its morphable model's vertices"
+        if not network.outputs()[1]:
+            what = "it finds no dense shape"
+        elif network.model is None:
+            what = "the file does not say of which morphable model its vertices are: give it by --model"
         reasons.append(f"{label}, dense: {what}")
-    return found, reasons
+    return reasons
 
 
 def chart_of(network: FaceAligner) -> MorphableModel | None:

@@ -35,8 +35,8 @@ def draw_results(
 ) -> Figure:
     """Draw N faces side by side from yaw -90 to +90 degrees; further rows where there are more than `columns`.
 
-    Landmarks, where they are 68, are joined to jaw, brows, nose, eyes and lips. Under each photograph is the dense shape
-    over it, coloured by depth (bright is near), with light and shade from its own surface.
+    Landmarks, where they are 68, are joined to jaw, brows, nose, eyes and lips. Under each photograph is the dense
+    shape over it, coloured by depth (bright is near), with light and shade from its own surface.
 
     Args:
         images: (N, S, S, 3) uint8 RGB.

@@ -137,3 +137,19 @@ def test_exports_have_their_networks_figures(nasface: Command, place: Path, kind
     assert result.code == 0, result.errors
     rows = json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"]["2D"]
     assert rows["exported"]["all"] == pytest.approx(rows["trained"]["all"], rel=1e-4)
+
+
+def test_the_dense_shape_of_an_export_needs_its_model(nasface: Command, place: Path) -> None:
+    """Such a file does not say which model's vertices it gives."""
+    weights, assets = str(place / "assets" / "published.pth"), str(place / "assets")
+    assert nasface("export", "--weights", weights, "--format", "torchscript", "--output", "x.ts").code == 0
+    arguments = ["evaluate", "--weights", "x.ts", "--benchmark", "aflw2000", "--root", str(place / "AFLW2000")]
+    results = []
+    for extra, said in (
+        ([], "left out  x, dense: the file does not say of which"),
+        (["--model", assets], "dense 3D, "),
+    ):
+        result = nasface(*arguments, *extra)
+        assert result.code == 0 and said in result.output, result
+        results.append(json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"])
+    assert len(results[1]) == len(results[0]) + 6
