@@ -1,8 +1,9 @@
 """What predicts a member's error among members of its cost: counting, supernets, short trainings.
 
-    nasface table build --members 30 --bands [12e6,25e6,50e6] --seeds [0,1]       # what is to be predicted
-    nasface table build --members 30 --bands [12e6,25e6,50e6] --retrain.steps 300 --folder runs/short
-    python -m benchmarks.bands --table runs/table-multipath/table.parquet --shorter runs/short/table.parquet
+    nasface table build --members 10 --bands [12e6,25e6,50e6] --seeds [0,1] --retrain.steps 1800   # the table `bands`
+    nasface table build --members 10 --bands [12e6,25e6,50e6] --retrain.steps 300 --folder runs/short
+    python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
+    python -m benchmarks.bands --shorter runs/short/table.parquet --rankings rankings.json
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add. And how well each predictor orders a band's members: Kendall's tau with
@@ -34,7 +35,7 @@ Scores = Mapping[str, float]
 LEAST = 5
 """Members of a band that an order is worth telling of."""
 OPTIONS = (
-    Option("table", str, "table", ".parquet file of `nasface table build`, or `table`, which comes with the program"),
+    Option("table", str, "bands", ".parquet file of `nasface table build`; `bands` and `table` come with the program"),
     Option("shorter", str, [], "tables of the same members after shorter trainings"),
     Option("rankings", str, [], "JSON files of `benchmarks.ranking` on the table"),
     Option("json", str | None, None, "file of the figures; RUNS/benchmarks/bands.json where empty"),
@@ -109,12 +110,13 @@ def rankings_of(path: Path, table: MemberTable) -> dict[str, Scores]:
     """The supernets' scores in a record of `benchmarks.ranking`: the mean over the seeds of each way.
 
     Raises:
-        UserError: the record is of another table, or none at all.
+        UserError: the record is of another table's members, or none at all.
     """
     mend = "make it by `python -m benchmarks.ranking --table FILE`"
     record = read_json(path, mend)
-    if record.get("table") != table.fingerprint:
-        raise UserError(f"{path} is no ranking of this table: {mend}")
+    members = {one["hash"] for ranking in record.get("rankings", []) for one in ranking["members"]}
+    if not members or not members <= set(table.by_member):
+        raise UserError(f"{path} is no ranking of this table's members: {mend}")
     sums: dict[str, dict[str, list[float]]] = {}
     for one in record["rankings"]:
         of = sums.setdefault(f"supernet, {one['sampler']}, {one['steps']} steps, {one['batch_norm']}", {})
@@ -160,7 +162,7 @@ def main(arguments: Sequence[str]) -> None:
     """Read the tables, judge, print, write."""
     parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own = parsed.own
-    table = load_table() if own["table"] == "table" else load_table(own["table"])
+    table = load_table(own["table"])
     shorter = {}
     for path in own["shorter"]:
         other = load_table(path)

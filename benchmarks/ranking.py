@@ -32,13 +32,15 @@ from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
 from nasface.runs.run import Run
 from nasface.space.space import Architecture
-from nasface.tabular.table import MemberTable, read_table
+from nasface.tabular.table import SHIPPED, MemberTable, read_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 
 WAYS = {"calibrated": "of the member", "shared": "shared by all"}
 OPTIONS = (
-    Option("table", str, "table", "`table`, which comes with the program, or a .parquet file of `nasface table build`"),
+    Option(
+        "table", str, "table", "`table` or `bands`, which come with the program, or a file of `nasface table build`"
+    ),
     Option("members", int, 100, "members to rank, drawn from the table; 0 for all"),
     Option("steps", int, [200, 800, 3200], "lengths of supernet training, in optimizer steps"),
     Option("samplers", str, ["mnus", "uniform"], "path samplers"),
@@ -72,8 +74,10 @@ def matching_table(name: str, experiment: Experiment) -> MemberTable:
     Raises:
         UserError: there is none, or its networks are not of the experiment's sizes.
     """
-    if name != "table" and not name.endswith(".parquet"):
-        raise UserError(f"--table must be table or a .parquet file of `nasface table build`, not {name!r}")
+    if name not in SHIPPED and not name.endswith(".parquet"):
+        raise UserError(
+            f"--table must be one of {', '.join(SHIPPED)} or a .parquet file of `nasface table build`, not {name!r}"
+        )
     table = read_table(name)
     if experiment.network != recorded_sizes(table.settings["network"]):
         raise UserError("the table's networks are of other sizes: take the experiment that it was built with")

@@ -19,6 +19,7 @@ def table_build(
     bands: tuple[PositiveFloat, ...] = (),
     seeds: tuple[NonNegativeInt, ...] = (0,),
     workers: PositiveInt = 1,
+    together: PositiveInt = 16,
 ) -> None:
     """Train every member of a small space on its own and write one table.
 
@@ -30,7 +31,8 @@ def table_build(
         bands: multiply-adds, such as [12e6,25e6,50e6]: as many members of each, within a tenth of it and of every
             density, in the place of uniform ones; for spaces that are too large for all.
         seeds: training seeds; every member is trained once with each.
-        workers: number of processes, with one thread each.
+        workers: number of processes, with one thread each; on a GPU there is one.
+        together: networks that a GPU trains at the same time.
     """
     from nasface.pipelines.build_table import build_table
 
@@ -39,12 +41,12 @@ def table_build(
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
     print(f"records  {place}; the same command goes on with what is missing")
-    table = build_table(experiment, space, place, members, seeds, workers, bands)
+    table = build_table(experiment, space, place, members, seeds, workers, bands, together)
     path = Path(parquet or place / "table.parquet")
     table.save(path)
     errors = sorted(table.errors("test").values())
     seconds = sum(one.seconds for one in table.trainings)
-    print(f"\nmembers  {len(errors)}, {len(table.trainings)} trainings, {seconds:.0f} s of one thread")
+    print(f"\nmembers  {len(errors)}, {len(table.trainings)} trainings, {seconds:.0f} s of one thread or GPU")
     print(f"NME (%)  best {errors[0]:.2f}, median {errors[len(errors) // 2]:.2f}, worst {errors[-1]:.2f} on test faces")
     print(f"         {table.noise_line('test')}")
     print(f"table    {path}, {path.stat().st_size / 1024:.0f} KiB")

@@ -11,7 +11,9 @@ landmarks: Cootes et al., "Active shape models", CVIU 1995.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -97,33 +99,18 @@ class AnchorHead(nn.Module):
     def learn(self, maps: TrainingMaps) -> None:
         """Take over mean and principal components of the training maps, and start at the linear map from anchors to
         components with the least squared error."""
-        flat = maps.sample.flatten(1).double()
-        mean = flat.mean(0)
-        about = flat - mean
-        values, vectors = torch.linalg.eigh(about @ about.T)
-        kept = values.flip(0)[:MODES].clamp(min=1e-9)
-        modes = (vectors.flip(1)[:, : len(kept)] / kept.sqrt()).T @ about
-        modes = modes * modes.gather(1, modes.abs().argmax(1, keepdim=True)).sign()  # an eigenvector's is arbitrary
-        deviation = (kept / len(flat)).sqrt()
-        line = (np.arange(GRID) + 0.5) / GRID
-        grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
-        cells, weights = bilinear_cells(np.concatenate([maps.landmark_uv, grid]), self.map_size, self.map_size)
-        self.read_cells.copy_(torch.from_numpy(cells.T))
-        self.read_weights.copy_(torch.from_numpy(weights.T))
-        anchors = self.anchor_places(maps.sample.double()).flatten(1)
-        centred = anchors - anchors.mean(0)
-        noisy = centred.T @ centred / len(flat) + _NOISE**2 * torch.eye(centred.shape[1], dtype=torch.double)
-        scores = about @ modes.T / deviation
-        weight = torch.linalg.solve(noisy, centred.T @ scores / len(flat)).T
-        self.mean_map.copy_(mean)
-        self.modes.zero_()[: len(kept)] = modes * deviation[:, None]
-        self.mean_anchors.copy_(anchors.mean(0))
+        learnt = _statistics(maps, self.map_size)
+        self.read_cells.copy_(learnt.cells)
+        self.read_weights.copy_(learnt.weights)
+        self.mean_map.copy_(learnt.mean)
+        self.modes.zero_()[: len(learnt.modes)] = learnt.modes
+        self.mean_anchors.copy_(learnt.mean_anchors)
         self.lift.bias.zero_()
-        self.lift.weight.zero_()[: len(kept), : weight.shape[1]] = weight
+        self.lift.weight.zero_()[: len(learnt.lift), : learnt.lift.shape[1]] = learnt.lift
 
     def anchor_places(self, maps: Tensor) -> Tensor:
         """Where the anchors of maps (B, 3, M, M) lie, (B, 2, P): read at their four cells each."""
-        return (maps[:, :2].flatten(2)[:, :, self.read_cells] * self.read_weights.to(maps.dtype)).sum(2)
+        return _places(maps, self.read_cells, self.read_weights)
 
     def heatmap_loss(self, logits: Tensor, maps: Tensor) -> Tensor:
         """Relative entropy of predicted heatmaps (K, B, P, F * F), of K networks on the same images, to Gaussians
@@ -141,3 +128,52 @@ class AnchorHead(nn.Module):
         error = entropy + logits.float().logsumexp(-1) - (expected * row).sum(-1)
         seen = (mass.prod(1) > _OUTSIDE).float()
         return (error * seen).sum() / (len(logits) * seen.sum().clamp(min=1))
+
+
+class _Statistics(NamedTuple):
+    """Of training maps: cells (4, P) and weights (4, P) by which anchors are read, mean (3 * M * M), modes (R, 3 * M *
+    M) of one standard deviation each, mean anchors (2 P), and the linear map (R, 2 P) from anchors to modes."""
+
+    cells: Tensor
+    weights: Tensor
+    mean: Tensor
+    modes: Tensor
+    mean_anchors: Tensor
+    lift: Tensor
+
+
+_latest: tuple[weakref.ref[Tensor], _Statistics] | None = None
+
+
+def _statistics(maps: TrainingMaps, map_size: int) -> _Statistics:
+    """Those of the latest maps are kept: many networks may be trained on the same ones."""
+    global _latest
+    if _latest is None or _latest[0]() is not maps.sample:
+        _latest = weakref.ref(maps.sample), _find_statistics(maps, map_size)
+    return _latest[1]
+
+
+def _find_statistics(maps: TrainingMaps, map_size: int) -> _Statistics:
+    flat = maps.sample.flatten(1).double()
+    mean = flat.mean(0)
+    about = flat - mean
+    values, vectors = torch.linalg.eigh(about @ about.T)
+    kept = values.flip(0)[:MODES].clamp(min=1e-9)
+    modes = (vectors.flip(1)[:, : len(kept)] / kept.sqrt()).T @ about
+    modes = modes * modes.gather(1, modes.abs().argmax(1, keepdim=True)).sign()  # an eigenvector's is arbitrary
+    deviation = (kept / len(flat)).sqrt()
+    line = (np.arange(GRID) + 0.5) / GRID
+    grid = np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    found = bilinear_cells(np.concatenate([maps.landmark_uv, grid]), map_size, map_size)
+    cells, weights = (torch.from_numpy(array.T) for array in found)
+    anchors = _places(maps.sample.double(), cells, weights.float()).flatten(1)
+    centred = anchors - anchors.mean(0)
+    noisy = centred.T @ centred / len(flat) + _NOISE**2 * torch.eye(centred.shape[1], dtype=torch.double)
+    scores = about @ modes.T / deviation
+    lift = torch.linalg.solve(noisy, centred.T @ scores / len(flat)).T
+    return _Statistics(cells, weights, mean, modes * deviation[:, None], anchors.mean(0), lift)
+
+
+def _places(maps: Tensor, cells: Tensor, weights: Tensor) -> Tensor:
+    """Points (B, 2, P) of maps (B, 3, M, M), read at their four cells each."""
+    return (maps[:, :2].flatten(2)[:, :, cells] * weights.to(maps.dtype)).sum(2)

@@ -5,11 +5,16 @@ A killed build goes on with the trainings that `trainings.jsonl` lacks (`nasface
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import nasface
 from nasface.config import Experiment
@@ -21,9 +26,11 @@ from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.space.space import MultipathSpace
 from nasface.tabular.build import Job, append_training, build_jobs, read_trainings
+from nasface.tabular.side_by_side import train_together
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.lock import hold
@@ -44,19 +51,35 @@ class TableBuilder:
 
     def train(self, job: Job) -> TrainedMember:
         """Train and evaluate one member."""
-        workspace, config = self.workspace, self.workspace.experiment.retrain
-        if self._batches is None or self._batches.seed != job.seed:
-            self._batches = SharedBatches(workspace.faces.train, workspace.uv, config, job.seed)
-        member, sizes = job.member, workspace.experiment.network
-        network, seconds = train_alone(lambda: MultipathNetwork(member, sizes), self._batches)
+        network, seconds = train_alone(self._build(job), self._batches_of(job.seed))
+        return self._evaluated(job, network, self.workspace.uv, seconds)
+
+    def train_together(self, jobs: Sequence[Job], device: torch.device) -> Iterator[TrainedMember]:
+        """The same of several members by one seed, at the same time on a GPU."""
+        networks, seconds = train_together([self._build(job) for job in jobs], self._batches_of(jobs[0].seed), device)
+        uv = copy.deepcopy(self.workspace.uv).to(device)
+        for job, network in zip(jobs, networks, strict=True):
+            yield self._evaluated(job, network, uv, seconds / len(jobs))
+
+    def _build(self, job: Job) -> Callable[[], MultipathNetwork]:
+        return partial(MultipathNetwork, job.member, self.workspace.experiment.network)
+
+    def _batches_of(self, seed: int) -> SharedBatches:
+        if self._batches is None or self._batches.seed != seed:
+            workspace = self.workspace
+            self._batches = SharedBatches(workspace.faces.train, workspace.uv, workspace.experiment.retrain, seed)
+        return self._batches
+
+    def _evaluated(self, job: Job, network: torch.nn.Module, uv: UVTarget, seconds: float) -> TrainedMember:
+        member, faces = job.member, self.workspace.faces
         return TrainedMember(
             digest=member.digest,
             code="".join(map(str, member.codes)),
             seed=job.seed,
             parameters=int(self.costs.parameters(member)),
             macs=int(self.costs.macs(member)),
-            val=_values(errors_of(network, workspace.uv, workspace.faces.val)),
-            test=_values(errors_of(network, workspace.uv, workspace.faces.test)),
+            val=_values(errors_of(network, uv, faces.val)),
+            test=_values(errors_of(network, uv, faces.test)),
             seconds=round(seconds, 3),
         )
 
@@ -73,13 +96,15 @@ def build_table(
     seeds: Sequence[int],
     workers: int,
     bands: Sequence[float] = (),
+    together: int = 16,
 ) -> MemberTable:
     """Train what is not on record in `folder` yet; the table of all that is asked for.
 
     Args:
         count: members, of each band where there are bands; 0 for all.
         bands: multiply-adds, see `nasface.tabular.bands`.
-        workers: processes, each with one thread.
+        workers: processes, each with one thread; of no effect on a GPU.
+        together: networks that a GPU trains at the same time.
 
     Raises:
         UserError: the folder is of other settings or in use, a record is damaged, or the space is too large.
@@ -92,7 +117,7 @@ def build_table(
         waiting = [job for job in jobs if job.key not in done]
         if waiting:
             with stage_bar("training members", len(jobs), len(jobs) - len(waiting)) as bar:
-                for training in _trainings(experiment, space, folder, waiting, workers):
+                for training in _trainings(experiment, space, folder, waiting, workers, together):
                     append_training(folder / _TRAININGS, training)
                     done[training.digest, training.seed] = training
                     bar.update(1)
@@ -131,12 +156,23 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
 
 
 def _trainings(
-    experiment: Experiment, space: MultipathSpace, folder: Path, jobs: Sequence[Job], workers: int
+    experiment: Experiment, space: MultipathSpace, folder: Path, jobs: Sequence[Job], workers: int, together: int
 ) -> Iterator[TrainedMember]:
     single = replace(experiment, device=replace(experiment.device, threads=1))
     workspace = prepare(single, space)  # with several workers, too: the faces are made once, not by each of them
+    if _on_gpu(experiment):
+        builder = TableBuilder(workspace)
+        for _, same_seed in groupby(jobs, key=lambda job: job.seed):
+            group = list(same_seed)
+            for start in range(0, len(group), together):
+                yield from builder.train_together(group[start : start + together], torch.device("cuda"))
+        return
     for _, future in run_side_by_side(single, space, folder, workers, _train, jobs, workspace):
         yield future.result()
+
+
+def _on_gpu(experiment: Experiment) -> bool:
+    return torch.cuda.is_available() and experiment.device.accelerator in ("auto", "gpu", "cuda")
 
 
 _builder: TableBuilder | None = None  # of this process: it keeps a seed's batches from one job to the next

@@ -23,8 +23,9 @@ from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 
-SHIPPED = Path(__file__).resolve().parent / "assets" / "table.parquet"
-"""The table of the space `table`, which comes with the program."""
+_ASSETS = Path(__file__).resolve().parent / "assets"
+SHIPPED = {"table": _ASSETS / "table.parquet", "bands": _ASSETS / "bands.parquet"}
+"""Tables that come with the program: every member of the space `table`; members of three costs of `multipath`."""
 FACES = ("val", "test")
 """The face sets that a training is measured on."""
 _FLOATS = (*(f"{faces}_{name}" for faces in FACES for name in (*BIN_NAMES, "mean", "all")), "seconds")
@@ -45,7 +46,7 @@ class TrainedMember:
         macs: multiply-adds of one image.
         val: NME (%) on the validation faces: three yaw bins, their mean, over all faces.
         test: the same on the test faces.
-        seconds: CPU time of the training, on one thread.
+        seconds: CPU time of the training, on one thread; on a GPU, its share of the time of those trained together.
     """
 
     digest: str
@@ -191,14 +192,14 @@ class MemberTable:
             temporary.write_bytes(content.getbuffer())
 
 
-def load_table(path: str | Path = SHIPPED) -> MemberTable:
-    """Read a table.
+def load_table(path: str | Path = "table") -> MemberTable:
+    """Read a table: a file, or one of `SHIPPED` by its name.
 
     Raises:
         UserError: there is none, it is damaged or of something else, or pyarrow is missing.
     """
     arrow, parquet = _pyarrow()
-    path = Path(path)
+    path = SHIPPED.get(str(path), Path(path))
     if not path.is_file():
         raise UserError(f"{path} does not exist: build it by `nasface table build`")
     try:
@@ -226,14 +227,14 @@ def load_table(path: str | Path = SHIPPED) -> MemberTable:
 
 
 def read_table(on: str) -> MemberTable:
-    """The table that `--on` names: `table` for the one that comes with the program, or a Parquet file.
+    """The table that `--on` names: one that comes with the program, or a Parquet file.
 
     Raises:
         UserError: there is none, or it is damaged.
     """
-    if on != "table" and not on.endswith(".parquet"):
+    if on not in SHIPPED and not on.endswith(".parquet"):
         raise UserError(f"--on must be supernet, table or a .parquet file of `nasface table build`, not {on!r}")
-    return load_table(SHIPPED if on == "table" else Path(on))
+    return load_table(on)
 
 
 def _pyarrow() -> tuple[Any, Any]:

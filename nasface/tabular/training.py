@@ -51,12 +51,19 @@ class SharedBatches:
         values = 3 * (faces.image_size**2 + uv.map_size**2)
         fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
         self._kept = list(self._make()) if fits else None
+        self._there: list[tuple[Tensor, Tensor]] | None = None
 
     def __len__(self) -> int:
         return self.config.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         return self._make() if self._kept is None else iter(self._kept)
+
+    def on(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        """All batches in a GPU's memory, kept there from the first call on."""
+        if self._there is None or self._there[0][0].device != device:
+            self._there = [(images.to(device), target.to(device)) for images, target in self]
+        return self._there
 
     def _make(self) -> Iterator[tuple[Tensor, Tensor]]:
         for raw in self._data.train_dataloader():

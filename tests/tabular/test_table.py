@@ -16,7 +16,7 @@ from nasface.space.catalogue import load_space
 from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
 from nasface.tabular.evaluator import MemberTableEvaluator
-from nasface.tabular.table import COLUMNS, SHIPPED, MemberTable, TrainedMember, load_table
+from nasface.tabular.table import COLUMNS, MemberTable, TrainedMember, load_table
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import Command
 from tests.helpers.toy_table import SPACE, toy_table
@@ -158,12 +158,22 @@ def test_search_on_a_table(
 
 
 def test_the_shipped_table() -> None:
-    table = load_table(SHIPPED)
+    table = load_table("table")
     assert table.space == load_space("table") and table.complete
     assert len(table.by_member) >= 500
     between, _ = table.noise("test")
     assert between > 0.3
     MemberTableEvaluator(table)
+
+
+def test_the_shipped_bands() -> None:
+    """Members of one cost, with two seeds each, that differ by more than twice what the seeds do."""
+    table = load_table("bands")
+    assert table.space.name == "multipath" and len(table.by_member) == 30 and len(table.trainings) == 60
+    for digest, code in ((one.digest, one.code) for one in table.trainings):
+        assert table.member(digest).codes == tuple(map(int, code))
+    with pytest.raises(UserError, match="lacks"):
+        MemberTableEvaluator(table)
 
 
 def test_small_spaces_can_be_tables() -> None:
