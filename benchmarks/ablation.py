@@ -442,4 +442,4 @@ def _row(values: dict[str, Any]) -> NMERow:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    run_benchmark(main, goes_on=True)

@@ -17,6 +17,7 @@ from jsonargparse import ArgumentParser
 from nasface.cli.settings_files import type_hints, with_files
 from nasface.config import Experiment, add_settings, recorded_settings, take_settings
 from nasface.runs.run import Run
+from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
 
 SETTINGS = "experiment.yaml"
@@ -110,16 +111,15 @@ def newest_search(runs: str | Path) -> Run:
     raise UserError(f"{runs} holds no run with a trained supernet: start `make search` first, or name one by --run")
 
 
-def run_benchmark(main: Callable[[Sequence[str]], int | None]) -> None:
-    """Run a benchmark's `main(arguments)`; what a user can mend ends in one line and exit code 2."""
-    try:
+def run_benchmark(main: Callable[[Sequence[str]], int | None], goes_on: bool = False) -> None:
+    """Run a benchmark's `main(arguments)`; it ends as a command of `nasface` does.
+
+    Args:
+        main: returns the exit code.
+        goes_on: whether the same command goes on where one was ended.
+    """
+    with one_line("error", lambda: "the same command goes on from here" if goes_on else ""):
         sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 def described(experiment: Experiment) -> dict[str, Any]:

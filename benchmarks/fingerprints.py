@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from nasface.utils.ending import one_line
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 STRATEGIES = (
     *("samos", "random", "random-sample", "evolution", "spos", "local", "nsga2"),
@@ -138,4 +140,5 @@ def _digest(*arrays: np.ndarray) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line("error"):
+        main()

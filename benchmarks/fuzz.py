@@ -31,6 +31,7 @@ from nasface.search.storage import open_storage
 from nasface.space.catalogue import load_space
 from nasface.space.presets import load_preset
 from nasface.space.record import load_record
+from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
 from nasface.utils.files import load_pickle
 from nasface.utils.images import decode_image
@@ -170,4 +171,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line("error"):
+        main()

@@ -27,6 +27,8 @@ import numpy as np
 import torch
 import yaml
 
+from nasface.utils.ending import one_line
+
 KILLS = 2
 _FACES = ("--data.train_count", "24", "--data.val_count", "12", "--data.test_count", "9", "--data.cache", "cache")
 _TINY = (
@@ -154,4 +156,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line("error"):
+        main()

@@ -25,6 +25,7 @@ from nasface.faces.ddfa_model import load_ddfa_model
 from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import uv_basis
 from nasface.training.targets.parameter_losses import Face, Points, fwpdc_weights, vdc, weighted_cost, wpdc_weights
+from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 
@@ -117,7 +118,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with one_line("error"):
         main()
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None

@@ -23,6 +23,7 @@ from nasface.faces.camera import euler_to_matrix
 from nasface.faces.drawing import vertex_normals
 from nasface.faces.rasterize import rasterize
 from nasface.faces.surface import folded_edges
+from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 
@@ -103,4 +104,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line("error"):
+        main()

@@ -211,4 +211,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    run_benchmark(main, goes_on=True)

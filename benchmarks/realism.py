@@ -37,6 +37,7 @@ import numpy as np
 
 from nasface.faces.landmarks import bounding_box
 from nasface.rendering.synthetic import DOMAINS, Domain, draw_face
+from nasface.utils.ending import one_line
 from nasface.utils.files import atomic_write
 
 if TYPE_CHECKING:
@@ -176,4 +177,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with one_line("error"):
+        sys.exit(main())

@@ -265,7 +265,7 @@ def run_jobs(experiment: Experiment, space: MultipathSpace, jobs: Sequence[Job],
     folder = waiting[0].folder
     settings = replace(experiment, device=replace(experiment.device, threads=1))
     with stage_bar("trainings", len(waiting)) as bar:
-        for job, error in train_side_by_side(settings, waiting, folder, workers, "the same command goes on"):
+        for job, error in train_side_by_side(settings, waiting, folder, workers):
             if error is not None:
                 raise error
             bar.update(1)
@@ -482,4 +482,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_benchmark(main)
+    run_benchmark(main, goes_on=True)

@@ -94,8 +94,7 @@ class _Loop:
                     bar.set_postfix_str(self._best(), refresh=False)
                     bar.update(self.finished() - bar.n)
             finally:
-                for one in self.running:
-                    one.process.stop()
+                RunProcess.stop(*(one.process for one in self.running))
         return self.study.get_trials(deepcopy=False)
 
     def finished(self) -> int:
@@ -148,7 +147,7 @@ class _Loop:
             if code is None and not one.pruned and one.trial.should_prune():
                 one.pruned = True
         if one.pruned:
-            one.process.stop()
+            RunProcess.stop(one.process)
         if code is not None or one.pruned:
             self.running.remove(one)
             self._end(one, code)

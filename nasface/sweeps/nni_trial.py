@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nasface.sweeps.run_process import RunProcess
 from nasface.utils.cores import available_cores
+from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
 
 _PAUSE = 0.2  # seconds between polls of the command
@@ -52,7 +53,7 @@ def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
                 break
             time.sleep(_PAUSE)
     finally:
-        process.stop()
+        RunProcess.stop(process)
     if code:
         raise UserError(f"the command ended with code {code}: {process.last_line()} (see {process.log})")
     if not process.values:
@@ -65,14 +66,11 @@ def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The trial command of experiments/nni/*.yml."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
+    with one_line("nni_trial"):
         if len(words) < 2:
             raise UserError("give a metric and a nasface command: val/nme retrain --experiment=smoke --arch=random")
         folder = Path(os.environ.get("NNI_OUTPUT_DIR", "runs/nni-trial"))
         print(f"{words[0]} {run_trial(words[0], words[1:], folder):.6g}")
-    except UserError as error:
-        print(f"nni_trial: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

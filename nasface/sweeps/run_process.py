@@ -62,10 +62,12 @@ class RunProcess:
         self._follow()
         return code
 
-    def stop(self) -> None:
-        """End the process and all that it has started."""
-        stop([self._process])
-        self._follow()
+    @staticmethod
+    def stop(*runs: RunProcess) -> None:
+        """End the processes side by side, and all that they have started."""
+        stop([run._process for run in runs])
+        for run in runs:
+            run._follow()
 
     def last_line(self) -> str:
         """The last line that the process has written."""

@@ -20,7 +20,9 @@ GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
 _LINUX = sys.platform == "linux"
 _PRCTL = ctypes.CDLL(None).prctl if _LINUX else None  # found here: a forked process must not load anything
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_WITH_PARENT = "NASFACE_ENDS_WITH_PARENT"
+"""Set for commands that a command starts, perhaps through a shell or W&B's agent, which would leave them behind."""
 
 
 def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
@@ -44,10 +46,20 @@ def _watch(parent: int, number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def follow_parent() -> None:
+    """End with the parent where a command, however indirectly, has started this process by `command_environment()`."""
+    told = ctypes.c_int()  # the signal that its starter has chosen
+    if _PRCTL is not None:
+        _PRCTL(_PR_GET_PDEATHSIG, ctypes.byref(told))
+    if os.environ.get(_WITH_PARENT) and not told.value:
+        end_with_parent(os.getppid(), signal.SIGTERM)
+
+
 def command_environment() -> dict[str, str]:
-    """The environment of commands: they find `nasface` and `python`, also where nobody has activated this one."""
+    """The environment of commands: they find `nasface` and `python`, also where nobody has activated this one, and
+    `nasface` ends with its parent."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path}
+    return {**os.environ, "PATH": path, _WITH_PARENT: "1"}
 
 
 class ChildProcess:

@@ -38,6 +38,7 @@ def terminable() -> Iterator[None]:
         return
     before, hook = {number: signal.getsignal(number) for number in _SIGNALS}, sys.unraisablehook
     process, ending = os.getpid(), False
+    timers: list[threading.Timer] = []
 
     def end(number: int, _: Any) -> None:
         nonlocal ending
@@ -55,7 +56,8 @@ def terminable() -> Iterator[None]:
             hook(lost)
             return
         ending = False
-        threading.Timer(0.01, os.kill, (process, lost.exc_value.number)).start()
+        timers.append(threading.Timer(0.01, os.kill, (process, lost.exc_value.number)))
+        timers[-1].start()
 
     try:
         sys.unraisablehook = again
@@ -64,6 +66,8 @@ def terminable() -> Iterator[None]:
                 signal.signal(number, end)
         yield
     finally:
+        for timer in timers:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
