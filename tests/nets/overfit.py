@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from nasface.data.module import prepare_batch
+from nasface.nets.network import Network
 from nasface.nets.registry import create_network
 from nasface.training.tasks import make_task
 from tests.helpers.toy import MAP, SIZE, toy_context, toy_faces
@@ -17,8 +18,13 @@ def overfit(name: str, scale: float, steps: int, lr: float = 5e-3) -> tuple[floa
         The first loss, the last, and the mean error (pixels) of the landmarks in training mode.
     """
     torch.manual_seed(0)
+    return learn_by_heart(create_network(name, SIZE, MAP, scale), steps, lr)
+
+
+def learn_by_heart(network: Network, steps: int, lr: float = 5e-3) -> tuple[float, float, float]:
+    """The same of a network that is made."""
     faces = toy_faces(8)
-    task = make_task(create_network(name, SIZE, MAP, scale), toy_context())
+    task = make_task(network, toy_context())
     task.learn_statistics(faces)
     tensors = {
         key: torch.from_numpy(getattr(faces, key)) for key in ("landmarks", "box", "yaw", "pose", "coefficients")
