@@ -30,12 +30,7 @@ _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}
 
 
 def load_plain(
-    folder: str | Path,
-    crops: CropSettings,
-    *,
-    name: str,
-    points: tuple[int, ...] = (),
-    required: tuple[str, ...] = (),
+    folder: str | Path, crops: CropSettings, *, name: str, points: tuple[int, ...] = (), required: tuple[str, ...] = ()
 ) -> FaceSet:
     """The faces of a folder in the plain layout, in the order of `names`.
 

@@ -17,13 +17,7 @@ from torch.utils._pytree import tree_leaves
 from nasface.config import MultipathConfig
 from nasface.nets.cost import cpu_latency
 from nasface.nets.multipath import MultipathNetwork
-from nasface.nets.multipath_cost import (
-    connection_macs,
-    connection_parameters,
-    fixed_parameters,
-    head_macs,
-    stem_macs,
-)
+from nasface.nets.multipath_cost import connection_macs, connection_parameters, fixed_parameters, head_macs, stem_macs
 from nasface.nets.network import channels_last
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal

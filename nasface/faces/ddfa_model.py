@@ -139,8 +139,7 @@ def load_keypoint_model(folder: str | Path) -> KeypointModel:
         _read_text(Path(folder) / name, count) for name, count in zip(KEYPOINT_FILES, modes, strict=True)
     )
     return KeypointModel(
-        mean=mean[..., 0].astype(np.float32),
-        basis=np.concatenate([identity, expression], axis=-1).astype(np.float32),
+        mean=mean[..., 0].astype(np.float32), basis=np.concatenate([identity, expression], axis=-1).astype(np.float32)
     )
 
 

@@ -98,12 +98,7 @@ def predict_image(aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted
 
 
 def predict_video(
-    aligner: FaceAligner,
-    path: Path,
-    folder: Path,
-    wanted: Wanted,
-    boxes: Boxes,
-    progress: Progress | None = None,
+    aligner: FaceAligner, path: Path, folder: Path, wanted: Wanted, boxes: Boxes, progress: Progress | None = None
 ) -> Found:
     """Write the faces of every frame, and the video with them drawn on it.
 

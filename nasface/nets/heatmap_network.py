@@ -94,13 +94,7 @@ def heatmap_stem(stride: int, width: int, block: MakeBlock, pool: nn.Module) -> 
     quarter, half = width // 4, width // 2
     first = nn.Conv2d(3, quarter, 7, 2, padding=3) if stride == 4 else nn.Conv2d(3, quarter, 3, padding=1)
     return nn.Sequential(
-        first,
-        nn.BatchNorm2d(quarter),
-        nn.ReLU(),
-        block(quarter, half),
-        pool,
-        block(half, half),
-        block(half, width),
+        first, nn.BatchNorm2d(quarter), nn.ReLU(), block(quarter, half), pool, block(half, half), block(half, width)
     )
 
 

@@ -30,11 +30,7 @@ Make = Callable[[int], Mapping[str, Any]]
 
 
 def build_face_set(
-    folder: str | Path,
-    make: Make,
-    count: int,
-    workers: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    folder: str | Path, make: Make, count: int, workers: int = 1, progress: Callable[[int, int], None] | None = None
 ) -> FaceSet:
     """The face set in `folder`, memory-mapped; made, or finished, first if it is not whole.
 

@@ -168,11 +168,7 @@ def _entries(faces: SyntheticFaces, index: int) -> dict[str, np.ndarray]:
     if faces.domain == "wild":
         entries["landmarks"] = face.landmarks * np.array([1, 1, np.nan], np.float32)
         return entries
-    return entries | {
-        "pose": face.pose,
-        "coefficients": face.coefficients,
-        "visible_vertices": face.visible_vertices,
-    }
+    return entries | {"pose": face.pose, "coefficients": face.coefficients, "visible_vertices": face.visible_vertices}
 
 
 def _generator(seed: int, split: Split, index: int, domain: Domain) -> np.random.Generator:

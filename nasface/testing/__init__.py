@@ -11,14 +11,7 @@ from nasface.testing.strategies import STRATEGY_CHECKS, StrategyCase, check_stra
 if TYPE_CHECKING:
     from nasface.testing.networks import NETWORK_CHECKS, check_network
 
-__all__ = [
-    "NETWORK_CHECKS",
-    "STRATEGY_CHECKS",
-    "StrategyCase",
-    "check_face_set",
-    "check_network",
-    "check_strategy",
-]
+__all__ = ["NETWORK_CHECKS", "STRATEGY_CHECKS", "StrategyCase", "check_face_set", "check_network", "check_strategy"]
 
 
 def __getattr__(name: str) -> Any:

@@ -47,11 +47,7 @@ def _bins(prefix: str) -> tuple[str, ...]:
 
 
 STAGES = (
-    Stage(
-        "Supernet training",
-        "supernet",
-        (Panel("lines", "Loss", ("supernet/loss",)),),
-    ),
+    Stage("Supernet training", "supernet", (Panel("lines", "Loss", ("supernet/loss",)),)),
     Stage(
         "Search",
         "search",

@@ -50,7 +50,4 @@ class ParameterMirror(nn.Module):
             column = turned @ shift[:, :, None] + pose[:, :, 3:]
             moved = torch.cat((turned, column), 2) * pose.new_tensor([-1, 1, 1])[:, None]
             moved = torch.cat((moved[:, :1] + moved.new_tensor([0, 0, 0, self.last_pixel]), moved[:, 1:]), 1)
-        return (
-            torch.where(flipped[:, None, None], moved, pose),
-            torch.where(flipped[:, None], found, coefficients),
-        )
+        return (torch.where(flipped[:, None, None], moved, pose), torch.where(flipped[:, None], found, coefficients))

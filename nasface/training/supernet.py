@@ -19,13 +19,7 @@ class SupernetTask(FaceModule):
     accumulated step and every resumed run trains the same ones.
     """
 
-    def __init__(
-        self,
-        network: Supernet,
-        sampler: PathSampler,
-        uv: UVTarget,
-        config: SupernetConfig,
-    ) -> None:
+    def __init__(self, network: Supernet, sampler: PathSampler, uv: UVTarget, config: SupernetConfig) -> None:
         super().__init__(uv, config.optimizer, config.steps)
         self.network, self.sampler, self.config = network, sampler, config
 

@@ -120,10 +120,7 @@ class DenseTruth:
         parameters, poses = self._truth
         coefficients = np.stack([model_coefficients(parameters[face], chart) for face in index])
         true = position_map(basis, coefficients, poses[index])
-        boxes = {
-            LANDMARKS_BOX: sample_map(true, chart.landmark_uv),
-            ANNOTATION_BOX: self.annotation[index],
-        }
+        boxes = {LANDMARKS_BOX: sample_map(true, chart.landmark_uv), ANNOTATION_BOX: self.annotation[index]}
         predicted, wanted = (array[:, :, basis.inside].swapaxes(1, 2) for array in (maps, true))
         return {
             f"dense {dimensions}D, {rule.name}": dense_nme(predicted, wanted, rule, boxes.get(rule), dimensions)

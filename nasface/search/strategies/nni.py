@@ -20,12 +20,7 @@ from nasface.utils.errors import UserError
 
 # Not among them: gp (its optimizer calls fail with SciPy 1.17), metis (it draws random numbers in threads), and those
 # that need packages of their own (anneal: hyperopt, smac, dngo) or train over a trial's life (pbt, ppo).
-_TUNERS = {
-    "tpe": "TpeTuner",
-    "random": "RandomTuner",
-    "gridsearch": "GridSearchTuner",
-    "evolution": "EvolutionTuner",
-}
+_TUNERS = {"tpe": "TpeTuner", "random": "RandomTuner", "gridsearch": "GridSearchTuner", "evolution": "EvolutionTuner"}
 _SEEDED = ("tpe", "random")  # they take their seed as an argument
 
 
