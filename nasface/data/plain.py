@@ -27,10 +27,17 @@ from nasface.utils.npy import read_npz
 
 LABELS_FILE, IMAGES_FOLDER = "landmarks.npz", "images"
 _OPTIONAL = {"visible": 2, "yaw": 1, "box": 2}
+_NUMBERS = "fiu"
 
 
 def load_plain(
-    folder: str | Path, crops: CropSettings, *, name: str, points: tuple[int, ...] = (), required: tuple[str, ...] = ()
+    folder: str | Path,
+    crops: CropSettings,
+    *,
+    name: str,
+    points: tuple[int, ...] = (),
+    required: tuple[str, ...] = (),
+    depth: bool = False,
 ) -> FaceSet:
     """The faces of a folder in the plain layout, in the order of `names`.
 
@@ -38,6 +45,7 @@ def load_plain(
         name: of the set.
         points: the numbers of landmarks that the set may have; any where empty.
         required: which of the optional arrays it must have.
+        depth: landmarks must have three coordinates.
 
     Raises:
         UserError: the folder or a file is absent or damaged, or arrays do not fit together; the message names it.
@@ -51,6 +59,8 @@ def load_plain(
     count = labels["landmarks"].shape[1]
     if points and count not in points:
         raise UserError(f"{path} holds {count} landmarks a face; {name} has {' or '.join(map(str, points))}")
+    if depth and labels["landmarks"].shape[2] != 3:
+        raise UserError(f"{path} holds landmarks of two coordinates; those of {name} have depth")
     images = [folder / IMAGES_FOLDER / entry for entry in labels["names"].tolist()]
     for image in images:
         if not image.is_file():
@@ -77,7 +87,11 @@ def read_labels(folder: str | Path, name: str) -> dict[str, np.ndarray]:
     if names.dtype.kind != "U" or landmarks.ndim != 3 or landmarks.shape[2] not in (2, 3):
         raise UserError(f"{path}: names must be text and landmarks (N, M, 2 or 3): write it again")
     for key in ("landmarks", *_OPTIONAL):
-        if key in labels and (len(labels[key]) != len(names) or labels[key].ndim != _OPTIONAL.get(key, 3)):
+        if key not in labels:
+            continue
+        if labels[key].dtype.kind not in _NUMBERS + "b" * (key == "visible") or np.isinf(labels[key]).any():
+            raise UserError(f"{path}: {key} must hold finite numbers, NaN where a point is not known: write it again")
+        if len(labels[key]) != len(names) or labels[key].ndim != _OPTIONAL.get(key, 3):
             raise UserError(f"{path}: {key} has shape {labels[key].shape} beside {len(names)} names: write it again")
     if "visible" in labels and labels["visible"].shape != landmarks.shape[:2]:
         raise UserError(f"{path}: visible is not {landmarks.shape[:2]}, as landmarks are: write it again")

@@ -206,6 +206,17 @@ class Request:
         return next((path for path in paths if path.exists()), None)
 
 
+def require_all_points(faces: FaceSet, names: Sequence[str]) -> None:
+    """Refuse a set of which some face lacks points, for a protocol that compares all.
+
+    Raises:
+        UserError: see above.
+    """
+    bad = np.flatnonzero(~np.isfinite(faces.landmarks).all(axis=(1, 2)))
+    if len(bad):
+        raise UserError(f"{names[bad[0]]} of {faces.name} lacks points ({len(bad)} such faces): take them off the list")
+
+
 Open = Callable[[Request], BenchmarkFaces]
 Needs = Literal["", "depth", "dense"]
 

@@ -77,32 +77,35 @@ def evaluate(
         UserError: a file is absent or broken, or the set, or a network does not find what the benchmark compares.
     """
     benchmark = BENCHMARKS.get(request.benchmark)
+    if request.files is not None and not request.files.is_dir():
+        raise UserError(f"{request.files} is not a folder: give that of the benchmark's optional files by --files")
     files_of = dict(zip(labels(weights), weights, strict=True))
     networks = {label: load_weights(path, arch, model) for label, path in files_of.items()}
     models = [model, *(network.model for network in networks.values())]
     if basel := next((name for name in models if name and name != EMBEDDED), None):
         request = replace(request, model=partial(load_model, basel))
     errors: dict[str, dict[str, Errors]] = {}  # by protocol, then by network
+    figures: dict[str, dict[str, Summary]] = {}
     sets: dict[int, BenchmarkFaces] = {}
     left_out: list[str] = []
     pictures = {}
+
+    def measure(label: str, found: Prediction) -> None:
+        for measured in opened.measure(found):
+            errors.setdefault(measured.name, {})[label] = measured
+            figures.setdefault(measured.name, {})[label] = measured.summary(benchmark.threshold)
+
     for label, network in networks.items():
         require(benchmark, label, network)
         opened = sets.get(network.input_size) or benchmark.open(replace(request, image_size=network.input_size))
         sets = {network.input_size: opened}  # of one size at a time, since a set may fill the memory
         found = predict(label, network, opened, flip_test)
         left_out += missing(benchmark, label, network, opened, found)
-        for measured in opened.measure(found):
-            errors.setdefault(measured.name, {})[label] = measured
+        measure(label, found)
         pictures[label] = output / f"faces-{label.replace('/', '-')}.png"
         draw_extremes(opened, found, first_of(errors, label), pictures[label])
     for label, landmarks in opened.constant.items():
-        for measured in opened.measure(Prediction(landmarks)):
-            errors.setdefault(measured.name, {})[label] = measured
-    figures = {
-        protocol: {label: measured.summary(benchmark.threshold) for label, measured in rows.items()}
-        for protocol, rows in errors.items()
-    }
+        measure(label, Prediction(landmarks))
     result = Evaluated(benchmark, len(opened.faces), figures, [*opened.left_out, *left_out], [])
     files = [output / file for file in ("table.md", "result.json", "errors.csv", "ced.png")]
     write_text(files[0], result.table(markdown=True) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,10 @@ def read_tensors(path: str | Path, fault: str, mend: str, absent: str = "") -> d
             with zipfile.ZipFile(path) as archive:  # torch packs nothing; what unpacks to terabytes is not its own
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise ValueError("its archive is compressed")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # torch's own text explains at length how to read it all the same
+            raise ValueError("it is not torch.save's, or holds more than tensors") from None
         if not isinstance(content, dict):
             raise ValueError(f"holds {type(content).__name__}, no dictionary")
         return content

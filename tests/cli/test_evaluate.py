@@ -13,6 +13,7 @@ import torch
 from nasface.evaluation.benchmark import BENCHMARKS
 from nasface.nets.baselines.mobilenet import MobileNetV1
 from tests.data.aflw2000_files import write_aflw2000
+from tests.data.test_landmark_sets import write_plain
 from tests.evaluation.benchmarks.files import WRITERS
 from tests.faces.ddfa_files import write_assets
 from tests.helpers.tiny import Command
@@ -99,6 +100,8 @@ def test_the_list_names_every_benchmark(nasface: Command) -> None:
 def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None:
     network, root = str(place / "trained" / "network.pt"), str(place / "AFLW2000")
     (place / "empty").mkdir(exist_ok=True)
+    Path("page.pt").write_text("<!DOCTYPE html>")
+    write_plain(place / "frames", ["a/0.png", "b/0.png"], 68, 3)  # videos without motion
     for arguments, said in (
         ([], "give --weights FILE and --benchmark NAME"),
         (["--weights", network, "--benchmark", "aflw200", "--root", root], "did you mean aflw2000"),
@@ -107,6 +110,9 @@ def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None
         (["--weights", network, "--benchmark", "aflw2000", "--root", str(place / "empty")], "holds no .jpg"),
         (["--weights", "absent.pt", "--benchmark", "aflw2000", "--root", root], "absent.pt does not exist"),
         (["--weights", "absent.onnx", "--benchmark", "aflw2000", "--root", root], "absent.onnx does not exist"),
+        (["--weights", "page.pt", "--benchmark", "aflw2000", "--root", root], "(it is not torch.save's, or holds more"),
+        (["--weights", network, "--benchmark", "aflw2000", "--root", root, "--files", "no"], "no is not a folder"),
+        (["--weights", network, "--benchmark", "menpo3d", "--root", str(place / "frames")], "stability: no face of"),
         (["--weights", network, network, "--benchmark", "aflw2000", "--root", root], "names a file twice"),
     ):
         result = nasface("evaluate", *arguments)

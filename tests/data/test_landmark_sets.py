@@ -381,6 +381,8 @@ def test_3dfaw(tmp_path: Path) -> None:
     _check(load_3dfaw(tmp_path, "val", CropSettings(96)), truth)
     _one_line(lambda: load_3dfaw(tmp_path, "train", CropSettings(32)), "train/landmarks.npz does not exist")
     _one_line(lambda: load_3dfaw(tmp_path, "all", CropSettings(32)), "unknown split")
+    _write_plain(tmp_path / "val", [points[:, :2] for points in truth])
+    _one_line(lambda: load_3dfaw(tmp_path, "val", CropSettings(32)), "two coordinates; those of 3dfaw-val have depth")
 
 
 def test_aflw_lfpa(tmp_path: Path) -> None:
@@ -428,6 +430,11 @@ def test_florence(tmp_path: Path) -> None:
         ({"yaw": np.zeros(3)}, "yaw has shape"),
         ({"visible": np.zeros((2, 5), bool)}, "visible is not"),
         ({"box": np.zeros((2, 4))}, "has no extent"),
+        ({"box": np.full((2, 4), np.inf)}, "box must hold finite numbers"),
+        ({"landmarks": np.full((2, 84, 3), "x")}, "landmarks must hold finite numbers"),
+        ({"landmarks": np.full((2, 84, 3), np.inf)}, "landmarks must hold finite numbers"),
+        ({"yaw": np.array(["left", "right"])}, "yaw must hold finite numbers"),
+        ({"visible": np.full((2, 84), "yes")}, "visible must hold finite numbers"),
     ],
 )
 def test_a_bad_plain_layout_is_named(tmp_path: Path, arrays: dict[str, np.ndarray | None], message: str) -> None:

@@ -27,7 +27,7 @@ def load_3dfaw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
     """The faces of one split; errors as of `load_plain`."""
     if split not in SPLITS:
         raise UserError(f"unknown split {split!r} of 3DFAW: choose one of {', '.join(SPLITS)}")
-    return load_plain(Path(folder) / split, crops, name=f"3dfaw-{split}", points=(66,))
+    return load_plain(Path(folder) / split, crops, name=f"3dfaw-{split}", points=(66,), depth=True)
 
 
 @register_data_set("3dfaw", splits=SPLITS, labels=Labels(66, depth=True, yaw=False), published=DATASET_URL)

@@ -27,7 +27,8 @@ def aflw_lfpa(request: Request) -> BenchmarkFaces:
     faces = load_aflw_lfpa(request.folder, request.crops)
     labels = read_labels(request.folder, "AFLW-LFPA")
     order = labels.get(ORDER)
-    if order is None or order.shape != (LFPA_POINTS,) or not np.isin(order, np.arange(-1, NUM_LANDMARKS)).all():
+    whole = order is not None and order.dtype.kind in "iu" and order.shape == (LFPA_POINTS,)
+    if order is None or not whole or not np.isin(order, np.arange(-1, NUM_LANDMARKS)).all():
         raise UserError(
             f"{request.folder / LABELS_FILE} needs {ORDER}, {LFPA_POINTS} indices: which of the 68 each point is, -1"
             " for none; the set's order is not published"

@@ -9,7 +9,14 @@ import numpy as np
 
 from nasface.data.plain import LABELS_FILE, read_labels
 from nasface.data.sets.menpo3d import frame_videos, load_menpo3d
-from nasface.evaluation.benchmark import BenchmarkFaces, Errors, Prediction, Request, register_benchmark
+from nasface.evaluation.benchmark import (
+    BenchmarkFaces,
+    Errors,
+    Prediction,
+    Request,
+    register_benchmark,
+    require_all_points,
+)
 from nasface.evaluation.video_stability import STILL, video_errors
 from nasface.faces.correspondences import known_points
 
@@ -25,6 +32,7 @@ from nasface.faces.correspondences import known_points
 def menpo3d(request: Request) -> BenchmarkFaces:
     faces, videos = load_menpo3d(request.folder, request.crops), frame_videos(request.folder)
     labels = read_labels(request.folder, "menpo3d")
+    require_all_points(faces, labels["names"].tolist())
     chosen = known_points(faces.landmarks.shape[1])
     cropped, true = faces.landmarks[:, chosen, :2], labels["landmarks"][:, chosen, :2].astype(np.float64)
     scale = np.ptp(cropped, axis=1).mean(axis=1) / np.ptp(true, axis=1).mean(axis=1)

@@ -6,7 +6,14 @@ import numpy as np
 
 from nasface.data.plain import LABELS_FILE, read_labels
 from nasface.data.sets.threedfaw import load_3dfaw
-from nasface.evaluation.benchmark import BenchmarkFaces, Errors, Prediction, Request, register_benchmark
+from nasface.evaluation.benchmark import (
+    BenchmarkFaces,
+    Errors,
+    Prediction,
+    Request,
+    register_benchmark,
+    require_all_points,
+)
 from nasface.faces.correspondences import point_matrix
 from nasface.metrics.nme import align_depth
 from nasface.metrics.threedfaw import cvgtce, gte
@@ -23,6 +30,8 @@ from nasface.metrics.threedfaw import cvgtce, gte
 )
 def threedfaw(request: Request) -> BenchmarkFaces:
     faces = load_3dfaw(request.folder, "test", request.crops)
+    names = read_labels(request.folder / "test", "3DFAW")["names"].tolist()
+    require_all_points(faces, names)
 
     def measure(found: Prediction) -> list[Errors]:
         points = np.asarray(point_matrix(66) @ found.landmarks)
@@ -30,4 +39,4 @@ def threedfaw(request: Request) -> BenchmarkFaces:
         errors["CVGTCE"] = cvgtce(points, faces.landmarks)
         return [Errors(name, values) for name, values in errors.items()]
 
-    return BenchmarkFaces(faces, read_labels(request.folder / "test", "3DFAW")["names"].tolist(), measure)
+    return BenchmarkFaces(faces, names, measure)

@@ -75,9 +75,10 @@ def test_aflw_lfpa(tmp_path: Path) -> None:
     landmarks = np.full((3, 68, 3), 1e4, dtype=np.float32)
     landmarks[:, :33] = entry.faces.landmarks[:, :33]
     np.testing.assert_allclose(entry.measure(Prediction(landmarks))[0].values[:2], 0, atol=1e-4)
-    _write_plain(tmp_path, truth, visible=visible)
-    with pytest.raises(UserError, match="needs of_68, 34 indices"):
-        opened("aflw_lfpa", tmp_path)
+    for more in ({}, {"of_68": order.astype(float)}, {"of_68": order + 60}):
+        _write_plain(tmp_path, truth, visible=visible, **more)
+        with pytest.raises(UserError, match="needs of_68, 34 indices"):
+            opened("aflw_lfpa", tmp_path)
 
 
 def test_3dfaw(tmp_path: Path) -> None:
@@ -212,6 +213,17 @@ def test_menpo3d(tmp_path: Path, count: int) -> None:
     still = {row.name: row for row in entry.measure(Prediction(entry.constant[STILL]))}["stability"]
     motion = np.linalg.norm(true[[1, 3]] - true[[0, 2]], axis=2).mean(1)
     np.testing.assert_allclose(still.values[[1, 3]], 100 * motion / length[[1, 3]], rtol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "folder", "count"), [("3dfaw", "test", 66), ("menpo3d", "", 68)])
+def test_a_face_that_lacks_points_is_named_where_all_are_compared(
+    tmp_path: Path, name: str, folder: str, count: int
+) -> None:
+    truth = [_points(index, count, 3) for index in range(2)]
+    truth[1][7] = np.nan
+    _write_plain(tmp_path / folder, truth)
+    with pytest.raises(UserError, match=r"video0/1.jpg of .* lacks points \(1 such faces\)"):
+        opened(name, tmp_path)
 
 
 def test_a_network_without_what_is_compared_is_one_line() -> None:
