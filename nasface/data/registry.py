@@ -88,7 +88,9 @@ class Request:
     def folder(self) -> str:
         """`data.folders` of this set; a UserError where it is not set."""
         if self.name not in self.config.folders:
-            raise UserError(f"where is the set {self.name}? give its folder by --data.folders.{self.name}")
+            others = ", ".join(self.config.folders.keys() - DATA_SETS.names())
+            also = f"; {others} is no set" if others else ""
+            raise UserError(f"where is the set {self.name}? give its folder by --data.folders.{self.name}{also}")
         return self.config.folders[self.name]
 
 

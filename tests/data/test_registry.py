@@ -77,6 +77,9 @@ def test_folders_are_asked_for() -> None:
     cofw, config = DATA_SETS.get("cofw"), DataConfig()
     with pytest.raises(UserError, match="where is the set cofw. give its folder by --data.folders.cofw"):
         cofw.read(Request("cofw", config, "test", 32, None, progress_for))
+    for folders, also in (({"coff": "nowhere"}, "data.folders.cofw; coff is no set$"), ({"pts": "x"}, "folders.cofw$")):
+        with pytest.raises(UserError, match=also):
+            cofw.read(Request("cofw", replace(config, folders=folders), "test", 32, None, progress_for))
     config = replace(config, folders={"cofw": "nowhere"})
     with pytest.raises(UserError, match="nowhere/COFW_test_color.mat does not exist|h5py"):
         cofw.read(Request("cofw", config, "test", 32, None, progress_for))

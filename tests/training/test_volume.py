@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nasface.config import AugmentConfig, OptimizerConfig, VolumeConfig
+from nasface.config import AugmentConfig, Experiment, OptimizerConfig, VolumeConfig
 from nasface.data.augment import normalise
 from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.faces.correspondences import point_matrix
@@ -26,7 +26,7 @@ from nasface.tracking.progress import TrainingProgress
 from nasface.training.face_task import TaskContext
 from nasface.training.fit import CHECKPOINT, fit
 from nasface.training.targets.volume import Labelled, VolumeTask, coordinate_loss, voxel_loss
-from nasface.training.targets.wild_faces import WildFaces
+from nasface.training.targets.wild_faces import WildFaces, load_wild_faces
 from nasface.training.tasks import make_task
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -207,6 +207,11 @@ def test_mirrored_wild_landmarks_keep_their_names() -> None:
     assert torch.equal(turned, image.flip(-1))
     torch.testing.assert_close(points[:, 36, 0], SIZE - 1 - landmarks[:, 45, 0])
     torch.testing.assert_close(points[:, 36, 1], landmarks[:, 45, 1])
+
+
+def test_wild_faces_of_no_set_and_no_folder_are_one_line() -> None:
+    with pytest.raises(UserError, match="volume.wild 'coff' is no folder, nor a set: 300w, 3dfaw, aflw, "):
+        load_wild_faces(Experiment(), "coff", 32)
 
 
 def test_wild_batches_are_a_function_of_their_number() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,8 @@ def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> Wil
         other = replace(data, seed=data.seed + 1)
         faces = read_training(data_set(source, "train"), "train", other, image_size, progress_for)
     else:
+        if not Path(source).is_dir():
+            raise UserError(f"volume.wild {source!r} is no folder, nor a set: {', '.join(DATA_SETS.names())}")
         crops = CropSettings(image_size, cache_dir=data.cache, progress=progress_for("decoding wild faces"))
         faces = load_ddfa(source, data.ddfa_assets, "train", crops)
     if len(faces) == 0:
