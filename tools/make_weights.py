@@ -3,32 +3,35 @@ faces alone, and packaged with a card of its figures.
 
     make weights                                   # both; hours on two cores, minutes on a GPU
     make weights ARGS="s --retrain.steps 4000"     # one of them, with other settings of its training
+    make weights ARGS="--experiment smoke --into build/weights"   # the whole way in minutes, the package left alone
 
 Killed, the same command goes on. A network whose architecture lies in search_spaces/found is not searched again; delete
-that file to search anew. Delete runs/weights-s to train anew.
+that file to search anew. Delete runs/weights-s to train anew. With --into FOLDER, all of these are in that folder.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from nasface.inference.export import export_network, onnx_session
+from nasface.inference.export import export_network, need, onnx_session
 from nasface.inference.packaged import FOLDER
 from nasface.nets.cost import least_time
 from nasface.nets.weights import read_weights
 from nasface.report.tables import text_table
 from nasface.tracking.environment import environment
+from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
 from nasface.utils.run_files import read_summary
 
 ROOT = Path(__file__).resolve().parents[1]
-FOUND, RUNS = ROOT / "search_spaces" / "found", ROOT / "runs"
 SIZES = ("s", "m")
 _REPEATS = 200  # images that are timed; the least time is the network's, the others are the machine's
 
@@ -54,32 +57,52 @@ and the time of one image in onnxruntime on one thread of {cpu}:
 ## Limits
 
 - No photograph was used in training. `nasface evaluate --weights nasface-m --benchmark aflw2000 --root DIR` prints
-  the errors on photographs, twice those on rendered faces: on 101 images of AFLW2000-3D a mean of 5.66 % (m) and
-  5.91 % (s). They are largest under hands, hair, masks and strong make-up, on children, and on dark or blurred
-  pictures.
+  the errors on photographs, twice those on rendered faces: those of version 0.2 have a mean of 5.66 % (m) and 5.91 %
+  (s) on 101 images of AFLW2000-3D. They are largest under hands, hair, masks and strong make-up, on children, and on
+  dark or blurred pictures.
 - Shape and depth are those of a linear model. They are no measurement of a person's head.
 - The networks say where a face's parts are, not whose face it is; they must not be used to tell people's character,
   health or origin.
 """
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where what is made lies: the networks' files, the architectures that were found, the runs."""
+
+    package: Path = FOLDER
+    found: Path = ROOT / "search_spaces" / "found"
+    runs: Path = ROOT / "runs"
+
+    @classmethod
+    def inside(cls, folder: Path) -> Places:
+        """All of them in one folder."""
+        return cls(folder, folder / "found", folder / "runs")
+
+
 def main(arguments: list[str]) -> None:
     """Make what is named, or both, and write the card of what is there."""
-    chosen = [word for word in arguments if word in SIZES] or list(SIZES)
-    settings = [word for word in arguments if word not in SIZES]
-    for size in chosen:
-        _search(size)
-        _train(size, settings)
-    write_card()
+    parser = argparse.ArgumentParser(usage="make weights ARGS='[s] [m] [--into FOLDER] [--experiment NAME] [settings]'")
+    parser.add_argument("sizes", nargs="*", choices=[*SIZES, []], metavar="size", help="s, m; both where none is named")
+    parser.add_argument("--into", type=Path, help="folder for all that is made, in the place of the package")
+    parser.add_argument("--experiment", help="settings of search and training in the place of weights_s, weights_m")
+    known, settings = parser.parse_known_args(arguments)
+    need("onnxscript")  # which is needed at the end only, after hours
+    places = Places.inside(known.into.resolve()) if known.into else Places()
+    for size in known.sizes or SIZES:
+        experiment = known.experiment or f"weights_{size}"
+        _search(places, size, experiment)
+        _train(places, size, experiment, settings)
+    write_card(places)
 
 
-def write_card() -> None:
+def write_card(places: Places) -> None:
     """Package the networks whose runs have ended, and print and write what the card says of them."""
     rows, about = [], {}
     for size in SIZES:
-        run = RUNS / f"weights-{size}"
+        run = places.runs / f"weights-{size}"
         if read_summary(run).get("finished"):
-            rows.append(_package(size, run))
+            rows.append(_package(places, size, run))
             about = {**read_summary(run), "record": read_weights(run / "network.pt", "network")["faces"]["experiment"]}
     header = ["", "[0,30]", "[30,60]", "[60,90]", "mean", "dense", "roughness", "parameters", "MACs", "ms", "file"]
     table, experiment = text_table(header, rows), about["record"]
@@ -91,19 +114,19 @@ def write_card() -> None:
         train_count=experiment["data"]["train_count"],
         test_count=experiment["data"]["test_count"],
     )
-    write_text(FOLDER / "MODEL_CARD.md", card)
+    write_text(places.package / "MODEL_CARD.md", card)
 
 
-def _search(size: str) -> None:
-    found, run = FOUND / f"nasface-{size}.json", RUNS / f"weights-search-{size}"
+def _search(places: Places, size: str, experiment: str) -> None:
+    found, run = places.found / f"nasface-{size}.json", places.runs / f"weights-search-{size}"
     if not found.is_file():
-        _nasface("search", run, "--experiment", f"weights_{size}", "--output", str(found))
+        _nasface("search", run, "--experiment", experiment, "--output", str(found))
 
 
-def _train(size: str, settings: list[str]) -> None:
-    arch, label = FOUND / f"nasface-{size}.json", f"nasface-{size}"
-    words = ("--experiment", f"weights_{size}", "--arch", str(arch), "--label", label, *settings)
-    _nasface("retrain", RUNS / f"weights-{size}", *words)
+def _train(places: Places, size: str, experiment: str, settings: list[str]) -> None:
+    arch, label = places.found / f"nasface-{size}.json", f"nasface-{size}"
+    words = ("--experiment", experiment, "--arch", str(arch), "--label", label, *settings)
+    _nasface("retrain", places.runs / f"weights-{size}", *words)
 
 
 def _nasface(command: str, run: Path, *words: str) -> None:
@@ -111,17 +134,17 @@ def _nasface(command: str, run: Path, *words: str) -> None:
     if run.is_dir() and read_summary(run).get("finished"):
         return
     resume = ("--resume", "true") if run.is_dir() else ()
-    line = [command, "--run", run.name, "--runs", str(RUNS), *words, *resume]
+    line = [command, "--run", run.name, "--runs", str(run.parent), *words, *resume]
     if code := subprocess.run([sys.executable, "-m", "nasface", *line], cwd=ROOT).returncode:
         sys.exit(code)
 
 
-def _package(size: str, run: Path) -> list[str]:
+def _package(places: Places, size: str, run: Path) -> list[str]:
     """Write the network's file, and what the card says of it."""
-    packed, onnx = FOLDER / f"nasface-{size}.safetensors", run / "network.onnx"
+    packed, onnx = places.package / f"nasface-{size}.safetensors", run / "network.onnx"
     export_network(run, packed, "safetensors", half=True)
     export_network(packed, onnx, "onnx")
-    shutil.copyfile(run / "faces.png", RUNS / f"nasface-{size}.png")
+    shutil.copyfile(run / "faces.png", places.runs / f"nasface-{size}.png")
     result = read_summary(run)["result"]
     errors = [*result["bins"], result["mean"], result["dense"], result["roughness"]]
     costs = [f"{result['parameters'] / 1e6:.2f} M", f"{result['macs'] / 1e6:.1f} M", f"{onnx_latency(onnx):.2f}"]
@@ -138,4 +161,7 @@ def onnx_latency(path: Path) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"make weights: {error}")

@@ -30,7 +30,7 @@ COMMANDS: dict[str, Entry] = {
     "compare": Entry("compare", "Train the networks of compare.networks under one protocol, print one table."),
     "sweep": Entry("sweep", "Run a W&B sweep file, by W&B's agents or on this machine."),
     "list": Entry("list_networks", "List the fixed networks and presets with paper, target, parameters and MACs."),
-    "predict": Entry("predict", "Align the faces of an image, a folder of images, or a video."),
+    "predict": Entry("predict", "Align the faces of images, of videos, or of folders of them."),
     "evaluate": Entry("evaluate", "Evaluate trained, published or exported networks on a published benchmark."),
     "demo": Entry("demo", "Serve a page on this machine: a photograph or the webcam in, faces and meshes out."),
     "export": Entry(

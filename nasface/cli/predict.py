@@ -14,7 +14,7 @@ from nasface.utils.errors import UserError, first_line
 
 
 def predict(
-    input: str,
+    input: list[str],
     weights: str = "nasface-m",
     output: str = "predictions",
     arch: str | None = None,
@@ -31,10 +31,10 @@ def predict(
     beside: bool = False,
     device: str = "cpu",
 ) -> None:
-    """Align the faces of an image, a folder or a video.
+    """Align the faces of images, of videos, or of folders of them.
 
     Args:
-        input: image, folder of images and videos, or video.
+        input: images, videos, or folders of them.
         weights: a packaged network, nasface-s (fast) or nasface-m; network.pt of a retraining, or its run's folder;
             or a published checkpoint (see arch).
         output: folder to write to.
@@ -61,7 +61,7 @@ def predict(
     from nasface.utils.files import kept
     from nasface.utils.progress import progress_for, stage_bar
 
-    sources = find_inputs(input)
+    sources = find_inputs(*input)
     boxes: Boxes = "image" if box == "image" else None if box is None else [parse_box(box)]
     if 0 < aligned < 16:
         raise UserError(f"--aligned {aligned} is too small for a face: give 112, or 0 for none")
@@ -76,7 +76,7 @@ def predict(
     if weights == "nasface-s":  # its passes are too short to be shared among threads
         torch.set_num_threads(1)
     wanted = Wanted(overlay, obj, ply, int(aligned), dense, float(smooth), beside)
-    count, frames, seconds, failed = 0, 0, 0.0, []
+    count, frames, seconds, failed, faceless = 0, 0, 0.0, [], []
     bars = stage_bar("aligning", len(sources)) if len(sources) > 1 else nullcontext()
     with kept(sources), bars as bar:
         for source in sources:
@@ -86,6 +86,7 @@ def predict(
             try:
                 start = perf_counter()
                 faces, length = work(aligner, source, Path(output), wanted, boxes, **watch)
+                faceless += [] if faces else [source.name]
                 count, frames, seconds = count + faces, frames + length, seconds + video * (perf_counter() - start)
             except Exception as error:  # one file never ends a folder
                 if bar is None:
@@ -96,7 +97,12 @@ def predict(
             if bar is not None:
                 bar.update()
     done = len(sources) - len(failed)
-    print(f"faces    {count} in {done} file{'s' if done != 1 else ''}\nwritten  {output}")
+    print(f"faces    {count} in {done} file{'s' if done != 1 else ''}")
+    if faceless:
+        names = ", ".join(faceless[:5]) + (f" and {len(faceless) - 5} more" if len(faceless) > 5 else "")
+        print(f"no face  {names}: give --box x,y,width,height, or --box image, or a lower --threshold")
+    look = f": open {Path(output, sources[0].name)}.overlay.{'mp4' if frames else 'png'}" if len(sources) == 1 else ""
+    print(f"written  {output}{look if overlay and count else ''}")
     if frames:
         print(f"rate     {frames / seconds:.1f} frames/s, from reading to writing")
     if failed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numba import njit
 
 from nasface.faces.rasterize import rasterize
-from nasface.faces.uv import grid_triangles
+from nasface.faces.surface import Surface, chart_surface
 
 PREDICTED, TRUE = "#ff8c1a", "#2fd6ff"
 """Colours of the two sets of landmarks; both stand out from skin."""
@@ -22,12 +24,19 @@ def shaded(image: np.ndarray, dense: np.ndarray, inside: np.ndarray | None = Non
     size = image.shape[0]
     scale = _SIDE / size
     canvas = cv2.resize(np.ascontiguousarray(image), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
-    vertices = np.asarray(dense, dtype=np.float64).reshape(3, -1).T * scale
-    vertices[:, :2] += (scale - 1) / 2  # pixel centres stay pixel centres
-    triangles = grid_triangles(np.ones(dense.shape[1:], dtype=bool) if inside is None else inside)
-    if len(triangles) == 0 or not np.isfinite(vertices).all():
+    cells = np.ones(dense.shape[1:], dtype=bool) if inside is None else np.asarray(inside, dtype=bool)
+    surface = _surface(cells.tobytes(), len(cells)) if cells.any() else None
+    if surface is None or len(surface.triangles) == 0 or not np.isfinite(dense).all():
         return canvas
-    return draw_surface(canvas, vertices, triangles, opacity)
+    vertices = surface.vertices(np.asarray(dense, dtype=np.float64)) * scale
+    vertices[:, :2] += (scale - 1) / 2  # pixel centres stay pixel centres
+    return draw_surface(canvas, vertices, surface.triangles, opacity)
+
+
+@lru_cache(maxsize=2)
+def _surface(cells: bytes, side: int) -> Surface:
+    """The surface of a chart's cells, made once for all the faces of a page."""
+    return chart_surface(np.frombuffer(cells, dtype=bool).reshape(side, side))
 
 
 def draw_surface(canvas: np.ndarray, vertices: np.ndarray, triangles: np.ndarray, opacity: float) -> np.ndarray:

@@ -25,7 +25,7 @@ from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
 from nasface.utils.reading import files_in
 
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _COUNTED = (".mp4", ".mov", ".m4v", ".avi")  # others only say how long they are
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
@@ -60,13 +60,21 @@ class Found(NamedTuple):
     frames: int
 
 
-def find_inputs(path: str | Path) -> list[Path]:
-    """The file itself, or a folder's images and videos in the order of their names.
+def find_inputs(*paths: str | Path) -> list[Path]:
+    """The files themselves, and folders' images and videos in the order of their names.
 
     Raises:
-        UserError: absent, or of a kind that is not read.
+        UserError: one is absent, a folder holds none, or two have one name, so that their output would have, too.
     """
-    path = Path(path)
+    found: dict[str, Path] = {}
+    for path in (one for given in paths for one in _inputs_at(Path(given))):
+        other = found.setdefault(path.name, path)
+        if other.absolute() != path.absolute():
+            raise UserError(f"{other} and {path} have one name: align them apart, each with an --output of its own")
+    return list(found.values())
+
+
+def _inputs_at(path: Path) -> list[Path]:
     if path.is_dir():
         found = files_in(path, *IMAGES, *VIDEOS)
         if not found:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nasface.report.figures import inline_svg
 
@@ -126,14 +126,21 @@ def _scale(axes: Axes, which: str, axis: Axis) -> None:
     if which == "x":
         axes.set_xlabel(axis.label, fontsize=12, color="#8a8f98")
     ticks = getattr(axes, f"{which}axis")
-    if axis.log and getattr(axes.dataLim, f"minpos{which}") < np.inf:
+    low, high = getattr(axes.dataLim, f"interval{which}")
+    least = getattr(axes.dataLim, f"minpos{which}")
+    plain = FuncFormatter(lambda value, _: f"{value:.6g}")
+    if low == high and axis.least is None and axis.most is None:  # all values are one: it is the only tick
+        ticks.set_major_locator(FixedLocator([low]))
+        ticks.set_major_formatter(plain)
+    elif axis.log and 3 * least < high:  # over less, a logarithm has no round numbers to stand at
         getattr(axes, f"set_{which}scale")("log")
-        low, high = getattr(axes.dataLim, f"minpos{which}"), getattr(axes.dataLim, f"{which}1")
         ticks.set_major_locator(
-            LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,), numticks=7) if high > 10 * low else MaxNLocator(5)
+            LogLocator(subs=(1, 2, 5) if high < 1000 * least else (1,), numticks=7)
+            if high > 10 * least
+            else MaxNLocator(5)
         )
-        ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ticks.set_minor_formatter(NullFormatter())
+        ticks.set_major_formatter(plain)
+        ticks.set_minor_locator(NullLocator())
     else:
         ticks.set_major_locator(MaxNLocator(6, integer=axis.whole))
     getattr(axes, f"set_{which}lim")(axis.least, axis.most)

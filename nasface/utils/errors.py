@@ -29,6 +29,9 @@ _MENDS = {
     errno.EACCES: "choose a place where you may write",
     errno.EPERM: "choose a place where you may write",
     errno.EROFS: "choose a place where you may write",
+    errno.EEXIST: "a file has the name of its folder: choose another",
+    errno.ENOTDIR: "a file has the name of its folder: choose another",
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "its folder is not there, or was removed: choose another",
 }
 OF_THE_SYSTEM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})

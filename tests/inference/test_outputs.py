@@ -189,6 +189,12 @@ def test_bad_inputs(tmp_path: Path) -> None:
         find_inputs(tmp_path / "absent.jpg")
     with pytest.raises(UserError, match="holds no image"):
         find_inputs(tmp_path)
+    (tmp_path / "inner").mkdir()
+    for name in ("a.jpg", "b.gif", "inner/a.jpg"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_inputs(tmp_path / "b.gif", tmp_path)] == ["b.gif", "a.jpg"]
+    with pytest.raises(UserError, match="a.jpg and .*inner/a.jpg have one name: align them apart"):
+        find_inputs(tmp_path / "a.jpg", tmp_path / "inner")
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match="broken.mp4 (does not open|holds no frame)"):
         predict_video(KnowingAligner(), tmp_path / "broken.mp4", tmp_path / "out", Wanted(), None)

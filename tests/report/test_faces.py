@@ -95,8 +95,9 @@ def test_cells_outside_the_skin_are_left_out() -> None:
     inside = np.ones((5, 5), bool)
     inside[:, 3:] = False
     picture = shaded(np.zeros((40, 40, 3), np.uint8), plate(), inside)
-    columns = np.flatnonzero((picture > 0).any((0, 2)))
-    assert columns[-1] == pytest.approx((20 + 0.5) * len(picture) / 40 - 0.5, abs=1)
+    columns, cell = np.flatnonzero((picture > 0).any((0, 2))), 5 * len(picture) / 40
+    skin = (20 + 0.5) * len(picture) / 40 - 0.5  # whose border is smoothed, and loses a cell at most by that
+    assert skin - cell - 1 <= columns[-1] <= skin + 1
     nothing = shaded(np.zeros((40, 40, 3), np.uint8), plate(), np.zeros((5, 5), bool))
     assert not nothing.any()
 

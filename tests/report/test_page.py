@@ -84,6 +84,13 @@ def test_any_values_make_a_chart(values: list[float], log: bool) -> None:
     assert "nan" not in svg and "inf" not in svg
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_value_that_never_changes_is_the_only_tick(log: bool) -> None:
+    svg = line_chart([Series("a", [1, 2, 3], [1024.0] * 3)], X, Axis("temperature", log=log), "t", "d")
+    said = re.findall(r">([\d.−-]+)</text>", svg)
+    assert said.count("1024") == 1 and all(float(one) <= 3 for one in said if one != "1024")
+
+
 def test_who_points_at_a_value_reads_it() -> None:
     svg = line_chart([Series("a", [0, 10], [0, 5])], Axis("x", least=0, most=20), Axis("y", least=0, most=5), "t", "d")
     hits = [e for e in ElementTree.fromstring(svg).iter("g") if e.get("class") == "hit"]

