@@ -69,15 +69,12 @@ def _type_message(key: str, words: Sequence[str], hints: Mapping[str, Any], mess
     if "NestedArg" in message and given:
         return f"unknown setting {given.partition('=')[0]}"
     if f"--{key}" not in hints or "Unable to load config" in message:
-        return f"{key} is a section of settings: give one of them, such as --{_inside(key)} VALUE"
+        inside = next((name for name in _leaves(Experiment()) if name.startswith(f"{key}.")), f"{key}.NAME")
+        return f"{key} is a section of settings: give one of them, such as --{inside} VALUE"
     # The value as the parser shows it, or as it stands on the command line.
     shown = re.search(r"(?:Given value|Got value|Expected a .*, got): (.*)$", message)
     value = shown[1] if shown else _value(f"--{key}", words)
     return f"{key}: must be {kind_of(hints[f'--{key}'])}" + (f", not {value[:80]}" if value else "")
-
-
-def _inside(section: str) -> str:
-    return next((name for name in _leaves(Experiment()) if name.startswith(f"{section}.")), f"{section}.NAME")
 
 
 def _value(flag: str, words: Sequence[str]) -> str:

@@ -28,7 +28,6 @@ from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import Supernet, incoming
 from nasface.nets.multipath_cost import connection_macs, head_macs
 from nasface.search.strategy import Outcome, Proposal
-from nasface.space.space import Architecture
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
@@ -140,7 +139,8 @@ class SupernetEvaluator:
         with torch.inference_mode():
             self._start()
             judge = supernet.space.random_architecture(np.random.default_rng([seed, 0x6A]))
-            order = torch.argsort(self._scores(judge) * self._weights(), descending=True, stable=True)
+            scores = torch.cat(list(self._run(judge.canonical.codes, {})))
+            order = torch.argsort(scores * self._weights(), descending=True, stable=True)
             self._faces = validation.take(order)
             self._start()
         self.reuse = reuse
@@ -175,9 +175,6 @@ class SupernetEvaluator:
     def _nme(self, maps: Tensor, part: Tensor) -> Tensor:
         landmarks = self.uv.read(maps).landmarks
         return nme_68(landmarks, self._faces.landmarks[part], self._faces.box[part]).double().cpu()
-
-    def _scores(self, architecture: Architecture) -> Tensor:
-        return torch.cat(list(self._run(architecture.canonical.codes, {})))
 
     def _evaluate(self, proposal: Proposal) -> Outcome:
         weights = self._weights()

@@ -46,14 +46,11 @@ def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: i
         image = steps.images[row] / 255.0
         for column, axes in enumerate(axes_row):
             axes.set_axis_off()
-            axes.imshow(image if column == 0 else _over(image, maps[column - 1][row]), interpolation="nearest")
+            heat = np.broadcast_to(maps[column - 1][row], image.shape) if column else 0.0
+            axes.imshow(np.clip(_DIM * image + heat, 0, 1) if column else image, interpolation="nearest")
             if row == 0:
                 axes.set_title(titles[column], fontsize=9)
         for points, colour in ((steps.true[row], TRUE), (steps.landmarks[row], PREDICTED)):
             axes_row[0].scatter(*points[:, :2].T, s=3, color=colour, linewidths=0)
         axes_row[0].set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
     return save_figure(figure, path, dpi)
-
-
-def _over(image: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    return np.clip(_DIM * image + np.broadcast_to(maps, image.shape), 0, 1)

@@ -272,10 +272,8 @@ class SharedStudy:
                 first = self._trials[expected]
                 if first.user_attrs.get("claim", {}).get("worker") != self.worker or first.state != TrialState.RUNNING:
                     continue
-                trial_id, number = (
-                    first._trial_id,
-                    expected,
-                )  # it was this one: a database lost its answer, not the claim
+                # It was this one: a database lost its answer, not the claim.
+                trial_id, number = first._trial_id, expected
             self.read()
             if number not in self._members:
                 self._end(trial_id, TrialState.FAIL)

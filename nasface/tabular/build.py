@@ -52,7 +52,8 @@ def build_jobs(
     Raises:
         UserError: the space is too large for all, has fewer members, a band does, or a seed is there twice.
     """
-    _check_seeds(seeds)
+    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
+        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
     if bands:
         if not count or macs is None:
             raise UserError("--bands needs --members, the number of members in each band")
@@ -64,11 +65,6 @@ def build_jobs(
         raise UserError(f"{space.title} has {size} members, not {count}")
     members = _members(space, count or size)
     return [Job(member, seed) for seed in seeds for member in members]
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    if len(set(seeds)) < len(seeds) or not seeds or min(seeds) < 0:
-        raise UserError(f"--seeds must be different whole numbers >= 0, not {list(seeds)}")
 
 
 def _members(space: MultipathSpace, count: int) -> list[Architecture]:

@@ -206,14 +206,9 @@ def load_table(path: str | Path = "table") -> MemberTable:
         content = parquet.read_table(path)
         about = json.loads(content.schema.metadata[b"nasface"])
         space = about["space"]
-        ranges = (space["connections"], space.get("drawn"))
+        ranges = (None if one is None else tuple(one) for one in (space["connections"], space.get("drawn")))
         table = MemberTable(
-            MultipathSpace(
-                space["name"],
-                space["layers"],
-                space["scales"],
-                *(None if one is None else tuple(one) for one in ranges),
-            ),
+            MultipathSpace(space["name"], space["layers"], space["scales"], *ranges),
             tuple(TrainedMember.of_row(row) for row in content.to_pylist()),
             dict(about["settings"]),
         )

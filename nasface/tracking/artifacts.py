@@ -13,11 +13,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import wandb
+from typing import TYPE_CHECKING, Any, Literal
 
 from nasface.space.record import load_record
+
+if TYPE_CHECKING:
+    import wandb
 
 SUPERNET, ARCHITECTURE, NETWORK = "supernet", "architecture", "network"
 """Types of artifacts."""
@@ -43,6 +44,8 @@ class RunFile:
         return re.sub(r"[^\w.-]", "-", f"{self.path.stem}-{self.run}")[:128]
 
     def artifact(self, metadata: Mapping[str, Any]) -> wandb.Artifact:
+        import wandb
+
         artifact = wandb.Artifact(self.name, self.kind, metadata={"run": self.run, **metadata})
         # Weights stay where they are. An architecture is small and its file may be overwritten before it is uploaded.
         policy: Literal["mutable", "immutable"] = "mutable" if self.path.suffix == ".json" else "immutable"
@@ -64,6 +67,8 @@ def parents_of(arch: str, weights: Path | None = None) -> tuple[RunFile, ...]:
 
 def declare(file: RunFile, action: Any) -> None:
     """W&B's troubles must not end a training."""
+    import wandb
+
     try:
         action()
     except (wandb.errors.Error, OSError, ValueError, TypeError, AttributeError) as error:

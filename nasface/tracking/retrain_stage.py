@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import wandb
 
 from nasface.config import Experiment
 from nasface.evaluation.inference import Evaluation
@@ -62,6 +61,8 @@ class RetrainStage(StageLog):
 
 
 def _results(row: NMERow, faces: TestFaces, figure: Path, architecture: Architecture | None) -> dict[str, Any]:
+    import wandb
+
     values: dict[str, Any] = {
         "test/auc": area_under_ced(faces.nme, CED_THRESHOLD),
         "test/failure_rate": failure_rate(faces.nme, CED_THRESHOLD),
@@ -92,6 +93,8 @@ def ced_curves(nme: np.ndarray, yaw: np.ndarray) -> tuple[np.ndarray, dict[str, 
 
 
 def _ced_chart(faces: TestFaces) -> Any:
+    import wandb
+
     thresholds, curves = ced_curves(faces.nme, faces.yaw)
     shares = [curve.tolist() for curve in curves.values()]
     return wandb.plot.line_series(thresholds.tolist(), shares, list(curves), "Faces up to an NME", "NME (%)")
@@ -112,7 +115,9 @@ def _examples(faces: TestFaces) -> Any:
     return png_image(figure)
 
 
-def _table(row: NMERow) -> wandb.Table:
+def _table(row: NMERow) -> Any:
+    import wandb
+
     columns = ["network", *YAW_BINS, "mean", "all", "dense", "roughness", "parameters", "macs", "latency_ms", "train_s"]
     values = [row.name, *row.bins, row.mean, row.all, row.dense, row.roughness, row.parameters]
     values += [row.macs, row.latency_ms, row.train_s]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import wandb
-from pytorch_lightning.loggers import WandbLogger
+from typing import TYPE_CHECKING, Any
 
 from nasface.config import Experiment
 from nasface.metrics.aflw2000 import BIN_NAMES
@@ -18,6 +15,9 @@ from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import SearchLog, architecture_image, is_finite, png_image
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.run_files import supernet_file
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import WandbLogger
 
 
 class SearchStage(StageLog):
@@ -50,6 +50,8 @@ class SearchStage(StageLog):
 
 
 def _log_result(logger: WandbLogger, result: StudyResult, objectives: Sequence[str]) -> None:
+    import wandb
+
     known = result.best_evaluation.outcome.details.get("costs", {})
     shown = list(objectives) if len(objectives) > 1 else [*objectives, *(["macs"] if "macs" in known else [])]
     columns, rows = member_table(result.evaluations, shown)

@@ -6,14 +6,15 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryFile
-
-import wandb
-from pytorch_lightning.loggers import WandbLogger
-from wandb.sdk.lib.wbauth import authenticate_session
+from typing import TYPE_CHECKING
 
 from nasface.config import Experiment, recorded_settings
 from nasface.tracking.metrics_file import follow_metrics
 from nasface.utils.errors import UserError, without_passwords
+
+if TYPE_CHECKING:  # a third of a second that a run without W&B should not cost
+    import wandb
+    from pytorch_lightning.loggers import WandbLogger
 
 # The settings' and W&B's own names, new and old.
 _MODES = {
@@ -47,6 +48,9 @@ def make_logger(experiment: Experiment, folder: Path, stage: str) -> WandbLogger
     mode = logging_mode(experiment.log.wandb)
     if mode == "disabled":
         return None
+    import wandb
+    from pytorch_lightning.loggers import WandbLogger
+
     folder.mkdir(parents=True, exist_ok=True)
     # `mode` and not the logger's `offline`, which would set WANDB_MODE for everything that this process does later.
     logger = WandbLogger(
@@ -120,6 +124,9 @@ def has_account(mend: str) -> bool:
     Raises:
         UserError: W&B finds one that cannot be, or its settings are broken.
     """
+    import wandb
+    from wandb.sdk.lib.wbauth import authenticate_session
+
     host = _settings().base_url
     try:
         return bool(authenticate_session(host=host, source="nasface", prompt=False, update_session=False))
@@ -129,6 +136,8 @@ def has_account(mend: str) -> bool:
 
 
 def _settings() -> wandb.Settings:
+    import wandb
+
     try:
         return wandb.setup().settings
     except ValueError as error:

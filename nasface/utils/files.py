@@ -136,7 +136,8 @@ def atomic_write(path: str | Path, private: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _fsync(temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
         # mkstemp files are private; a result is meant to be read like any other file.
         temporary.chmod(0o600 if private else 0o666 & ~_umask())
         os.replace(temporary, path)
@@ -178,11 +179,6 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {os_reason(error)}")
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 def _umask() -> int:

@@ -47,7 +47,8 @@ def aflw2000(request: Request) -> BenchmarkFaces:
     groups, left_out = yaw_groups(faces.yaw), []
     planes = {"2D": (faces.landmarks, groups)}
     if new := request.optional(NEW_YAW):
-        planes[f"2D, bins of {NEW_YAW}"] = faces.landmarks, yaw_groups(read_npy(new, (len(images),), _mend(new)))
+        mend = f"{new.name} belongs to the whole set, one row an image; take it away to leave its row out"
+        planes[f"2D, bins of {NEW_YAW}"] = faces.landmarks, yaw_groups(read_npy(new, (len(images),), mend))
     else:
         left_out.append(f"2D by AFLW's own yaw angles: {NEW_YAW} is not at hand")
     if other := next((path for name in REANNOTATED if (path := request.optional(name))), None):
@@ -136,7 +137,3 @@ def image_height(path: Path) -> int:
             return image.height
     except (OSError, SyntaxError, ValueError):
         raise UserError(f"image {path} does not decode: restore it from its source") from None
-
-
-def _mend(path: Path) -> str:
-    return f"{path.name} belongs to the whole set, one row an image; take it away to leave its row out"

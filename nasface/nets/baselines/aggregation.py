@@ -44,7 +44,7 @@ class AggregationNode(nn.Module):
 
     def forward(self, same: Tensor, coarse: Tensor, fine: Tensor | None) -> Tensor:
         """(B, C, H, W), (B, C, H / 2, W / 2) and (B, C, 2 H, 2 W) -> (B, C, H, W)."""
-        other = self.up(_doubled(coarse))
+        other = self.up(F.interpolate(coarse, scale_factor=2.0, mode="nearest"))
         if self.down is not None and fine is not None:
             other = other + self.down(fine)
         return self.join(torch.cat((self.lateral(same), other), 1))
@@ -113,7 +113,3 @@ def _node(order: int, level: int, step: int, width: int, block: MakeBlock, kind:
         depthwise = (order - step) % 2 == 0 and level > 0
         return LightNode(width, block, depthwise, last=level + step == order)
     return AggregationNode(width, block, finer=kind == "sat" and level > 0)
-
-
-def _doubled(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -332,15 +332,13 @@ class VolumeTask(FaceTask):
         def rate(step: int) -> float:
             return factor(step) * (later if step >= self.pretrain_steps else 1.0)
 
-        groups = (self.network.estimator.parameters(), [*self.network.regressor.parameters(), *self._own_parameters()])
+        own = self.decoder.parameters() if self.decoder is not None else ()
+        groups = (self.network.estimator.parameters(), [*self.network.regressor.parameters(), *own])
         made = []
         for parameters in groups:
             optimizer, scheduler = make_optimizer(parameters, config, rate, precision=str(self.trainer.precision))
             made.append({"optimizer": optimizer, "lr_scheduler": scheduler})
         return made
-
-    def _own_parameters(self) -> list[nn.Parameter]:
-        return list(self.decoder.parameters()) if self.decoder is not None else []
 
     # Evaluation ------------------------------------------------------------------------------------------------------
 
