@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nasface.nets.layers import deformable
 from nasface.nets.layers.deformable import DeformableConv, deform_by_sampling
 from nasface.nets.layers.deformable_cpu import deform_by_gathering
 
@@ -70,6 +71,14 @@ def test_gathering_is_sampling_with_its_gradients(offset_size: float) -> None:
     torch.testing.assert_close(
         deform_by_gathering(x, offset, weight, None), deform_by_sampling(x, offset, weight, None)
     )
+
+
+def test_a_layer_gathers_on_a_cpu_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Tensor] = []
+    monkeypatch.setattr(deformable, "_fast", None)
+    monkeypatch.setattr(deformable, "deform_by_gathering", lambda x, *more: calls.append(x) or x)
+    DeformableConv(2, 2)(torch.zeros(1, 2, 4, 4))
+    assert len(calls) == 1
 
 
 def test_sampling_is_torchvisions() -> None:

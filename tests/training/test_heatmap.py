@@ -138,12 +138,13 @@ def test_coherence_pulls_where_heatmaps_are_nearly_empty() -> None:
 def test_targets_are_made_once_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     from nasface.training.targets import heatmap
 
-    calls = []
+    calls, logarithms, xlogy = [], [], torch.xlogy
+    monkeypatch.setattr(torch, "xlogy", lambda *given: logarithms.append(given) or xlogy(*given))
     monkeypatch.setattr(heatmap, "draw_heatmaps", lambda *given: calls.append(given) or draw_heatmaps(*given))
     network = create_network("sdu-outside", SIZE, 16, 1 / 16)
     assert len(network.stacks) == 2
     task_of(network).loss(batch_of())
-    assert len(calls) == 1
+    assert len(calls) == 1 and len(logarithms) == 2  # the entropy of what is and of what is not
 
 
 def test_a_network_without_coherence_sees_one_view() -> None:

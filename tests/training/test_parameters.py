@@ -59,6 +59,9 @@ def test_losses_of_the_task() -> None:
     torch.testing.assert_close(losses["vdc"]["loss"].detach(), expected)
     assert losses["vanilla_joint"]["loss"].item() == pytest.approx(losses["fwpdc"]["loss"].item(), rel=1e-5)
     assert set(losses["vanilla_joint"]) == {"loss", "vdc", "wpdc"}
+    for found in losses.values():  # the vertex error is told whatever is minimised
+        torch.testing.assert_close(found["vdc"].detach(), expected)
+    assert losses["vdc"]["vdc"].requires_grad and not losses["fwpdc"]["vdc"].requires_grad
 
 
 @pytest.mark.parametrize("landmarks", ["regression", "constraint"])
@@ -80,8 +83,9 @@ def test_vdc_follows_fwpdc(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = []
     for step in (0, 2, 3, 9):
         monkeypatch.setattr(ParametersTask, "global_step", step)
-        parts.append(set(task.loss(batch)) - {"loss"})
-    assert parts == [{"wpdc"}, {"wpdc"}, {"vdc"}, {"vdc"}]
+        found = task.loss(batch)
+        parts.append((set(found) - {"loss"}, found["vdc"].requires_grad))
+    assert parts == 2 * [({"wpdc", "vdc"}, False)] + 2 * [({"vdc"}, True)]
 
 
 def test_depth_that_a_network_does_not_regress_costs_nothing() -> None:
