@@ -23,7 +23,7 @@ from tests.data.test_aflw2000 import _write_pair
 from tests.data.test_registry import pts, threedfaw, w300, w300lp
 
 RECIPES = sorted(path.stem for path in (EXPERIMENTS / "papers").glob("*.yaml"))
-SIZE = 64
+SIZE = 32
 
 
 @pytest.fixture(scope="module")
