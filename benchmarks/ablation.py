@@ -32,7 +32,8 @@ from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.weights import save_weights
 from nasface.pipelines import compare as comparison
 from nasface.pipelines.compare import Entry
-from nasface.pipelines.search import make_search_strategy, search_supernet
+from nasface.pipelines.scoring import make_search_strategy
+from nasface.pipelines.search import search_supernet
 from nasface.pipelines.supernet import load_trained_supernet, make_sampler, train_supernet
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare

@@ -33,7 +33,7 @@ from nasface.config import Experiment
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import load_supernet
-from nasface.pipelines.search import make_search_strategy, search_context
+from nasface.pipelines.scoring import make_search_strategy, search_context
 from nasface.pipelines.supernet import load_trained_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import quantity, text_table

@@ -113,7 +113,7 @@ def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
 def _strategy(experiment: Experiment) -> Any:
     """The strategy of a search on a supernet, once whatever is wrong with the settings has come out."""
     from nasface.data.sources import check_sets
-    from nasface.pipelines.search import make_search_strategy
+    from nasface.pipelines.scoring import make_search_strategy
     from nasface.pipelines.supernet import make_sampler
     from nasface.training.fit import make_trainer
 

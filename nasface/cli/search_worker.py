@@ -26,7 +26,7 @@ def search_worker(
         threads: CPU threads; 0 for the experiment's.
         accelerator: cpu, gpu or auto; the experiment's where empty.
     """
-    from nasface.pipelines.search import join_search
+    from nasface.pipelines.join_search import join_search
 
     if not storage:
         raise UserError("--storage is missing: give the URL or the journal file that the search was started with")

@@ -7,32 +7,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import nasface
-from nasface.config import Experiment, experiment_of, recorded_settings
-from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
-from nasface.evaluation.supernet import make_evaluator
-from nasface.inference.latency_table import LatencyTable, latency_table_of, load_latency_table, measure_latencies
+from nasface.config import Experiment, recorded_settings
+from nasface.evaluation.costs import MemberCosts
+from nasface.inference.latency_table import LatencyTable, load_latency_table, measure_latencies
 from nasface.nets.multipath import MemberSpec, Supernet
-from nasface.nets.weights import state_digest
 from nasface.pipelines.finalists import decide
-from nasface.pipelines.supernet import load_trained_supernet, take_supernet, train_supernet
+from nasface.pipelines.scoring import foretold, make_scorer, make_search_strategy, search_context
+from nasface.pipelines.supernet import take_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.runs.run import Run, end_other_processes
 from nasface.search.local_workers import LocalWorkers
-from nasface.search.objectives import require_objectives
-from nasface.search.registry import check_settings, make_strategy, strategy_settings
-from nasface.search.strategy import Constraint, Strategy
+from nasface.search.strategy import Strategy
 from nasface.search.study import Callback, StudyResult, run_study, search_counts
-from nasface.search.workers import create_shared_study, read_about, run_shared, worker_name
-from nasface.space.catalogue import load_space
-from nasface.space.space import Architecture, MultipathSpace
+from nasface.search.workers import create_shared_study, run_shared
+from nasface.space.space import MultipathSpace
 from nasface.tracking.progress import SearchProgress
 from nasface.tracking.search_stage import SearchStage
 from nasface.utils.errors import UserError, without_passwords
@@ -85,8 +80,8 @@ def search(
     found = Found(result, write_best(workspace, run, result), write_front(workspace, run, result))
     log.finish(result)
     if latency:
-        foretold = _foretold(latency, MemberCosts(space, experiment.network), result.best)
-        run.update_summary(latency={"ms": foretold, "error": latency.error, "worst": latency.worst})
+        milliseconds = foretold(latency, MemberCosts(space, experiment.network), result.best)
+        run.update_summary(latency={"ms": milliseconds, "error": latency.error, "worst": latency.worst})
     run.update_summary(finished=True)
     return found
 
@@ -129,52 +124,6 @@ def search_supernet(
     return result
 
 
-def join_search(
-    storage: str,
-    study: str | None = None,
-    *,
-    supernet: str | None = None,
-    threads: int = 0,
-    accelerator: str | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> tuple[int, int]:
-    """Evaluate members for a shared search, which may run on other machines, until it ends.
-
-    Args:
-        storage: URL or journal file of the search.
-        study: its name; None where the storage holds no other.
-        supernet: the weights' file, where this machine has it in another place.
-        threads: CPU threads; 0 for the search's.
-        accelerator: None for the search's.
-        say: is given a line with this worker's name, for the user.
-
-    Returns:
-        How many evaluations the search took, and how many of them were made here.
-
-    Raises:
-        UserError: there is no such study, it is of another version, or a file that it needs is absent.
-    """
-    name, about = read_about(storage, study)
-    try:
-        experiment = experiment_of(about.get("experiment"))
-    except UserError as error:
-        raise UserError(f"study {name!r} is of another version of nasface ({error}): use the same one") from None
-    device = experiment.device
-    device = replace(device, threads=threads or device.threads, accelerator=accelerator or device.accelerator)
-    experiment = replace(experiment, device=device)
-    space = load_space(experiment.space)
-    latency = latency_table_of(about["latency"]) if "latency" in about else None
-    strategy = make_search_strategy(experiment, space, latency)
-    workspace = prepare(experiment, space)
-    network = load_trained_supernet(Path(supernet or about["supernet"]), space, experiment)
-    worker = worker_name()
-    say(f"worker   {worker} of study {name}")
-    scorer, context = make_scorer(workspace, network), search_context(experiment, network)
-    result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
-    own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
-    return len(result.evaluations), own
-
-
 def _summary(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
     details = [one.outcome.details for one in result.evaluations]
     calibration = sum(one.get("calibration_s", 0.0) for one in details)
@@ -205,55 +154,6 @@ def latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> Latenc
     table.save(path)
     make_search_strategy(experiment, space, table).ask()  # a limit that no member keeps shall come out now
     return table
-
-
-def make_search_strategy(
-    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
-) -> Strategy:
-    """The strategy that the experiment names, with those of the search's settings that it knows, and its own.
-
-    Args:
-        latency: foretells members' times, where those are limited.
-
-    Raises:
-        UserError: the strategy or an objective is unknown, or a setting of its own is not one, or not of its type.
-    """
-    config = experiment.search
-    costs = MemberCosts(space, experiment.network)
-    for name in require_objectives(config.objectives)[1:]:
-        costs.measure(name)
-    limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
-    if config.max_macs is None:
-        limits["macs"] = usual_macs(costs) if space.drawn else 0.0
-    constraints = make_constraints(costs, limits)
-    if latency is not None and config.max_latency:
-        constraints += (Constraint("latency", config.max_latency, partial(_foretold, latency, costs)),)
-    known = strategy_settings(config.strategy)
-    settings = {
-        "iterations": config.iterations,
-        "evaluations": config.iterations + 1,
-        "objectives": tuple(config.objectives),
-        "constraints": constraints,
-    }
-    settings = {name: value for name, value in settings.items() if name in known}
-    own = check_settings(config.strategy, config.settings)
-    return make_strategy(config.strategy, space, seed=experiment.seed, **settings, **own)
-
-
-def _foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:
-    return latency.milliseconds(member, costs.parameters(member))
-
-
-def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:
-    """The evaluator of a search, whose outcomes also hold what a member costs."""
-    experiment = workspace.experiment
-    evaluator = make_evaluator(supernet, workspace.uv, workspace.faces, experiment)
-    return CostedEvaluator(evaluator, MemberCosts(workspace.searched, experiment.network), experiment.search.objectives)
-
-
-def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
-    """What a search's outcomes depend on beside its strategy."""
-    return {"supernet": state_digest(supernet), "penalty": experiment.search.penalty}
 
 
 def search_storage(experiment: Experiment, run: Run) -> str | Path:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from nasface.config import Experiment, recorded_sizes
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
-from nasface.pipelines.search import make_search_strategy, provenance_of, search_storage
+from nasface.pipelines.scoring import make_search_strategy
+from nasface.pipelines.search import provenance_of, search_storage
 from nasface.runs.run import Run
 from nasface.search.study import StudyResult, run_study, search_counts
 from nasface.tabular.evaluator import MemberTableEvaluator

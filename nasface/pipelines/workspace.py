@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from nasface.config import AugmentConfig, Experiment
-from nasface.data.module import BatchSettings, BatchVideos, FaceDataModule
 from nasface.data.sources import Faces, load_faces
 from nasface.faces.uv import uv_basis
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
 from nasface.utils.progress import progress_for
+
+if TYPE_CHECKING:  # it brings Lightning, two seconds that a worker of a search should not wait for
+    from nasface.data.module import BatchVideos, FaceDataModule
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Workspace:
         self, batch_size: int, steps_per_epoch: int, augmentation: AugmentConfig, videos: BatchVideos | None = None
     ) -> FaceDataModule:
         """The faces in batches, in the order and with the augmentation of the experiment's seed."""
+        from nasface.data.module import BatchSettings, FaceDataModule
+
         faces = self.faces
         batches = BatchSettings(batch_size, steps_per_epoch, self.experiment.seed, augmentation)
         return FaceDataModule(faces.train, faces.val, batches, videos, faces.mixture, self.experiment.device.workers)

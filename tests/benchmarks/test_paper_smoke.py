@@ -11,7 +11,7 @@ from benchmarks.common import parse
 from benchmarks.paper_smoke import OPTIONS, STEPS, report, results, smaller, smoke
 from nasface.config import Experiment
 from nasface.nets.multipath import Supernet
-from nasface.pipelines.search import make_search_strategy
+from nasface.pipelines.scoring import make_search_strategy
 from nasface.search.strategies.samos import SAMOS
 from nasface.space.catalogue import load_space
 

@@ -23,7 +23,7 @@ from benchmarks.search import (
     side_by_side,
     together,
 )
-from nasface.pipelines.search import make_search_strategy
+from nasface.pipelines.scoring import make_search_strategy
 from nasface.runs.run import open_run
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace

@@ -15,6 +15,7 @@ from nasface.config import Experiment, MultipathConfig, SearchConfig
 from nasface.inference import latency_table
 from nasface.inference.latency_table import LatencyTable, load_latency_table, measure_latencies
 from nasface.pipelines import search
+from nasface.pipelines.scoring import make_search_strategy
 from nasface.runs.run import Run
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
@@ -70,7 +71,7 @@ def test_a_search_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     run = Run(tmp_path)
     table = search.latencies(experiment, SPACE, run)
     assert search.latencies(experiment, SPACE, run) == table == TABLE and len(measured) == 1, "kept in the run"
-    strategy = search.make_search_strategy(experiment, SPACE, table)
+    strategy = make_search_strategy(experiment, SPACE, table)
     (limit,) = strategy.constraints
     assert (limit.name, limit.limit) == ("latency", 90.0)
     drawn = [SPACE.random_architecture(np.random.default_rng(seed)) for seed in range(50)]

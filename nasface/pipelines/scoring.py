@@ -1,0 +1,71 @@
+"""What a search on a supernet is made of, wherever it runs: its strategy, and the evaluator of its outcomes.
+
+Apart from the training, so that a worker that joins a search does not wait for what it never needs.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from nasface.config import Experiment
+from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
+from nasface.evaluation.supernet import make_evaluator
+from nasface.inference.latency_table import LatencyTable
+from nasface.nets.multipath import Supernet
+from nasface.nets.weights import state_digest
+from nasface.pipelines.workspace import Workspace
+from nasface.search.objectives import require_objectives
+from nasface.search.registry import check_settings, make_strategy, strategy_settings
+from nasface.search.strategy import Constraint, Strategy
+from nasface.space.space import Architecture, MultipathSpace
+
+
+def make_search_strategy(
+    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
+) -> Strategy:
+    """The strategy that the experiment names, with those of the search's settings that it knows, and its own.
+
+    Args:
+        latency: foretells members' times, where those are limited.
+
+    Raises:
+        UserError: the strategy or an objective is unknown, or a setting of its own is not one, or not of its type.
+    """
+    config = experiment.search
+    costs = MemberCosts(space, experiment.network)
+    for name in require_objectives(config.objectives)[1:]:
+        costs.measure(name)
+    limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
+    if config.max_macs is None:
+        limits["macs"] = usual_macs(costs) if space.drawn else 0.0
+    constraints = make_constraints(costs, limits)
+    if latency is not None and config.max_latency:
+        constraints += (Constraint("latency", config.max_latency, partial(foretold, latency, costs)),)
+    known = strategy_settings(config.strategy)
+    settings = {
+        "iterations": config.iterations,
+        "evaluations": config.iterations + 1,
+        "objectives": tuple(config.objectives),
+        "constraints": constraints,
+    }
+    settings = {name: value for name, value in settings.items() if name in known}
+    own = check_settings(config.strategy, config.settings)
+    return make_strategy(config.strategy, space, seed=experiment.seed, **settings, **own)
+
+
+def foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:
+    """A member's time of one image in ms, by the table."""
+    return latency.milliseconds(member, costs.parameters(member))
+
+
+def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:
+    """The evaluator of a search, whose outcomes also hold what a member costs."""
+    experiment = workspace.experiment
+    evaluator = make_evaluator(supernet, workspace.uv, workspace.faces, experiment)
+    return CostedEvaluator(evaluator, MemberCosts(workspace.searched, experiment.network), experiment.search.objectives)
+
+
+def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
+    """What a search's outcomes depend on beside its strategy."""
+    return {"supernet": state_digest(supernet), "penalty": experiment.search.penalty}
