@@ -314,6 +314,27 @@ class FinalistsConfig:
 
 
 @dataclass(frozen=True)
+class HalvingConfig:
+    """Search by short trainings (`nasface search --on trainings`): successive halving of random members.
+
+    Attributes:
+        candidates: random members that begin.
+        steps: optimizer steps of each round's trainings, which start anew; the other settings are those of retrain.
+        keep: members of one in so many go on to the next round.
+        batch_size: faces a step.
+        share: least share of the limit on multiply-adds (`search.max_macs`) that candidates have.
+        workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
+    """
+
+    candidates: PositiveInt = 12
+    steps: list[PositiveInt] = field(default_factory=lambda: [300, 600])
+    keep: PositiveInt = 3
+    batch_size: PositiveInt = 16
+    share: ClosedUnitInterval = 0.75
+    workers: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
 class RetrainConfig:
     """Training of one network from scratch.
 
@@ -519,6 +540,7 @@ class Experiment:
         supernet: supernet training.
         search: search.
         finalists: short trainings after it.
+        halving: short trainings in its place.
         retrain: training of one network.
         compare: which networks `nasface compare` trains.
         volume: of networks that regress volumes.
@@ -538,6 +560,7 @@ class Experiment:
     supernet: SupernetConfig = field(default_factory=SupernetConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     finalists: FinalistsConfig = field(default_factory=FinalistsConfig)
+    halving: HalvingConfig = field(default_factory=HalvingConfig)
     retrain: RetrainConfig = field(default_factory=RetrainConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     volume: VolumeConfig = field(default_factory=VolumeConfig)

@@ -14,6 +14,7 @@ from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
 from nasface.space.record import load_record
+from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import check_output
 
@@ -26,7 +27,7 @@ def search(
     reuse_supernet: bool = False,
     on: str = "supernet",
 ) -> None:
-    """Train the supernet, search it, write best.json; or search a table.
+    """Train the supernet, search it, write best.json; or search by short trainings, or a table.
 
     Args:
         experiment: every setting.
@@ -36,11 +37,14 @@ def search(
             elsewhere, `nasface search-worker` may join from any machine.
         reuse_supernet: take the supernet of an earlier run with the same faces, space, sizes, training and seed, where
             there is one.
-        on: what scores a member: the supernet, which is trained first; `table`, the tabular benchmark that comes with
-            the program; or another .parquet file of `nasface table build`. A table brings its own space and sizes.
+        on: what scores a member: the `supernet`, which is trained first; `trainings`, short ones of its own
+            (successive halving, see --halving.candidates); `table`, the tabular benchmark that comes with the program;
+            or another .parquet file of `nasface table build`. A table brings its own space and sizes.
     """
     if on == "supernet":
         _search_supernet(experiment, run, resume, workers, reuse_supernet)
+    elif on == "trainings":
+        _search_trainings(experiment, run, resume, workers)
     else:
         _search_table(experiment, run, resume, workers, on)
 
@@ -67,6 +71,25 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
     )
     print(f"         {found.test:.3f} on test faces, {found.test - found.test_least:.3f} above the table's least")
     print(f"search   {counts['evaluations']} evaluations, {counts['looked_up']} looked up again")
+
+
+def _search_trainings(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
+    from nasface.pipelines.halving import search_by_trainings
+    from nasface.tracking.environment import environment
+    from nasface.tracking.wandb import sync_line
+
+    if workers != 1:
+        raise UserError("--workers is for a supernet: a search by trainings has --halving.workers, one a core")
+    space = _checked_space(experiment)
+    folder = open_run("search", experiment, f"{space.name}-trainings", resume, run)
+    folder.update_summary(environment=environment(), seeds={"experiment": experiment.seed})
+    print(f"run      {folder.folder}")
+    print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
+    best = search_by_trainings(experiment, space, folder, print)
+    _print_found(best, f"after {experiment.halving.steps[-1]} steps of its own")
+    _print_costs(folder, best)
+    if line := sync_line(folder.folder):
+        print(line)
 
 
 def _search_supernet(experiment: Experiment, run: str | None, resume: bool, workers: int, reuse_supernet: bool) -> None:
@@ -104,6 +127,8 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
 def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
     if on == "supernet":
         _strategy(experiment)
+    elif on == "trainings":
+        _checked_space(experiment)
     else:
         from nasface.pipelines import search_table as table_search
 
@@ -112,27 +137,31 @@ def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
 
 def _strategy(experiment: Experiment) -> Any:
     """The strategy of a search on a supernet, once whatever is wrong with the settings has come out."""
-    from nasface.data.sources import check_sets
     from nasface.pipelines.scoring import make_search_strategy
     from nasface.pipelines.supernet import make_sampler
+
+    space = _checked_space(experiment)
+    make_sampler(experiment, space)
+    return make_search_strategy(experiment, space)
+
+
+def _checked_space(experiment: Experiment) -> MultipathSpace:
+    """The space, once whatever is wrong with output, sizes, data or device has come out."""
+    from nasface.data.sources import check_sets
     from nasface.training.fit import make_trainer
 
     check_output(experiment.output)
     space = load_space(experiment.space)
     experiment.network.check(space.scales, space.name)
-    make_sampler(experiment, space)
     check_sets(experiment.data)
     make_trainer(experiment.device, logger=False)
-    return make_search_strategy(experiment, space)
+    return space
 
 
 def _print_search(folder: Run, best: Path) -> None:
     summary = folder.read_summary()
-    scores = load_record(best).scores
-    found, costs = summary["search"], summary["costs"]
-    bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
-    print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
-    print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, with the supernet's weights")
+    found = summary["search"]
+    _print_found(best, "with the supernet's weights")
     print(
         f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
         f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
@@ -152,6 +181,18 @@ def _print_search(folder: Run, best: Path) -> None:
             f"finals   {len(errors)} members trained for {shortlist['steps']} steps: {min(errors):.2f} to"
             f" {max(errors):.2f} % on validation faces; number {errors.index(min(errors)) + 1} by penalty is the best"
         )
+    _print_costs(folder, best)
+
+
+def _print_found(best: Path, how: str) -> None:
+    scores = load_record(best).scores
+    bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
+    print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
+    print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, {how}")
+
+
+def _print_costs(folder: Run, best: Path) -> None:
+    costs = folder.read_summary()["costs"]
     print("costs    " + ", ".join(f"{name.removesuffix('_s')} {seconds:.0f} s" for name, seconds in costs.items()))
     print(f"drawing  {folder.path('architecture.png')}")
     print(f"next     make retrain ARCH={best}")
@@ -163,7 +204,7 @@ COMMAND = Command(
         *("space", "seed", "output", *FACES, *SIZES),
         *("supernet.sampler", "supernet.steps", "supernet.batch_size", "supernet.optimizer.lr"),
         *("search.strategy", "search.iterations", "search.objectives", "search.max_macs", "search.max_latency"),
-        "finalists.count",
+        "halving.candidates",
         *("device.accelerator", "device.devices", "device.threads", "log.wandb"),
     ),
     _check,

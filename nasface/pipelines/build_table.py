@@ -26,7 +26,7 @@ from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.space.space import MultipathSpace
 from nasface.tabular.build import Job, append_training, build_jobs, read_trainings
-from nasface.tabular.side_by_side import train_together
+from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, train_alone
 from nasface.tracking.environment import environment
@@ -96,7 +96,7 @@ def build_table(
     seeds: Sequence[int],
     workers: int,
     bands: Sequence[float] = (),
-    together: int = 16,
+    together: int = TOGETHER,
 ) -> MemberTable:
     """Train what is not on record in `folder` yet; the table of all that is asked for.
 
@@ -160,7 +160,7 @@ def _trainings(
 ) -> Iterator[TrainedMember]:
     single = replace(experiment, device=replace(experiment.device, threads=1))
     workspace = prepare(single, space)  # with several workers, too: the faces are made once, not by each of them
-    if _on_gpu(experiment):
+    if trains_on_gpu(experiment.device):
         builder = TableBuilder(workspace)
         for _, same_seed in groupby(jobs, key=lambda job: job.seed):
             group = list(same_seed)
@@ -169,10 +169,6 @@ def _trainings(
         return
     for _, future in run_side_by_side(single, space, folder, workers, _train, jobs, workspace):
         yield future.result()
-
-
-def _on_gpu(experiment: Experiment) -> bool:
-    return torch.cuda.is_available() and experiment.device.accelerator in ("auto", "gpu", "cuda")
 
 
 _builder: TableBuilder | None = None  # of this process: it keeps a seed's batches from one job to the next

@@ -36,12 +36,7 @@ def make_search_strategy(
     costs = MemberCosts(space, experiment.network)
     for name in require_objectives(config.objectives)[1:]:
         costs.measure(name)
-    limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
-    if config.max_macs is None:
-        limits["macs"] = usual_macs(costs) if space.drawn else 0.0
-    constraints = make_constraints(costs, limits)
-    if latency is not None and config.max_latency:
-        constraints += (Constraint("latency", config.max_latency, partial(foretold, latency, costs)),)
+    constraints = search_constraints(experiment, costs, latency)
     known = strategy_settings(config.strategy)
     settings = {
         "iterations": config.iterations,
@@ -52,6 +47,20 @@ def make_search_strategy(
     settings = {name: value for name, value in settings.items() if name in known}
     own = check_settings(config.strategy, config.settings)
     return make_strategy(config.strategy, space, seed=experiment.seed, **settings, **own)
+
+
+def search_constraints(
+    experiment: Experiment, costs: MemberCosts, latency: LatencyTable | None = None
+) -> tuple[Constraint, ...]:
+    """The experiment's limits on what a member costs."""
+    config = experiment.search
+    limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
+    if config.max_macs is None:
+        limits["macs"] = usual_macs(costs) if costs.space.drawn else 0.0
+    constraints = make_constraints(costs, limits)
+    if latency is not None and config.max_latency:
+        constraints += (Constraint("latency", config.max_latency, partial(foretold, latency, costs)),)
+    return constraints
 
 
 def foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:

@@ -27,7 +27,7 @@ from nasface.search.local_workers import LocalWorkers
 from nasface.search.strategy import Strategy
 from nasface.search.study import Callback, StudyResult, run_study, search_counts
 from nasface.search.workers import create_shared_study, run_shared
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.progress import SearchProgress
 from nasface.tracking.search_stage import SearchStage
 from nasface.utils.errors import UserError, without_passwords
@@ -163,18 +163,33 @@ def search_storage(experiment: Experiment, run: Run) -> str | Path:
 
 def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     """Write best.json (in the run and where the experiment wants it) and the drawing."""
-    experiment, best = workspace.experiment, result.best
     details = result.best_evaluation.outcome.details
+    return write_member(workspace.experiment, run, result.best, result.penalty, details["nme"], details["nme_all"])
+
+
+def write_member(
+    experiment: Experiment,
+    run: Run,
+    best: Architecture,
+    penalty: float,
+    bins: Sequence[float | None],
+    every: float,
+    strategy: str | None = None,
+) -> Path:
+    """`write_best` of a member with its penalty, and its NME (%) by yaw and over all faces; `strategy` where it is not
+    the experiment's on a supernet."""
     parameters, macs = MemberSpec(best, experiment.network).cost()
     scores = {
-        "penalty": result.penalty,
+        "penalty": penalty,
         # A yaw bin without validation faces has none.
-        "nme": [None if value is None or math.isnan(value) else value for value in details["nme"]],
-        "nme_all": details["nme_all"],
+        "nme": [None if value is None or math.isnan(value) else value for value in bins],
+        "nme_all": every,
         "parameters": parameters,
         "macs": macs,
     }
     provenance = _provenance(experiment, run)
+    if strategy:
+        provenance |= {"strategy": strategy, "sampler": None}
     best.save(run.path("best.json"), provenance, scores)
     for kind in ("png", "svg"):
         draw_architecture(best, run.path(f"architecture.{kind}"))

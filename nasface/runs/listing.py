@@ -23,7 +23,7 @@ from nasface.utils.yaml_files import load_yaml
 SWEEP = "sweep.json"
 DAMAGED = "damaged"
 _NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "data.cache")
-_OF_A_SEARCH = ("space", "search", "supernet", "finalists", "compare")
+_OF_A_SEARCH = ("space", "search", "supernet", "finalists", "halving", "compare")
 
 FILES: tuple[tuple[str, str, str], ...] = (
     ("experiment.yaml", "every setting that the run was started with", ""),
@@ -41,6 +41,7 @@ FILES: tuple[tuple[str, str, str], ...] = (
     ("supernet/supernet.pt", "the trained supernet", "searching it again, --init supernet, --reuse_supernet"),
     ("supernet/last.ckpt", "checkpoint of the supernet's training", "going on with a training that was cut short"),
     ("search/journal.log", "every evaluation of the search (an Optuna study)", "resume, the report and the dashboard"),
+    ("search/trainings.jsonl", "every short training of `search --on trainings`", "resume"),
     ("search/*", "the search's workers: their logs, and finalists", "nothing once the search has ended"),
     ("ranking.json", "how the supernet ranks members (benchmarks.ranking)", "the report's ranking"),
     ("comparison.*", "the comparison's table", ""),

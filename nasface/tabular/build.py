@@ -7,7 +7,6 @@ line of the record, on disk before the next one begins.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.bands import banded_members
 from nasface.tabular.table import TrainedMember
-from nasface.utils.errors import UserError, os_reason
+from nasface.utils.errors import UserError
+from nasface.utils.line_record import append_line, read_lines
 
 LARGEST = 200_000
 """Members that a space may have where all are asked for."""
@@ -81,20 +81,8 @@ def _members(space: MultipathSpace, count: int) -> list[Architecture]:
 
 
 def append_training(path: Path, training: TrainedMember) -> None:
-    """Add one line and wait until the disk has it; what a kill has left of an unfinished line is cut off first."""
-    try:
-        with path.open("ab+") as stream:
-            end = stream.seek(0, os.SEEK_END)
-            if end:
-                stream.seek(end - 1)
-                if stream.read(1) != b"\n":
-                    stream.seek(0)
-                    stream.truncate(stream.read().rfind(b"\n") + 1)
-            stream.write(json.dumps(training.row()).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {os_reason(error)}, then start again") from None
+    """Add one training to the record, on disk when this returns."""
+    append_line(path, json.dumps(training.row()))
 
 
 def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
@@ -104,10 +92,7 @@ def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
         UserError: a line is damaged.
     """
     found: dict[tuple[str, int], TrainedMember] = {}
-    if not path.exists():
-        return found
-    lines = path.read_bytes().split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):  # after the last line's end, or of an unfinished line
+    for number, line in enumerate(read_lines(path), start=1):
         try:
             training = TrainedMember.of_row(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:

@@ -18,16 +18,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasface.config import RetrainConfig
+from nasface.config import DeviceConfig, RetrainConfig
 from nasface.nets.network import channels_last
 from nasface.tabular.training import SharedBatches
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.targets.uv import output_loss
 from nasface.utils.errors import UserError
 
+TOGETHER = 16
+"""Networks that are trained at the same time where nobody says another number."""
 GRAPHED = ("adam", "adamw")
 """Optimizers whose step can be part of a graph."""
 _WARM_UP = 2  # passes before a capture, in which libraries choose their kernels
+
+
+def trains_on_gpu(config: DeviceConfig) -> bool:
+    """Whether networks are trained side by side on a GPU, with these settings on this machine."""
+    return torch.cuda.is_available() and config.accelerator in ("auto", "gpu", "cuda")
 
 
 class GraphedStep:

@@ -41,15 +41,16 @@ class SharedBatches:
         uv: makes the targets.
         config: steps, batch size and augmentation.
         seed: of the order of the faces, of their augmentation and of the networks' first weights.
+        keep: keep them in memory, as far as `KEPT_BYTES` allow.
     """
 
-    def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int) -> None:
+    def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int, *, keep: bool = True) -> None:
         self.config, self.seed, self.uv = config, seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)
         self._data = FaceDataModule(faces, faces, batches)
         values = 3 * (faces.image_size**2 + uv.map_size**2)
-        fits = 4 * values * config.steps * config.batch_size <= KEPT_BYTES
+        fits = keep and 4 * values * config.steps * config.batch_size <= KEPT_BYTES
         self._kept = list(self._make()) if fits else None
         self._there: list[tuple[Tensor, Tensor]] | None = None
 

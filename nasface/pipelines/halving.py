@@ -1,0 +1,232 @@
+"""A search without a supernet: short trainings of random members, of which the best go on to longer ones.
+
+Within a band of cost a member's error after a few hundred steps of its own says how good it becomes (docs/search.md has
+the figures, and those of supernets). Successive halving: Karnin, Koren and Somekh, "Almost optimal exploration in
+multi-armed bandits", ICML 2013; Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
+optimization", AISTATS 2016.
+
+Every training is a line of `search/trainings.jsonl`, on disk before the next one ends: a killed search goes on with
+those that the file lacks. Which members win does not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasface.config import Experiment
+from nasface.evaluation.costs import MemberCosts
+from nasface.inference.latency_table import LatencyTable
+from nasface.nets.multipath import MultipathNetwork
+from nasface.pipelines.scoring import search_constraints
+from nasface.pipelines.search import latencies, write_member
+from nasface.pipelines.workers import run_side_by_side
+from nasface.pipelines.workspace import Workspace, prepare
+from nasface.runs.run import Run
+from nasface.space.presets import PRESET_SHAPE, PRESETS, load_preset
+from nasface.space.space import Architecture, MultipathSpace
+from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
+from nasface.tabular.training import SharedBatches, errors_of, train_alone
+from nasface.tracking.artifacts import ARCHITECTURE, RunFile
+from nasface.tracking.run_metrics import RunMetrics
+from nasface.tracking.stage_log import StageLog
+from nasface.utils.cores import available_cores
+from nasface.utils.errors import UserError
+from nasface.utils.line_record import append_line, read_lines
+from nasface.utils.progress import stage_bar
+
+_DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """A member after so many steps of its own.
+
+    Attributes:
+        digest: of the member.
+        steps: optimizer steps.
+        nme: NME (%) on the validation faces: three yaw bins, their mean, all faces; None where the training failed.
+    """
+
+    digest: str
+    steps: int
+    nme: tuple[float, ...] | None
+
+    @property
+    def penalty(self) -> float:
+        return math.inf if self.nme is None or math.isnan(self.nme[3]) else self.nme[3]
+
+
+def search_by_trainings(
+    experiment: Experiment, space: MultipathSpace, run: Run, say: Callable[[str], None] = lambda line: None
+) -> Path:
+    """Search a space by short trainings, and write best.json; its path.
+
+    Args:
+        experiment: every setting.
+        space: what is searched.
+        run: keeps what is done; a search that it has begun goes on.
+        say: is given a line a round, for the user.
+
+    Raises:
+        UserError: a setting does not fit, the space has too few members of that cost, or all trainings failed.
+    """
+    config = experiment.halving
+    latency = latencies(experiment, space, run)
+    members = draw_candidates(experiment, space, latency)
+    with run.timed("data_s"):
+        workspace = prepare(experiment, space)
+    log, metrics = StageLog(experiment, run, "search"), RunMetrics(run.folder, "search/")
+    rounds: list[dict[str, Any]] = []
+    count = 0
+    with run.timed("search_s"):
+        for steps in config.steps:
+            found = _train_round(workspace, members, steps, run)
+            for training in found:
+                logged = {"search/penalty": training.penalty, "search/steps": steps}
+                for logger in (metrics, log.wandb):
+                    if logger is not None and training.nme is not None:
+                        logger.log_metrics(logged, step=count)
+                count += 1
+            ranked = sorted(zip(found, members, strict=True), key=lambda one: (one[0].penalty, one[0].digest))
+            if math.isinf(ranked[0][0].penalty):
+                raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
+            rounds.append({"steps": steps, "members": [asdict(training) for training, _ in ranked]})
+            best, penalties = ranked[0][0], [training.penalty for training, _ in ranked]
+            say(f"round    {len(found)} members x {steps} steps: {penalties[0]:.2f} to {penalties[-1]:.2f} %")
+            members = [member for _, member in ranked[: math.ceil(len(ranked) / config.keep)]]
+    assert best.nme is not None  # of a finite penalty
+    run.update_summary(search={"evaluations": count, "penalty": best.penalty, "rounds": rounds})
+    path = write_member(experiment, run, members[0], best.penalty, best.nme[:3], best.nme[4], "halving")
+    log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
+    log.close()
+    run.update_summary(finished=True)
+    return path
+
+
+def draw_candidates(
+    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
+) -> list[Architecture]:
+    """Different random members that keep the search's limits and cost at least `halving.share` of the multiply-adds
+    that are allowed; the well-known networks first, where they do.
+
+    Raises:
+        UserError: too few are met.
+    """
+    config, costs = experiment.halving, MemberCosts(space, experiment.network)
+    limits = search_constraints(experiment, costs, latency)
+    least = config.share * max((limit.limit for limit in limits if limit.name == "macs"), default=0.0)
+    found: dict[str, Architecture] = {}
+
+    def take(member: Architecture) -> None:
+        if costs.macs(member) >= least and all(limit.measure(member) <= limit.limit for limit in limits):
+            found.setdefault(member.digest, member)
+
+    if space.shape == PRESET_SHAPE:
+        for name in PRESETS:
+            codes = load_preset(name).canonical.codes
+            if space.is_member(codes):
+                take(Architecture(space, codes))
+    rng = np.random.default_rng([experiment.seed, 0x4A1F])
+    for _ in range(_DRAWS):
+        if len(found) >= config.candidates:
+            return list(found.values())[: config.candidates]
+        take(space.random_architecture(rng))
+    raise UserError(
+        f"{len(found)} of {_DRAWS} random members keep the limits, not halving.candidates {config.candidates}:"
+        " lower it or halving.share, or raise search.max_macs"
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    member: Architecture
+    steps: int
+
+
+def _train_round(workspace: Workspace, members: Sequence[Architecture], steps: int, run: Run) -> list[ShortTraining]:
+    """What the members are worth after so many steps, in their order; those on record are not trained again."""
+    path = run.path("search", "trainings.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {(one.digest, one.steps): one for one in _read_trainings(path)}
+    waiting = [_Job(member, steps) for member in members if (member.digest, steps) not in done]
+    with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
+        for training in _trainings(workspace, waiting, run):
+            append_line(path, json.dumps(asdict(training)))
+            done[training.digest, training.steps] = training
+            bar.update(1)
+    return [done[member.digest, steps] for member in members]
+
+
+def _read_trainings(path: Path) -> list[ShortTraining]:
+    found = []
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            record = json.loads(line)
+            nme = None if record["nme"] is None else tuple(map(float, record["nme"]))
+            found.append(ShortTraining(str(record["digest"]), int(record["steps"]), nme))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then --resume") from None
+    return found
+
+
+def _trainings(workspace: Workspace, jobs: Sequence[_Job], run: Run) -> Iterator[ShortTraining]:
+    experiment = workspace.experiment
+    if jobs and trains_on_gpu(experiment.device):
+        for start in range(0, len(jobs), TOGETHER):
+            yield from _train_on_gpu(workspace, jobs[start : start + TOGETHER])
+        return
+    single = replace(experiment, device=replace(experiment.device, threads=1))
+    workers = min(experiment.halving.workers or available_cores(), len(jobs))
+    if not workers:
+        return
+    here = replace(workspace, experiment=single)
+    how = "the same command with --resume true goes on"
+    for _, future in run_side_by_side(single, workspace.space, run.path("search"), workers, _train, jobs, here, how):
+        yield future.result()
+
+
+def _train(workspace: Workspace, job: _Job) -> ShortTraining:
+    batches = _batches(workspace, job.steps)
+    try:
+        network, _ = train_alone(partial(MultipathNetwork, job.member, workspace.experiment.network), batches)
+    except UserError:  # the loss became infinite
+        return ShortTraining(job.member.digest, job.steps, None)
+    return _measured(workspace, job, network, workspace.uv)
+
+
+def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
+    device, sizes = torch.device("cuda"), workspace.experiment.network
+    builds = [partial(MultipathNetwork, job.member, sizes) for job in jobs]
+    networks, _ = train_together(builds, _batches(workspace, jobs[0].steps), device)
+    uv = copy.deepcopy(workspace.uv).to(device)
+    for job, network in zip(jobs, networks, strict=True):
+        yield _measured(workspace, job, network, uv)
+
+
+def _measured(workspace: Workspace, job: _Job, network: torch.nn.Module, uv: Any) -> ShortTraining:
+    found = errors_of(network, uv, workspace.faces.val)
+    nme = tuple(round(float(value), 5) for value in (*found.bins, found.mean, found.all))
+    return ShortTraining(job.member.digest, job.steps, nme)
+
+
+_kept: tuple[Workspace, int, SharedBatches] | None = None  # of this process: what networks have in common
+
+
+def _batches(workspace: Workspace, steps: int) -> SharedBatches:
+    global _kept
+    if _kept is None or _kept[0] is not workspace or _kept[1] != steps:
+        experiment = workspace.experiment
+        config = replace(experiment.retrain, steps=steps, epochs=None, batch_size=experiment.halving.batch_size)
+        batches = SharedBatches(workspace.faces.train, workspace.uv, config, experiment.seed, keep=False)
+        _kept = workspace, steps, batches
+    return _kept[2]

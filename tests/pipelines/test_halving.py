@@ -1,0 +1,132 @@
+"""Search by short trainings: who begins, who goes on, and that a kill changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nasface.config import Experiment, HalvingConfig, MultipathConfig
+from nasface.evaluation.costs import MemberCosts, usual_macs
+from nasface.pipelines import halving
+from nasface.pipelines.halving import ShortTraining, draw_candidates, search_by_trainings
+from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
+from nasface.space.catalogue import load_space
+from nasface.space.presets import load_preset
+from nasface.space.record import load_record
+from nasface.space.space import MultipathSpace
+from nasface.utils.errors import UserError
+from tests.benchmarks.toy import toy_workspace
+from tests.helpers.tiny import Command
+
+SPACE = MultipathSpace("small", layers=3, scales=2)
+SHORT = HalvingConfig(candidates=5, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    torch.set_num_threads(1)
+    workspace = toy_workspace(tmp_path_factory.mktemp("runs"))
+    settings = replace(workspace.experiment, halving=SHORT, log=replace(workspace.experiment.log, wandb="off"))
+    return replace(workspace, experiment=settings, space=SPACE)
+
+
+@pytest.fixture
+def experiment(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    monkeypatch.setattr(halving, "prepare", lambda experiment, _: replace(workspace, experiment=experiment))
+    return replace(workspace.experiment, output=str(tmp_path / "best.json"))
+
+
+def new_run(folder: Path) -> Run:
+    folder.mkdir()
+    return Run(folder)
+
+
+def rounds_of(run: Run) -> list[list[str]]:
+    return [[member["digest"] for member in one["members"]] for one in run.read_summary()["search"]["rounds"]]
+
+
+def test_the_best_of_each_round_go_on(experiment: Experiment, tmp_path: Path) -> None:
+    run, said = new_run(tmp_path / "run"), []
+    record = load_record(search_by_trainings(experiment, SPACE, run, said.append), SPACE)
+    begun = {member.digest for member in draw_candidates(experiment, SPACE)}
+    first, second, third = rounds_of(run)
+    assert set(first) == begun and set(second) == set(first[:3]) and set(third) == set(second[:2])
+    assert record.architecture.digest == third[0] and record.provenance["strategy"] == "halving"
+    trained = [json.loads(line) for line in run.path("search", "trainings.jsonl").read_text().splitlines()]
+    errors = {(one["digest"], one["steps"]): one["nme"][3] for one in trained}
+    assert record.scores["penalty"] == min(errors[digest, 3] for digest in third)
+    assert [errors[digest, 1] for digest in first] == sorted(errors[digest, 1] for digest in first)
+    assert len(said) == 3 and said[0].startswith("round    5 members x 1 steps:")
+    assert run.read_summary()["finished"] and len(trained) == 10
+
+
+def test_a_killed_search_ends_as_a_whole_one(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, killed = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
+    search_by_trainings(experiment, SPACE, whole)
+    train, done = halving._train, []
+
+    def dies(*arguments: object) -> ShortTraining:
+        if len(done) == 6:
+            raise KeyboardInterrupt
+        done.append(arguments)
+        return train(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(halving, "_train", dies)
+        with pytest.raises(KeyboardInterrupt):
+            search_by_trainings(experiment, SPACE, killed)
+    record = killed.path("search", "trainings.jsonl")
+    record.write_bytes(record.read_bytes() + b'{"digest": "unfini')
+    search_by_trainings(experiment, SPACE, killed)
+    assert killed.read_summary()["search"] == whole.read_summary()["search"]
+    assert record.read_bytes() == whole.path("search", "trainings.jsonl").read_bytes()
+
+
+def test_a_training_that_fails_comes_last(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, bad = halving.train_alone, draw_candidates(experiment, SPACE)[0]
+
+    def fails(build: object, batches: object) -> object:
+        if build.args[0].digest == bad.digest:
+            raise UserError("the training loss became nan at step 0")
+        return alone(build, batches)
+
+    monkeypatch.setattr(halving, "train_alone", fails)
+    run = new_run(tmp_path / "run")
+    search_by_trainings(experiment, SPACE, run)
+    assert rounds_of(run)[0][-1] == bad.digest
+    monkeypatch.setattr(halving, "_train", lambda _, job: ShortTraining(job.member.digest, job.steps, None))
+    with pytest.raises(UserError, match="lower retrain.optimizer.lr"):
+        search_by_trainings(experiment, SPACE, new_run(tmp_path / "other"))
+
+
+def test_candidates_keep_the_limits() -> None:
+    space, network = load_space("multipath"), MultipathConfig(width=16)
+    costs = MemberCosts(space, network)
+    experiment = Experiment(network=network, halving=HalvingConfig(candidates=8))
+    members = draw_candidates(experiment, space)
+    limit = usual_macs(costs)
+    assert len({member.digest for member in members}) == 8
+    assert all(0.75 * limit <= costs.macs(member) <= limit for member in members)
+    assert [member.digest for member in draw_candidates(experiment, space)] == [one.digest for one in members]
+    assert draw_candidates(replace(experiment, seed=1), space)[-1].digest != members[-1].digest
+    hourglass = load_preset("hourglass")
+    limited = replace(experiment.search, max_macs=float(np.ceil(costs.macs(hourglass))))
+    near = replace(experiment, search=limited, halving=replace(experiment.halving, candidates=1))
+    assert draw_candidates(near, space)[0].digest == hourglass.digest
+    with pytest.raises(UserError, match="raise search.max_macs"):
+        draw_candidates(replace(experiment, search=replace(experiment.search, max_macs=1e5)), space)
+
+
+def test_workers_are_another_setting(nasface: Command) -> None:
+    failed = nasface("search", "--experiment", "smoke", "--on", "trainings", "--workers", "2")
+    assert failed.code == 2 and "--halving.workers" in failed.line
