@@ -412,6 +412,9 @@ def test_florence(tmp_path: Path) -> None:
     np.savez(folder / "scans" / "video0.npz", points=points, eyes=points[:2])
     np.testing.assert_array_equal(load_scan(folder, "video0").points, points)
     _one_line(lambda: load_scan(folder, "video1"), "video1.npz does not exist: see nasface.data.sets.florence")
+    for eyes in (points[:2] * np.nan, points[[0, 0]], points[:2] + 1e3):
+        np.savez(folder / "scans" / "video1.npz", points=points, eyes=eyes)
+        _one_line(lambda: load_scan(folder, "video1"), "video1.npz: its eyes are not two places of its face")
     np.savez(folder / "scans" / "video1.npz", points=points, eyes=points)
     _one_line(lambda: load_scan(folder, "video1"), "video1.npz: points must be")
 

@@ -56,4 +56,7 @@ def load_scan(folder: str | Path, subject: str) -> Scan:
         points, eyes = (content[key].astype(np.float64) for key in ("points", "eyes"))
     if points.ndim != 2 or points.shape[1] != 3 or eyes.shape != (2, 3) or not np.isfinite(points).all():
         raise UserError(f"{path}: points must be (V, 3) finite numbers, eyes (2, 3); see nasface.data.sets.florence")
+    distance = np.linalg.norm(eyes[1] - eyes[0])
+    if not (distance > 0 and (np.linalg.norm(points - eyes.mean(axis=0), axis=1) < distance).any()):
+        raise UserError(f"{path}: its eyes are not two places of its face: write both in one unit, from one origin")
     return Scan(points, eyes)

@@ -64,9 +64,9 @@ def florence(request: Request) -> BenchmarkFaces:
 
 def surface_error(landmarks: np.ndarray, surface: np.ndarray, scan: Scan) -> float:
     """Percent of the scan's outer eye distance, of a surface (P, 3) in crop pixels with landmarks (68, 3); only what
-    lies in the face region counts, of both. NaN where the prediction is not finite."""
+    lies in the face region counts, of both. NaN where the prediction is not finite, or no face."""
     head, up = load_embedded_head(), np.array([1.0, -1.0, 1.0])
-    if not (np.isfinite(landmarks).all() and np.isfinite(surface).all()):
+    if not (np.isfinite(landmarks).all() and np.isfinite(surface).all() and np.ptp(landmarks[_EYES], axis=0).any()):
         return float("nan")
     assert head.landmark_vertices is not None
     frontal = fit_similarity(landmarks * up, head.mean[head.landmark_vertices]).rotation
@@ -74,4 +74,4 @@ def surface_error(landmarks: np.ndarray, surface: np.ndarray, scan: Scan) -> flo
     distance, middle = float(np.linalg.norm(np.diff(scan.eyes, axis=0))), scan.eyes.mean(axis=0)
     points = (points - eyes.mean(axis=0)) * distance / np.linalg.norm(np.diff(eyes, axis=0)) + middle
     truth, mine = (cloud[face_region(cloud, middle, _REACH * distance)] for cloud in (scan.points, points))
-    return surface_nme(mine, truth, distance, scale=True).nme
+    return surface_nme(mine, truth, distance, scale=True).nme if len(mine) > 2 else float("nan")

@@ -51,5 +51,9 @@ def test_a_surface_seen_from_any_side_is_the_scan(tmp_path: Path) -> None:
     summary = row.summary(8.0)
     assert list(summary.groups) == ["-40°", "+0°", "+80°"]
     assert summary.groups["-40°"] == pytest.approx(wrong[1]) and summary.all == pytest.approx(wrong.mean())
+    at_one_place = np.full_like(landmarks[:1], 3.0)
+    assert np.isnan(entry.dense(np.arange(1), at_one_place, seen(deeper, landmarks)[:1], head)["surface"]).all()
+    far = seen(deeper, landmarks)[:1] + 1e4
+    assert np.isnan(entry.dense(np.arange(1), landmarks[:1], far, head)["surface"]).all()
     landmarks[0] = np.nan
     assert np.isnan(entry.dense(np.arange(1), landmarks[:1], seen(deeper, landmarks)[:1], head)["surface"]).all()
