@@ -23,14 +23,20 @@ def load(
     threshold: float = 0.5,
     device: str = "cpu",
 ) -> FaceAligner:
-    """A trained network, ready for photographs: `nasface.load().predict("photo.jpg")`.
+    """A trained network, ready for photographs.
+
+        >>> aligner = nasface.load()
+        >>> for face in aligner.predict("photo.jpg"):
+        ...     print(face.box, face.angles)
 
     Args:
         path: `nasface-s` or `nasface-m`, which come with the program; network.pt of `nasface retrain`, or its run's
-            folder; or a published checkpoint that `arch` names.
+            folder; an ONNX or TorchScript file of `nasface export`; or a published checkpoint of 3DDFA_V2.
         arch: `mobilenet_x05` or `mobilenet` of a published checkpoint, where the file does not show it.
-        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it.
-        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has.
+        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; a published checkpoint's own
+            folder by default.
+        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
+            where it has none, whole images are faces.
         threshold: least score of a detected face.
         device: where the network computes: `cpu`, `cuda`, `cuda:1`, `mps`, ...
 

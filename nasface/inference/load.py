@@ -27,26 +27,7 @@ def load_aligner(
     threshold: float = 0.5,
     device: str = "cpu",
 ) -> FaceAligner:
-    """A network with trained weights, ready for photographs.
-
-        >>> aligner = load_aligner()
-        >>> for face in aligner.predict("photo.jpg"):
-        ...     print(face.box, face.angles)
-
-    Args:
-        path: a packaged network, `nasface-s` or `nasface-m`; network.pt of `nasface retrain`, or its run's folder; an
-            ONNX or TorchScript file of `nasface export`; or a published checkpoint of 3DDFA_V2.
-        arch: `mobilenet_x05` or `mobilenet` of a published checkpoint, where the file does not show it.
-        model: `embedded` or the folder of 3DDFA's files, where `path` does not say it; a published checkpoint's own
-            folder by default.
-        detector: an ONNX file of YuNet or CenterFace, or a function; by default the first that this machine has, and
-            where it has none, whole images are faces.
-        threshold: least score of a detected face.
-        device: where the network computes: `cpu`, `cuda`, `cuda:1`, `mps`, ...
-
-    Raises:
-        UserError: a file is absent, broken or of another kind, or this machine has no such device.
-    """
+    """A network with trained weights, ready for photographs; what stands behind `nasface.load`, with its arguments."""
     find = detector if callable(detector) else make_detector(detector, threshold)
     return load_weights(path, arch, model, find, device)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.space.space import Architecture, MultipathSpace
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import atomic_write
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
@@ -214,7 +214,7 @@ def load_table(path: str | Path = "table") -> MemberTable:
         )
         table.check()
     except (OSError, KeyError, TypeError, ValueError, arrow.ArrowException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+        reason = first_line(error)
         raise UserError(
             f"{path} is no table of trained members ({reason}): build it by `nasface table build`"
         ) from None
