@@ -1,5 +1,4 @@
-"""Do the synthetic faces look like faces to a predictor that never saw them, and real ones to a network that saw no
-others?
+"""Rendered faces before a predictor that never saw them, and photographs before a network that saw nothing else.
 
     python -m benchmarks.realism [--faces 300] [--size 192] [--domain studio]
     python -m benchmarks.realism --published mb05_120x120.pth --assets data/3ddfa

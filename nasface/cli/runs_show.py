@@ -29,7 +29,7 @@ def runs_show(run: str, runs: str = "runs") -> None:
     if costs:
         print("costs    " + ", ".join(f"{name.removesuffix('_s')} {duration(value)}" for name, value in costs.items()))
     body = [[name, size(number), what, loss or "the run"] for name, number, what, loss in files_of(found.folder)]
-    lines = text_table(["file", "size", "what it is", "without it is lost"], body, left=(0, 2, 3))
+    lines = text_table(["file", "size", "what it is", "lost without it"], body, left=(0, 2, 3))
     print(f"\n{lines}\n")
     if found.state == "finished":
         print(f"next     {_next(found.command, found.product, found.folder)}")

@@ -15,7 +15,7 @@ from nasface.inference.packaged import DEFAULT, find_weights
 from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import EMBEDDED, load_task
 from nasface.nets.baselines.mobilenet import published_arch
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 
 
 def load_aligner(
@@ -55,7 +55,8 @@ def load_weights(
     try:
         task = trained.task.to(device)
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120]
+        said = first_line(error)
+        reason = "no such kind" if said.startswith("Expected one of") else said[:120]
         raise UserError(f"this machine has no device {device!r} ({reason}): give cpu, or cuda with a GPU") from None
 
     @torch.inference_mode()
