@@ -70,6 +70,11 @@ def _swept(folder: Path) -> object:
         return sorted((row["run"], row["state"], row["val/nme"]) for row in csv.DictReader(stream))
 
 
+def _table(folder: Path) -> object:
+    rows = map(json.loads, (folder / "table/trainings.jsonl").read_text().splitlines())
+    return sorted(tuple(str(value) for name, value in sorted(row.items()) if name != "seconds") for row in rows)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A command, what it leaves, and whether `--run r` names its records, which `--resume true` goes on with."""
@@ -86,6 +91,7 @@ KINDS = {
     "search of two workers": Kind(("search", "--workers", "2", *_TINY), _best),
     "sweep": Kind(("sweep", "sweep.yaml", "--where", "here"), _swept),
     "comparison": Kind(("compare", "--compare.networks", "[random, preset/prnet]", *_TINY), _compared),
+    "table": Kind(("table", "build", "--folder", "table", "--members", "6", "--workers", "2", *_TINY), _table, False),
 }
 
 

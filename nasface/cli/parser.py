@@ -14,7 +14,7 @@ from nasface import __version__
 from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
 from nasface.cli.messages import reworded
-from nasface.cli.settings_files import type_hints, with_files
+from nasface.cli.settings_files import AS_TEXT, type_hints, with_files
 from nasface.config import EXPERIMENTS, SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
 
@@ -39,7 +39,10 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         settings = parser.parse_args(with_files(name, words[len(name.split()) :], hints))
     except ArgumentError as error:
         raise UserError(reworded(str(error), name, words, hints)) from None
-    values = vars(parser.instantiate(settings))
+    values: dict[str, Any] = {
+        key: value.removeprefix(AS_TEXT) if isinstance(value, str) else value
+        for key, value in vars(parser.instantiate(settings)).items()
+    }
     if command.settings is not None:
         values = {"experiment": take_settings(values)} | values
         if name == "search":

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -14,7 +15,10 @@ from jsonargparse import ArgumentParser
 from nasface.cli.whole_numbers import as_whole, text_as_whole
 from nasface.config import RENAMED_SETTINGS, Experiment, current_settings, experiment_file
 from nasface.utils.errors import UserError
-from nasface.utils.yaml_files import load_yaml
+from nasface.utils.yaml_files import load_yaml, parse_yaml
+
+AS_TEXT = "\u2060"
+"""In front of a text that YAML would take for nothing; whoever reads the values takes it away."""
 
 
 def type_hints(parser: ArgumentParser) -> dict[str, Any]:
@@ -48,14 +52,28 @@ def with_files(command: str, arguments: Sequence[str], hints: Mapping[str, Any])
         if flag.startswith("--"):
             former = RENAMED_SETTINGS.get(flag[2:])
             flag = f"--{former.name}" if former else flag
-            value = "null" if value == "None" else text_as_whole(hints.get(flag), value)
+            value = _value(hints.get(flag), value)
             argument = f"{flag}{equals}{value}"
         elif result and result[-1] in hints:
-            argument = text_as_whole(hints[result[-1]], argument)
+            argument = _value(hints[result[-1]], argument)
         result.append(argument)
     if command == "retrain" and "--config" not in result and not {"-h", "--help", "--help-all"} & set(result):
         result[:0] = _experiment_of_architecture(result)
     return _with_contents(result, hints)
+
+
+def _value(hint: Any, text: str) -> str:
+    """A setting's value on the command line as the parser shall read it."""
+    kinds = get_args(hint)
+    if text == "None" and hint is not str:
+        return "null"
+    if str in kinds and NoneType in kinds and text.lower() not in ("", "null", "~"):
+        try:
+            if parse_yaml(text, "it") is None:  # a comment, or the name of a place: here it is text
+                return AS_TEXT + text
+        except UserError:
+            return text
+    return text_as_whole(hint, text)
 
 
 def _with_contents(arguments: list[str], hints: Mapping[str, Any]) -> list[str]:

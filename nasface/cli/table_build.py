@@ -35,7 +35,9 @@ def table_build(
         together: networks that a GPU trains at the same time.
     """
     from nasface.pipelines.build_table import build_table
+    from nasface.training.fit import make_trainer
 
+    make_trainer(experiment.device, logger=False)
     space = load_space(experiment.space)
     experiment.network.check(space.scales, space.name)
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))

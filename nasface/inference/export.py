@@ -183,7 +183,7 @@ def onnx_session(content: str | Path | bytes, threads: int = 0) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     model = content if isinstance(content, bytes) else str(content)
-    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def onnx_bytes(

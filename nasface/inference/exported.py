@@ -24,6 +24,9 @@ from nasface.inference.detection import Detector
 from nasface.inference.export import IMAGE_SIZE, METADATA, onnx_session
 from nasface.utils.errors import UserError, first_line
 
+_FAR = 1e6
+"""Pixels; also false of what is not finite."""
+
 
 def is_torchscript(path: str | Path) -> bool:
     """Whether a file is an archive of TorchScript, not one of weights."""
@@ -84,9 +87,14 @@ def _aligner(
     model: str | None,
 ) -> FaceAligner:
     def regress(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        landmarks, *others = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
-        if landmarks.shape[1] != NUM_LANDMARKS:
-            raise UserError(f"{path} gives {landmarks.shape[1]} landmarks, not {NUM_LANDMARKS}: use nasface export's")
+        try:
+            landmarks, *others = run(normalise(torch.from_numpy(np.ascontiguousarray(crops))).contiguous().numpy())
+        except Exception as error:
+            raise UserError(f"{path} does not run ({first_line(error)}): export it again") from None
+        if landmarks.shape not in [(len(crops), NUM_LANDMARKS, axes) for axes in (2, 3)]:
+            raise UserError(f"{path} gives {landmarks.shape} landmarks, not {NUM_LANDMARKS}: use nasface export's")
+        if not (np.abs(landmarks) < _FAR).all():
+            raise UserError(f"{path} gives landmarks that are no places in an image: export it again")
         if landmarks.shape[2] == 2:
             landmarks = np.concatenate([landmarks, np.full_like(landmarks[..., :1], np.nan)], axis=2)
         dense = next((value for value in others if value.ndim == 4), None)

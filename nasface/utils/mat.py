@@ -11,6 +11,9 @@ from scipy.io import loadmat
 from nasface.utils.errors import UserError
 from nasface.utils.reading import reading
 
+FAR = 1e30
+"""A number that is no place of anything, and near the end of what 32 bits hold; nothing that is not finite is below."""
+
 
 def read_mat(path: str | Path, source: str) -> dict[str, Any]:
     """The variables of a mat file (up to version 7).
@@ -45,6 +48,6 @@ def mat_numbers(
     except (TypeError, ValueError):
         values = np.empty(0)
     shape, values = (shape, values) if isinstance(shape, tuple) else ((shape,), values.ravel())
-    if values.shape != shape or not np.isfinite(values).all():
+    if values.shape != shape or not (np.abs(values) < FAR).all():
         raise UserError(f"{path}: {key} is not {' x '.join(map(str, shape))} finite numbers: restore it from {source}")
     return values

@@ -16,7 +16,10 @@ def read_tensors(path: str | Path, fault: str, mend: str, absent: str = "") -> d
     """The dictionary that `torch.save` wrote, on the CPU; arguments and errors of `reading`."""
     with reading(path, fault, mend, absent):
         if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:  # torch packs nothing; what unpacks to terabytes is not its own
+            with zipfile.ZipFile(path) as archive:
+                if any("/code/" in name for name in archive.namelist()):
+                    raise ValueError("it is TorchScript, which is for predict and evaluate alone")
+                # torch packs nothing; what unpacks to terabytes is not its own
                 if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                     raise ValueError("its archive is compressed")
         try:

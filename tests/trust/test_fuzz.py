@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.fuzz import READERS, fuzz
+from benchmarks.fuzz import KINDS, fuzz
 
 
 def test_damaged_files_are_accepted_or_refused_in_one_line() -> None:
-    refused, accepted, violations = fuzz(20 * len(READERS), seed=1)
+    refused, accepted, violations = fuzz(20 * len(KINDS), seed=1)
     assert not violations and refused > accepted > 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +17,7 @@ from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
 from nasface.training.fit import make_trainer
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import REPOSITORY
 
 _OF_LIBRARIES = r"Union|subtype|NestedArg|<class|typing\.|Expected a|Unable to load|does not conform|literal for int"
 
@@ -74,6 +77,31 @@ def test_the_nearest_name(find, name: str, meant: str) -> None:  # type: ignore[
     with pytest.raises(UserError) as refusal:
         find("qqqqqqqq")
     assert "did you mean" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["#1", "# a", "&x", "a #1", "a: b", "[x]", "'q", "1e3", "@x", "%x", "- x"])
+@pytest.mark.parametrize("form", ["--label {}", "--run {}", "--name {}", "--search.storage {}"])
+def test_texts_are_kept_as_they_are(form: str, text: str) -> None:
+    flag = form.split()[0]
+    for words in ([flag, text], [f"{flag}={text}"]):
+        values = read_arguments(["retrain", "--arch", "random", *words])[1]
+        experiment = values["experiment"]
+        assert values.get(flag[2:]) == text or text in (experiment.name, experiment.search.storage)
+
+
+def test_nothing_is_still_nothing() -> None:
+    for word in ("null", "None", "~"):
+        assert read_arguments(["retrain", "--arch", "random", f"--label={word}"])[1]["label"] is None
+
+
+def test_the_nearest_benchmark() -> None:
+    said = [
+        subprocess.run([sys.executable, "-m", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        for words in (["benchmarks.kill"], ["benchmarks"], ["benchmarks.kills", "--help"])
+    ]
+    assert [one.returncode for one in said] == [2, 2, 0]
+    assert said[0].stderr.startswith("error: unknown benchmark kill;") and "did you mean kills?" in said[0].stderr
+    assert "which benchmark?" in said[1].stderr and "did you mean" not in said[1].stderr
 
 
 EXPERIMENT = read_arguments(["retrain", "--arch", "random"])[1]["experiment"]

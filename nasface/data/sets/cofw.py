@@ -23,7 +23,7 @@ from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import points_from_300wlp
 from nasface.utils.errors import UserError
-from nasface.utils.mat import mat_numbers, read_mat
+from nasface.utils.mat import FAR, mat_numbers, read_mat
 from nasface.utils.reading import reading
 
 POINTS = 29
@@ -75,7 +75,7 @@ def _load(
     with reading(path, "is not COFW's HDF5 file", mend, absent), h5py.File(path, "r") as content:
         references = np.asarray(content[images_key]).ravel()
         labels = np.asarray(content[labels_key], dtype=np.float64)
-        if labels.shape != (3 * POINTS, len(references)) or not np.isfinite(labels).all():
+        if labels.shape != (3 * POINTS, len(references)) or not (np.abs(labels) < FAR).all():
             raise ValueError(f"{labels_key} is {labels.shape}")
         return crop_photographs(
             f"cofw-{split}" if annotations is None else "cofw68",
