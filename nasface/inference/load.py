@@ -64,5 +64,6 @@ def load_weights(
         found = task(normalise(torch.from_numpy(crops).to(device)))
         return found.landmarks.float().cpu().numpy(), None if found.dense is None else found.dense.float().cpu().numpy()
 
-    model = model or trained.record["folder"] or EMBEDDED
+    folder = trained.record["folder"]
+    model = (model or folder) if folder and not Path(folder).exists() else folder or EMBEDDED
     return FaceAligner(regress, trained.input_size, trained.mean_landmarks, trained.inside, detector, model=model)

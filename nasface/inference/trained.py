@@ -85,6 +85,8 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
     record = read_weights(path, "network")
     network = network_of(record, path, ours=path.parent == FOLDER)
     faces = record.get("faces")
+    if faces and (not faces["folder"] or Path(faces["folder"]).exists()):
+        model = None  # what the file says holds: `model` may be meant for a set, or for other weights
     experiment = _settings(Experiment(), faces["experiment"]) if faces else Experiment()
     size = network.spec.input_size
     task: FaceTask | UVReader

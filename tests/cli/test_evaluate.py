@@ -159,3 +159,13 @@ def test_the_dense_shape_of_an_export_needs_its_model(nasface: Command, place: P
         assert result.code == 0 and said in result.output, result
         results.append(json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"])
     assert len(results[1]) == len(results[0]) + 6
+
+
+def test_a_model_for_the_set_is_not_the_networks(nasface: Command, place: Path) -> None:
+    """A network keeps the morphable model that its file says, whatever --model gives for others."""
+    arguments = ["--weights", "nasface-s", "--benchmark", "aflw2000", "--root", str(place / "AFLW2000")]
+    results = []
+    for extra in ([], ["--model", str(place / "assets")]):
+        assert nasface("evaluate", *arguments, *extra).code == 0
+        results.append(json.loads(Path("evaluation/aflw2000/result.json").read_text())["results"])
+    assert results[0] == results[1]
