@@ -1,19 +1,24 @@
 """What predicts a member's error among members of its cost: counting, supernets, short trainings.
 
-    nasface table build --members 10 --bands [12e6,25e6,50e6] --seeds [0,1] --retrain.steps 1800   # the table `bands`
-    nasface table build --members 10 --bands [12e6,25e6,50e6] --retrain.steps 300 --folder runs/short
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
-    python -m benchmarks.bands --shorter runs/short/table.parquet --rankings rankings.json
+    python -m benchmarks.bands --rankings rankings.json
+
+The tables that it reads by default come with the program; these commands made them (the second with 100, 300 and 600):
+
+    nasface table build --members 10 --bands [12e6,25e6,50e6] --seeds [0,1] --retrain.steps 1800
+    nasface table build --members 10 --bands [12e6,25e6,50e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add. And how well each predictor orders a band's members: Kendall's tau with
-their validation errors, the same after parameters are taken out of both by regression, and the regret: by how much the
-predictor's first choice is worse than the band's best. Supernets' scores come from the records of `benchmarks.ranking`
-on the same table (`--rankings FILE`).
+their validation errors, the same after parameters are taken out of both by regression, the regret: by how much the
+predictor's first choice is worse than the band's best, and what that choice comes to on test faces, beside the mean of
+the band's members with its standard error, which is what a random choice comes to. Supernets' scores come from the
+records of `benchmarks.ranking` on the same members (`--rankings FILE`).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,20 +28,23 @@ import numpy as np
 
 from benchmarks.common import Option, parse, run_benchmark
 from benchmarks.rank_correlation import kendall
+from nasface.config import HalvingConfig
 from nasface.report.tables import NOTHING, text_table
 from nasface.tabular.bands import band_of
-from nasface.tabular.table import MemberTable, load_table
+from nasface.tabular.table import SHORTER, MemberTable, load_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.reading import read_json
 
 Scores = Mapping[str, float]
 """Digest -> what a predictor says; lower is better."""
+BEGIN = 8
+"""Members that a replayed search by trainings begins with."""
 LEAST = 5
 """Members of a band that an order is worth telling of."""
 OPTIONS = (
     Option("table", str, "bands", ".parquet file of `nasface table build`; `bands` and `table` come with the program"),
-    Option("shorter", str, [], "tables of the same members after shorter trainings"),
+    Option("shorter", str, [], "tables of the same members after shorter trainings; those that come with `bands`"),
     Option("rankings", str, [], "JSON files of `benchmarks.ranking` on the table"),
     Option("json", str | None, None, "file of the figures; RUNS/benchmarks/bands.json where empty"),
 )
@@ -95,6 +103,7 @@ def judged(table: MemberTable, scores: Scores, digests: Sequence[str]) -> dict[s
         return None
     every = table.errors()
     errors = np.array([every[digest] for digest in known])
+    test = np.array([table.errors("test")[digest] for digest in known])
     values = np.array([scores[digest] for digest in known], dtype=float)
     parameters = np.array([table.by_member[digest][0].parameters for digest in known], dtype=float)
     best = np.flatnonzero(values == values.min())
@@ -103,6 +112,9 @@ def judged(table: MemberTable, scores: Scores, digests: Sequence[str]) -> dict[s
         "tau": kendall(values, errors),
         "beyond": kendall(np.round(residuals(values, parameters), 9), residuals(errors, parameters)),
         "regret": float(errors[best].mean() - errors.min()),
+        "test": float(test[best].mean()),
+        "test_random": float(test.mean()),
+        "test_error": float(test.std(ddof=1) / math.sqrt(len(test))),
     }
 
 
@@ -152,10 +164,36 @@ def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
             f"{one['tau']:+.3f}",
             NOTHING if one["predictor"] == "parameters" else f"{one['beyond']:+.3f}",
             f"{one['regret']:.3f}",
+            f"{one['test']:.2f}",
+            f"{one['test_random']:.2f} ± {one['test_error']:.2f}",
         ]
         for one in results
     ]
-    return text_table(["predictor", "band", "members", "tau", "tau beyond parameters", "regret"], body)
+    header = ["predictor", "band", "members", "tau", "tau beyond parameters", "regret", "test NME", "of all"]
+    return text_table(header, body)
+
+
+def halved(table: MemberTable, rounds: Sequence[Scores], digests: Sequence[str], begin: int) -> float:
+    """Test error (%) of what a search by trainings finds, the mean over all choices of `begin` of the members: the best
+    third by each round's errors but the last go on, the best of the last is found."""
+    tests, found = table.errors("test"), []
+    for chosen in itertools.combinations(digests, begin):
+        left = list(chosen)
+        for scores in rounds[:-1]:
+            left = sorted(left, key=scores.__getitem__)[: math.ceil(len(left) / HalvingConfig.keep)]
+        found.append(tests[min(left, key=rounds[-1].__getitem__)])
+    return float(np.mean(found))
+
+
+def halving_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
+    """Searches by trainings of 300 and 600 steps, replayed in each band, beside a random choice."""
+    rounds = [load_table(name).errors() for name in SHORTER[1:]]
+    body = []
+    for band, digests in bands.items():
+        mean = float(np.mean([table.errors("test")[digest] for digest in digests]))
+        found = halved(table, rounds, digests, BEGIN)
+        body.append([band, f"{BEGIN} of {len(digests)}", f"{found:.2f}", f"{mean:.2f}", f"{found - mean:+.2f}"])
+    return text_table(["band", "members", "search by trainings", "random choice", "difference"], body)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -164,9 +202,10 @@ def main(arguments: Sequence[str]) -> None:
     own = parsed.own
     table = load_table(own["table"])
     shorter = {}
-    for path in own["shorter"]:
+    for path in own["shorter"] or (SHORTER if own["table"] == "bands" else ()):
         other = load_table(path)
-        shorter[f"{other.settings['retrain']['steps']} steps of training"] = other
+        retrain = other.settings["retrain"]
+        shorter[f"training of {retrain['steps']} steps of {retrain['batch_size']}"] = other
     rankings: dict[str, Scores] = {}
     for path in own["rankings"]:
         rankings |= rankings_of(Path(path), table)
@@ -177,6 +216,8 @@ def main(arguments: Sequence[str]) -> None:
             if found := judged(table, scores, digests):
                 results.append({"predictor": name, "band": band, **found})
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
+    if own["table"] == "bands":
+        print(f"\n`nasface search --on trainings`, replayed; NME (%) on test faces\n\n{halving_table(table, bands)}")
     path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
     write_json(path, {"table": table.fingerprint, "predictors": results})
     print(f"\nfigures  {path}")

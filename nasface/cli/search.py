@@ -44,6 +44,8 @@ def search(
     if on == "supernet":
         _search_supernet(experiment, run, resume, workers, reuse_supernet)
     elif on == "trainings":
+        if reuse_supernet:
+            raise UserError("a search by trainings has no supernet: leave out --reuse_supernet")
         _search_trainings(experiment, run, resume, workers)
     else:
         _search_table(experiment, run, resume, workers, on)
@@ -80,7 +82,7 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool, wor
 
     if workers != 1:
         raise UserError("--workers is for a supernet: a search by trainings has --halving.workers, one a core")
-    space = _checked_space(experiment)
+    space = _space_of_trainings(experiment)
     folder = open_run("search", experiment, f"{space.name}-trainings", resume, run)
     folder.update_summary(environment=environment(), seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
@@ -128,7 +130,7 @@ def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
     if on == "supernet":
         _strategy(experiment)
     elif on == "trainings":
-        _checked_space(experiment)
+        _space_of_trainings(experiment)
     else:
         from nasface.pipelines import search_table as table_search
 
@@ -143,6 +145,12 @@ def _strategy(experiment: Experiment) -> Any:
     space = _checked_space(experiment)
     make_sampler(experiment, space)
     return make_search_strategy(experiment, space)
+
+
+def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
+    if len(experiment.search.objectives) > 1:
+        raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
+    return _checked_space(experiment)
 
 
 def _checked_space(experiment: Experiment) -> MultipathSpace:

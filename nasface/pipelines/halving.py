@@ -26,6 +26,7 @@ import torch
 from nasface.config import Experiment
 from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import LatencyTable
+from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.scoring import search_constraints
 from nasface.pipelines.search import latencies, write_member
@@ -61,9 +62,10 @@ class ShortTraining:
     steps: int
     nme: tuple[float, ...] | None
 
-    @property
-    def penalty(self) -> float:
-        return math.inf if self.nme is None or math.isnan(self.nme[3]) else self.nme[3]
+    def penalty(self, bins: str) -> float:
+        """What a search minimises (`search.penalty`): `mean` of the yaw bins, or one; infinite where there is none."""
+        value = math.inf if self.nme is None else self.nme[(*BIN_NAMES, "mean").index(bins)]
+        return math.inf if math.isnan(value) else value
 
 
 def search_by_trainings(
@@ -80,7 +82,7 @@ def search_by_trainings(
     Raises:
         UserError: a setting does not fit, the space has too few members of that cost, or all trainings failed.
     """
-    config = experiment.halving
+    config, bins = experiment.halving, experiment.search.penalty
     latency = latencies(experiment, space, run)
     members = draw_candidates(experiment, space, latency)
     with run.timed("data_s"):
@@ -92,21 +94,21 @@ def search_by_trainings(
         for steps in config.steps:
             found = _train_round(workspace, members, steps, run)
             for training in found:
-                logged = {"search/penalty": training.penalty, "search/steps": steps}
+                logged = {"search/penalty": training.penalty(bins), "search/steps": steps}
                 for logger in (metrics, log.wandb):
-                    if logger is not None and training.nme is not None:
+                    if logger is not None and math.isfinite(logged["search/penalty"]):
                         logger.log_metrics(logged, step=count)
                 count += 1
-            ranked = sorted(zip(found, members, strict=True), key=lambda one: (one[0].penalty, one[0].digest))
-            if math.isinf(ranked[0][0].penalty):
+            ranked = sorted(zip(found, members, strict=True), key=lambda one: (one[0].penalty(bins), one[0].digest))
+            best, penalties = ranked[0][0], [training.penalty(bins) for training, _ in ranked]
+            if math.isinf(penalties[0]):
                 raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
             rounds.append({"steps": steps, "members": [asdict(training) for training, _ in ranked]})
-            best, penalties = ranked[0][0], [training.penalty for training, _ in ranked]
             say(f"round    {len(found)} members x {steps} steps: {penalties[0]:.2f} to {penalties[-1]:.2f} %")
             members = [member for _, member in ranked[: math.ceil(len(ranked) / config.keep)]]
     assert best.nme is not None  # of a finite penalty
-    run.update_summary(search={"evaluations": count, "penalty": best.penalty, "rounds": rounds})
-    path = write_member(experiment, run, members[0], best.penalty, best.nme[:3], best.nme[4], "halving")
+    run.update_summary(search={"evaluations": count, "penalty": penalties[0], "rounds": rounds})
+    path = write_member(experiment, run, members[0], penalties[0], best.nme[:3], best.nme[4], "halving")
     log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
     log.close()
     run.update_summary(finished=True)

@@ -24,7 +24,9 @@ from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import atomic_write
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
-SHIPPED = {"table": _ASSETS / "table.parquet", "bands": _ASSETS / "bands.parquet"}
+SHORTER = ("bands-100", "bands-300", "bands-600")
+"""The members of the table `bands` after trainings of so many steps."""
+SHIPPED = {name: _ASSETS / f"{name}.parquet" for name in ("table", "bands", *SHORTER)}
 """Tables that come with the program: every member of the space `table`; members of three costs of `multipath`."""
 FACES = ("val", "test")
 """The face sets that a training is measured on."""

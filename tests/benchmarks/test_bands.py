@@ -53,7 +53,14 @@ def test_a_predictor_that_knows_and_one_that_counts() -> None:
     digests = list(table.by_member)
     errors = table.errors()
     perfect = bands.judged(table, errors, digests)
-    assert perfect == {"members": 60, "tau": pytest.approx(1), "beyond": pytest.approx(1), "regret": 0.0}
+    assert perfect is not None
+    least = min(errors, key=errors.get)
+    assert (perfect["members"], perfect["regret"]) == (60, 0)
+    assert (perfect["tau"], perfect["beyond"]) == (pytest.approx(1), pytest.approx(1))
+    tests = [table.errors("test")[digest] for digest in digests]
+    assert perfect["test"] == pytest.approx(table.errors("test")[least])
+    assert perfect["test_random"] == pytest.approx(np.mean(tests))
+    assert perfect["test_error"] == pytest.approx(np.std(tests, ddof=1) / 60**0.5)
     worst = bands.judged(table, {digest: -error for digest, error in errors.items()}, digests)
     assert worst is not None and worst["tau"] == pytest.approx(-1)
     assert worst["regret"] == pytest.approx(max(errors.values()) - min(errors.values()))
@@ -77,7 +84,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     pytest.importorskip("pyarrow")
     table = banded()
     table.save(tmp_path / "t.parquet")
-    short = replace(table, settings=table.settings | {"retrain": {"steps": 30}})
+    short = replace(table, settings=table.settings | {"retrain": {"steps": 30, "batch_size": 4}})
     short.save(tmp_path / "s.parquet")
     members = [{"hash": digest, "supernet": error, "alone": error} for digest, error in table.errors().items()]
     ranking = {"sampler": "mnus", "steps": 200, "batch_norm": "calibrated", "members": members}
@@ -85,8 +92,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     arguments = ["--table", str(tmp_path / "t.parquet"), "--shorter", str(tmp_path / "s.parquet")]
     bands.main([*arguments, "--rankings", str(tmp_path / "r.json"), "--json", str(tmp_path / "out.json")])
     printed = capsys.readouterr().out
-    assert "30 steps of training" in printed and "supernet, mnus, 200 steps, calibrated" in printed
+    assert "training of 30 steps of 4" in printed and "supernet, mnus, 200 steps, calibrated" in printed
     assert (tmp_path / "out.json").exists()
     write_json(tmp_path / "r.json", {"table": "another", "rankings": []})
     with pytest.raises(UserError, match="no ranking of this table"):
         bands.main([*arguments, "--rankings", str(tmp_path / "r.json")])
+
+
+def test_a_replayed_search_by_hand() -> None:
+    """Of four members with three each time: round 1 keeps one of three, so that the last round has no choice."""
+    table = toy_table()
+    digests = list(table.by_member)[:4]
+    tests = table.errors("test")
+    first, last = dict(zip(digests, (4.0, 3.0, 2.0, 1.0), strict=True)), dict.fromkeys(digests, 0.0)
+    expected = np.mean([tests[digests[number]] for number in (2, 3, 3, 3)])
+    assert bands.halved(table, [first, last], digests, 3) == pytest.approx(expected)
