@@ -101,6 +101,7 @@ def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None
     network, root = str(place / "trained" / "network.pt"), str(place / "AFLW2000")
     (place / "empty").mkdir(exist_ok=True)
     Path("page.pt").write_text("<!DOCTYPE html>")
+    Path("text.pt").write_text("every word a weight")
     write_plain(place / "frames", ["a/0.png", "b/0.png"], 68, 3)  # videos without motion
     for arguments, said in (
         ([], "give --weights FILE and --benchmark NAME"),
@@ -111,6 +112,7 @@ def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None
         (["--weights", "absent.pt", "--benchmark", "aflw2000", "--root", root], "absent.pt does not exist"),
         (["--weights", "absent.onnx", "--benchmark", "aflw2000", "--root", root], "absent.onnx does not exist"),
         (["--weights", "page.pt", "--benchmark", "aflw2000", "--root", root], "(it is not torch.save's, or holds more"),
+        (["--weights", "text.pt", "--benchmark", "aflw2000", "--root", root], "(it is not torch.save's, or holds more"),
         (["--weights", network, "--benchmark", "aflw2000", "--root", root, "--files", "no"], "no is not a folder"),
         (["--weights", network, "--benchmark", "menpo3d", "--root", str(place / "frames")], "stability: no face of"),
         (["--weights", network, network, "--benchmark", "aflw2000", "--root", root], "names a file twice"),

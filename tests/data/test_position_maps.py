@@ -185,7 +185,8 @@ def test_the_command(
     assert command("data", "prepare", "lfw").code == 2
     monkeypatch.setattr("nasface.faces.bfm.load_bfm_mesh", _interrupt)
     result = command(*arguments, "--bfm", str(bfm))
-    assert (result.code, result.line) == (130, "nasface: interrupted")  # no --resume is spoken of: there is none
+    # No --resume is spoken of: there is none.
+    assert (result.code, result.line) == (130, "nasface: interrupted; the same command goes on from here")
 
 
 @pytest.fixture(scope="module")
