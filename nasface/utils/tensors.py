@@ -24,7 +24,8 @@ def read_tensors(path: str | Path, fault: str, mend: str, absent: str = "") -> d
                     raise ValueError("its archive is compressed")
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, LookupError, EOFError):  # torch's own text explains at length how to read it all the same
+        # Torch's own text explains at length how to read it all the same.
+        except (pickle.UnpicklingError, LookupError, EOFError):
             raise ValueError("it is not torch.save's, or holds more than tensors") from None
         if not isinstance(content, dict):
             raise ValueError(f"holds {type(content).__name__}, no dictionary")
