@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 
 FOLDER = Path(__file__).with_name("weights")
 PACKAGED = ("nasface-s", "nasface-m")
@@ -29,7 +29,8 @@ def find_weights(weights: str | Path) -> Path:
     path = Path(weights)
     if not path.exists():
         raise UserError(
-            f"{path} does not exist: give network.pt of `nasface retrain`, its run's folder, or {' or '.join(PACKAGED)}"
+            f"{path} does not exist: give network.pt of `nasface retrain`, its run's folder, or"
+            f" {' or '.join(PACKAGED)}{nearest(str(weights), PACKAGED)}"
         )
     if not path.is_dir():
         return path

@@ -5,6 +5,11 @@ has the field's tables as text and Markdown; `faces`, `evolution`, `selection`, 
 figures of arrays.
 """
 
+import logging
+
 from nasface.report.tables import NMERow, text_table, yaw_table
 
 __all__ = ["NMERow", "text_table", "yaw_table"]
+
+# Where HOME cannot be written, matplotlib says at every start which other folder it takes.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
