@@ -19,7 +19,6 @@ import torch
 import nasface
 from nasface.config import Experiment
 from nasface.evaluation.costs import MemberCosts
-from nasface.metrics.aflw2000 import BinnedNME
 from nasface.nets.multipath import MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
@@ -28,7 +27,7 @@ from nasface.space.space import MultipathSpace
 from nasface.tabular.build import Job, append_training, build_jobs, read_trainings
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.table import MemberTable, TrainedMember
-from nasface.tabular.training import SharedBatches, errors_of, train_alone
+from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.environment import environment
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -78,14 +77,10 @@ class TableBuilder:
             seed=job.seed,
             parameters=int(self.costs.parameters(member)),
             macs=int(self.costs.macs(member)),
-            val=_values(errors_of(network, uv, faces.val)),
-            test=_values(errors_of(network, uv, faces.test)),
+            val=figures_of(errors_of(network, uv, faces.val)),
+            test=figures_of(errors_of(network, uv, faces.test)),
             seconds=round(seconds, 3),
         )
-
-
-def _values(result: BinnedNME) -> tuple[float, ...]:
-    return tuple(round(float(value), 5) for value in (*result.bins, result.mean, result.all))
 
 
 def build_table(

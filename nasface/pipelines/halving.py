@@ -33,10 +33,10 @@ from nasface.pipelines.search import latencies, write_member
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.runs.run import Run
-from nasface.space.presets import PRESET_SHAPE, PRESETS, load_preset
+from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
-from nasface.tabular.training import SharedBatches, errors_of, train_alone
+from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
 from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.stage_log import StageLog
@@ -133,11 +133,8 @@ def draw_candidates(
         if costs.macs(member) >= least and all(limit.measure(member) <= limit.limit for limit in limits):
             found.setdefault(member.digest, member)
 
-    if space.shape == PRESET_SHAPE:
-        for name in PRESETS:
-            codes = load_preset(name).canonical.codes
-            if space.is_member(codes):
-                take(Architecture(space, codes))
+    for preset in presets_in(space):
+        take(preset)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
     for _ in range(_DRAWS):
         if len(found) >= config.candidates:
@@ -216,9 +213,7 @@ def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortT
 
 
 def _measured(workspace: Workspace, job: _Job, network: torch.nn.Module, uv: Any) -> ShortTraining:
-    found = errors_of(network, uv, workspace.faces.val)
-    nme = tuple(round(float(value), 5) for value in (*found.bins, found.mean, found.all))
-    return ShortTraining(job.member.digest, job.steps, nme)
+    return ShortTraining(job.member.digest, job.steps, figures_of(errors_of(network, uv, workspace.faces.val)))
 
 
 _kept: tuple[Workspace, int, SharedBatches] | None = None  # of this process: what networks have in common

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from nasface.space.catalogue import SPACES
 from nasface.space.record import load_architecture
-from nasface.space.space import Architecture
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError, nearest
 
 FOLDER = SPACES / "presets"
@@ -24,3 +24,11 @@ def load_preset(name: str) -> Architecture:
         known = ", ".join(f"preset/{preset}" for preset in PRESETS)
         raise UserError(f"unknown preset 'preset/{name}'; known are: {known}{nearest(name, PRESETS)}")
     return load_architecture(FOLDER / f"{name}.json")
+
+
+def presets_in(space: MultipathSpace) -> list[Architecture]:
+    """The presets that are members of a space, as members of it; none where it has another shape."""
+    if space.shape != PRESET_SHAPE:
+        return []
+    codes = [load_preset(name).canonical.codes for name in PRESETS]
+    return [Architecture(space, code) for code in codes if space.is_member(code)]

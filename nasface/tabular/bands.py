@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nasface.space.presets import PRESET_SHAPE, PRESETS, load_preset
+from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -44,11 +44,8 @@ def banded_members(
         if band is not None and len(found[band]) < count:
             found[band].setdefault(member.digest, member)
 
-    if space.shape == PRESET_SHAPE:
-        for name in PRESETS:
-            codes = load_preset(name).canonical.codes
-            if space.is_member(codes):
-                take(Architecture(space, codes))
+    for preset in presets_in(space):
+        take(preset)
     low, high = space.connections or (1, space.scales**2)
     densities = range(low, min(high, max(low, space.scales**2 // 2)) + 1)
     by_density = [replace(space, drawn=(density, density)) for density in densities]

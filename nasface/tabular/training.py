@@ -107,3 +107,8 @@ def errors_of(network: nn.Module, uv: UVTarget, faces: FaceSet, chunk: int = 250
     """NME (%) by yaw of a network on faces, `chunk` of them at a time."""
     landmarks = predict_faces(UVReader(network, uv), faces.images, batch=chunk).landmarks
     return binned_nme(nme_68(landmarks, faces.landmarks, faces.box), faces.yaw)
+
+
+def figures_of(result: BinnedNME) -> tuple[float, ...]:
+    """NME (%) as records hold it, to five places: the three yaw bins, their mean, all faces."""
+    return tuple(round(float(value), 5) for value in (*result.bins, result.mean, result.all))

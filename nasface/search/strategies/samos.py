@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, Strategy, require_count
 from nasface.space.neighbours import move_probability
-from nasface.space.presets import PRESET_SHAPE, PRESETS, load_preset
+from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -188,7 +188,7 @@ class SAMOS(Strategy):
         self._calibrated, self._probes = not self.acceptance, 0
         self._first_temperature = self.temperature
         self._next_chain = 0
-        self._well_known = self._presets() if self.presets else []
+        self._well_known = presets_in(self.space) if self.presets else []
         self._exhausted = False
 
     def _settings(self) -> dict[str, Any]:
@@ -345,13 +345,6 @@ class SAMOS(Strategy):
             return 1.0
         there = move_probability(start, end)
         return move_probability(end, start) / there if there else 1.0  # drawn anew, not reached by a move
-
-    def _presets(self) -> list[Architecture]:
-        """The well-known networks that are members of the space; limits are checked when one is taken."""
-        if self.space.shape != PRESET_SHAPE:
-            return []
-        codes = [load_preset(name).canonical.codes for name in PRESETS]
-        return [Architecture(self.space, code) for code in codes if self.space.is_member(code)]
 
     def _first_member(self, architecture: Architecture) -> Architecture:
         codes = architecture.canonical.codes
