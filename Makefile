@@ -20,7 +20,7 @@ SWEEP   ?= experiments/sweeps/quick.yaml
 settings = $(if $(SPACE),--space $(SPACE)) $(if $(RESUME),--resume true) $(ARGS)
 experiment = $(if $(EXPERIMENT),--experiment $(EXPERIMENT))
 
-.PHONY: help env search dashboard retrain evaluate test lint format check bench faces protocols random strategies ranking weights docs ablation compare report clean sweep
+.PHONY: help env search dashboard retrain evaluate test lint format check bench faces protocols random prize strategies ranking weights docs ablation compare report clean sweep
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -85,6 +85,9 @@ protocols: $(READY) ## every protocol of AFLW2000-3D on a published network (AFL
 
 random: $(READY) ## the network of ARCH against random members of the space, all trained alike
 	$(BIN)/python -m benchmarks.searched_vs_random --arch $(ARCH) --workers 2 $(ARGS)
+
+prize: $(READY) ## what searches find under budgets, against random and hand-made networks (hours; goes on)
+	$(BIN)/python -m benchmarks.prize $(experiment) --workers 2 $(ARGS)
 
 strategies: $(READY) ## every search strategy on the tabular benchmark, 50 seeds each
 	$(BIN)/python -m benchmarks.strategies $(ARGS)

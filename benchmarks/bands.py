@@ -28,7 +28,6 @@ import numpy as np
 
 from benchmarks.common import Option, parse, run_benchmark
 from benchmarks.rank_correlation import kendall
-from nasface.config import HalvingConfig
 from nasface.report.tables import NOTHING, text_table
 from nasface.tabular.bands import band_of
 from nasface.tabular.table import SHORTER, MemberTable, load_table
@@ -38,8 +37,8 @@ from nasface.utils.reading import read_json
 
 Scores = Mapping[str, float]
 """Digest -> what a predictor says; lower is better."""
-BEGIN = 8
-"""Members that a replayed search by trainings begins with."""
+BEGIN, KEEP = 8, 3
+"""Members that a replayed halving begins with; one in so many goes on."""
 LEAST = 5
 """Members of a band that an order is worth telling of."""
 OPTIONS = (
@@ -174,26 +173,26 @@ def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def halved(table: MemberTable, rounds: Sequence[Scores], digests: Sequence[str], begin: int) -> float:
-    """Test error (%) of what a search by trainings finds, the mean over all choices of `begin` of the members: the best
+    """Test error (%) of what successive halving finds, the mean over all choices of `begin` of the members: the best
     third by each round's errors but the last go on, the best of the last is found."""
     tests, found = table.errors("test"), []
     for chosen in itertools.combinations(digests, begin):
         left = list(chosen)
         for scores in rounds[:-1]:
-            left = sorted(left, key=scores.__getitem__)[: math.ceil(len(left) / HalvingConfig.keep)]
+            left = sorted(left, key=scores.__getitem__)[: math.ceil(len(left) / KEEP)]
         found.append(tests[min(left, key=rounds[-1].__getitem__)])
     return float(np.mean(found))
 
 
 def halving_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
-    """Searches by trainings of 300 and 600 steps, replayed in each band, beside a random choice."""
+    """Halving by trainings of 300 and 600 steps, replayed in each band, beside a random choice."""
     rounds = [load_table(name).errors() for name in SHORTER[1:]]
     body = []
     for band, digests in bands.items():
         mean = float(np.mean([table.errors("test")[digest] for digest in digests]))
         found = halved(table, rounds, digests, BEGIN)
         body.append([band, f"{BEGIN} of {len(digests)}", f"{found:.2f}", f"{mean:.2f}", f"{found - mean:+.2f}"])
-    return text_table(["band", "members", "search by trainings", "random choice", "difference"], body)
+    return text_table(["band", "members", "best by short trainings", "random choice", "difference"], body)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -217,7 +216,8 @@ def main(arguments: Sequence[str]) -> None:
                 results.append({"predictor": name, "band": band, **found})
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
     if own["table"] == "bands":
-        print(f"\n`nasface search --on trainings`, replayed; NME (%) on test faces\n\n{halving_table(table, bands)}")
+        print("\nsuccessive halving of random members, 300 and 600 steps; NME (%) on test faces\n")
+        print(halving_table(table, bands))
     path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
     write_json(path, {"table": table.fingerprint, "predictors": results})
     print(f"\nfigures  {path}")

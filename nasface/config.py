@@ -315,20 +315,29 @@ class FinalistsConfig:
 
 @dataclass(frozen=True)
 class HalvingConfig:
-    """Search by short trainings (`nasface search --on trainings`): successive halving of random members.
+    """Search by short trainings (`nasface search --on trainings`): evolution, then successive halving.
 
     Attributes:
-        candidates: random members that begin.
-        steps: optimizer steps of each round's trainings, which start anew; the other settings are those of retrain.
-        keep: members of one in so many go on to the next round.
+        candidates: members that begin: the well-known networks that keep the limits, and random ones.
+        generations: rounds of changed members.
+        children: members of each, changed from the best so far.
+        parents: the best members that have children, in turn.
+        moves: random moves between a parent and its child.
+        steps: optimizer steps of a training in the first rounds, and in those of the best; each starts anew. The other
+            settings are those of retrain.
+        keep: members of one in so many go on to the next number of steps.
         batch_size: faces a step.
-        share: least share of the limit on multiply-adds (`search.max_macs`) that candidates have.
+        share: least share of the limit on multiply-adds (`search.max_macs`) that members have.
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
 
-    candidates: PositiveInt = 12
+    candidates: PositiveInt = 4
+    generations: NonNegativeInt = 2
+    children: PositiveInt = 4
+    parents: PositiveInt = 2
+    moves: PositiveInt = 12
     steps: list[PositiveInt] = field(default_factory=lambda: [300, 600])
-    keep: PositiveInt = 3
+    keep: PositiveInt = 6
     batch_size: PositiveInt = 16
     share: ClosedUnitInterval = 0.75
     workers: NonNegativeInt = 0

@@ -38,7 +38,7 @@ def search(
         reuse_supernet: take the supernet of an earlier run with the same faces, space, sizes, training and seed, where
             there is one.
         on: what scores a member: the `supernet`, which is trained first; `trainings`, short ones of its own
-            (successive halving, see --halving.candidates); `table`, the tabular benchmark that comes with the program;
+            (evolution, then successive halving, see --halving.candidates); `table`, the tabular benchmark that comes with the program;
             or another .parquet file of `nasface table build`. A table brings its own space and sizes.
     """
     if on == "supernet":

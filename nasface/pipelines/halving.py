@@ -1,9 +1,11 @@
-"""A search without a supernet: short trainings of random members, of which the best go on to longer ones.
+"""A search without a supernet: short trainings of members, of which the best have changed children and go on to longer
+ones.
 
 Within a band of cost a member's error after a few hundred steps of its own says how good it becomes (docs/search.md has
-the figures, and those of supernets). Successive halving: Karnin, Koren and Somekh, "Almost optimal exploration in
-multi-armed bandits", ICML 2013; Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter
-optimization", AISTATS 2016.
+the figures, and those of supernets). It begins with the well-known networks of the space and random members, changes
+the best as evolution does (Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019),
+and ends by successive halving (Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed bandits", ICML
+2013; Jamieson and Talwalkar, "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016).
 
 Every training is a line of `search/trainings.jsonl`, on disk before the next one ends: a killed search goes on with
 those that the file lacks. Which members win does not depend on the number of workers.
@@ -12,9 +14,10 @@ those that the file lacks. Which members win does not depend on the number of wo
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasface.config import Experiment
+from nasface.config import Experiment, HalvingConfig
 from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import LatencyTable
 from nasface.metrics.aflw2000 import BIN_NAMES
@@ -33,8 +36,11 @@ from nasface.pipelines.search import latencies, write_member
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.runs.run import Run
+from nasface.search.strategy import Constraint
+from nasface.space.neighbours import random_neighbour
 from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.tabular.bands import members_of_every_density
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
@@ -46,6 +52,7 @@ from nasface.utils.line_record import append_line, read_lines
 from nasface.utils.progress import stage_bar
 
 _DRAWS = 20_000
+_ATTEMPTS = 2_000
 
 
 @dataclass(frozen=True)
@@ -83,67 +90,115 @@ def search_by_trainings(
         UserError: a setting does not fit, the space has too few members of that cost, or all trainings failed.
     """
     config, bins = experiment.halving, experiment.search.penalty
-    latency = latencies(experiment, space, run)
-    members = draw_candidates(experiment, space, latency)
+    limits = _Limits.of(experiment, space, latencies(experiment, space, run))
+    members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
-    log, metrics = StageLog(experiment, run, "search"), RunMetrics(run.folder, "search/")
+    log, record = StageLog(experiment, run, "search"), []
     rounds: list[dict[str, Any]] = []
-    count = 0
+    metrics = RunMetrics(run.folder, "search/")
+    ranked: Ranking = []
+
+    def train(members: Sequence[Architecture], steps: int, what: str) -> Ranking:
+        """The members after so many steps, best first."""
+        found = _train_round(workspace, members, steps, run)
+        for training in found:
+            record.append(training)
+            logged = {"search/penalty": training.penalty(bins), "search/steps": steps}
+            for logger in (metrics, log.wandb):
+                if logger is not None and math.isfinite(logged["search/penalty"]):
+                    logger.log_metrics(logged, step=len(record) - 1)
+        best_first = _sorted(zip(found, members, strict=True), bins)
+        first, last = (best_first[place][0].penalty(bins) for place in (0, -1))
+        if math.isinf(first):
+            raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
+        rounds.append({"steps": steps, "members": [asdict(training) for training, _ in best_first]})
+        say(f"round    {len(found)} {what} x {steps} steps: {first:.2f} to {last:.2f} %")
+        return best_first
+
     with run.timed("search_s"):
-        for steps in config.steps:
-            found = _train_round(workspace, members, steps, run)
-            for training in found:
-                logged = {"search/penalty": training.penalty(bins), "search/steps": steps}
-                for logger in (metrics, log.wandb):
-                    if logger is not None and math.isfinite(logged["search/penalty"]):
-                        logger.log_metrics(logged, step=count)
-                count += 1
-            ranked = sorted(zip(found, members, strict=True), key=lambda one: (one[0].penalty(bins), one[0].digest))
-            best, penalties = ranked[0][0], [training.penalty(bins) for training, _ in ranked]
-            if math.isinf(penalties[0]):
-                raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
-            rounds.append({"steps": steps, "members": [asdict(training) for training, _ in ranked]})
-            say(f"round    {len(found)} members x {steps} steps: {penalties[0]:.2f} to {penalties[-1]:.2f} %")
+        for generation in range(config.generations + 1):
+            if generation:
+                members = _children(config, limits, ranked, np.random.default_rng([experiment.seed, generation]))
+            if members:
+                what = "children of the best" if generation else "members"
+                ranked = _sorted([*ranked, *train(members, config.steps[0], what)], bins)
+        for steps in config.steps[1:]:
             members = [member for _, member in ranked[: math.ceil(len(ranked) / config.keep)]]
+            ranked = train(members, steps, "best")
+    best, member = ranked[0]
     assert best.nme is not None  # of a finite penalty
-    run.update_summary(search={"evaluations": count, "penalty": penalties[0], "rounds": rounds})
-    path = write_member(experiment, run, members[0], penalties[0], best.nme[:3], best.nme[4], "halving")
+    penalty = best.penalty(bins)
+    run.update_summary(search={"evaluations": len(record), "penalty": penalty, "rounds": rounds})
+    path = write_member(experiment, run, member, penalty, best.nme[:3], best.nme[4], "halving")
     log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
     log.close()
     run.update_summary(finished=True)
     return path
 
 
-def draw_candidates(
-    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
-) -> list[Architecture]:
-    """Different random members that keep the search's limits and cost at least `halving.share` of the multiply-adds
-    that are allowed; the well-known networks first, where they do.
+Ranking = list[tuple[ShortTraining, Architecture]]
+
+
+def _sorted(trained: Iterable[tuple[ShortTraining, Architecture]], bins: str) -> Ranking:
+    return sorted(trained, key=lambda one: (one[0].penalty(bins), one[0].digest))
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What a member may cost: the search's limits, and a least share of the multiply-adds that are allowed."""
+
+    costs: MemberCosts
+    most: Sequence[Constraint]
+    least_macs: float
+
+    @classmethod
+    def of(cls, experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None) -> _Limits:
+        costs = MemberCosts(space, experiment.network)
+        most = search_constraints(experiment, costs, latency)
+        macs = max((limit.limit for limit in most if limit.name == "macs"), default=0.0)
+        return cls(costs, most, experiment.halving.share * macs)
+
+    def allow(self, member: Architecture) -> bool:
+        within = all(limit.measure(member) <= limit.limit for limit in self.most)
+        return within and self.costs.macs(member) >= self.least_macs
+
+
+def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: _Limits | None = None) -> list[Architecture]:
+    """Different random members of every density that keep the search's limits and cost at least `halving.share` of the
+    multiply-adds that are allowed; the well-known networks first, where they do.
 
     Raises:
         UserError: too few are met.
     """
-    config, costs = experiment.halving, MemberCosts(space, experiment.network)
-    limits = search_constraints(experiment, costs, latency)
-    least = config.share * max((limit.limit for limit in limits if limit.name == "macs"), default=0.0)
-    found: dict[str, Architecture] = {}
-
-    def take(member: Architecture) -> None:
-        if costs.macs(member) >= least and all(limit.measure(member) <= limit.limit for limit in limits):
-            found.setdefault(member.digest, member)
-
-    for preset in presets_in(space):
-        take(preset)
+    config, limits = experiment.halving, limits or _Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
-    for _ in range(_DRAWS):
-        if len(found) >= config.candidates:
-            return list(found.values())[: config.candidates]
-        take(space.random_architecture(rng))
+    drawn = itertools.islice(members_of_every_density(space, rng), _DRAWS)
+    found: dict[str, Architecture] = {}
+    for member in itertools.chain(presets_in(space), drawn):
+        if limits.allow(member):
+            found.setdefault(member.digest, member)
+        if len(found) == config.candidates:
+            return list(found.values())
     raise UserError(
         f"{len(found)} of {_DRAWS} random members keep the limits, not halving.candidates {config.candidates}:"
         " lower it or halving.share, or raise search.max_macs"
     )
+
+
+def _children(config: HalvingConfig, limits: _Limits, ranked: Ranking, rng: np.random.Generator) -> list[Architecture]:
+    """`halving.children` new members, each so many random moves from one of the best, which take turns; fewer where the
+    space or the limits leave no more."""
+    known = {training.digest for training, _ in ranked}
+    parents = [member for _, member in ranked[: config.parents]]
+    found: dict[str, Architecture] = {}
+    for attempt in range(_ATTEMPTS):
+        if len(found) == config.children:
+            break
+        child = random_neighbour(parents[attempt % len(parents)], rng, config.moves)
+        if child.digest not in known and limits.allow(child):
+            found.setdefault(child.digest, child)
+    return list(found.values())
 
 
 @dataclass(frozen=True)

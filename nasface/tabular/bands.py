@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,15 +47,11 @@ def banded_members(
 
     for preset in presets_in(space):
         take(preset)
-    low, high = space.connections or (1, space.scales**2)
-    densities = range(low, min(high, max(low, space.scales**2 // 2)) + 1)
-    by_density = [replace(space, drawn=(density, density)) for density in densities]
     rng = np.random.default_rng([space.layers, space.scales, 0xBA2D])
-    for draw in range(_DRAWS):
+    for member in itertools.islice(members_of_every_density(space, rng), _DRAWS):
         if all(len(members) == count for members in found.values()):
             break
-        member = by_density[draw % len(by_density)].random_architecture(rng)
-        take(Architecture(space, member.codes))
+        take(member)
     for band, members in found.items():
         if len(members) < count:
             raise UserError(
@@ -63,3 +60,12 @@ def banded_members(
             )
     rows = zip(*(found[band].values() for band in bands), strict=True)
     return [member for row in rows for member in row]
+
+
+def members_of_every_density(space: MultipathSpace, rng: np.random.Generator) -> Iterator[Architecture]:
+    """Random members without end, each drawn uniformly at a density of its own: from chains (one connection a gap) to
+    half of all connections, in turn."""
+    low, high = space.connections or (1, space.scales**2)
+    densities = range(low, min(high, max(low, space.scales**2 // 2)) + 1)
+    for drawn in itertools.cycle([replace(space, drawn=(density, density)) for density in densities]):
+        yield Architecture(space, drawn.random_architecture(rng).codes)

@@ -17,6 +17,7 @@ from nasface.pipelines.halving import ShortTraining, draw_candidates, search_by_
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
+from nasface.space.neighbours import neighbours
 from nasface.space.presets import load_preset
 from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
@@ -25,7 +26,8 @@ from tests.benchmarks.toy import toy_workspace
 from tests.helpers.tiny import Command
 
 SPACE = MultipathSpace("small", layers=3, scales=2)
-SHORT = HalvingConfig(candidates=5, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
+SHORT = HalvingConfig(candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
+EVOLVING = replace(SHORT, generations=2, children=3, parents=2, moves=2, steps=[1, 2], keep=4)
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +70,42 @@ def test_the_best_of_each_round_go_on(experiment: Experiment, tmp_path: Path) ->
     assert run.read_summary()["finished"] and len(trained) == 10
 
 
+def test_the_best_have_children_that_compete_with_all_before_them(experiment: Experiment, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    record = load_record(search_by_trainings(replace(experiment, halving=EVOLVING), SPACE, run), SPACE)
+    first, second, third, last = rounds_of(run)
+    assert len(first) == 5 and len(second) == len(third) == 3
+    assert len({*first, *second, *third}) == 11  # none is trained twice
+    trained = [json.loads(line) for line in run.path("search", "trainings.jsonl").read_text().splitlines()]
+    errors = {one["digest"]: one["nme"][3] for one in trained if one["steps"] == 1}
+    assert set(last) == set(sorted(errors, key=errors.__getitem__)[:3])  # of every generation, a quarter of eleven
+    assert record.architecture.digest == last[0]
+
+
+def test_children_are_changed_best_members_within_the_limits(experiment: Experiment) -> None:
+    costs = MemberCosts(SPACE, experiment.network)
+    members = draw_candidates(experiment, SPACE)
+    ranked = [(ShortTraining(one.digest, 1, (1.0,) * 5), one) for one in members]
+    limit = float(max(costs.macs(one) for one in members))
+    limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
+    limits, one_move = halving._Limits.of(limited, SPACE), replace(EVOLVING, moves=1)
+    children = halving._children(one_move, limits, ranked, np.random.default_rng(0))
+    near = [{near.digest for near in neighbours(parent)} for parent in members[:2]]
+    assert len({child.digest for child in children} - {one.digest for one in members}) == 3
+    assert all(0.75 * limit <= costs.macs(child) <= limit for child in children)
+    assert all(child.digest in near[0] | near[1] for child in children)
+    free = halving._Limits.of(replace(experiment, search=replace(experiment.search, max_macs=0.0)), SPACE)
+    children = halving._children(replace(one_move, children=8), free, ranked, np.random.default_rng(0))
+    assert all({child.digest for child in children} & around for around in near)  # both have some
+    none = replace(limited, search=replace(experiment.search, max_macs=1.0))
+    assert halving._children(one_move, halving._Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
+
+
+@pytest.mark.parametrize("settings", [SHORT, EVOLVING], ids=["halving", "evolution"])
 def test_a_killed_search_ends_as_a_whole_one(
-    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: HalvingConfig
 ) -> None:
+    experiment = replace(experiment, halving=settings)
     whole, killed = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
     search_by_trainings(experiment, SPACE, whole)
     train, done = halving._train, []

@@ -1,0 +1,353 @@
+"""What a search is worth under a budget: its networks against random ones of their cost and hand-made ones.
+
+    python -m benchmarks.prize [--budgets 25e6 50e6] [--seeds 0 1 2] [--members 8] [--workers 2] [--plan true]
+
+For every budget of multiply-adds and every seed the whole search runs (`nasface search --on trainings`, with
+`search.max_macs` at the budget), and the network that it finds is trained with the same seed. Beside them, trained
+alike: random members of the space within 5 % of the searched ones' mean cost, the hand-made networks of the space
+(Hourglass, PRNet, HRNet) and MobileNet, each at the greatest width that keeps the budget. A searched network counts as
+one draw of the search, a random member as one draw of chance: differences stand beside the standard errors over those
+draws. Random search is given the search's own time: it trains as many members as that pays for, and keeps the best.
+
+The searched networks are worth their search where they are better than the random mean by two standard errors, and
+better than every hand-made network. `--plan true` prints how many trainings a difference needs, from the table `bands`,
+before any is made.
+
+Settings of the experiment can be given as to `nasface search` (`--experiment aflw`, `--retrain.steps 600`). Searches
+and trainings are kept in RUNS/prize-NAME-BUDGET, and the same command goes on where one was ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.bands import bands_of, spread
+from benchmarks.common import SETTINGS, Option, described, parse, run_benchmark
+from benchmarks.searched_vs_random import MacCounter
+from nasface.config import Experiment
+from nasface.nets.multipath import MemberSpec
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import BaselineSpec
+from nasface.pipelines.compare import Entry, Training
+from nasface.pipelines.halving import search_by_trainings
+from nasface.pipelines.workers import train_side_by_side
+from nasface.pipelines.workspace import prepare
+from nasface.report.tables import NMERow, text_table, yaw_table
+from nasface.runs.run import Run, open_run
+from nasface.space.catalogue import load_space
+from nasface.space.presets import PRESETS, load_preset
+from nasface.space.record import load_record
+from nasface.space.space import Architecture, MultipathSpace
+from nasface.tabular.bands import members_of_every_density
+from nasface.tabular.table import load_table
+from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
+
+SEARCHED, RANDOM = "searched", "random"
+TOLERANCE = 0.05
+"""Greatest relative difference of a random member's multiply-adds from the searched ones' mean."""
+DRAWS = 20_000
+"""Random members that are drawn before it is given up."""
+WIDTHS = 8
+"""Widths of a space's networks are multiples of it."""
+SCALES = tuple(step / 20 for step in range(40, 0, -1))
+"""Factors of MobileNet's widths that are tried, widest first."""
+OPTIONS = (
+    Option("budgets", float, [25e6, 50e6], "greatest multiply-adds of a network, one prize each"),
+    Option("seeds", int, [0, 1, 2], "seeds, of a search and of its network's training each"),
+    Option("members", int, 8, "random members, each trained with the next of the seeds"),
+    Option("made_seeds", int, [0], "seeds of the hand-made networks' trainings"),
+    Option("workers", int, 1, "trainings side by side, each in a process with one thread"),
+    Option("difference", float, 0.3, "points of NME that --plan is to tell from chance"),
+    Option("plan", bool, False, "print how many trainings that takes, and end"),
+    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/prize.json where empty"),
+)
+
+
+# What is trained ------------------------------------------------------------------------------------------------------
+
+
+def hand_made(experiment: Experiment, space: MultipathSpace, budget: float) -> list[Entry]:
+    """The hand-made networks at the greatest width that keeps the budget; those that cannot be left out."""
+    found = []
+    for name in PRESETS:
+        preset = load_preset(name)
+        if preset.space.shape != space.shape:
+            continue
+        for width in range(8 * experiment.network.width, 0, -WIDTHS):
+            sizes = replace(experiment.network, width=width, widths=None)
+            spec = MemberSpec(preset, sizes)
+            if spec.cost()[1] <= budget:
+                found.append(Entry(f"{name}, width {width}", spec, replace(experiment, network=sizes)))
+                break
+    network = experiment.network
+    for scale in SCALES:
+        baseline = BaselineSpec("mobilenet", network.input_size, network.map_size, scale)
+        if baseline.cost()[1] <= budget:
+            found.append(Entry(f"mobilenet@{scale:g}", baseline, experiment))
+            break
+    return found
+
+
+def random_members(
+    experiment: Experiment, space: MultipathSpace, searched: Architecture, count: int
+) -> list[Architecture]:
+    """Random members of every density, as a search begins with, whose multiply-adds are within `TOLERANCE` of a
+    searched one's.
+
+    Raises:
+        UserError: too few are met.
+    """
+    macs, rng = MacCounter(space, experiment.network), np.random.default_rng([experiment.seed, 0x5A])
+    target = macs(searched.canonical)
+    found: dict[str, Architecture] = {}
+    for member in itertools.islice(members_of_every_density(space, rng), DRAWS):
+        if len(found) == count:
+            break
+        if abs(macs(member.canonical) - target) <= TOLERANCE * target and member.digest != searched.digest:
+            found.setdefault(member.digest, member)
+    if len(found) < count:
+        raise UserError(
+            f"{len(found)} of {DRAWS} random members cost {target / 1e6:.1f} M multiply-adds, not {count}:"
+            " give fewer --members or another budget"
+        )
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is trained under a budget.
+
+    Attributes:
+        budget: multiply-adds.
+        searched: each seed's network.
+        random: members of their cost.
+        made: hand-made networks.
+    """
+
+    budget: float
+    searched: tuple[Architecture, ...]
+    random: tuple[Architecture, ...]
+    made: tuple[Entry, ...]
+
+
+def trainings_of(
+    contest: Contest, experiment: Experiment, seeds: Sequence[int], made_seeds: Sequence[int], folder: Path
+) -> list[Training]:
+    """Every training of a contest: a searched network with its search's seed, random members with the seeds in turn."""
+
+    def training(name: str, spec: NetworkSpec, seed: int, of: Experiment) -> Training:
+        entry = Entry(name, spec, of)
+        return Training(entry, seed, folder / "networks" / f"{name.split(',')[0]}-{entry.digest}-seed{seed}")
+
+    members = [
+        *((SEARCHED, member, seed) for member, seed in zip(contest.searched, seeds, strict=True)),
+        *((RANDOM, member, seed) for member, seed in zip(contest.random, itertools.cycle(seeds), strict=False)),
+    ]
+    return [
+        *(training(name, MemberSpec(member, experiment.network), seed, experiment) for name, member, seed in members),
+        *(training(one.name, one.spec, seed, one.experiment) for one in contest.made for seed in made_seeds),
+    ]
+
+
+def search_once(experiment: Experiment, space: MultipathSpace, folder: Path) -> tuple[Architecture, float]:
+    """What one search finds, and its seconds; a search that is done is not made again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run, best = Run(folder), folder / "best.json"
+    if not (run.read_summary().get("finished") and best.exists()):
+        search_by_trainings(replace(experiment, output=str(best)), space, run, print)
+    return load_record(best, space).architecture, float(run.read_summary()["costs"]["search_s"])
+
+
+# What comes out -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prize:
+    """The outcome under a budget; all NME (%), mean of the yaw bins on the test faces.
+
+    Attributes:
+        budget: multiply-adds.
+        searched, random: of every draw.
+        made: by name, the mean over its seeds.
+        search_s: seconds of a search, mean.
+        train_s: seconds of a training of one of these members, mean.
+    """
+
+    budget: float
+    searched: tuple[float, ...]
+    random: tuple[float, ...]
+    made: dict[str, float]
+    search_s: float
+    train_s: float
+
+    @property
+    def gain(self) -> float:
+        """How much lower the searched networks' mean is than the random one's."""
+        return statistics.fmean(self.random) - statistics.fmean(self.searched)
+
+    @property
+    def error(self) -> float:
+        """Standard error of `gain`."""
+        return math.hypot(standard_error(self.searched), standard_error(self.random))
+
+    @property
+    def trainings(self) -> int:
+        """Members that random search trains in the time that a search and the training of what it finds take."""
+        return max(1, min(len(self.random), round((self.search_s + self.train_s) / self.train_s)))
+
+    @property
+    def random_search(self) -> float:
+        """Mean error of the best of so many random members, over every choice of them. The best by the test faces
+        themselves, which random search would not know: its error is rather higher."""
+        chosen = itertools.combinations(self.random, self.trainings)
+        return statistics.fmean(min(members) for members in chosen)
+
+    @property
+    def won(self) -> bool:
+        """Whether the searched networks are worth their search."""
+        best = min(self.made.values(), default=math.inf)
+        return self.gain > 2 * self.error and statistics.fmean(self.searched) < best
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean; infinite for one value."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+
+
+def prize_table(prizes: Sequence[Prize]) -> str:
+    """One line a budget."""
+    body = []
+    for prize in prizes:
+        best = min(prize.made, key=lambda name: prize.made[name], default="")
+        body.append(
+            [
+                f"{prize.budget / 1e6:g} M",
+                f"{statistics.fmean(prize.searched):.2f} ± {standard_error(prize.searched):.2f}",
+                f"{statistics.fmean(prize.random):.2f} ± {standard_error(prize.random):.2f}",
+                f"{prize.gain:+.2f} ± {prize.error:.2f}",
+                f"{prize.random_search:.2f} (best of {prize.trainings})",
+                f"{prize.made[best]:.2f} ({best})" if best else "-",
+                f"{prize.search_s / 60:.1f} min",
+                "yes" if prize.won else "no",
+            ]
+        )
+    head = ["budget", "searched", "random", "gain", "random search", "best hand-made", "a search", "worth it"]
+    return text_table(head, body)
+
+
+def needed(deviation: float, difference: float) -> int:
+    """Draws on each side for a difference of two standard errors: 2 sqrt(2 sd^2 / n) = difference."""
+    return max(2, math.ceil(8 * (deviation / difference) ** 2))
+
+
+def plan(difference: float) -> str:
+    """How many draws a side a difference needs, in each band of the table `bands`."""
+    table = load_table("bands")
+    body = []
+    for band, members in bands_of(table).items():
+        between, seeds = spread(table, members)
+        deviation = math.hypot(between, seeds)
+        body.append([band, f"{between:.3f}", f"{seeds:.3f}", str(needed(deviation, difference))])
+    head = ["band", "sd of members", "sd of seeds", f"draws a side for {difference:g} points"]
+    return text_table(head, body)
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def compete(experiment: Experiment, budget: float, own: dict[str, Any]) -> tuple[Prize, list[list[NMERow]]]:
+    """Search, train and test under one budget."""
+    space = load_space(experiment.space)
+    limited = replace(
+        experiment,
+        search=replace(experiment.search, max_macs=budget),
+        halving=replace(experiment.halving, workers=own["workers"]),
+        log=replace(experiment.log, wandb="off"),
+    )
+    name = f"prize-{experiment.name}-{budget / 1e6:g}M"
+    exists = Path(experiment.runs, name, SETTINGS).is_file()
+    run = open_run("prize", limited, experiment.name, exists, name)
+    print(f"\nbudget   {budget / 1e6:g} M multiply-adds, {run.folder}")
+    searches = [search_once(replace(limited, seed=seed), space, run.path(f"search-{seed}")) for seed in own["seeds"]]
+    searched = tuple(member for member, _ in searches)
+    costs = [MemberSpec(member, limited.network).cost()[1] for member in searched]
+    middle = searched[costs.index(sorted(costs)[len(costs) // 2])]
+    random = tuple(random_members(limited, space, middle, own["members"]))
+    contest = Contest(budget, searched, random, tuple(hand_made(limited, space, budget)))
+    trainings = trainings_of(contest, limited, own["seeds"], own["made_seeds"], run.folder)
+    waiting = [one for one in trainings if one.result() is None]
+    common = replace(limited, device=replace(limited.device, threads=1)) if own["workers"] > 1 else limited
+    workspace = prepare(common, space) if waiting else None
+    for number, (one, error) in enumerate(
+        train_side_by_side(common, waiting, run.folder, own["workers"], workspace), len(trainings) - len(waiting) + 1
+    ):
+        row = one.result()
+        if row is None:
+            raise error or UserError(f"{one.folder} has no result")
+        print(f"{number}/{len(trainings)}  {one.entry.name}: {row.mean:.2f} %, {row.train_s:.0f} s", flush=True)
+    return outcome(budget, trainings, [seconds for _, seconds in searches])
+
+
+def outcome(
+    budget: float, trainings: Sequence[Training], search_s: Sequence[float]
+) -> tuple[Prize, list[list[NMERow]]]:
+    """The prize and every network's rows, once all trainings have ended."""
+    rows: dict[str, list[NMERow]] = {}
+    for one in trainings:
+        row = one.result()
+        assert row is not None
+        rows.setdefault(one.entry.name, []).append(row)
+    searched, random = rows[SEARCHED], rows[RANDOM]
+    prize = Prize(
+        budget,
+        tuple(_error(row) for row in searched),
+        tuple(_error(row) for row in random),
+        {name: statistics.fmean(map(_error, of)) for name, of in rows.items() if name not in (SEARCHED, RANDOM)},
+        statistics.fmean(search_s),
+        statistics.fmean(row.train_s or 0.0 for row in [*searched, *random]),
+    )
+    return prize, list(rows.values())
+
+
+def _error(row: NMERow) -> float:
+    return math.nan if row.mean is None else row.mean
+
+
+def main(arguments: Sequence[str]) -> int:
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    experiment, own = parsed.experiment, parsed.own
+    if own["plan"]:
+        print(plan(own["difference"]))
+        return 0
+    for name in ("seeds", "made_seeds"):
+        if len(set(own[name])) != len(own[name]) or min(own[name]) < 0:
+            raise UserError(f"--{name} must be different whole numbers >= 0, not {own[name]}")
+    for name in ("members", "workers"):
+        if own[name] < 1:
+            raise UserError(f"--{name} must be at least 1, not {own[name]}")
+    results = [compete(experiment, budget, own) for budget in own["budgets"]]
+    prizes = [prize for prize, _ in results]
+    for prize, rows in results:
+        print(
+            f"\nNME (%) by yaw on the test faces, at most {prize.budget / 1e6:g} M multiply-adds; mean ± sd of draws\n"
+        )
+        print(yaw_table(rows, more=True))
+    print(f"\nmean ± standard error\n\n{prize_table(prizes)}")
+    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "prize.json"))
+    figures = [asdict(prize) | {"gain": prize.gain, "error": prize.error, "won": prize.won} for prize in prizes]
+    write_json(output, {"prizes": figures, "experiment": described(experiment)})
+    print(f"figures  {output}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_benchmark(main, goes_on=True)
