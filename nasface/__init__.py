@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's own takes a while, and the command shall be ready to be ended
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from nasface.inference import Detector, Face, FaceAligner
 

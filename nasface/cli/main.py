@@ -1,25 +1,10 @@
-"""The `nasface` command: runs what its arguments ask for."""
+"""The `nasface` command. It can be ended from its first lines on; what takes time is imported within."""
 
 from __future__ import annotations
 
-import os
-import resource
+import signal
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
-
-from nasface.cli.commands import COMMANDS, command_of, load_command
-from nasface.cli.parser import print_overview, read_arguments
-from nasface.runs.run import started_by
-from nasface.utils.child_process import follow_parent
-from nasface.utils.ending import one_line
-from nasface.utils.errors import UserError
-from nasface.utils.files import kept
-
-_LEAST_MEMORY = 1400 << 20
-_KEEP_WHAT_IS_DONE = ("table build", "data build", "data prepare")
-_OUTPUTS = ("output", "parquet", "folder", "cache", "runs", "run")
+from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,37 +13,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: it failed; see `nasface.utils.ending` for the codes.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    with one_line("nasface", partial(_goes_on, words)):
+    try:
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if arguments is None and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own end would answer Ctrl-C by a traceback
+
+
+def _run(words: list[str]) -> None:
+    from nasface.utils.ending import one_line
+    from nasface.utils.parent_death import follow_parent
+
+    with one_line("nasface", lambda: _goes_on(words)):
         follow_parent()
-        if words:
-            command, values = read_arguments(words)
-            if command.settings is not None:
-                _require_memory()
-            with kept(_files(values)), started_by(words):
-                command.run(**values)
-        else:
-            print_overview()
+        from nasface.cli.run_command import run_command
 
-
-def _require_memory() -> None:
-    """Refuse a limit below which torch's libraries end the process, or never end."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit != resource.RLIM_INFINITY and limit < _LEAST_MEMORY:
-        raise UserError(f"too little memory: {limit >> 20} MiB (ulimit -v) are less than {_LEAST_MEMORY >> 20} MiB")
-
-
-def _files(values: Mapping[str, Any]) -> list[str]:
-    """The files that a command is told to read."""
-    named = [value for name, value in values.items() if name not in _OUTPUTS]
-    flat = [one for value in named for one in (value if isinstance(value, list) else [value])]
-    return [one for one in flat if isinstance(one, str) and os.path.isfile(one)]
+        run_command(words)
 
 
 def _goes_on(words: list[str]) -> str:
-    """How to go on with a command that has ended in the middle, where it can."""
-    name = command_of(words)
-    if name in _KEEP_WHAT_IS_DONE:
-        return "the same command goes on from here"
-    resumes = name in COMMANDS and "resume" in load_command(name).options
-    return "the same command with --resume true goes on from here" if resumes else ""
+    module = sys.modules.get("nasface.cli.run_command")  # not there before it is whole: nothing has begun
+    return module.how_to_go_on(words) if module else ""

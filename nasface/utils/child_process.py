@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -15,51 +13,17 @@ from functools import partial
 from pathlib import Path
 
 from nasface.utils.errors import UserError
+from nasface.utils.parent_death import WITH_PARENT, end_with_parent
 
 GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
-_LINUX = sys.platform == "linux"
-_PRCTL = ctypes.CDLL(None).prctl if _LINUX else None  # found here: a forked process must not load anything
-_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
-_WITH_PARENT = "NASFACE_ENDS_WITH_PARENT"
-"""Set for commands that a command starts, perhaps through a shell or W&B's agent, which would leave them behind."""
-
-
-def end_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Send this process a signal as soon as its parent ends, however that ends.
-
-    Args:
-        parent: its process id, as the parent knows it.
-        number: of the signal.
-    """
-    if _PRCTL is not None:
-        _PRCTL(_PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it ended before
-            os.kill(os.getpid(), number)
-    else:
-        threading.Thread(target=_watch, args=(parent, number), daemon=True).start()
-
-
-def _watch(parent: int, number: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), number)
-
-
-def follow_parent() -> None:
-    """End with the parent where a command, however indirectly, has started this process by `command_environment()`."""
-    told = ctypes.c_int()  # the signal that its starter has chosen
-    if _PRCTL is not None:
-        _PRCTL(_PR_GET_PDEATHSIG, ctypes.byref(told))
-    if os.environ.get(_WITH_PARENT) and not told.value:
-        end_with_parent(os.getppid(), signal.SIGTERM)
 
 
 def command_environment() -> dict[str, str]:
     """The environment of commands: they find `nasface` and `python`, also where nobody has activated this one, and
     `nasface` ends with its parent."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {**os.environ, "PATH": path, _WITH_PARENT: "1"}
+    return {**os.environ, "PATH": path, WITH_PARENT: "1"}
 
 
 class ChildProcess:
@@ -93,7 +57,7 @@ class ChildProcess:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=partial(end_with_parent, os.getpid(), signal_at_death) if _LINUX else None,
+                preexec_fn=partial(end_with_parent, os.getpid(), signal_at_death) if sys.platform == "linux" else None,
             )
         except OSError as error:
             raise UserError(f"cannot start {words[0]!r} ({error.strerror}): correct the command") from None

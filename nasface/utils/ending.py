@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from tempfile import NamedTemporaryFile
 
 from nasface.utils.errors import UserError, first_line, lacks_memory, os_reason, without_passwords
-from nasface.utils.progress import close_bars
 from nasface.utils.signals import Terminated, terminable
 
 
@@ -56,7 +53,8 @@ def one_line(program: str, goes_on: Callable[[], str] = str) -> Iterator[None]:
 
 def _end(program: str, message: str, code: int) -> None:
     with suppress(OSError, ValueError):
-        close_bars()
+        if "nasface.utils.progress" in sys.modules:  # not imported for this: a program may end as it begins
+            sys.modules["nasface.utils.progress"].close_bars()
         print(f"{program}: {without_passwords(' '.join(message.split()))}", file=sys.stderr)
     _drop_output()
     sys.exit(code)
@@ -74,6 +72,9 @@ def _drop_output() -> None:
 
 def _traceback() -> str:
     """Where the traceback of an error of ours is written, for the message."""
+    import traceback
+    from tempfile import NamedTemporaryFile
+
     try:
         with NamedTemporaryFile("w", prefix="nasface-", suffix=".txt", delete=False, encoding="utf-8") as file:
             file.write(without_passwords(traceback.format_exc()))

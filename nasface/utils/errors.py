@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import re
 from collections.abc import Iterable
@@ -60,6 +59,8 @@ def lacks_memory(error: BaseException | None) -> bool:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: "; did you mean X?", or nothing where none is like it."""
+    import difflib  # at hand when a program ends as it begins
+
     by_letters = {one.lower(): one for one in known}
     near = difflib.get_close_matches(str(name).lower(), by_letters, n=1)
     return f"; did you mean {by_letters[near[0]]}?" if near else ""

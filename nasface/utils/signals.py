@@ -28,7 +28,8 @@ class Terminated(BaseException):
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread when SIGTERM or SIGHUP arrives inside the block.
+    """Raise Terminated in the main thread when SIGTERM or SIGHUP arrives inside the block; see that it, or Ctrl-C's
+    KeyboardInterrupt, is not lost.
 
     Only the first one: leaving the blocks takes its time. A signal that is ignored, as SIGHUP is by nohup, stays so.
     Outside the main thread, where Python handles no signals, this does nothing.
@@ -52,11 +53,12 @@ def terminable() -> Iterator[None]:
     def again(lost: Any) -> None:
         """Raise it once more where Python cannot pass it on: in a destructor, or in what is called beside a fork."""
         nonlocal ending
-        if not isinstance(lost.exc_value, Terminated):
+        if not isinstance(lost.exc_value, Terminated | KeyboardInterrupt):
             hook(lost)
             return
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
         ending = False
-        timers.append(threading.Timer(0.01, os.kill, (process, lost.exc_value.number)))
+        timers.append(threading.Timer(0.01, os.kill, (process, number)))
         timers[-1].start()
 
     try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import spawn
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nasface.utils.child_process import end_with_parent
+from nasface.utils import parent_death
 from nasface.utils.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -67,7 +67,7 @@ def run_in_workers(
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
     others = set(multiprocessing.active_children())
-    with _threads_of_children(threads):
+    with _threads_of_children(threads), _working_for_this():
         context = multiprocessing.get_context(start)
         pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), logs, begin))
         try:
@@ -103,12 +103,28 @@ def _threads_of_children(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _working_for_this() -> Iterator[None]:
+    """Processes that are spawned inside end with this one from their first line on, while they still import."""
+    command_line = spawn.get_command_line
+    first = f"import runpy; runpy.run_path({parent_death.__file__!r})['work_for']({os.getpid()})"
+
+    def ending(**handles: Any) -> list[str]:
+        words = command_line(**handles)
+        program = words.index("-c") + 1
+        return [*words[:program], f"{first}; {words[program]}", *words[program + 1 :]]
+
+    try:
+        spawn.get_command_line = ending
+        yield
+    finally:
+        spawn.get_command_line = command_line
+
+
 def _begin(parent: int, logs: Path | None, begin: Callable[[], Callable[[Any], Any]]) -> None:
     """Make this process a worker."""
     global _work
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all; they are the parent's to handle
-        signal.signal(number, signal.SIG_IGN)
-    end_with_parent(parent)
+    parent_death.work_for(parent)
     if logs is not None:
         sys.stdout = sys.stderr = (logs / f"worker_{os.getpid()}.log").open("a", encoding="utf-8", buffering=1)
     try:

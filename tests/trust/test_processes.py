@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.tiny import REPOSITORY, wait_for_end
+from tests.helpers.tiny import REPOSITORY, is_alive, wait_for_end
 
 # A pool as of compare, table build and the benchmarks; and a command as of sweeps and agents, behind a shell that
 # would leave it behind.
@@ -35,7 +35,7 @@ from nasface.utils.child_process import ChildProcess, stop
 from nasface.utils.ending import one_line
 child = '''
 import os, time
-from nasface.utils.child_process import follow_parent
+from nasface.utils.parent_death import follow_parent
 from nasface.utils.signals import terminable
 with terminable():
     follow_parent()
@@ -84,3 +84,66 @@ def test_all_end_with_their_parent(tmp_path: Path, program: str, number: int) ->
     if number != signal.SIGKILL:
         word = "interrupted" if number == signal.SIGINT else "terminated"
         assert (code, (tmp_path / "err.txt").read_text()) == (128 + number, f"mine: {word}; go on\n")
+
+
+# Workers that begin by importing what takes long: they hold nothing of nasface yet.
+IMPORTING = """
+import os, sys, time
+from nasface.utils.worker_pool import run_in_workers
+if __name__ == "__main__":
+    list(run_in_workers(print, [1, 2], 2))
+print(os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child looks once a second")
+def test_workers_that_still_import_end_with_their_parent(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(IMPORTING)
+    with (tmp_path / "out.txt").open("w") as out:
+        parent = subprocess.Popen(
+            [sys.executable, "program.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stdout=out
+        )
+    until, workers = time.monotonic() + 60, []
+    while len(workers) < 2 and time.monotonic() < until and parent.poll() is None:
+        time.sleep(0.02)
+        workers = [int(one) for one in re.findall(r"(\d+)\n", (tmp_path / "out.txt").read_text())]
+    assert len(workers) == 2
+    for worker in workers:  # Ctrl-C at a terminal reaches them, too, and is for their parent to answer
+        os.kill(worker, signal.SIGINT)
+        assert is_alive(worker)
+    parent.kill()
+    parent.wait()
+    for worker in workers:
+        wait_for_end(worker, "a worker that still imports outlives its parent")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("words", ["--help", "search --help", "search --arch"])
+def test_a_command_can_be_ended_while_it_begins(tmp_path: Path, number: int, words: str) -> None:
+    """At each of its first imports: the signal arrives when a module is asked for that the command imports."""
+    program = f"""
+import os, sys
+from nasface.cli.main import main
+class At:
+    left = int(sys.argv.pop(1))
+    def find_spec(self, *_):
+        At.left -= 1
+        if At.left == 0:
+            os.kill(os.getpid(), {int(number)})
+sys.meta_path.insert(0, At())
+main()
+"""
+    ended = []
+    for place in (1, 5, 20, 60, 150, 280):
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(place), *words.split()],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr and done.stderr.count("\n") <= 1, done.stderr
+        ended.append(done.returncode)
+    assert set(ended[:5]) <= {128 + number, -number}, ended
