@@ -1,6 +1,6 @@
 # Every target makes its own environment first, so each works as the first command on a fresh machine.
 #
-#   make search  [SPACE=multipath] [EXPERIMENT=default] [ON=trainings] [RESUME=1] [ARGS="--seed 1 ..."]
+#   make search  [SPACE=multipath] [EXPERIMENT=default] [ON=supernet] [RESUME=1] [ARGS="--seed 1 ..."]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
 #   make compare [EXPERIMENT=default] [RESUME=1] [ARGS="--compare.networks [...]"]
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]
@@ -34,7 +34,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 	@$(BIN)/python -c "import cv2" || { echo "opencv-python needs libGL: apt-get install libgl1 libglib2.0-0 libxcb1"; exit 1; }
 	@touch $@
 
-search: $(READY) ## search a space, on a supernet or by short trainings (ON=trainings), write best.json
+search: $(READY) ## search a space by short trainings or on a supernet (ON=supernet), write best.json
 	$(NASFACE) search $(experiment) $(if $(ON),--on $(ON)) $(settings)
 
 sweep: $(READY) ## run the W&B sweep file SWEEP, with W&B's agents or without an account here

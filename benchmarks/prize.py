@@ -37,7 +37,7 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
 from nasface.pipelines.compare import Entry, Training
-from nasface.pipelines.halving import search_by_trainings
+from nasface.pipelines.search_trainings import search_by_trainings
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import prepare
 from nasface.report.tables import NMERow, text_table, yaw_table

@@ -24,7 +24,7 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
-    "search": Entry("search", "Train the multi-path supernet, search it, write best.json."),
+    "search": Entry("search", "Search a space for the best network, write best.json."),
     "search-worker": Entry("search_worker", "Join a search of several workers, on this or another machine."),
     "retrain": Entry("retrain", "Train one network from scratch, evaluate it, print its table."),
     "compare": Entry("compare", "Train the networks of compare.networks under one protocol, print one table."),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import FACES, SIZES, Command
-from nasface.config import Experiment
+from nasface.config import Experiment, FinalistsConfig, SearchConfig, SupernetConfig
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
@@ -17,45 +18,70 @@ from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import check_output
+from nasface.utils.run_files import read_summary, run_folder
+
+_TRAININGS = "-trainings"
+"""Ends the label of a run that searches by trainings."""
 
 
 def search(
     experiment: Experiment,
     run: str | None = None,
     resume: bool = False,
-    workers: NonNegativeInt = 1,
+    workers: NonNegativeInt | None = None,
     reuse_supernet: bool = False,
-    on: str = "supernet",
+    on: str = "",
 ) -> None:
-    """Train the supernet, search it, write best.json; or search by short trainings, or a table.
+    """Search the space by short trainings, on a supernet, or on a table; write best.json.
 
     Args:
         experiment: every setting.
         run: id of the run, its folder under runs/; made from time and settings where empty.
         resume: continue the newest unfinished run of these settings (or the one of --run).
-        workers: number of searching processes: 1 gives the same result every time; with more, or with 0 here and others
+        workers: number of processes; for trainings one a core where empty, and the result is the same with any number.
+            On a supernet 1 where empty, which gives the same result every time; with more, or with 0 here and others
             elsewhere, `nasface search-worker` may join from any machine.
         reuse_supernet: take the supernet of an earlier run with the same faces, space, sizes, training and seed, where
             there is one.
-        on: what scores a member: the `supernet`, which is trained first; `trainings`, short ones of its own
-            (evolution, then successive halving, see --halving.candidates); `table`, the tabular benchmark that comes with the program;
-            or another .parquet file of `nasface table build`. A table brings its own space and sizes.
+        on: what scores a member: `trainings`, short ones of its own (evolution and successive halving, see
+            --halving.candidates); `supernet`, which is trained first (with MNUS, and searched with SAMOS, as the MONAS
+            paper does); `table`, the tabular benchmark that comes with the program; or another .parquet file of
+            `nasface table build`. A table brings its own space and sizes. Where empty, a supernet if a setting is
+            given that only such a search has (supernet.*, search.strategy and its kin), else trainings.
     """
+    on = on or kind_of_search(experiment, run if resume else None, reuse_supernet)
     if on == "supernet":
-        _search_supernet(experiment, run, resume, workers, reuse_supernet)
+        _search_supernet(experiment, run, resume, 1 if workers is None else workers, reuse_supernet)
     elif on == "trainings":
         if reuse_supernet:
-            raise UserError("a search by trainings has no supernet: leave out --reuse_supernet")
-        _search_trainings(experiment, run, resume, workers)
+            raise UserError("a search by trainings has no supernet: leave out --reuse_supernet, or give --on supernet")
+        if workers is not None:
+            experiment = replace(experiment, halving=replace(experiment.halving, workers=workers))
+        _search_trainings(experiment, run, resume)
     else:
         _search_table(experiment, run, resume, workers, on)
 
 
-def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int, on: str) -> None:
+_OF_BOTH = ("penalty", "max_macs", "max_latency", "max_parameters", "max_memory")
+"""What a search by trainings takes of `search.*`; the rest is of a search on a supernet."""
+
+
+def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_supernet: bool = False) -> str:
+    """Whether a search that does not say so is on a supernet or by trainings: as the run to be resumed began, or by the
+    settings that are not the defaults."""
+    if resumed and (label := read_summary(run_folder(experiment.runs, resumed)).get("label")):
+        return "trainings" if label.endswith(_TRAININGS) else "supernet"
+    of_both = {name: getattr(SearchConfig(), name) for name in _OF_BOTH}
+    given = (experiment.supernet, replace(experiment.search, **of_both), experiment.finalists)
+    defaults = (SupernetConfig(), SearchConfig(), FinalistsConfig())
+    return "supernet" if reuse_supernet or given != defaults else "trainings"
+
+
+def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int | None, on: str) -> None:
     from nasface.pipelines import search_table as table_search
 
-    if workers != 1:
-        raise UserError("--workers is for a supernet: a search on a table takes seconds in one process")
+    if workers not in (None, 1):
+        raise UserError("--workers is for other searches: one on a table takes seconds in one process")
     experiment, table = table_search.checked_table(experiment, on)
     space = table.space
     folder = open_run("search", experiment, f"{space.name}-{table.fingerprint[:8]}", resume, run)
@@ -75,15 +101,13 @@ def _search_table(experiment: Experiment, run: str | None, resume: bool, workers
     print(f"search   {counts['evaluations']} evaluations, {counts['looked_up']} looked up again")
 
 
-def _search_trainings(experiment: Experiment, run: str | None, resume: bool, workers: int) -> None:
-    from nasface.pipelines.halving import search_by_trainings
+def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> None:
+    from nasface.pipelines.search_trainings import search_by_trainings
     from nasface.tracking.environment import environment
     from nasface.tracking.wandb import sync_line
 
-    if workers != 1:
-        raise UserError("--workers is for a supernet: a search by trainings has --halving.workers, one a core")
     space = _space_of_trainings(experiment)
-    folder = open_run("search", experiment, f"{space.name}-trainings", resume, run)
+    folder = open_run("search", experiment, f"{space.name}{_TRAININGS}", resume, run)
     folder.update_summary(environment=environment(), seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
@@ -126,7 +150,10 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
         print(line)
 
 
-def _check(experiment: Experiment, on: str = "supernet", **_: object) -> None:
+def _check(
+    experiment: Experiment, on: str = "", run: str | None = None, reuse_supernet: bool = False, **_: object
+) -> None:
+    on = on or kind_of_search(experiment, run, reuse_supernet)
     if on == "supernet":
         _strategy(experiment)
     elif on == "trainings":

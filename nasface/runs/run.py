@@ -22,7 +22,7 @@ from nasface.utils.run_files import create_folder, read_summary, run_folder, set
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
-_FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage")
+_FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage", "halving.workers", "finalists.workers")
 _arguments: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"

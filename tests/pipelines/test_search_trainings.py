@@ -10,10 +10,27 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.config import Experiment, HalvingConfig, MultipathConfig
+from nasface.cli.search import kind_of_search
+from nasface.config import (
+    Experiment,
+    FinalistsConfig,
+    HalvingConfig,
+    MultipathConfig,
+    RetrainConfig,
+    SearchConfig,
+    SupernetConfig,
+    experiment_file,
+    experiment_of,
+)
 from nasface.evaluation.costs import MemberCosts, usual_macs
-from nasface.pipelines import halving
-from nasface.pipelines.halving import ShortTraining, draw_candidates, search_by_trainings
+from nasface.pipelines import search_trainings
+from nasface.pipelines.search_trainings import (
+    Limits,
+    ShortTraining,
+    draw_candidates,
+    draw_children,
+    search_by_trainings,
+)
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
@@ -22,6 +39,7 @@ from nasface.space.presets import load_preset
 from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
+from nasface.utils.yaml_files import load_yaml
 from tests.benchmarks.toy import toy_workspace
 from tests.helpers.tiny import Command
 
@@ -40,7 +58,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def experiment(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    monkeypatch.setattr(halving, "prepare", lambda experiment, _: replace(workspace, experiment=experiment))
+    monkeypatch.setattr(search_trainings, "prepare", lambda experiment, _: replace(workspace, experiment=experiment))
     return replace(workspace.experiment, output=str(tmp_path / "best.json"))
 
 
@@ -88,17 +106,17 @@ def test_children_are_changed_best_members_within_the_limits(experiment: Experim
     ranked = [(ShortTraining(one.digest, 1, (1.0,) * 5), one) for one in members]
     limit = float(max(costs.macs(one) for one in members))
     limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
-    limits, one_move = halving._Limits.of(limited, SPACE), replace(EVOLVING, moves=1)
-    children = halving._children(one_move, limits, ranked, np.random.default_rng(0))
+    limits, one_move = Limits.of(limited, SPACE), replace(EVOLVING, moves=1)
+    children = draw_children(one_move, limits, ranked, np.random.default_rng(0))
     near = [{near.digest for near in neighbours(parent)} for parent in members[:2]]
     assert len({child.digest for child in children} - {one.digest for one in members}) == 3
     assert all(0.75 * limit <= costs.macs(child) <= limit for child in children)
     assert all(child.digest in near[0] | near[1] for child in children)
-    free = halving._Limits.of(replace(experiment, search=replace(experiment.search, max_macs=0.0)), SPACE)
-    children = halving._children(replace(one_move, children=8), free, ranked, np.random.default_rng(0))
+    free = Limits.of(replace(experiment, search=replace(experiment.search, max_macs=0.0)), SPACE)
+    children = draw_children(replace(one_move, children=8), free, ranked, np.random.default_rng(0))
     assert all({child.digest for child in children} & around for around in near)  # both have some
     none = replace(limited, search=replace(experiment.search, max_macs=1.0))
-    assert halving._children(one_move, halving._Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
+    assert draw_children(one_move, Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
 
 
 @pytest.mark.parametrize("settings", [SHORT, EVOLVING], ids=["halving", "evolution"])
@@ -108,7 +126,7 @@ def test_a_killed_search_ends_as_a_whole_one(
     experiment = replace(experiment, halving=settings)
     whole, killed = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
     search_by_trainings(experiment, SPACE, whole)
-    train, done = halving._train, []
+    train, done = search_trainings._train, []
 
     def dies(*arguments: object) -> ShortTraining:
         if len(done) == 6:
@@ -117,7 +135,7 @@ def test_a_killed_search_ends_as_a_whole_one(
         return train(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(halving, "_train", dies)
+        patched.setattr(search_trainings, "_train", dies)
         with pytest.raises(KeyboardInterrupt):
             search_by_trainings(experiment, SPACE, killed)
     record = killed.path("search", "trainings.jsonl")
@@ -130,18 +148,18 @@ def test_a_killed_search_ends_as_a_whole_one(
 def test_a_training_that_fails_comes_last(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, bad = halving.train_alone, draw_candidates(experiment, SPACE)[0]
+    alone, bad = search_trainings.train_alone, draw_candidates(experiment, SPACE)[0]
 
     def fails(build: object, batches: object) -> object:
         if build.args[0].digest == bad.digest:
             raise UserError("the training loss became nan at step 0")
         return alone(build, batches)
 
-    monkeypatch.setattr(halving, "train_alone", fails)
+    monkeypatch.setattr(search_trainings, "train_alone", fails)
     run = new_run(tmp_path / "run")
     search_by_trainings(experiment, SPACE, run)
     assert rounds_of(run)[0][-1] == bad.digest
-    monkeypatch.setattr(halving, "_train", lambda _, job: ShortTraining(job.member.digest, job.steps, None))
+    monkeypatch.setattr(search_trainings, "_train", lambda _, job: ShortTraining(job.member.digest, job.steps, None))
     with pytest.raises(UserError, match="lower retrain.optimizer.lr"):
         search_by_trainings(experiment, SPACE, new_run(tmp_path / "other"))
 
@@ -164,11 +182,40 @@ def test_candidates_keep_the_limits() -> None:
         draw_candidates(replace(experiment, search=replace(experiment.search, max_macs=1e5)), space)
 
 
-def test_workers_are_another_setting(nasface: Command) -> None:
+def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
     for setting, value, message in (
-        ("--workers", "2", "--halving.workers"),
         ("--reuse_supernet", "true", "leave out --reuse_supernet"),
         ("--search.objectives", "[penalty,macs]", "leave out --search.objectives"),
     ):
         failed = nasface("search", "--experiment", "smoke", "--on", "trainings", setting, value)
         assert failed.code == 2 and message in failed.line
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "trainings"),
+        ({"search": SearchConfig(max_macs=1e7, penalty="60-90", max_latency=2.0)}, "trainings"),
+        ({"halving": EVOLVING, "retrain": RetrainConfig(steps=7), "seed": 3}, "trainings"),
+        ({"search": SearchConfig(strategy="random")}, "supernet"),
+        ({"search": SearchConfig(iterations=7)}, "supernet"),
+        ({"search": SearchConfig(objectives=["penalty", "macs"])}, "supernet"),
+        ({"supernet": SupernetConfig(steps=7)}, "supernet"),
+        ({"finalists": FinalistsConfig(count=2)}, "supernet"),
+    ],
+)
+def test_settings_say_what_is_searched_on(changes: dict[str, object], kind: str) -> None:
+    assert kind_of_search(Experiment(**changes)) == kind
+
+
+def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
+    for name, label, kind in (("one", "multipath", "supernet"), ("two", "multipath-trainings", "trainings")):
+        run = new_run(tmp_path / name)
+        run.update_summary(label=label)
+        assert kind_of_search(Experiment(runs=str(tmp_path)), name) == kind
+    assert kind_of_search(Experiment(runs=str(tmp_path)), reuse_supernet=True) == "supernet"
+
+
+def test_experiments_keep_to_their_way() -> None:
+    kinds = {"default": "trainings", "aflw": "trainings", "paper": "supernet", "smoke": "supernet"}
+    assert {name: kind_of_search(experiment_of(load_yaml(experiment_file(name)))) for name in kinds} == kinds

@@ -89,63 +89,74 @@ def search_by_trainings(
     Raises:
         UserError: a setting does not fit, the space has too few members of that cost, or all trainings failed.
     """
-    config, bins = experiment.halving, experiment.search.penalty
-    limits = _Limits.of(experiment, space, latencies(experiment, space, run))
+    config = experiment.halving
+    limits = Limits.of(experiment, space, latencies(experiment, space, run))
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
-    log, record = StageLog(experiment, run, "search"), []
-    rounds: list[dict[str, Any]] = []
-    metrics = RunMetrics(run.folder, "search/")
-    ranked: Ranking = []
-
-    def train(members: Sequence[Architecture], steps: int, what: str) -> Ranking:
-        """The members after so many steps, best first."""
-        found = _train_round(workspace, members, steps, run)
-        for training in found:
-            record.append(training)
-            logged = {"search/penalty": training.penalty(bins), "search/steps": steps}
-            for logger in (metrics, log.wandb):
-                if logger is not None and math.isfinite(logged["search/penalty"]):
-                    logger.log_metrics(logged, step=len(record) - 1)
-        best_first = _sorted(zip(found, members, strict=True), bins)
-        first, last = (best_first[place][0].penalty(bins) for place in (0, -1))
-        if math.isinf(first):
-            raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
-        rounds.append({"steps": steps, "members": [asdict(training) for training, _ in best_first]})
-        say(f"round    {len(found)} {what} x {steps} steps: {first:.2f} to {last:.2f} %")
-        return best_first
-
+    rounds = _Rounds(workspace, run, say)
     with run.timed("search_s"):
-        for generation in range(config.generations + 1):
-            if generation:
-                members = _children(config, limits, ranked, np.random.default_rng([experiment.seed, generation]))
-            if members:
-                what = "children of the best" if generation else "members"
-                ranked = _sorted([*ranked, *train(members, config.steps[0], what)], bins)
+        ranked = rounds.train(members, config.steps[0], "members")
+        for generation in range(1, config.generations + 1):
+            rng = np.random.default_rng([experiment.seed, generation])
+            if children := draw_children(config, limits, ranked, rng):
+                ranked = rounds.rank([*ranked, *rounds.train(children, config.steps[0], "children of the best")])
         for steps in config.steps[1:]:
-            members = [member for _, member in ranked[: math.ceil(len(ranked) / config.keep)]]
-            ranked = train(members, steps, "best")
-    best, member = ranked[0]
-    assert best.nme is not None  # of a finite penalty
-    penalty = best.penalty(bins)
-    run.update_summary(search={"evaluations": len(record), "penalty": penalty, "rounds": rounds})
-    path = write_member(experiment, run, member, penalty, best.nme[:3], best.nme[4], "halving")
-    log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
-    log.close()
+            best = [member for _, member in ranked[: math.ceil(len(ranked) / config.keep)]]
+            ranked = rounds.train(best, steps, "best")
+    training, member = ranked[0]
+    penalty = training.penalty(rounds.bins)
+    if training.nme is None or math.isinf(penalty):
+        raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
+    run.update_summary(search={"evaluations": len(rounds.trained), "penalty": penalty, "rounds": rounds.told})
+    path = write_member(experiment, run, member, penalty, training.nme[:3], training.nme[4], "halving")
+    rounds.log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
+    rounds.log.close()
     run.update_summary(finished=True)
     return path
 
 
 Ranking = list[tuple[ShortTraining, Architecture]]
+"""Members with their trainings, best first."""
 
 
-def _sorted(trained: Iterable[tuple[ShortTraining, Architecture]], bins: str) -> Ranking:
-    return sorted(trained, key=lambda one: (one[0].penalty(bins), one[0].digest))
+class _Rounds:
+    """The rounds of one search: trains, ranks, logs, and tells the user."""
+
+    def __init__(self, workspace: Workspace, run: Run, say: Callable[[str], None]) -> None:
+        self.workspace, self.run, self.say = workspace, run, say
+        self.bins = workspace.experiment.search.penalty
+        self.log, self.metrics = StageLog(workspace.experiment, run, "search"), RunMetrics(run.folder, "search/")
+        self.trained: list[ShortTraining] = []
+        self.told: list[dict[str, Any]] = []
+
+    def rank(self, trained: Iterable[tuple[ShortTraining, Architecture]]) -> Ranking:
+        """The best first, those whose training failed last."""
+        return sorted(trained, key=lambda one: (one[0].penalty(self.bins), one[0].digest))
+
+    def train(self, members: Sequence[Architecture], steps: int, what: str) -> Ranking:
+        """The members after so many steps."""
+        found = _train_round(self.workspace, members, steps, self.run)
+        for training in found:
+            self._record(training)
+        ranked = self.rank(zip(found, members, strict=True))
+        best, worst = (ranked[place][0].penalty(self.bins) for place in (0, -1))
+        self.told.append({"steps": steps, "members": [asdict(training) for training, _ in ranked]})
+        self.say(f"round    {len(found)} {what} x {steps} steps: {best:.2f} to {worst:.2f} %")
+        return ranked
+
+    def _record(self, training: ShortTraining) -> None:
+        self.trained.append(training)
+        penalty = training.penalty(self.bins)
+        incumbent = min(one.penalty(self.bins) for one in self.trained)
+        logged = {"search/penalty": penalty, "search/incumbent": incumbent, "search/steps": training.steps}
+        for logger in (self.metrics, self.log.wandb):
+            if logger is not None and math.isfinite(penalty):
+                logger.log_metrics(logged, step=len(self.trained) - 1)
 
 
 @dataclass(frozen=True)
-class _Limits:
+class Limits:
     """What a member may cost: the search's limits, and a least share of the multiply-adds that are allowed."""
 
     costs: MemberCosts
@@ -153,7 +164,7 @@ class _Limits:
     least_macs: float
 
     @classmethod
-    def of(cls, experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None) -> _Limits:
+    def of(cls, experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None) -> Limits:
         costs = MemberCosts(space, experiment.network)
         most = search_constraints(experiment, costs, latency)
         macs = max((limit.limit for limit in most if limit.name == "macs"), default=0.0)
@@ -164,14 +175,14 @@ class _Limits:
         return within and self.costs.macs(member) >= self.least_macs
 
 
-def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: _Limits | None = None) -> list[Architecture]:
+def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limits | None = None) -> list[Architecture]:
     """Different random members of every density that keep the search's limits and cost at least `halving.share` of the
     multiply-adds that are allowed; the well-known networks first, where they do.
 
     Raises:
         UserError: too few are met.
     """
-    config, limits = experiment.halving, limits or _Limits.of(experiment, space)
+    config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
     drawn = itertools.islice(members_of_every_density(space, rng), _DRAWS)
     found: dict[str, Architecture] = {}
@@ -186,7 +197,9 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: _Limi
     )
 
 
-def _children(config: HalvingConfig, limits: _Limits, ranked: Ranking, rng: np.random.Generator) -> list[Architecture]:
+def draw_children(
+    config: HalvingConfig, limits: Limits, ranked: Ranking, rng: np.random.Generator
+) -> list[Architecture]:
     """`halving.children` new members, each so many random moves from one of the best, which take turns; fewer where the
     space or the limits leave no more."""
     known = {training.digest for training, _ in ranked}
