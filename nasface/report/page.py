@@ -150,7 +150,7 @@ def _search_charts(run: SearchRun) -> list[Chart]:
     entries = run.evaluations
     loss = _curves([("supernet", run.metrics)], "supernet/loss", "Supernet's training loss", Axis("loss", log=True))
     if not entries:
-        return loss
+        return loss + _training_charts(run.metrics)
     number = np.arange(len(entries))
     complete = np.array([bool(entry.get("complete")) for entry in entries])
     penalty = np.array([float(entry["penalty"]) for entry in entries])
@@ -177,6 +177,23 @@ def _search_charts(run: SearchRun) -> list[Chart]:
             drawn = line_chart([Series(title, number[known], values[known])], evaluations, axis, title, words)
             charts.append(_chart(title, drawn, words))
     return [*charts, *_cost_chart(entries)]
+
+
+def _training_charts(metrics: Metrics) -> list[Chart]:
+    """The members of a search by short trainings, in the order of their trainings."""
+    if "search/steps" not in metrics:
+        return []
+    steps, penalty = (np.array(metrics[name][1]) for name in ("search/steps", "search/penalty"))
+    number = np.arange(len(steps))
+    series, words = [], []
+    for length in np.unique(steps):
+        trained = steps == length
+        series.append(Series(f"{length:.0f} steps", number[trained], penalty[trained], points=True))
+        least, most = penalty[trained].min(), penalty[trained].max()
+        words.append(f"Trained for {length:.0f} steps: {trained.sum()}, {least:.2f} to {most:.2f} %.")
+    title, text = "Members after short trainings", " ".join(words)
+    drawn = line_chart(series, Axis("training", whole=True), Axis("NME, %"), title, text)
+    return [_chart(title, drawn, text)]
 
 
 def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:

@@ -27,6 +27,7 @@ from nasface.runs.metrics import append_metrics, begin_metrics
 from nasface.runs.run import Run, open_run
 from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
+from nasface.tracking.run_metrics import RunMetrics
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import Command
@@ -191,6 +192,17 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+
+
+def test_page_of_a_search_by_trainings(tmp_path: Path) -> None:
+    run = open_run("search", Experiment(runs=str(tmp_path)), "multipath-trainings", False, "search")
+    metrics = RunMetrics(run.folder, "search/")
+    for step, (length, penalty) in enumerate(((300, 9.0), (300, 8.0), (300, 11.0), (600, 7.25))):
+        metrics.log_metrics({"search/penalty": penalty, "search/steps": length}, step=step)
+    text = render_report([read_run(run.folder)])
+    assert "Trained for 300 steps: 3, 8.00 to 11.00 %. Trained for 600 steps: 1, 7.25 to 7.25 %." in text
+    points = [attrs for name, attrs in Page(text).elements if name == "circle"]
+    assert len(points) >= 4
 
 
 def test_page_of_a_search_and_retrainings(tmp_path: Path) -> None:
