@@ -66,7 +66,9 @@ class NoValues(TorchDispatchMode):
 
 class _MultiplyAdds(TorchDispatchMode):
     """Adds up the operations for which torch has a formula, and skips those that keep a tensor's shape and have none:
-    batch norms and ReLUs are most of the operations, and slow on the meta device."""
+    batch norms, ReLUs and sums are most of the operations, and slow on the meta device."""
+
+    _KEEPING = (aten.relu, aten.relu_, aten.leaky_relu, aten.add, aten.sub, aten.mul, aten.div)
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ class _MultiplyAdds(TorchDispatchMode):
         self, function: Any, types: Iterable[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         operation = function._overloadpacket
-        if operation in (aten.relu, aten.relu_):
+        if operation in self._KEEPING and _keeps(*args[:2]):
             return args[0]
         if operation is aten.native_batch_norm:
             return args[0], args[0].new_empty(0), args[0].new_empty(0)  # the statistics are for training
@@ -84,6 +86,11 @@ class _MultiplyAdds(TorchDispatchMode):
         if operation in flop_registry:
             self.flops += flop_registry[operation](*args, **(kwargs or {}), out_val=result)
         return result
+
+
+def _keeps(one: torch.Tensor, other: Any = None) -> bool:
+    """Whether an operation by elements leaves shape and type of `one`."""
+    return one.is_floating_point() and (not isinstance(other, torch.Tensor) or other.shape == one.shape)
 
 
 def cpu_latency(network: nn.Module, input_size: int, repeats: int = 30, threads: int = 1) -> float:

@@ -71,7 +71,7 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
 
     @cache
     def count(start: int, end: int) -> dict[int, int]:
-        with torch.device("meta"):
+        with torch.device("meta"), NoValues():
             made = {code: Connection(widths[start], widths[end], end - start, code == HPM_BLOCK) for code in _CODES}
         return {code: count_parameters(connection) for code, connection in made.items()}
 
@@ -80,5 +80,5 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
 
 def fixed_parameters(config: MultipathConfig, width: int) -> int:
     """Parameters of stem and head, which all members share."""
-    with torch.device("meta"):
+    with torch.device("meta"), NoValues():
         return count_parameters(Stem(config, width)) + count_parameters(make_head(config, width))

@@ -30,8 +30,8 @@ from nasface.tracking.artifacts import RunFile
 from nasface.tracking.environment import environment
 from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.retrain_stage import RetrainStage
-from nasface.tracking.run_metrics import TrainingMetrics
 from nasface.tracking.training_figures import TrainingFigures
+from nasface.tracking.training_metrics import TrainingMetrics
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import fit, make_trainer
 from nasface.training.optimizers import in_steps

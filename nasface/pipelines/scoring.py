@@ -1,13 +1,16 @@
-"""What a search on a supernet is made of, wherever it runs: its strategy, and the evaluator of its outcomes.
+"""What a search is made of, wherever it runs: its strategy, the evaluator of its outcomes, and where they are kept.
 
-Apart from the training, so that a worker that joins a search does not wait for what it never needs.
+Apart from the training, so that a worker that joins a search, and one on a table, do not wait for what they never need.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import nasface
 from nasface.config import Experiment
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
 from nasface.evaluation.supernet import make_evaluator
@@ -15,6 +18,7 @@ from nasface.inference.latency_table import LatencyTable
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import state_digest
 from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
 from nasface.search.objectives import require_objectives
 from nasface.search.registry import check_settings, make_strategy, strategy_settings
 from nasface.search.strategy import Constraint, Strategy
@@ -78,3 +82,20 @@ def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:
 def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
     """What a search's outcomes depend on beside its strategy."""
     return {"supernet": state_digest(supernet), "penalty": experiment.search.penalty}
+
+
+def search_storage(experiment: Experiment, run: Run) -> str | Path:
+    """Where a run's search is recorded."""
+    return experiment.search.storage or run.path("search", "journal.log").absolute()
+
+
+def provenance_of(experiment: Experiment, run: Run) -> dict[str, Any]:
+    """What every best.json says of its search."""
+    return {
+        "nasface": nasface.__version__,
+        "experiment": experiment.name,
+        "run": str(run.folder),
+        "seed": experiment.seed,
+        "strategy": experiment.search.strategy,
+        "network": asdict(experiment.network),
+    }

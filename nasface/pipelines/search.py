@@ -11,13 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import nasface
 from nasface.config import Experiment, recorded_settings
 from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import LatencyTable, load_latency_table, measure_latencies
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.pipelines.finalists import decide
-from nasface.pipelines.scoring import foretold, make_scorer, make_search_strategy, search_context
+from nasface.pipelines.scoring import (
+    foretold,
+    make_scorer,
+    make_search_strategy,
+    provenance_of,
+    search_context,
+    search_storage,
+)
 from nasface.pipelines.supernet import take_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
@@ -156,11 +162,6 @@ def latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> Latenc
     return table
 
 
-def search_storage(experiment: Experiment, run: Run) -> str | Path:
-    """Where a run's search is recorded."""
-    return experiment.search.storage or run.path("search", "journal.log").absolute()
-
-
 def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
     """Write best.json (in the run and where the experiment wants it) and the drawing."""
     details = result.best_evaluation.outcome.details
@@ -214,18 +215,6 @@ def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Pat
             evaluation.architecture.save(path, provenance, scores)
     pareto_figure(result.evaluations, objectives, run.path("pareto.png"))
     return paths
-
-
-def provenance_of(experiment: Experiment, run: Run) -> dict[str, Any]:
-    """What every best.json says of its search."""
-    return {
-        "nasface": nasface.__version__,
-        "experiment": experiment.name,
-        "run": str(run.folder),
-        "seed": experiment.seed,
-        "strategy": experiment.search.strategy,
-        "network": asdict(experiment.network),
-    }
 
 
 def _provenance(experiment: Experiment, run: Run) -> dict[str, Any]:

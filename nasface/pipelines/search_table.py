@@ -8,13 +8,12 @@ from pathlib import Path
 
 from nasface.config import Experiment, recorded_sizes
 from nasface.evaluation.costs import CostedEvaluator, MemberCosts
-from nasface.pipelines.scoring import make_search_strategy
-from nasface.pipelines.search import provenance_of, search_storage
+from nasface.pipelines.scoring import make_search_strategy, provenance_of, search_storage
+from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.search.study import StudyResult, run_study, search_counts
 from nasface.tabular.evaluator import MemberTableEvaluator
 from nasface.tabular.table import MemberTable, read_table
-from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import SearchLog
 from nasface.utils.errors import UserError
 

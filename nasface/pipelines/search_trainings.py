@@ -35,6 +35,7 @@ from nasface.pipelines.scoring import search_constraints
 from nasface.pipelines.search import latencies, write_member
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
+from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.search.strategy import Constraint
 from nasface.space.neighbours import random_neighbour
@@ -44,7 +45,6 @@ from nasface.tabular.bands import members_of_every_density
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
-from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError

@@ -19,8 +19,8 @@ from nasface.space.path_samplers import PathSampler, make_path_sampler
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
-from nasface.tracking.run_metrics import TrainingMetrics
 from nasface.tracking.stage_log import StageLog
+from nasface.tracking.training_metrics import TrainingMetrics
 from nasface.training.fit import fit, release_memory
 from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import FaceMaps

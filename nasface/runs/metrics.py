@@ -49,6 +49,22 @@ def append_metrics(folder: Path, figures: Mapping[str, float], step: int) -> Non
         raise UserError(f"cannot write {folder / FILE}: {error.strerror or error}; free space, then resume") from None
 
 
+class RunMetrics:
+    """Stands where a logger does, for `SearchLog` and for figures of a run's end; what was there of the same kind goes.
+
+    Args:
+        folder: of the run.
+        kind: how all names begin, such as "search/".
+    """
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.folder = folder
+        begin_metrics(folder, (kind,))
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        append_metrics(self.folder, metrics, step)
+
+
 def read_metrics(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Steps and values of every figure by its name; nothing where the run has no file (of a former version).
 

@@ -15,10 +15,10 @@ from nasface.metrics.aflw2000 import YAW_BINS, yaw_bin
 from nasface.metrics.ced import area_under_ced, ced_curve, failure_rate
 from nasface.report.faces import draw_results
 from nasface.report.tables import NMERow
+from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.space.space import Architecture
 from nasface.tracking.artifacts import NETWORK, RunFile
-from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import architecture_image, png_image
 from nasface.tracking.stage_log import StageLog
 

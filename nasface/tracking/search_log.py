@@ -14,8 +14,8 @@ from nasface.search.study import Evaluation
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
+    from nasface.runs.metrics import RunMetrics
     from nasface.space.space import Architecture
-    from nasface.tracking.run_metrics import RunMetrics
 
 
 class SearchLog:
@@ -42,14 +42,9 @@ class SearchLog:
             self._draw(strategy.best[0], strategy.best[1], evaluation.number)
 
     def _draw(self, architecture: Architecture, penalty: float, step: int) -> None:
-        # Both are slow to import, and tests of strategies need neither.
-        from pytorch_lightning.loggers import WandbLogger
-
-        if isinstance(self.logger, WandbLogger):
+        if log_image := getattr(self.logger, "log_image", None):  # W&B's: its class is slow to import
             caption = f"{architecture.digest}: {penalty:.3f} %"
-            self.logger.log_image(
-                "search/architecture", [architecture_image(architecture)], step=step, caption=[caption]
-            )
+            log_image("search/architecture", [architecture_image(architecture)], step=step, caption=[caption])
 
 
 def search_metrics(evaluation: Evaluation) -> dict[str, float]:

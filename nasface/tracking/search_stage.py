@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nasface.config import Experiment
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.report.pareto import pareto_figure, pareto_front
+from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.search.study import Evaluation, StudyResult
 from nasface.tracking.artifacts import ARCHITECTURE, SUPERNET, RunFile
-from nasface.tracking.run_metrics import RunMetrics
 from nasface.tracking.search_log import SearchLog, architecture_image, is_finite, png_image
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.run_files import supernet_file

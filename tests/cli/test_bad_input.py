@@ -10,8 +10,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from nasface.training.supernet import SupernetTask
 from tests.data.test_aflw2000 import _write_pair
 from tests.data.test_ddfa import _write_set
 from tests.faces.ddfa_files import write_assets
-from tests.helpers.tiny import REPOSITORY, Command, Result, result_of, settings
+from tests.helpers.tiny import Command, Result, settings
 
 
 @pytest.fixture(scope="module")
@@ -310,27 +308,15 @@ def test_a_full_disk(earlier: Earlier, monkeypatch: pytest.MonkeyPatch, at: str)
     assert left == [], "something was left behind"
 
 
-LIMITED = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
-from nasface.cli.main import main
-main(sys.argv[2:])
-"""
-
-
 def test_a_disk_that_takes_no_more(earlier: Earlier) -> None:
     """A real limit of the system: no file of this process grows beyond 60 kB, and a supernet is larger."""
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "60000", *tiny(earlier, "search", "--run", "second")],
-        cwd=earlier.folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    result = earlier.check(result_of(done.returncode, done.stdout, done.stderr))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert hard == resource.RLIM_INFINITY and signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60000, hard))
+    try:
+        result = earlier(*tiny(earlier, "search", "--run", "second"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "runs/second/supernet/last.ckpt: File too large; raise the limit" in result.line
     assert not any((earlier.folder / "runs" / "second" / "supernet").iterdir())
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -60,8 +60,29 @@ def their_set(request: Request) -> FaceSet:
 def their_test(request: Wanted) -> BenchmarkFaces:
     raise NotImplementedError
 '''
+Answers = dict[str, tuple[int, str, str]]
 GROUPS = ("networks", "strategies", "path_samplers", "data_sets", "benchmarks")
-CHECK = """
+SEARCH = "search --on table --search.strategy their/hill --log.wandb off"
+COMMANDS = {
+    "networks": "list --network.input_size 32 --network.map_size 32",
+    "benchmarks": "evaluate --list",
+    "search": f"{SEARCH} --search.iterations 20 --search.settings.away 0.3",
+    "unknown setting": f"{SEARCH} --search.settings.way 0.3",
+}
+PROGRAM = """
+import contextlib, io, json, sys
+from nasface.cli.main import main
+answers = {}
+for name, words in json.loads(sys.argv[1]).items():
+    with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as errors:
+        try:
+            main(words.split())
+            code = 0
+        except SystemExit as end:
+            code = end.code
+    answers[name] = code, output.getvalue(), errors.getvalue()
+print(json.dumps(answers), flush=True)
+
 from nasface.data.registry import DATA_SETS
 from nasface.space.path_samplers import PATH_SAMPLERS
 from nasface.testing import StrategyCase, check_strategy
@@ -71,8 +92,8 @@ check_strategy(StrategyCase("their/hill", {"evaluations": 40, "away": 0.2}))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages, as pip leaves it."""
+def process(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """One Python that finds a folder of packages, as pip leaves it: most of its time goes to imports."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "theirs.py").write_text(CODE)
     info = folder / "theirs-1.0.dist-info"
@@ -80,40 +101,43 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     points = [f"[nasface.{group}]\ntheirs = theirs\n" for group in GROUPS]
     (info / "entry_points.txt").write_text("\n".join(points))
-    return folder
-
-
-def python(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(REPOSITORY), str(site)])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder)]), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM, json.dumps(COMMANDS)],
+        cwd=tmp_path_factory.mktemp("user"),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def test_its_network_is_listed(site: Path, tmp_path: Path) -> None:
-    result = python(site, tmp_path, "-m", "nasface", "list", "--network.input_size", "32", "--network.map_size", "32")
-    assert result.returncode == 0, result.stderr
-    assert any(line.split()[:3] == ["their_net", "Doe,", "2030"] for line in result.stdout.splitlines())
+@pytest.fixture
+def answers(process: subprocess.CompletedProcess[str]) -> Answers:
+    """Exit status, output and messages of every command."""
+    assert process.stdout, process.stderr
+    return json.loads(process.stdout)
 
 
-def test_its_benchmark_is_listed(site: Path, tmp_path: Path) -> None:
-    result = python(site, tmp_path, "-m", "nasface", "evaluate", "--list")
-    assert result.returncode == 0, result.stderr
-    assert "their_test: Theirs" in result.stdout and "aflw2000: AFLW2000-3D" in result.stdout
+def test_its_network_is_listed(answers: Answers) -> None:
+    code, output, errors = answers["networks"]
+    assert code == 0, errors
+    assert any(line.split()[:3] == ["their_net", "Doe,", "2030"] for line in output.splitlines())
 
 
-def test_its_strategy_searches(site: Path, tmp_path: Path) -> None:
-    search = ("-m", "nasface", "search", "--on", "table", "--search.strategy", "their/hill", "--log.wandb", "off")
-    result = python(site, tmp_path, *search, "--search.iterations", "20", "--search.settings.away", "0.3")
-    assert result.returncode == 0, result.stderr
-    assert "21 evaluations" in result.stdout
-    result = python(site, tmp_path, *search, "--search.settings.way", "0.3")
-    assert (
-        result.returncode == 2 and "its own, and their defaults, are: away (0.1); did you mean away?" in result.stderr
-    )
+def test_its_benchmark_is_listed(answers: Answers) -> None:
+    code, output, errors = answers["benchmarks"]
+    assert code == 0, errors
+    assert "their_test: Theirs" in output and "aflw2000: AFLW2000-3D" in output
 
 
-def test_the_others_join_and_its_strategy_keeps_the_contract(site: Path, tmp_path: Path) -> None:
-    result = python(site, tmp_path, "-c", CHECK)
-    assert result.returncode == 0, result.stderr
+def test_its_strategy_searches(answers: Answers) -> None:
+    code, output, errors = answers["search"]
+    assert code == 0, errors
+    assert "21 evaluations" in output
+    code, _, errors = answers["unknown setting"]
+    assert code == 2 and "its own, and their defaults, are: away (0.1); did you mean away?" in errors
+
+
+def test_the_others_join_and_its_strategy_keeps_the_contract(process: subprocess.CompletedProcess[str]) -> None:
+    assert process.returncode == 0, process.stderr

@@ -94,18 +94,14 @@ def test_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     assert any(name.endswith("/licenses/LICENSE") for name in metadata)
 
 
-def test_package_is_the_installed_one(installed: Installed) -> None:
-    result = installed("python", "-c", "import nasface, torch; print(nasface.__file__)")
-    assert result.code == 0, result.errors
-    assert Path(result.output.strip()).is_relative_to(installed.scripts.parent)
-
-
 def test_quick_commands(installed: Installed) -> None:
     """Every command's help, and the spaces and presets that come with the package; in one process, to import once."""
     script = """
 import contextlib
+import nasface
 from nasface.cli.commands import COMMANDS
 from nasface.cli.main import main
+print(nasface.__file__)
 for name in [*(f"{name} --help" for name in COMMANDS), *(f"space --space {name}" for name in SPACES), "list"]:
     print("=====", name)
     with contextlib.suppress(SystemExit):
@@ -114,7 +110,8 @@ for name in [*(f"{name} --help" for name in COMMANDS), *(f"space --space {name}"
     spaces = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in _shipped("search_spaces/*.yaml")}
     result = installed("python", "-c", f"SPACES = {list(spaces)}\n{script}")
     assert result.code == 0 and not result.errors, result.errors
-    parts = result.output.split("===== ")[1:]
+    place, *parts = result.output.split("===== ")
+    assert Path(place.strip()).is_relative_to(installed.scripts.parent), "not the installed package"
     outputs = {name: output for name, _, output in (part.partition("\n") for part in parts)}
     helped = [name for name in outputs if name.endswith(" --help")]
     assert {"search --help", "retrain --help", "data build --help"} <= set(helped)
@@ -138,17 +135,14 @@ def _shipped(pattern: str) -> list[Path]:
 
 
 def test_from_faces_to_report(installed: Installed) -> None:
-    """Search, retraining and report in the user's folder: the embedded head, an experiment and the page's template."""
-    for name in ("search", "retrain"):
-        result = installed("nasface", name, *settings(name, Path("cache")), "--run", name)
-        assert result.code == 0, result.errors
+    """Search, retraining, report, and a search of the shipped table in the user's folder: the embedded head, an
+    experiment, the page's template and the table; in one process, to import once."""
+    commands = [[name, *settings(name, Path("cache")), "--run", name] for name in ("search", "retrain")]
+    commands += [["report", "runs/search", "runs/retrain", "--output", "page.html"]]
+    commands += [["search", "--on", "table", "--search.iterations", "5"]]
+    script = "\n".join(["from nasface.cli.main import main", *(f"main({words})" for words in commands)])
+    result = installed("python", "-c", script)
+    assert result.code == 0, result.errors
     assert (installed.user / "best.json").is_file()
-    result = installed("nasface", "report", "runs/search", "runs/retrain", "--output", "page.html")
-    assert result.code == 0, result.errors
     assert "</html>" in (installed.user / "page.html").read_text(encoding="utf-8")
-
-
-def test_shipped_table_is_searched(installed: Installed) -> None:
-    result = installed("nasface", "search", "--on", "table", "--search.iterations", "5")
-    assert result.code == 0, result.errors
     assert "of 1056" in result.output

@@ -1,8 +1,7 @@
-"""What trainings and searches log, kept in the run's metrics.csv beside whatever W&B has."""
+"""What trainings log, kept in the run's metrics.csv beside whatever W&B has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -50,19 +49,3 @@ class TrainingMetrics(pl.Callback):
             append_metrics(
                 self.folder, {name: float(value) for name, value in figures if name.startswith(names)}, self._step
             )
-
-
-class RunMetrics:
-    """Stands where a logger does, for `SearchLog` and for figures of a run's end; what was there of the same kind goes.
-
-    Args:
-        folder: of the run.
-        kind: how all names begin, such as "search/".
-    """
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.folder = folder
-        begin_metrics(folder, (kind,))
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        append_metrics(self.folder, metrics, step)
