@@ -23,11 +23,10 @@ from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import architecture_svg, draw_architecture, layer_counts
 from nasface.report.page import ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import read_run
-from nasface.runs.metrics import append_metrics, begin_metrics
+from nasface.runs.metrics import RunMetrics, append_metrics, begin_metrics
 from nasface.runs.run import Run, open_run
 from nasface.search.storage import open_storage
 from nasface.space.presets import load_preset
-from nasface.tracking.run_metrics import RunMetrics
 from nasface.training.tasks import make_task
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import Command
