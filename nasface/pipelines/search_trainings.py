@@ -43,7 +43,7 @@ from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.bands import members_of_every_density
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
-from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
+from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.cores import available_cores
@@ -266,7 +266,7 @@ def _train(workspace: Workspace, job: _Job) -> ShortTraining:
     batches = _batches(workspace, job.steps)
     try:
         network, _ = train_alone(partial(MultipathNetwork, job.member, workspace.experiment.network), batches)
-    except UserError:  # the loss became infinite
+    except DivergedError:
         return ShortTraining(job.member.digest, job.steps, None)
     return _measured(workspace, job, network, workspace.uv)
 
@@ -274,7 +274,15 @@ def _train(workspace: Workspace, job: _Job) -> ShortTraining:
 def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
     device, sizes = torch.device("cuda"), workspace.experiment.network
     builds = [partial(MultipathNetwork, job.member, sizes) for job in jobs]
-    networks, _ = train_together(builds, _batches(workspace, jobs[0].steps), device)
+    try:
+        networks, _ = train_together(builds, _batches(workspace, jobs[0].steps), device)
+    except DivergedError:  # one has ended all: which one comes out where each is alone
+        if len(jobs) == 1:
+            yield ShortTraining(jobs[0].member.digest, jobs[0].steps, None)
+        else:
+            for job in jobs:
+                yield from _train_on_gpu(workspace, [job])
+        return
     uv = copy.deepcopy(workspace.uv).to(device)
     for job, network in zip(jobs, networks, strict=True):
         yield _measured(workspace, job, network, uv)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nasface.config import DeviceConfig, RetrainConfig
 from nasface.nets.network import channels_last
-from nasface.tabular.training import SharedBatches
+from nasface.tabular.training import DivergedError, SharedBatches
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.targets.uv import output_loss
 from nasface.utils.errors import UserError
@@ -100,7 +100,7 @@ class GraphedStep:
         """Train on the batches, one a step, or until `stop` is set.
 
         Raises:
-            UserError: the loss is no number.
+            DivergedError: the loss is no number.
         """
         with torch.cuda.stream(self.stream):
             for step, (images, target) in enumerate(batches):
@@ -116,7 +116,8 @@ class GraphedStep:
     def _check(self, step: int) -> None:
         self.stream.synchronize()
         if not torch.isfinite(self.loss):
-            raise UserError(f"the training loss became {self.loss.item()} by step {step}: lower retrain.optimizer.lr")
+            loss = self.loss.item()
+            raise DivergedError(f"the training loss became {loss} by step {step}: lower retrain.optimizer.lr")
 
 
 def train_together(
@@ -133,7 +134,8 @@ def train_together(
         The networks there, in evaluation mode, and the seconds that all have taken together.
 
     Raises:
-        UserError: the loss of one is no number, or the optimizer is none of `GRAPHED`.
+        DivergedError: the loss of one is no number.
+        UserError: the optimizer is none of `GRAPHED`.
     """
     config = batches.config
     if config.optimizer.kind not in GRAPHED:

@@ -30,6 +30,10 @@ KEPT_BYTES = 2**30
 """Memory that the batches of a training may take; larger ones are made anew for every network."""
 
 
+class DivergedError(UserError):
+    """The loss of a training is no number."""
+
+
 class SharedBatches:
     """The batches that `nasface retrain` trains on with a seed, for one network after the other.
 
@@ -80,7 +84,7 @@ def train_alone(build: Callable[[], Any], batches: SharedBatches) -> tuple[nn.Mo
         build: makes the network; its first weights are drawn from the batches' seed.
 
     Raises:
-        UserError: the loss is no number.
+        DivergedError: the loss is no number.
     """
     start = time.process_time()
     torch.manual_seed(batches.seed)
@@ -93,7 +97,7 @@ def train_alone(build: Callable[[], Any], batches: SharedBatches) -> tuple[nn.Mo
     for step, (images, target) in enumerate(batches):
         loss = output_loss(network, network.output(images), target, weight, config)["loss"]
         if not torch.isfinite(loss):
-            raise UserError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
+            raise DivergedError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
         optimizer.zero_grad()
         loss.backward()
         if settings.clip > 0:

@@ -38,6 +38,7 @@ from nasface.space.neighbours import neighbours
 from nasface.space.presets import load_preset
 from nasface.space.record import load_record
 from nasface.space.space import MultipathSpace
+from nasface.tabular.training import DivergedError
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
 from tests.benchmarks.toy import toy_workspace
@@ -152,7 +153,7 @@ def test_a_training_that_fails_comes_last(
 
     def fails(build: object, batches: object) -> object:
         if build.args[0].digest == bad.digest:
-            raise UserError("the training loss became nan at step 0")
+            raise DivergedError("the training loss became nan at step 0")
         return alone(build, batches)
 
     monkeypatch.setattr(search_trainings, "train_alone", fails)
@@ -162,6 +163,25 @@ def test_a_training_that_fails_comes_last(
     monkeypatch.setattr(search_trainings, "_train", lambda _, job: ShortTraining(job.member.digest, job.steps, None))
     with pytest.raises(UserError, match="lower retrain.optimizer.lr"):
         search_by_trainings(experiment, SPACE, new_run(tmp_path / "other"))
+
+
+def test_one_that_fails_beside_others_on_a_gpu_comes_last(
+    experiment: Experiment, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, groups = draw_candidates(experiment, SPACE)[:3], []
+
+    def train_together(builds: list, batches: object, device: object) -> tuple[list, float]:
+        groups.append([build.args[0] for build in builds])
+        if members[1] in groups[-1]:
+            raise DivergedError("the training loss became nan by step 0")
+        return [build() for build in builds], 1.0
+
+    monkeypatch.setattr(search_trainings, "train_together", train_together)
+    monkeypatch.setattr(search_trainings.torch, "device", lambda _: torch.empty(0).device)
+    jobs = [search_trainings._Job(member, 1) for member in members]
+    found = list(search_trainings._train_on_gpu(workspace, jobs))
+    assert groups == [members, *([member] for member in members)]
+    assert [one.nme is None for one in found] == [False, True, False]
 
 
 def test_candidates_keep_the_limits() -> None:

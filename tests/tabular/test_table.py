@@ -151,7 +151,7 @@ def test_search_on_a_table(
     assert load_record(tmp_path / "found" / "mine.json").architecture.digest == found
     for arguments, message in (
         (("--on", "tables"), "--on must be supernet, table or a .parquet file"),
-        (("--on", "toy.parquet", "--workers", "2"), "--workers is for a supernet"),
+        (("--on", "toy.parquet", "--workers", "2"), "--workers is for other searches"),
     ):
         failed = nasface("search", *arguments)
         assert failed.code == 2 and message in failed.line
