@@ -1,10 +1,11 @@
 """Commands that are killed at random moments and started again: what they end with is what an uninterrupted one ends
 with.
 
-    python -m benchmarks.kills --rounds 20
+    python -m benchmarks.kills --rounds 20 [--first 0]
 
 Each round takes one kind of command, kills it (SIGKILL, with all that it has started) at two random moments, starts
-it again until it ends, and compares. Prints exact continuations of rounds; exits with 1 where one differs.
+it again until it ends, and compares. Prints each round and exact continuations of rounds; exits with 1 where one
+differs. A round depends on its number and the seed alone: `--first` goes on after those that are printed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,13 +124,18 @@ def run(kind: Kind, folder: Path, seconds: float | None) -> bool:
     return True
 
 
-def kills(rounds: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> list[str]:
-    """What was wrong with so many rounds, spread over the kinds."""
-    wrong: list[str] = []
+def kills(rounds: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS), first: int = 0) -> Iterator[str]:
+    """What was wrong with each round, empty where nothing was; they are spread over the kinds.
+
+    Args:
+        rounds: number of the last one, plus 1.
+        seed: of the moments.
+        kinds: in KINDS.
+        first: number of the first one.
+    """
     wanted: dict[str, tuple[object, float]] = {}
-    rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as place:
-        for number in range(-len(kinds), rounds):  # first, each kind once without a kill
+        for number in (*range(-len(kinds), 0), *range(first, rounds)):  # at first, each kind once without a kill
             name = kinds[number % len(kinds)]
             kind, folder = KINDS[name], Path(place, str(number))
             folder.mkdir()
@@ -138,16 +145,18 @@ def kills(rounds: int, seed: int = 0, kinds: tuple[str, ...] = tuple(KINDS)) -> 
                 run(kind, folder, None)
                 wanted[name] = kind.result(folder), time.perf_counter() - start
                 continue
+            shares = np.random.default_rng([seed, number]).uniform(0.1, 1.0, KILLS)
             try:
-                moments = [float(share) * wanted[name][1] for share in rng.uniform(0.1, 1.0, KILLS)]
+                moments = [float(share) * wanted[name][1] for share in shares]
                 for moment in (*moments, None):  # one that has ended before its kill is not started again
                     if run(kind, folder, moment):
                         break
-                if kind.result(folder) != wanted[name][0]:
-                    wrong.append(f"round {number}, {name}: another result")
+                found = "" if kind.result(folder) == wanted[name][0] else "another result"
             except (RuntimeError, OSError) as error:
-                wrong.append(f"round {number}, {name}: {' '.join(str(error).split())}")
-    return wrong
+                found = " ".join(str(error).split())
+            print(f"round {number}, {name}: {found or 'exact'}", flush=True)
+            shutil.rmtree(folder)
+            yield found
 
 
 def main() -> None:
@@ -155,10 +164,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
-    wrong = kills(arguments.rounds, arguments.seed, tuple(arguments.kinds))
-    print(*wrong, f"exact continuations {arguments.rounds - len(wrong)} of {arguments.rounds}", sep="\n")
-    sys.exit(bool(wrong))
+    found: list[str] = []
+    try:
+        for one in kills(arguments.rounds, arguments.seed, tuple(arguments.kinds), arguments.first):
+            found.append(one)
+    finally:  # also where it is ended in the middle
+        print(f"exact continuations {found.count('')} of {len(found)}")
+    sys.exit(any(found))
 
 
 if __name__ == "__main__":
