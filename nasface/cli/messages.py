@@ -22,6 +22,8 @@ _REWORDINGS = (
     (r"argument command: invalid choice: ('.*?') \(choose from (.*)\)", r"unknown command \1; known are: \2"),
     (r'expected "command" to be one of \{(.*)\}, but it was not provided\.', r"which command? give one of \1"),
     (r"argument (--\S+): expected one argument", r"\1 needs a value"),
+    (r"the following arguments are required: (\S+).*", r"\1 is missing"),
+    (r"Subclasses are disabled for .*", "unknown setting class_path"),
 )
 _KINDS = {
     "PositiveInt": "a whole number of at least 1",
@@ -68,13 +70,22 @@ def _type_message(key: str, words: Sequence[str], hints: Mapping[str, Any], mess
     given = next((word for word in words if re.match(rf"--{re.escape(key)}\.[\w.-]", word)), None)
     if "NestedArg" in message and given:
         return f"unknown setting {given.partition('=')[0]}"
-    if f"--{key}" not in hints or "Unable to load config" in message:
+    if "." not in key and f"<{key}>" in hints:  # given by its place
+        hints = {f"--{key}": hints[f"<{key}>"]}
+    if hints.get(f"--{key}") is None or "Unable to load config" in message:
         inside = next((name for name in _leaves(Experiment()) if name.startswith(f"{key}.")), f"{key}.NAME")
         return f"{key} is a section of settings: give one of them, such as --{inside} VALUE"
     # The value as the parser shows it, or as it stands on the command line.
-    shown = re.search(r"(?:Given value|Got value|Expected a .*, got): (.*)$", message)
-    value = shown[1] if shown else _value(f"--{key}", words)
-    return f"{key}: must be {kind_of(hints[f'--{key}'])}" + (f", not {value[:80]}" if value else "")
+    shown = re.search(r"Given value: (.*)$", message) or re.search(r"(?:Got value|Expected a .*, got): (.*)$", message)
+    value, hint = shown[1] if shown else _value(f"--{key}", words), hints[f"--{key}"]
+    said = f", not {value[:80]}" if value else ""
+    return f"{key}: must be {kind_of(hint)}{said}{nearest(value, _choices(hint)) if value else ''}"
+
+
+def _choices(hint: Any) -> list[str]:
+    if get_origin(hint) is Literal:
+        return [one for one in get_args(hint) if isinstance(one, str)]
+    return [choice for part in get_args(hint) for choice in _choices(part)]
 
 
 def _value(flag: str, words: Sequence[str]) -> str:
@@ -91,12 +102,13 @@ def kind_of(hint: Any) -> str:
     inner, origin = [one for one in get_args(hint) if one is not NoneType], get_origin(hint)
     if origin is Literal:
         return f"one of {', '.join(map(repr, inner))}"
-    if origin is list:
+    if origin in (list, tuple):
         return f"a list such as [{'1, 2' if issubclass(inner[0], int | float) else 'a, b'}], each {kind_of(inner[0])}"
     if origin is dict:
         return "a mapping such as {name: value}"
     if inner:
-        return "text" if str in inner else " or ".join(map(kind_of, inner))
+        told = [one for one in inner if one is str or get_origin(one)] if str in inner else inner
+        return " or ".join(map(kind_of, told))
     return _KINDS.get(getattr(hint, "__name__", ""), "another value")
 
 

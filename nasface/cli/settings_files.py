@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from jsonargparse import ArgumentParser
@@ -22,8 +23,10 @@ AS_TEXT = "\u2060"
 
 
 def type_hints(parser: ArgumentParser) -> dict[str, Any]:
-    """The type of each option of a parser, by its flag."""
-    return {flag: getattr(option, "_typehint", None) for flag, option in parser._option_string_actions.items()}
+    """The type of each option of a parser, by its flag; by <NAME> of those that are given by their place."""
+    placed = {f"<{option.dest}>": option for option in parser._actions if not option.option_strings}
+    options = placed | parser._option_string_actions
+    return {flag: getattr(option, "_typehint", None) for flag, option in options.items()}
 
 
 def with_files(command: str, arguments: Sequence[str], hints: Mapping[str, Any]) -> list[str]:
@@ -73,6 +76,8 @@ def _value(hint: Any, text: str) -> str:
                 return AS_TEXT + text
         except UserError:
             return text
+    if get_origin(hint) is list and str in kinds:  # YAML has a use of its own for @, and leaves it undone
+        text = re.sub(r"(?<=[\[,])\s*(@[\w./-]+)", r" '\1'", text)
     return text_as_whole(hint, text)
 
 

@@ -24,7 +24,7 @@ from nasface.pipelines.workspace import Workspace
 from nasface.report.tables import NMERow
 from nasface.runs.run import Run
 from nasface.tracking.artifacts import parents_of
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 from nasface.utils.reading import read_json
@@ -105,8 +105,11 @@ def _read_list(name: str) -> list[str]:
     folder = EXPERIMENTS / "lists"
     path = next((path for path in (folder / f"{name}.yaml", Path(name)) if name and path.is_file()), None)
     if path is None:
-        known = ", ".join(f"@{path.stem}" for path in sorted(folder.glob("*.yaml")))
-        raise UserError(f"compare.networks: unknown list @{name}: give one of {known}, or @ and a YAML file's path")
+        known = sorted(f"@{path.stem}" for path in folder.glob("*.yaml"))
+        raise UserError(
+            f"compare.networks: unknown list @{name}: give one of {', '.join(known)}, or @ and a YAML file's path"
+            + nearest(f"@{name}", known)
+        )
     texts = load_yaml(path)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise UserError(f"{path} must be a list of networks, a line `- hourglass2@0.25` for each")

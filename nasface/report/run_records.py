@@ -21,7 +21,7 @@ from nasface.search.storage import check_evaluation, open_storage
 from nasface.space.record import Record, load_record
 from nasface.utils.errors import UserError
 from nasface.utils.reading import read_json, reading
-from nasface.utils.run_files import read_summary, settings_file, summary_file
+from nasface.utils.run_files import nearest_run, read_summary, settings_file, summary_file
 from nasface.utils.schema import Finite, checked
 from nasface.utils.yaml_files import load_yaml
 
@@ -165,7 +165,9 @@ def read_run(folder: str | Path) -> AnyRun:
         return ranking
     if not settings_file(run).is_file():
         what = "a sweep, which has a table of its own" if (run / "sweep.yaml").is_file() else "no run"
-        raise UserError(f"{folder} is {what} (it has no experiment.yaml): give searches or retrainings of runs/")
+        raise UserError(
+            f"{folder} is {what} (it has no experiment.yaml): give searches or retrainings of runs/{nearest_run(run)}"
+        )
     settings, summary = _settings(settings_file(run)), read_summary(run)
     if summary.get("command") == "search":
         best = run / "best.json"

@@ -17,7 +17,7 @@ from typing import Any
 from nasface.config import flat
 from nasface.utils.errors import UserError
 from nasface.utils.reading import read_json
-from nasface.utils.run_files import read_summary, settings_file
+from nasface.utils.run_files import nearest_run, read_summary, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 SWEEP = "sweep.json"
@@ -125,7 +125,9 @@ def find_run(runs: Path, name: str) -> RunEntry:
     """
     folder = runs / name if (runs / name).is_dir() else Path(name)
     if not folder.is_dir():
-        raise UserError(f"there is no run {name}, here or in {runs}: see `nasface runs list`")
+        raise UserError(
+            f"there is no run {name}, here or in {runs}: see `nasface runs list`{nearest_run(folder, runs)}"
+        )
     if (entry := _entry(folder)) is None:
         raise UserError(f"{folder} is no run (it has no experiment.yaml): see `nasface runs list`")
     return entry

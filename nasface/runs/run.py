@@ -18,7 +18,7 @@ import yaml
 from nasface.config import Experiment, current_settings, flat, recorded_settings
 from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.files import write_json
-from nasface.utils.run_files import create_folder, read_summary, run_folder, settings_file, summary_file
+from nasface.utils.run_files import create_folder, nearest_run, read_summary, run_folder, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
@@ -137,7 +137,9 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
     if run_id:
         run = Run(run_folder(runs, run_id))
         if not settings_file(run.folder).exists():
-            raise UserError(f"there is no run {run.folder} to resume: start it without --resume")
+            raise UserError(
+                f"there is no run {run.folder} to resume: start it without --resume{nearest_run(run.folder)}"
+            )
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run

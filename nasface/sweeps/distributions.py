@@ -22,7 +22,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from scipy.special import betaincinv, ndtri
 
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 
 Settings = Mapping[str, Any]
 
@@ -73,7 +73,10 @@ def read_distribution(name: str, settings: Any) -> Distribution:
         raise UserError(f"parameter {name} must be a mapping such as `values: [1, 2]`, not {settings!r}")
     kind = settings.get("distribution") or _implied(name, settings)
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise UserError(f"parameter {name}: unknown distribution {kind!r}; known are: {', '.join(sorted(_KINDS))}")
+        raise UserError(
+            f"parameter {name}: unknown distribution {kind!r}; known are: {', '.join(sorted(_KINDS))}"
+            + nearest(kind, _KINDS)
+        )
     make, required, defaults = _KINDS[kind]
     given = {key: value for key, value in settings.items() if key != "distribution"}
     for key in required:

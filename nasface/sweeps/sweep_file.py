@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nasface.sweeps.distributions import Distribution, in_a_grid, read_distribution
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, nearest
 from nasface.utils.yaml_files import load_yaml
 
 METHODS = ("grid", "random", "bayes")
@@ -139,13 +139,13 @@ def _checked(path: Path, text: str, content: Any) -> SweepFile:
         raise UserError("a sweep file is a mapping with `method` and `parameters`")
     for key in content:
         if key not in _KEYS:
-            raise UserError(f"unknown key {key!r}; known are: {', '.join(sorted(_KEYS))}")
+            raise UserError(f"unknown key {key!r}; known are: {', '.join(sorted(_KEYS))}{nearest(key, _KEYS)}")
     for key in ("method", "parameters"):
         if key not in content:
             raise UserError(f"`{key}` is missing")
     method = content["method"]
     if method not in METHODS:
-        raise UserError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+        raise UserError(f"method must be one of {', '.join(METHODS)}, not {method!r}{nearest(method, METHODS)}")
     parameters = tuple(_parameters(content["parameters"]))
     metric = _metric(content.get("metric"))
     if method == "grid":
@@ -199,10 +199,14 @@ def _metric(section: Any) -> Metric | None:
         raise UserError("metric must have a `name`, such as val/nme")
     for key in section:
         if key not in _METRIC_KEYS:
-            raise UserError(f"metric takes no {key!r} (it takes {', '.join(sorted(_METRIC_KEYS))})")
+            raise UserError(
+                f"metric takes no {key!r} (it takes {', '.join(sorted(_METRIC_KEYS))}){nearest(key, _METRIC_KEYS)}"
+            )
     goal, target = section.get("goal", "minimize"), section.get("target")
     if goal not in ("minimize", "maximize"):
-        raise UserError(f"metric.goal must be minimize or maximize, not {goal!r}")
+        raise UserError(
+            f"metric.goal must be minimize or maximize, not {goal!r}{nearest(goal, ('minimize', 'maximize'))}"
+        )
     if target is not None and (isinstance(target, bool) or not isinstance(target, int | float)):
         raise UserError(f"metric.target must be a number, not {target!r}")
     return Metric(section["name"], goal == "maximize", target)

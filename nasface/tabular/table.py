@@ -20,7 +20,7 @@ import numpy as np
 
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.space.space import Architecture, MultipathSpace
-from nasface.utils.errors import UserError, first_line
+from nasface.utils.errors import UserError, first_line, nearest
 from nasface.utils.files import atomic_write
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
@@ -230,7 +230,10 @@ def read_table(on: str) -> MemberTable:
         UserError: there is none, or it is damaged.
     """
     if on not in SHIPPED and not on.endswith(".parquet"):
-        raise UserError(f"--on must be supernet, table or a .parquet file of `nasface table build`, not {on!r}")
+        raise UserError(
+            f"--on must be supernet, trainings, table or a .parquet file of `nasface table build`, not {on!r}"
+            + nearest(on, ("supernet", "trainings", *SHIPPED))
+        )
     return load_table(on)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
-from nasface.utils.errors import UserError, os_reason
+from nasface.utils.errors import UserError, nearest, os_reason
 from nasface.utils.files import write_text
 from nasface.utils.reading import read_json, reading
 from nasface.utils.schema import Finite, checked
@@ -37,6 +37,17 @@ def run_folder(runs: str | Path, run_id: str) -> Path:
     if not re.fullmatch(r"[\w+-][\w.+-]*", run_id):
         raise UserError(f"--run {run_id!r} is no id: give a name of letters, digits, '.', '_', '+' and '-'")
     return Path(runs, run_id)
+
+
+def nearest_run(folder: str | Path, runs: str | Path | None = None) -> str:
+    """The end of a message about a run that is not there: which one may be meant.
+
+    Args:
+        folder: where it is looked for.
+        runs: folder of the runs; the one that `folder` is in by default.
+    """
+    there = Path(folder).parent if runs is None else Path(runs)
+    return nearest(Path(folder).name, [one.name for one in there.glob("[!.]*") if one.is_dir()])
 
 
 def create_folder(folder: Path, contents: dict[str, str]) -> bool:

@@ -6,15 +6,29 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from nasface.cli.parser import read_arguments
-from nasface.config import DeviceConfig, experiment_file
+from nasface.config import CompareConfig, DeviceConfig, Experiment, experiment_file, flat, recorded_settings
+from nasface.data.registry import DATA_SETS
+from nasface.evaluation.benchmark import BENCHMARKS
 from nasface.nets.registry import NETWORKS
 from nasface.pipelines.architectures import member, resolve_network
+from nasface.pipelines.compare import _texts
+from nasface.report.run_records import read_run
+from nasface.runs.listing import find_run
+from nasface.runs.run import open_run
 from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
+from nasface.space.path_samplers import PATH_SAMPLERS
+from nasface.sweeps.distributions import read_distribution
+from nasface.sweeps.sweep_file import _checked
+from nasface.tabular.table import read_table
 from nasface.training.fit import make_trainer
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import REPOSITORY
@@ -25,6 +39,11 @@ _OF_LIBRARIES = r"Union|subtype|NestedArg|<class|typing\.|Expected a|Unable to l
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("export --format onx", "must be one of 'onnx', 'torchscript', 'safetensors', not onx; did you mean onnx?"),
+        ("completion bsh", "shell: must be one of 'bash', 'zsh', 'tcsh', not bsh; did you mean bash?"),
+        ("completion", "shell is missing"),
+        ("retrain --retrain.optimizer.kind nadan", "did you mean nadam?"),
+        ("retrain --data '{class_path: os.system}'", "data is a section of settings"),
         ("retrain --supernet.last_repeats x", "supernet.last_repeats: must be a whole number of at least 1, not x"),
         ("retrain --supernet.last_repeats 0", "at least 1, not 0"),
         ("retrain --network.widths x", "network.widths: must be a list such as [1, 2], each a whole number"),
@@ -69,14 +88,49 @@ def test_arguments(line: str, message: str) -> None:
         (experiment_file, "Smoek", "smoke"),
         (member, "preset/hourglas", "hourglass"),
         (lambda name: resolve_network(EXPERIMENT, name, 1.0), "prnett", "prnet"),
+        (read_table, "tabel", "table"),
+        (lambda name: _texts(replace(EXPERIMENT, compare=CompareConfig([f"@{name}"]))), "candidate", "@candidates"),
+        (BENCHMARKS.get, "aflw200", "aflw2000"),
+        (PATH_SAMPLERS.get, "mnu", "mnus"),
+        (DATA_SETS.get, "synthetc", "synthetic"),
+        (lambda name: open_run("search", EXPERIMENT, "", True, name), "frist", "first"),
+        (lambda name: find_run(Path("runs"), name), "frist", "first"),
+        (lambda name: read_run(Path("runs", name)), "fist", "first"),
+        (lambda name: read_distribution("p", {"distribution": name}), "unifrom", "uniform"),
+        (lambda name: _checked(Path("s"), "", {"method": name, "parameters": {}}), "gird", "grid"),
     ],
 )
-def test_the_nearest_name(find, name: str, meant: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_nearest_name(
+    find: Callable[[str], object], name: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/first").mkdir(parents=True)
     with pytest.raises(UserError, match=f"{name}.*did you mean {meant}\\?"):
         find(name)
     with pytest.raises(UserError) as refusal:
         find("qqqqqqqq")
     assert "did you mean" not in str(refusal.value)
+
+
+def test_no_setting_in_a_file_shows_a_library(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    for name in flat(recorded_settings(Experiment())):
+        *sections, last = name.split(".")
+        content: object = {last: [[{"class_path": "os.system"}]]}
+        for section in reversed(sections):
+            content = {section: content}
+        path.write_text(yaml.safe_dump(content))
+        with pytest.raises(UserError) as refusal:
+            read_arguments(["retrain", "--arch", "random", "--config", str(path)])
+        said = str(refusal.value)
+        assert re.match(rf"{name}: must be (?!another value)[^;]+(, not \[\[.*)?; see", said), said
+        assert not re.search(_OF_LIBRARIES, said) and "\n" not in said
+
+
+@pytest.mark.parametrize("networks", ["[@candidates, random]", "[random,@candidates]"])
+def test_a_list_of_networks_needs_no_quotes(networks: str) -> None:
+    experiment = read_arguments(["compare", "--compare.networks", networks])[1]["experiment"]
+    assert sorted(experiment.compare.networks) == ["@candidates", "random"]
 
 
 @pytest.mark.parametrize("text", ["#1", "# a", "&x", "a #1", "a: b", "[x]", "'q", "1e3", "@x", "%x", "- x"])
