@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from nasface.cli.messages import setting_names
 from nasface.search.registry import STRATEGIES, own_settings
 from nasface.space.record import load_record
 from tests.faces.ddfa_files import write_assets
+from tests.helpers.forked import Forked, fork_command
 from tests.helpers.tiny import REPOSITORY, Command, Result, finish, settings, start
 
 NAMES = tuple(COMMANDS)
@@ -345,19 +345,17 @@ def test_draw(nasface: Command) -> None:
 
 # Kill and resume -----------------------------------------------------------------------------------------------------
 
-LONG = ("--supernet.steps", "40", "--search.iterations", "60", "--search.early_rejection", "false")
+LONG = ("--supernet.steps", "20", "--search.iterations", "44", "--search.early_rejection", "false")
 
 
-def kill_when(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+def kill_when(process: Forked, reached: Callable[[], bool]) -> None:
     """SIGKILL as soon as something is reached, which must be before the process ends."""
     limit = time.monotonic() + 120
     while not reached():
-        assert process.poll() is None, finish(process).errors
+        assert process.poll() is None, process.finish().errors
         assert time.monotonic() < limit
         time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before the kill"
-    process.communicate()
+    process.kill()
 
 
 def in_training(folder: Path) -> bool:
@@ -389,13 +387,13 @@ def test_a_killed_search_ends_as_the_uninterrupted_one(
 
     whole = search("whole")  # first and alone: the others find the faces made
     assert whole.code == 0, whole.errors
-    processes = {name: start(["search", *settings("search", cache), *LONG], folders[name]) for name in cases}
+    processes = {name: fork_command(["search", *settings("search", cache), *LONG], folders[name]) for name in cases}
     try:
         for name, reached in cases.items():
             kill_when(processes[name], lambda folder=folders[name], reached=reached: reached(folder))
     finally:
         for process in processes.values():
-            process.kill()
+            process.close()
     for name in cases:
         killed = only_run(folders[name])
         assert not (folders[name] / "best.json").exists()

@@ -13,7 +13,8 @@ import pytest
 
 from nasface.search.storage import open_storage
 from nasface.space.record import load_record
-from tests.helpers.tiny import REPOSITORY, Command, children_of, finish, is_alive, settings, start
+from tests.helpers.forked import fork_command
+from tests.helpers.tiny import REPOSITORY, Command, children_of, is_alive, settings
 
 
 @pytest.fixture
@@ -145,15 +146,15 @@ def test_dashboard(nasface: Command, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_search_that_is_asked_to_end_takes_its_workers_along(nasface: Command, cache: Path) -> None:
     long = ("--search.strategy", "random", "--search.iterations", "2000", "--workers", "2", "--run", "two")
-    process = start(["search", *settings("search", cache), *long], nasface.folder)
+    process = fork_command(["search", *settings("search", cache), *long], nasface.folder)
     journal, limit = nasface.folder / "runs" / "two" / "search" / "journal.log", time.monotonic() + 240
     while not journal.exists() or journal.read_bytes().count(b'"complete"') < 2:
-        assert process.poll() is None, finish(process).errors
+        assert process.poll() is None, process.finish().errors
         assert time.monotonic() < limit
         time.sleep(0.05)
     workers = children_of(process)
-    process.send_signal(signal.SIGTERM)
-    result = finish(process)
+    process.send(signal.SIGTERM)
+    result = process.finish()
     assert result.code == 143 and len(workers) == 2 and not any(map(is_alive, workers))
     assert result.errors[-1] == "nasface: terminated; the same command with --resume true goes on from here"
     with open_storage(journal) as store:

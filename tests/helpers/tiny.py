@@ -10,8 +10,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.helpers.forked import Forked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TINY = (
@@ -90,7 +94,7 @@ def finish(process: subprocess.Popen[str]) -> Result:
     return result_of(process.returncode, output, errors)
 
 
-def children_of(process: subprocess.Popen[str]) -> list[int]:
+def children_of(process: subprocess.Popen[str] | Forked) -> list[int]:
     """Process ids of what the main thread of a process has started."""
     return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,10 @@ from nasface.training.fit import CHECKPOINT
 from nasface.training.targets.uv import uv_loss
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
+from tests.helpers.forked import Forked
 from tests.helpers.toy import toy_faces
 from tests.training import toy_training
-from tests.training.toy_training import BATCH, CPU, EVERY, STEPS, make_data, make_task, train
+from tests.training.toy_training import BATCH, CPU, EVERY, STEPS, make_data, make_task, train, train_and_pause
 
 KINDS = ("supernet", "network")
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -116,33 +117,33 @@ def assert_same_training(left: Path, right: Path) -> None:
 # Resume --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Worker:
-    """A process and the folder of its training."""
-
-    folder: Path
-    process: subprocess.Popen[str]
-
-
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Worker]]:
-    """All processes of this file, started together, since most of their time goes to imports: a supernet's training
-    that pauses after 3 steps, a network's that pauses after 5, and one in two processes."""
-    folders = {kind: tmp_path_factory.mktemp(f"worker-{kind}") for kind in (*KINDS, "ddp")}
-    commands = {
-        "supernet": ("pause", folders["supernet"], "supernet", 3),
-        "network": ("pause", folders["network"], "network", 5),
-        "ddp": ("ddp", folders["ddp"], free_port()),
+def paused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Path, Forked]]]:
+    """Processes that train into a folder: a supernet's training that pauses after 3 steps, a network's after 5."""
+    folders = {kind: tmp_path_factory.mktemp(f"paused-{kind}") for kind in KINDS}
+    steps = {"supernet": 3, "network": 5}
+    started = {
+        kind: (folder, Forked(train_and_pause, (folder, kind, steps[kind]), folder)) for kind, folder in folders.items()
     }
-    started = {kind: Worker(folders[kind], run_worker(*arguments)) for kind, arguments in commands.items()}
     yield started
-    for worker in started.values():
-        worker.process.kill()
-        worker.process.communicate()
+    for _, process in started.values():
+        process.close()
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, workers: dict[str, Worker]) -> dict[str, tuple[Path, FaceModule]]:
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A training in two processes, which other tests do not wait for: most of its time goes to imports."""
+    folder = tmp_path_factory.mktemp("ddp")
+    process = run_worker(folder, free_port())
+    yield folder, process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, paused: object, two_processes: object
+) -> dict[str, tuple[Path, FaceModule]]:
     """Uninterrupted trainings."""
     result = {}
     for kind in KINDS:
@@ -151,20 +152,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory, workers: dict[str, Worker]) 
     return result
 
 
-def kill_when_paused(worker: Worker) -> None:
-    process = worker.process
-    assert process.stdout is not None and process.stderr is not None
-    assert process.stdout.readline() == "paused\n", process.stderr.read()[-2000:]
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_training_goes_on_exactly(
-    workers: dict[str, Worker], whole: dict[str, tuple[Path, FaceModule]], kind: str
+    paused: dict[str, tuple[Path, Forked]], whole: dict[str, tuple[Path, FaceModule]], kind: str
 ) -> None:
-    kill_when_paused(workers[kind])
-    killed, made = workers[kind].folder, {"supernet": 2, "network": 4}[kind]
+    (killed, process), made = paused[kind], {"supernet": 2, "network": 4}[kind]
+    limit = time.monotonic() + 120
+    while process.output != "paused\n":
+        assert process.poll() is None, process.finish().errors
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    process.kill()
     assert checkpoint_of(killed)["global_step"] == made
     folder, uninterrupted = whole[kind]
     resumed = train(kind, killed)
@@ -242,11 +240,14 @@ def test_the_clock_counts_all_parts_of_a_training(tmp_path: Path) -> None:
 # Two processes -------------------------------------------------------------------------------------------------------
 
 
-def test_two_processes_train_as_one_that_accumulates(workers: dict[str, Worker], tmp_path: Path) -> None:
+def test_two_processes_train_as_one_that_accumulates(
+    two_processes: tuple[Path, subprocess.Popen[str]], tmp_path: Path
+) -> None:
     one = train("supernet", tmp_path, accumulate=2)
-    _, errors = workers["ddp"].process.communicate(timeout=120)
-    assert workers["ddp"].process.returncode == 0, errors[-2000:]
-    ranks = [torch.load(workers["ddp"].folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    folder, process = two_processes
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors[-2000:]
+    ranks = [torch.load(folder / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert [rank["world"] for rank in ranks] == [2, 2]
     assert ranks[0]["children"] == ranks[1]["children"]
     assert [step for step, _ in ranks[0]["children"]] == list(range(STEPS))

@@ -1,12 +1,12 @@
 """A toy training that tests run here, in a process that they kill, or in two processes.
 
-python toy_training.py pause FOLDER supernet|network STEP      waits forever once it has made STEP steps
-python toy_training.py ddp FOLDER PORT                         two processes; each leaves rank<r>.pt
+python toy_training.py FOLDER PORT      two processes; each leaves rank<r>.pt
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,7 +114,12 @@ class _Pause(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         if trainer.global_step == self.step:
             print("paused", flush=True)
-            sys.stdin.read()
+            signal.pause()
+
+
+def train_and_pause(folder: Path, kind: str, step: int) -> None:
+    """A training that waits forever once it has made so many steps."""
+    train(kind, folder, callbacks=[_Pause(step)])
 
 
 def _ddp(folder: Path, port: str) -> None:
@@ -131,7 +136,4 @@ def _ddp(folder: Path, port: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "pause":
-        train(sys.argv[3], Path(sys.argv[2]), callbacks=[_Pause(int(sys.argv[4]))])
-    else:
-        _ddp(Path(sys.argv[2]), sys.argv[3])
+    _ddp(Path(sys.argv[1]), sys.argv[2])
