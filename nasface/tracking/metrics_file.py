@@ -10,9 +10,10 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytorch_lightning.loggers.logger import DummyLogger, Logger
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers.logger import Logger
 
 METRICS_FILE = "NASFACE_METRICS"
 """Environment variable: the file to append to."""
@@ -47,6 +48,10 @@ def figures_logger(folder: Path) -> Logger | None:
     """A logger of the followed figures alone, for runs without W&B; None where nobody follows."""
     if not os.environ.get(METRICS_FILE):
         return None
+    from pytorch_lightning.loggers.logger import (
+        DummyLogger,
+    )  # seconds that a sweep, which trains nothing, should not take
+
     logger = DummyLogger()
     follow_metrics(logger, folder)
     return logger

@@ -191,9 +191,13 @@ def test_a_killed_sweep_ends_as_the_uninterrupted_one(
     records = tmp_path / "runs" / "s" / "trials"
     killed = start(tmp_path)
     wait_for(lambda: (records / "0004" / "metrics.jsonl").exists(), killed)
+    killed.send_signal(signal.SIGSTOP)
+    runs = children_of(killed)
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     killed.communicate()
+    for one in runs:  # they end with it, but one that has just been forked holds its lock a moment longer
+        wait_for_end(one, "the run outlives its sweep")
 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="exists: go on with it by --resume true"):
