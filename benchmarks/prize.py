@@ -22,10 +22,11 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -51,6 +52,7 @@ from nasface.tabular.table import load_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 
+Spec = TypeVar("Spec", bound=NetworkSpec)
 SEARCHED, RANDOM = "searched", "random"
 TOLERANCE = 0.05
 """Greatest relative difference of a random member's multiply-adds from the searched ones' mean."""
@@ -58,8 +60,8 @@ DRAWS = 20_000
 """Random members that are drawn before it is given up."""
 WIDTHS = 8
 """Widths of a space's networks are multiples of it."""
-SCALES = tuple(step / 20 for step in range(40, 0, -1))
-"""Factors of MobileNet's widths that are tried, widest first."""
+SCALES = tuple(step / 20 for step in range(1, 41))
+"""Factors of MobileNet's widths that are tried."""
 OPTIONS = (
     Option("budgets", float, [25e6, 50e6], "greatest multiply-adds of a network, one prize each"),
     Option("seeds", int, [0, 1, 2], "seeds, of a search and of its network's training each"),
@@ -77,24 +79,28 @@ OPTIONS = (
 
 def hand_made(experiment: Experiment, space: MultipathSpace, budget: float) -> list[Entry]:
     """The hand-made networks at the greatest width that keeps the budget; those that cannot be left out."""
-    found = []
+    found, network = [], experiment.network
     for name in PRESETS:
         preset = load_preset(name)
         if preset.space.shape != space.shape:
             continue
-        for width in range(8 * experiment.network.width, 0, -WIDTHS):
-            sizes = replace(experiment.network, width=width, widths=None)
-            spec = MemberSpec(preset, sizes)
-            if spec.cost()[1] <= budget:
-                found.append(Entry(f"{name}, width {width}", spec, replace(experiment, network=sizes)))
-                break
-    network = experiment.network
-    for scale in SCALES:
-        baseline = BaselineSpec("mobilenet", network.input_size, network.map_size, scale)
-        if baseline.cost()[1] <= budget:
-            found.append(Entry(f"mobilenet@{scale:g}", baseline, experiment))
-            break
+        members = [
+            MemberSpec(preset, replace(network, width=width, widths=None))
+            for width in range(WIDTHS, 8 * network.width + 1, WIDTHS)
+        ]
+        if member := _widest(members, budget):
+            sizes = replace(experiment, network=member.config)
+            found.append(Entry(f"{name}, width {member.config.width}", member, sizes))
+    baselines = [BaselineSpec("mobilenet", network.input_size, network.map_size, scale) for scale in SCALES]
+    if baseline := _widest(baselines, budget):
+        found.append(Entry(f"mobilenet@{baseline.scale:g}", baseline, experiment))
     return found
+
+
+def _widest(specs: Sequence[Spec], budget: float) -> Spec | None:
+    """The last of networks by rising multiply-adds that keeps the budget, if any."""
+    kept = bisect_right(specs, budget, key=lambda spec: spec.cost()[1])
+    return specs[kept - 1] if kept else None
 
 
 def random_members(

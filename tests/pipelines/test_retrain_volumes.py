@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import pytest
 import torch
 
 from nasface.nets.baselines.jvcr import JVCR
@@ -14,18 +12,14 @@ from nasface.nets.weights import load_network
 from tests.helpers.tiny import Command
 
 
-def test_retrain_against_a_discriminator(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    nasface = Command(tmp_path, tmp_path / "cache", capsys)
+def test_retrain_against_a_discriminator(nasface: Command) -> None:
     arguments = ["--experiment", "smoke", "--arch", "jvcr-64", "--scale", "0.0625", "--retrain.steps", "3"]
     result = nasface.tiny(
         "retrain", *arguments, "--volume.adversarial", "true", "--volume.pretrain", "0.3", "--volume.wild", "synthetic"
     )
     assert result.code == 0, result.errors
     assert "\njvcr-64 " in result.output
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (nasface.folder / "runs").iterdir()
     network = load_network(run / "network.pt")
     assert isinstance(network, JVCR) and network.spec == BaselineSpec("jvcr-64", 32, 32, 0.0625)
     assert network.mean_shape.abs().sum() > 0, "it was trained around no face"
@@ -35,10 +29,6 @@ def test_retrain_against_a_discriminator(
     assert any(name.startswith("decoder.") for name in checkpoint["state_dict"])
 
 
-def test_absent_wild_faces_are_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    nasface = Command(tmp_path, tmp_path / "cache", capsys)
+def test_absent_wild_faces_are_one_line(nasface: Command) -> None:
     result = nasface.tiny("retrain", "--experiment", "smoke", "--arch", "jvcr-64", "--volume.wild", "nowhere")
     assert result.code == 2 and result.line
