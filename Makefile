@@ -56,7 +56,7 @@ report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" com
 	$(NASFACE) report $(RUN) $(ARGS)
 
 test: $(READY) ## run the tests, one process a core (four at most)
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, the order of imports, and types
 	$(BIN)/ruff check .

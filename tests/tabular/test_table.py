@@ -150,7 +150,7 @@ def test_search_on_a_table(
     assert elsewhere.code == 0 and "found    found/mine.json" in elsewhere.output
     assert load_record(tmp_path / "found" / "mine.json").architecture.digest == found
     for arguments, message in (
-        (("--on", "tables"), "--on must be supernet, table or a .parquet file"),
+        (("--on", "tables"), "--on must be supernet, trainings, table or a .parquet file"),
         (("--on", "toy.parquet", "--workers", "2"), "--workers is for other searches"),
     ):
         failed = nasface("search", *arguments)
