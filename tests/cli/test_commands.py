@@ -143,7 +143,7 @@ def test_version(nasface: Command) -> None:
         ("draw --arch absent.json", "absent.json does not exist"),
         ("draw --experiment smoke", "unknown setting"),
         ("data", "which command? give one of build,prepare,preview,video-preview; see nasface data --help"),
-        ("predict", "the following arguments are required: input; see nasface predict --help"),
+        ("predict", "input is missing; see nasface predict --help"),
         ("data marble", "unknown command 'marble'; known are: 'build', "),
         ("data build --coun 3", "unknown setting --coun; did you mean count?; see nasface data build --help"),
         ("data build --split night", "split: must be one of 'train', 'val', 'test', not night"),
