@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from argparse import Action
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from types import NoneType
 from typing import Any, get_args, get_origin
 
 from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser
@@ -13,7 +14,7 @@ from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser
 from nasface import __version__
 from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
-from nasface.cli.messages import reworded
+from nasface.cli.messages import kind_of, reworded
 from nasface.cli.settings_files import AS_TEXT, type_hints, with_files
 from nasface.config import EXPERIMENTS, SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
@@ -39,6 +40,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         settings = parser.parse_args(with_files(name, words[len(name.split()) :], hints))
     except ArgumentError as error:
         raise UserError(reworded(str(error), name, words, hints)) from None
+    _check_values(settings, hints)
     values: dict[str, Any] = {
         key: value.removeprefix(AS_TEXT) if isinstance(value, str) else value
         for key, value in vars(parser.instantiate(settings)).items()
@@ -48,6 +50,22 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         if name == "search":
             _check_strategy(values["experiment"].search)
     return command, values
+
+
+def _check_values(settings: Any, hints: Mapping[str, Any]) -> None:
+    """Refuse what no parser does: nothing, where a value must be; numbers that no library takes; names that no system
+    takes."""
+    for flag, hint in hints.items():
+        name = flag.removeprefix("--")
+        value = settings.get(name.replace("-", "_")) if name != flag and name[-1] != "+" else ""
+        if value is None and hint is not None and NoneType not in get_args(hint):
+            raise UserError(f"{name}: must be {kind_of(hint)}, and has no value: give one, or leave it out")
+        bits = 32 if name == "seed" or name.endswith("seeds") else 63
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, int) and one >= 2**bits:
+                raise UserError(f"{name}: must be less than 2^{bits}, not {str(one)[:40]}")
+            if isinstance(one, str) and "\0" in one:
+                raise UserError(f"{name}: {one!r} holds a zero byte: leave it out")
 
 
 def _check_strategy(config: SearchConfig) -> None:

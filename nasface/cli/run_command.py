@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Any
 
 from nasface.cli.commands import COMMANDS, command_of, load_command
@@ -25,6 +27,8 @@ def run_command(words: list[str]) -> None:
         UserError: the user can mend it.
         SystemExit: help or the version was asked for and has been printed.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files that are no text, or none of the terminal's
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not words:
         print_overview()
         return

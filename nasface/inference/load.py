@@ -16,6 +16,7 @@ from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import EMBEDDED, load_task
 from nasface.nets.baselines.mobilenet import published_arch
 from nasface.utils.errors import UserError, first_line
+from nasface.utils.reading import require_file
 
 
 def load_aligner(
@@ -41,6 +42,8 @@ def load_weights(
 ) -> FaceAligner:
     """`load_aligner` with a detector that is made already; None takes whole images for faces."""
     path = find_weights(path) if arch is None else Path(path)
+    if path.exists():
+        require_file(path, "give a file of weights")
     script = is_torchscript(path)
     arch = arch or (None if script or path.suffix == ".onnx" else published_arch(path))
     if device != "cpu" and (script or arch is not None or path.suffix == ".onnx"):

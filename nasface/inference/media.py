@@ -24,7 +24,7 @@ from nasface.utils.errors import UserError, os_reason
 from nasface.utils.files import atomic_write, check_output, write_text
 from nasface.utils.images import decode_image
 from nasface.utils.progress import Progress
-from nasface.utils.reading import files_in
+from nasface.utils.reading import files_in, require_file
 
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 _COUNTED = (".mp4", ".mov", ".m4v", ".avi")  # others only say how long they are
@@ -118,6 +118,7 @@ def predict_video(
     Args:
         progress: called with (frames done, frames); a file may not say how many it has.
     """
+    require_file(path, "give a file that holds a video")
     capture = cv2.VideoCapture(str(path))
     if not capture.isOpened():
         raise UserError(f"{path} does not open as a video: convert it to an MP4 that plays")

@@ -22,6 +22,7 @@ from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError, first_line, nearest
 from nasface.utils.files import atomic_write
+from nasface.utils.reading import require_file
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
 SHORTER = ("bands-100", "bands-300", "bands-600")
@@ -202,8 +203,10 @@ def load_table(path: str | Path = "table") -> MemberTable:
     """
     arrow, parquet = _pyarrow()
     path = SHIPPED.get(str(path), Path(path))
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: build it by `nasface table build`")
+    mend = "build it by `nasface table build`"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: {mend}")
+    require_file(path, mend)
     try:
         content = parquet.read_table(path)
         about = json.loads(content.schema.metadata[b"nasface"])
@@ -217,9 +220,7 @@ def load_table(path: str | Path = "table") -> MemberTable:
         table.check()
     except (OSError, KeyError, TypeError, ValueError, arrow.ArrowException) as error:
         reason = first_line(error)
-        raise UserError(
-            f"{path} is no table of trained members ({reason}): build it by `nasface table build`"
-        ) from None
+        raise UserError(f"{path} is no table of trained members ({reason}): {mend}") from None
     return table
 
 

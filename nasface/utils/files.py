@@ -195,4 +195,5 @@ def write_json(path: Path, values: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8 atomically, for its owner alone where it holds a password; see `atomic_write`."""
     with atomic_write(path, private=without_passwords(text) != text) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # The names of files need not be text.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,67 @@
+"""Inputs that nobody gives on purpose: pipes, names that are no text, settings without a value, numbers without end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nasface.cli.parser import read_arguments
+from nasface.inference.load import load_weights
+from nasface.inference.media import Wanted, predict_video
+from nasface.tabular.table import load_table
+from nasface.utils.errors import UserError
+from tests.helpers.tiny import Command
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.onnx", "a.pth", "a.pt", "a.parquet"])
+def test_a_pipe_is_no_input(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=f"{name} is a pipe, socket or device, not a file"):
+        if path.suffix == ".mp4":
+            predict_video(None, path, tmp_path, Wanted(), [])  # type: ignore[arg-type]
+        elif path.suffix == ".parquet":
+            load_table(path)
+        else:
+            load_weights(path, arch="mobilenet" if path.suffix == ".pth" else None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("retrain: {steps: }", "retrain.steps: must be a whole number of at least 1, and has no value"),
+        ("retrain: {optimizer: {lr: null}}", "retrain.optimizer.lr: must be a number greater than 0, and has no value"),
+        ("search: {reuse: ~}", "search.reuse: must be true or false, and has no value"),
+        ("name:", "name: must be text, and has no value"),
+        (f"seed: {'9' * 400}", "seed: must be less than 2^32, not 999"),
+        ("compare: {seeds: [1, 4294967296]}", "compare.seeds: must be less than 2^32, not 4294967296"),
+        (f"data: {{train_count: {10**30}}}", "data.train_count: must be less than 2^63, not 1000"),
+        ('runs: "a\\0b"', "runs: 'a\\x00b' holds a zero byte"),
+    ],
+)
+def test_settings_that_no_library_takes(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError) as refusal:
+        read_arguments(["retrain", "--arch", "random", "--config", str(path)])
+    assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("words", ["--supernet.last_repeats null", "--label null", "--data.train_count null"])
+def test_what_may_be_empty_still_may(words: str) -> None:
+    assert read_arguments(["retrain", "--arch", "random", *words.split()])
+
+
+def test_a_name_that_is_no_text(nasface: Command) -> None:
+    place = Path(os.fsdecode(b"\xff\xfe"))
+    try:
+        place.mkdir()
+    except OSError:
+        pytest.skip("this file system has names in UTF-8 alone")
+    Image.new("RGB", (64, 64)).save(place / os.fsdecode(b"\xff.jpg"))
+    result = nasface("predict", str(place), "--output", str(place / "out"), "--box", "image")
+    assert result.code == 0 and "\\udcff" in result.output
+    assert len(list((place / "out").iterdir())) == 5
