@@ -40,7 +40,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         settings = parser.parse_args(with_files(name, words[len(name.split()) :], hints))
     except ArgumentError as error:
         raise UserError(reworded(str(error), name, words, hints)) from None
-    _check_values(settings, hints)
+    _check_values(parser, settings, hints)
     values: dict[str, Any] = {
         key: value.removeprefix(AS_TEXT) if isinstance(value, str) else value
         for key, value in vars(parser.instantiate(settings)).items()
@@ -52,13 +52,14 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
     return command, values
 
 
-def _check_values(settings: Any, hints: Mapping[str, Any]) -> None:
+def _check_values(parser: ArgumentParser, settings: Any, hints: Mapping[str, Any]) -> None:
     """Refuse what no parser does: nothing, where a value must be; numbers that no library takes; names that no system
     takes."""
     for flag, hint in hints.items():
         name = flag.removeprefix("--")
-        value = settings.get(name.replace("-", "_")) if name != flag and name[-1] != "+" else ""
-        if value is None and hint is not None and NoneType not in get_args(hint):
+        key = name.replace("-", "_")
+        value = settings.get(key) if name != flag and name[-1] != "+" else ""
+        if value is None and hint and NoneType not in get_args(hint) and parser.get_default(key) is not None:
             raise UserError(f"{name}: must be {kind_of(hint)}, and has no value: give one, or leave it out")
         bits = 32 if name == "seed" or name.endswith("seeds") else 63
         for one in value if isinstance(value, list) else [value]:

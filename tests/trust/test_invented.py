@@ -55,6 +55,10 @@ def test_what_may_be_empty_still_may(words: str) -> None:
     assert read_arguments(["retrain", "--arch", "random", *words.split()])
 
 
+def test_a_command_may_leave_out_a_list() -> None:
+    assert read_arguments(["evaluate", "--list"])[1]["weights"] is None
+
+
 def test_a_name_that_is_no_text(nasface: Command) -> None:
     place = Path(os.fsdecode(b"\xff\xfe"))
     try:
