@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,16 +53,21 @@ def count_macs(network: nn.Module, input_size: int, channels: int = 3) -> int:
     return counter.flops // 2
 
 
-class NoValues(TorchDispatchMode):
-    """Leaves new parameters as they are allocated: on the meta device, filling them with nothing takes most of the time
-    of building a network."""
-
+class _NoValues(TorchDispatchMode):
     _FILLING = (aten.normal_, aten.uniform_, aten.zero_, aten.fill_)
 
     def __torch_dispatch__(
         self, function: Any, types: Iterable[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         return args[0] if function._overloadpacket in self._FILLING else function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def on_meta() -> Iterator[None]:
+    """Networks that are built within have no values, only shapes: on torch's meta device, and without filling new
+    parameters, which would take most of the time there."""
+    with torch.device("meta"), _NoValues():
+        yield
 
 
 class _MultiplyAdds(TorchDispatchMode):

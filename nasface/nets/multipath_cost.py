@@ -9,10 +9,9 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import torch
 
 from nasface.config import MultipathConfig
-from nasface.nets.cost import NoValues, count_macs, count_parameters
+from nasface.nets.cost import count_macs, count_parameters, on_meta
 from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, Stem
 from nasface.nets.uv_head import make_head
 from nasface.space.space import MultipathSpace
@@ -52,14 +51,14 @@ def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, star
 
 def head_macs(config: MultipathConfig, width: int) -> int:
     """Multiply-adds of the head for one image."""
-    with torch.device("meta"), NoValues():
+    with on_meta():
         head = make_head(config, width).eval()
     return count_macs(head, config.input_size // config.stem_stride, width)
 
 
 def stem_macs(config: MultipathConfig, width: int) -> int:
     """Multiply-adds of the stem for one image."""
-    with torch.device("meta"), NoValues():
+    with on_meta():
         stem = Stem(config, width).eval()
     return count_macs(stem, config.input_size)
 
@@ -71,7 +70,7 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
 
     @cache
     def count(start: int, end: int) -> dict[int, int]:
-        with torch.device("meta"), NoValues():
+        with on_meta():
             made = {code: Connection(widths[start], widths[end], end - start, code == HPM_BLOCK) for code in _CODES}
         return {code: count_parameters(connection) for code, connection in made.items()}
 
@@ -80,5 +79,5 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
 
 def fixed_parameters(config: MultipathConfig, width: int) -> int:
     """Parameters of stem and head, which all members share."""
-    with torch.device("meta"), NoValues():
+    with on_meta():
         return count_parameters(Stem(config, width)) + count_parameters(make_head(config, width))

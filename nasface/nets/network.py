@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.cost import NoValues, count_macs, count_parameters
+from nasface.nets.cost import count_macs, count_parameters, on_meta
 from nasface.space.space import Architecture
 
 M = TypeVar("M", bound=nn.Module)
@@ -54,7 +54,7 @@ class NetworkSpec(ABC):
 
     def cost(self) -> tuple[int, int]:
         """Parameters, and multiply-adds for one image; counted without computing anything. Errors as of `build`."""
-        with torch.device("meta"), NoValues():
+        with on_meta():
             network = self.build().eval()
         return count_parameters(network), count_macs(network, self.input_size)
 

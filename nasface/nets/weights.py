@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 
 from nasface.config import MultipathConfig, recorded_sizes
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.nets.network import Network, NetworkSpec
 from nasface.nets.registry import BaselineSpec
@@ -119,7 +119,7 @@ def network_of(record: dict[str, Any], path: str | Path, ours: bool = False) -> 
 
 
 def _check_sizes(spec: NetworkSpec, record: dict[str, Any]) -> None:
-    with torch.device("meta"), NoValues():  # before memory is taken for sizes that are not the weights'
+    with on_meta():  # before memory is taken for sizes that are not the weights'
         wanted = sum(value.numel() for value in spec.build().state_dict().values())
     if wanted > 2 * sum(value.numel() for value in record["state"].values()) + 1_000_000:
         raise ValueError(f"its sizes are those of {wanted / 1e6:.0f} million weights")

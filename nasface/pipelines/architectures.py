@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from nasface.config import EXPERIMENTS, Experiment, MultipathConfig
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
@@ -38,7 +37,7 @@ def resolve_network(experiment: Experiment, arch: str, scale: float = 1.0) -> tu
     """
     if arch in NETWORKS.names():
         spec = BaselineSpec(arch, experiment.network.input_size, experiment.network.map_size, float(scale))
-        with torch.device("meta"), NoValues():
+        with on_meta():
             spec.build()  # sizes that it cannot have come out here
         return experiment, spec, arch
     experiment, architecture, name = _resolve_member(experiment, arch)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from nasface.data.registry import Needs
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES, Network, NetworkSpec
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.targets.heatmap import HeatmapTask
@@ -27,7 +25,7 @@ def make_task(network: Network, context: TaskContext) -> FaceTask:
 def needed_labels(spec: NetworkSpec) -> Needs:
     """What the training of a network asks of its faces' labels."""
     if spec.target == PARAMETERS:
-        with torch.device("meta"), NoValues():
+        with on_meta():
             network: Any = spec.build()
         return (ParametersTask if network.vector.has_model else LandmarkVectorTask).needs
     tasks: dict[str, type[FaceTask]] = {UV_MAP: UVTask, HEATMAPS: HeatmapTask, VOLUMES: VolumeTask}

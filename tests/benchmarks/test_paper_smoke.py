@@ -6,12 +6,11 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchmarks.common import parse
 from benchmarks.paper_smoke import OPTIONS, STEPS, report, results, smaller, smoke
 from nasface.config import Experiment
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.multipath import Supernet
 from nasface.pipelines.scoring import make_search_strategy
 from nasface.search.strategies.samos import SAMOS
@@ -48,7 +47,7 @@ def test_smoke_run(paper: Experiment, tmp_path: Path) -> None:
     # Smaller in faces and steps, in nothing else.
     assert (small.space, small.network, small.supernet.children) == (paper.space, paper.network, 4)
     result = smoke(small)
-    with torch.device("meta"), NoValues():
+    with on_meta():
         supernet = Supernet(load_space(paper.space), paper.network)
     assert result.supernet_parameters == sum(parameter.numel() for parameter in supernet.parameters())
     assert 0 < result.cost.parameters < result.supernet_parameters

@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import nn
 
-from nasface.nets.cost import NoValues
+from nasface.nets import cost
 from nasface.nets.network import Network
 from nasface.testing.networks import outputs_of, settled
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
     """A network whose costs can be counted without computing anything."""
-    with torch.device("meta"), NoValues():
+    with cost.on_meta():
         return make().eval()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
 from nasface.nets.baselines.prnet import PRNet
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec, register_network
@@ -134,7 +134,7 @@ def test_the_memory_layout_does_not_matter(name: str) -> None:
 @every_network
 def test_an_odd_size_works_or_is_one_line(name: str) -> None:
     try:
-        with torch.device("meta"), NoValues():
+        with on_meta():
             spec = spec_of(name, 27)
             network = spec.build().eval()
     except UserError as error:

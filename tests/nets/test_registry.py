@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nasface.nets.baselines.hourglass import HourglassUV
 from nasface.nets.baselines.prnet import PRNet
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.network import UV_MAP, scaled
 from nasface.nets.registry import NETWORKS, BaselineSpec, create_network, register_network
 from nasface.nets.uv_head import UVNetwork
@@ -39,7 +39,7 @@ def test_a_network_by_name() -> None:
 
 @pytest.mark.parametrize("stacks", [1, 2, 4])
 def test_an_hourglass_has_as_many_stacks_as_its_name_says(stacks: int) -> None:
-    with torch.device("meta"), NoValues():
+    with on_meta():
         assert len(create_network(f"hourglass{stacks}").body.stacks) == stacks
 
 

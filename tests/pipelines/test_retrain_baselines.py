@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nasface.nets.baselines.hourglass import HourglassUV
-from nasface.nets.cost import NoValues
+from nasface.nets.cost import on_meta
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.registry import NETWORKS, BaselineSpec, create_network
 from nasface.nets.weights import load_network
@@ -39,7 +39,7 @@ def test_list_at_other_sizes(nasface: Command) -> None:
     table = rows(result.output)
     assert table["prnet"].split()[-2:] == table["preset/prnet"].split()[-2:] == ["-", "-"]
     assert "\nprnet: network.input_size 40 must be a multiple of 32 for prnet\n" in result.output
-    with torch.device("meta"), NoValues():
+    with on_meta():
         parameters = sum(p.numel() for p in create_network("hourglass1", 40, 40, 0.25).parameters())
     assert f"{parameters / 1e3:.0f} k" in table["hourglass1"]
 
