@@ -49,6 +49,13 @@ class _Member(_Sizes):
     codes: list[int]
 
 
+class _Faces(TypedDict):
+    """What it says of the faces that a network was trained on."""
+
+    folder: str | None
+    experiment: dict[str, Any]
+
+
 def save_weights(path: str | Path, network: Supernet | Network, faces: dict[str, Any] | None = None) -> None:
     """Write the weights of a supernet or of a network, atomically; with `faces`, what the output means (of
     `nasface.inference.trained.trained_record`), the file can predict."""
@@ -147,6 +154,8 @@ def read_weights(path: str | Path, kind: str) -> dict[str, Any]:
         check_state(record.get("state"))
     with reading(path, "does not describe a network", _MEND):
         checked(_Fixed if "fixed" in record else _Sizes if kind == "supernet" else _Member, record, "")
+        if record.get("faces") is not None:
+            checked(_Faces, record["faces"], "faces")
     return record
 
 

@@ -9,8 +9,12 @@ import pytest
 from PIL import Image
 
 from nasface.cli.parser import read_arguments
+from nasface.config import MultipathConfig
 from nasface.inference.load import load_weights
 from nasface.inference.media import Wanted, predict_video
+from nasface.nets.multipath import MemberSpec
+from nasface.nets.weights import save_weights
+from nasface.pipelines.architectures import member
 from nasface.tabular.table import load_table
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import Command
@@ -27,6 +31,15 @@ def test_a_pipe_is_no_input(tmp_path: Path, name: str) -> None:
             load_table(path)
         else:
             load_weights(path, arch="mobilenet" if path.suffix == ".pth" else None)
+
+
+@pytest.mark.parametrize("faces", [4, "x", {"folder": 3, "experiment": {}}, {"folder": "", "experiment": 1}])
+def test_what_weights_say_of_their_faces(tmp_path: Path, faces: object) -> None:
+    sizes = MultipathConfig(input_size=32, map_size=32, width=8, head_width=16)
+    path = tmp_path / "network.pt"
+    save_weights(path, MemberSpec(member("preset/prnet"), sizes).build(), faces)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="network.pt does not describe a network \\(faces"):
+        load_weights(path)
 
 
 @pytest.mark.parametrize(
