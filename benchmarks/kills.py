@@ -89,8 +89,9 @@ class Kind:
 KINDS = {
     "faces": Kind(("data", "build", "--count", "40", "--size", "32", "--cache", "cache"), _faces, False),
     "training": Kind(("retrain", "--arch", "random", *_TINY), _network),
-    "search": Kind(("search", *_TINY), _best),
-    "search of two workers": Kind(("search", "--workers", "2", *_TINY), _best),
+    "search by trainings": Kind(("search", "--on", "trainings", *_TINY), _best),
+    "search": Kind(("search", "--on", "supernet", *_TINY), _best),
+    "search of two workers": Kind(("search", "--on", "supernet", "--workers", "2", *_TINY), _best),
     "sweep": Kind(("sweep", "sweep.yaml", "--where", "here"), _swept),
     "comparison": Kind(("compare", "--compare.networks", "[random, preset/prnet]", *_TINY), _compared),
     "table": Kind(("table", "build", "--folder", "table", "--members", "6", "--workers", "2", *_TINY), _table, False),

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import wandb
 
 from nasface.cli.sweep import COMMAND
 from nasface.utils.errors import UserError
@@ -78,5 +79,8 @@ def test_where_a_sweep_runs(file: str, monkeypatch: pytest.MonkeyPatch, mode: st
     monkeypatch.setenv("WANDB_API_KEY", key)
     monkeypatch.setenv("NETRC", "absent")
     monkeypatch.setenv("HOME", str(Path.cwd()))
-    COMMAND.run(**SETTINGS | {"file": file, "where": "auto"})
+    try:
+        COMMAND.run(**SETTINGS | {"file": file, "where": "auto"})
+    finally:
+        wandb.teardown()  # it keeps the account that it has looked for
     assert Path("calls").exists() is online and Path("runs/s/runs.csv").exists() is not online

@@ -60,6 +60,7 @@ def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A search and the retraining of what it found, without an account."""
     folder = tmp_path_factory.mktemp("whole")
+    wandb.teardown()  # of tests before, elsewhere
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, folder / "home")
         patch.chdir(folder)

@@ -123,7 +123,8 @@ def test_workers_that_still_import_end_with_their_parent(tmp_path: Path) -> None
 def test_a_command_can_be_ended_while_it_begins(tmp_path: Path, number: int, words: str) -> None:
     """At each of its first imports: the signal arrives when a module is asked for that the command imports."""
     program = f"""
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from nasface.cli.main import main
 class At:
     left = int(sys.argv.pop(1))
