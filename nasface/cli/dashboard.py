@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _JOURNAL = Path("search") / "journal.log"
+_TRAININGS = Path("search") / "trainings.jsonl"
 
 
 def dashboard(
@@ -40,7 +41,7 @@ def dashboard(
     """
     if find_spec("optuna_dashboard") is None:
         raise UserError("the dashboard needs the package optuna-dashboard: pip install 'nasface[dashboard]'")
-    place = storage or _storage_of(_find_run(Path(runs), run))
+    place = storage or storage_of(find_run(Path(runs), run))
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna_dashboard import wsgi
@@ -79,7 +80,7 @@ def read_only(app: WSGIApplication) -> WSGIApplication:
     return answer
 
 
-def _find_run(runs: Path, run: str | None) -> Path:
+def find_run(runs: Path, run: str | None) -> Path:
     """The folder of a run by its id, or of the newest search."""
     if run:
         folder = run_folder(runs, run)
@@ -89,10 +90,18 @@ def _find_run(runs: Path, run: str | None) -> Path:
     found = [path.parent for path in runs.glob(f"*/{settings_file('').name}") if (path.parent / "search").is_dir()]
     if not found:
         raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")
-    return max(found, key=lambda folder: (folder / "search").stat().st_mtime)
+    studies = [folder for folder in found if not (folder / _TRAININGS).exists()]
+    return max(studies or found, key=lambda folder: (folder / "search").stat().st_mtime)
 
 
-def _storage_of(folder: Path) -> str:
+def storage_of(folder: Path) -> str:
+    """The study of a run: a database's URL, or its journal.
+
+    Raises:
+        UserError: it has none.
+    """
+    if (folder / _TRAININGS).exists():
+        raise UserError(f"{folder} has searched by trainings, without a study: see it by `nasface report {folder}`")
     try:
         recorded = load_yaml(settings_file(folder))["search"]["storage"]
     except (UserError, TypeError, KeyError):

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from nasface.cli.dashboard import read_only
+from nasface.cli.dashboard import find_run, read_only, storage_of
+from nasface.config import Experiment
+from nasface.runs.run import open_run
 from nasface.search.strategies.random import RandomSearch
 from nasface.search.study import run_study
 from nasface.space.space import MultipathSpace
 from nasface.testing.toy_table import TableEvaluator
+from nasface.utils.errors import UserError
 
 
 def test_only_reading_is_let_through() -> None:
@@ -31,6 +34,16 @@ def test_only_reading_is_let_through() -> None:
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"):
         read_only(app)({"REQUEST_METHOD": method}, lambda status, headers: answers.append(status))
     assert asked == ["GET", "HEAD"] and answers == ["403 Forbidden"] * 4
+
+
+def test_a_search_without_a_study_is_told(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run = open_run("search", Experiment(runs=str(tmp_path)), name, False, name)
+        run.path("search").mkdir()
+    run.path("search", "trainings.jsonl").touch()
+    assert find_run(tmp_path, None).name == "one"
+    with pytest.raises(UserError, match=r"two has searched by trainings, without a study: see it by `nasface report"):
+        storage_of(find_run(tmp_path, "two"))
 
 
 def test_its_bin_deletes_nothing(tmp_path: Path) -> None:
