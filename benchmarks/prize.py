@@ -32,8 +32,8 @@ import numpy as np
 
 from benchmarks.bands import bands_of, spread
 from benchmarks.common import SETTINGS, Option, described, parse, run_benchmark
-from benchmarks.searched_vs_random import MacCounter
 from nasface.config import Experiment
+from nasface.evaluation.costs import MemberCosts
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
@@ -112,13 +112,13 @@ def random_members(
     Raises:
         UserError: too few are met.
     """
-    macs, rng = MacCounter(space, experiment.network), np.random.default_rng([experiment.seed, 0x5A])
-    target = macs(searched.canonical)
+    macs, rng = MemberCosts(space, experiment.network).macs, np.random.default_rng([experiment.seed, 0x5A])
+    target = macs(searched)
     found: dict[str, Architecture] = {}
     for member in itertools.islice(members_of_every_density(space, rng), DRAWS):
         if len(found) == count:
             break
-        if abs(macs(member.canonical) - target) <= TOLERANCE * target and member.digest != searched.digest:
+        if abs(macs(member) - target) <= TOLERANCE * target and member.digest != searched.digest:
             found.setdefault(member.digest, member)
     if len(found) < count:
         raise UserError(
