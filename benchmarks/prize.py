@@ -33,21 +33,19 @@ import numpy as np
 from benchmarks.bands import bands_of, spread
 from benchmarks.common import SETTINGS, Option, described, parse, run_benchmark
 from nasface.config import Experiment
-from nasface.evaluation.costs import MemberCosts
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
+from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.compare import Entry, Training
-from nasface.pipelines.search_trainings import search_by_trainings
+from nasface.pipelines.search_trainings import costs_of, draw_members, key_of, search_by_trainings
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import prepare
 from nasface.report.tables import NMERow, text_table, yaw_table
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
-from nasface.space.record import load_record
-from nasface.space.space import Architecture, MultipathSpace
-from nasface.tabular.bands import members_of_every_density
+from nasface.space.space import MultipathSpace
 from nasface.tabular.table import load_table
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
@@ -103,23 +101,22 @@ def _widest(specs: Sequence[Spec], budget: float) -> Spec | None:
     return specs[kept - 1] if kept else None
 
 
-def random_members(
-    experiment: Experiment, space: MultipathSpace, searched: Architecture, count: int
-) -> list[Architecture]:
+def random_members(experiment: Experiment, space: MultipathSpace, searched: MemberSpec, count: int) -> list[MemberSpec]:
     """Random members of every density, as a search begins with, whose multiply-adds are within `TOLERANCE` of a
     searched one's.
 
     Raises:
         UserError: too few are met.
     """
-    macs, rng = MemberCosts(space, experiment.network).macs, np.random.default_rng([experiment.seed, 0x5A])
-    target = macs(searched)
-    found: dict[str, Architecture] = {}
-    for member in itertools.islice(members_of_every_density(space, rng), DRAWS):
+    drawn = draw_members(space, experiment, np.random.default_rng([experiment.seed, 0x5A]))
+    costs, target = costs_of(space, experiment), searched.cost()[1]
+    found: dict[str, MemberSpec] = {}
+    for member in itertools.islice(drawn, DRAWS):
         if len(found) == count:
             break
-        if abs(macs(member) - target) <= TOLERANCE * target and member.digest != searched.digest:
-            found.setdefault(member.digest, member)
+        macs = costs[member.config.width].macs(member.architecture)
+        if abs(macs - target) <= TOLERANCE * target and key_of(member) != key_of(searched):
+            found.setdefault(key_of(member), member)
     if len(found) < count:
         raise UserError(
             f"{len(found)} of {DRAWS} random members cost {target / 1e6:.1f} M multiply-adds, not {count}:"
@@ -140,8 +137,8 @@ class Contest:
     """
 
     budget: float
-    searched: tuple[Architecture, ...]
-    random: tuple[Architecture, ...]
+    searched: tuple[MemberSpec, ...]
+    random: tuple[MemberSpec, ...]
     made: tuple[Entry, ...]
 
 
@@ -150,27 +147,31 @@ def trainings_of(
 ) -> list[Training]:
     """Every training of a contest: a searched network with its search's seed, random members with the seeds in turn."""
 
-    def training(name: str, spec: NetworkSpec, seed: int, of: Experiment) -> Training:
-        entry = Entry(name, spec, of)
-        return Training(entry, seed, folder / "networks" / f"{name.split(',')[0]}-{entry.digest}-seed{seed}")
+    def training(entry: Entry, seed: int) -> Training:
+        return Training(entry, seed, folder / "networks" / f"{entry.name.split(',')[0]}-{entry.digest}-seed{seed}")
 
-    members = [
-        *((SEARCHED, member, seed) for member, seed in zip(contest.searched, seeds, strict=True)),
-        *((RANDOM, member, seed) for member, seed in zip(contest.random, itertools.cycle(seeds), strict=False)),
-    ]
+    def entry(name: str, member: MemberSpec) -> Entry:
+        return Entry(name, member, replace(experiment, network=member.config))
+
     return [
-        *(training(name, MemberSpec(member, experiment.network), seed, experiment) for name, member, seed in members),
-        *(training(one.name, one.spec, seed, one.experiment) for one in contest.made for seed in made_seeds),
+        *(training(entry(SEARCHED, one), seed) for one, seed in zip(contest.searched, seeds, strict=True)),
+        *(
+            training(entry(RANDOM, one), seed)
+            for one, seed in zip(contest.random, itertools.cycle(seeds), strict=False)
+        ),
+        *(training(one, seed) for one in contest.made for seed in made_seeds),
     ]
 
 
-def search_once(experiment: Experiment, space: MultipathSpace, folder: Path) -> tuple[Architecture, float]:
+def search_once(experiment: Experiment, space: MultipathSpace, folder: Path) -> tuple[MemberSpec, float]:
     """What one search finds, and its seconds; a search that is done is not made again."""
     folder.mkdir(parents=True, exist_ok=True)
     run, best = Run(folder), folder / "best.json"
     if not (run.read_summary().get("finished") and best.exists()):
         search_by_trainings(replace(experiment, output=str(best)), space, run, print)
-    return load_record(best, space).architecture, float(run.read_summary()["costs"]["search_s"])
+    _, found, _ = resolve_network(experiment, str(best))
+    assert isinstance(found, MemberSpec)
+    return found, float(run.read_summary()["costs"]["search_s"])
 
 
 # What comes out -------------------------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ def compete(experiment: Experiment, budget: float, own: dict[str, Any]) -> tuple
     print(f"\nbudget   {budget / 1e6:g} M multiply-adds, {run.folder}")
     searches = [search_once(replace(limited, seed=seed), space, run.path(f"search-{seed}")) for seed in own["seeds"]]
     searched = tuple(member for member, _ in searches)
-    costs = [MemberSpec(member, limited.network).cost()[1] for member in searched]
+    costs = [member.cost()[1] for member in searched]
     middle = searched[costs.index(sorted(costs)[len(costs) // 2])]
     random = tuple(random_members(limited, space, middle, own["members"]))
     contest = Contest(budget, searched, random, tuple(hand_made(limited, space, budget)))

@@ -177,7 +177,11 @@ def _strategy(experiment: Experiment) -> Any:
 def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
     if len(experiment.search.objectives) > 1:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
-    return _checked_space(experiment)
+    space = _checked_space(experiment)
+    of_one_width = {"search.max_latency": experiment.search.max_latency, "network.widths": experiment.network.widths}
+    for setting in filter(of_one_width.get, of_one_width if space.widths else ()):
+        raise UserError(f"space {space.name} has several widths, for which --{setting} is not defined: leave it out")
+    return space
 
 
 def _checked_space(experiment: Experiment) -> MultipathSpace:

@@ -23,6 +23,8 @@ def space(space: str = "multipath", exact: bool = False) -> None:
     print(f"with {density:14s}{show(loaded.count_members())}")
     if loaded.drawn:
         print("drawn {} to {:2} a gap {}".format(*loaded.drawn, show(loaded.count_canonical(loaded.drawn))))
+    if loaded.widths:
+        print(f"widths             {', '.join(map(str, loaded.widths))}, searched by short trainings")
 
 
 COMMAND = Command(space)

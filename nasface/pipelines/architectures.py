@@ -65,7 +65,10 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
         except ValueError as error:
             raise UserError(f"{arch}: {error}; correct it, or search again") from None
         # A found network is retrained at the sizes that it was found at, unless the user asks for others.
-        experiment = replace(experiment, network=_merged(experiment.network, sizes))
+        network = _merged(experiment.network, sizes)
+        if record.provenance.get("width") is not None:  # was found, as the connections were
+            network = replace(network, width=sizes.get("width", network.width))
+        experiment = replace(experiment, network=network)
     return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem
 
 

@@ -59,12 +59,17 @@ def search_constraints(
     """The experiment's limits on what a member costs."""
     config = experiment.search
     limits = {name: getattr(config, f"max_{name}") for name in LIMITED}
-    if config.max_macs is None:
-        limits["macs"] = usual_macs(costs) if costs.space.drawn else 0.0
-    constraints = make_constraints(costs, limits)
+    constraints = make_constraints(costs, limits | {"macs": macs_limit(experiment, costs)})
     if latency is not None and config.max_latency:
         constraints += (Constraint("latency", config.max_latency, partial(foretold, latency, costs)),)
     return constraints
+
+
+def macs_limit(experiment: Experiment, costs: MemberCosts) -> float:
+    """The experiment's limit on multiply-adds, the usual one where it names none; 0 is none."""
+    if experiment.search.max_macs is not None:
+        return experiment.search.max_macs
+    return usual_macs(costs) if costs.space.drawn else 0.0
 
 
 def foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:

@@ -191,6 +191,8 @@ def write_member(
     provenance = _provenance(experiment, run)
     if strategy:
         provenance |= {"strategy": strategy, "sampler": None}
+    if best.space.widths:
+        provenance["width"] = experiment.network.width
     best.save(run.path("best.json"), provenance, scores)
     for kind in ("png", "svg"):
         draw_architecture(best, run.path(f"architecture.{kind}"))

@@ -17,9 +17,8 @@ import copy
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +29,8 @@ from nasface.config import Experiment, HalvingConfig
 from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import LatencyTable
 from nasface.metrics.aflw2000 import BIN_NAMES
-from nasface.nets.multipath import MultipathNetwork
-from nasface.pipelines.scoring import search_constraints
+from nasface.nets.multipath import MemberSpec
+from nasface.pipelines.scoring import macs_limit, search_constraints
 from nasface.pipelines.search import latencies, write_member
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
@@ -40,7 +39,7 @@ from nasface.runs.run import Run
 from nasface.search.strategy import Constraint
 from nasface.space.neighbours import random_neighbour
 from nasface.space.presets import presets_in
-from nasface.space.space import Architecture, MultipathSpace
+from nasface.space.space import MultipathSpace
 from nasface.tabular.bands import members_of_every_density
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
@@ -53,6 +52,8 @@ from nasface.utils.progress import stage_bar
 
 _DRAWS = 20_000
 _ATTEMPTS = 2_000
+_WALKS, _WALK = 20, 300
+"""The last of the attempts walk to the limits; greatest number of moves of a walk."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ShortTraining:
     """A member after so many steps of its own.
 
     Attributes:
-        digest: of the member.
+        digest: of the member, with its width where the space has several (`key_of`).
         steps: optimizer steps.
         nme: NME (%) on the validation faces: three yaw bins, their mean, all faces; None where the training failed.
     """
@@ -109,14 +110,15 @@ def search_by_trainings(
     if training.nme is None or math.isinf(penalty):
         raise UserError("the loss of every candidate became infinite: lower retrain.optimizer.lr")
     run.update_summary(search={"evaluations": len(rounds.trained), "penalty": penalty, "rounds": rounds.told})
-    path = write_member(experiment, run, member, penalty, training.nme[:3], training.nme[4], "halving")
+    found = replace(experiment, network=member.config)
+    path = write_member(found, run, member.architecture, penalty, training.nme[:3], training.nme[4], "halving")
     rounds.log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
     rounds.log.close()
     run.update_summary(finished=True)
     return path
 
 
-Ranking = list[tuple[ShortTraining, Architecture]]
+Ranking = list[tuple[ShortTraining, MemberSpec]]
 """Members with their trainings, best first."""
 
 
@@ -130,11 +132,11 @@ class _Rounds:
         self.trained: list[ShortTraining] = []
         self.told: list[dict[str, Any]] = []
 
-    def rank(self, trained: Iterable[tuple[ShortTraining, Architecture]]) -> Ranking:
+    def rank(self, trained: Iterable[tuple[ShortTraining, MemberSpec]]) -> Ranking:
         """The best first, those whose training failed last."""
         return sorted(trained, key=lambda one: (one[0].penalty(self.bins), one[0].digest))
 
-    def train(self, members: Sequence[Architecture], steps: int, what: str) -> Ranking:
+    def train(self, members: Sequence[MemberSpec], steps: int, what: str) -> Ranking:
         """The members after so many steps."""
         found = _train_round(self.workspace, members, steps, self.run)
         for training in found:
@@ -157,38 +159,74 @@ class _Rounds:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a member may cost: the search's limits, and a least share of the multiply-adds that are allowed."""
+    """What a member may cost, at each width: the search's limits, and a least share of the multiply-adds that are
+    allowed."""
 
-    costs: MemberCosts
-    most: Sequence[Constraint]
+    costs: Mapping[int, MemberCosts]
+    most: Mapping[int, Sequence[Constraint]]
     least_macs: float
 
     @classmethod
     def of(cls, experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None) -> Limits:
-        costs = MemberCosts(space, experiment.network)
-        most = search_constraints(experiment, costs, latency)
-        macs = max((limit.limit for limit in most if limit.name == "macs"), default=0.0)
-        return cls(costs, most, experiment.halving.share * macs)
+        most = macs_limit(experiment, MemberCosts(space, experiment.network))
+        limited = replace(experiment, search=replace(experiment.search, max_macs=most))
+        costs = costs_of(space, experiment)
+        limits = {width: search_constraints(limited, of, latency) for width, of in costs.items()}
+        return cls(costs, limits, experiment.halving.share * most)
 
-    def allow(self, member: Architecture) -> bool:
-        within = all(limit.measure(member) <= limit.limit for limit in self.most)
-        return within and self.costs.macs(member) >= self.least_macs
+    def allow(self, member: MemberSpec) -> bool:
+        return self.off(member) == 0
+
+    def off(self, member: MemberSpec) -> float:
+        """By which share a member misses the limits: above 0 where it costs too much, below where too little."""
+        width, architecture = member.config.width, member.architecture
+        for limit in self.most[width]:
+            if (cost := limit.measure(architecture)) > limit.limit:
+                return cost / limit.limit - 1
+        macs = self.costs[width].macs(architecture)
+        return macs / self.least_macs - 1 if macs < self.least_macs else 0.0
 
 
-def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limits | None = None) -> list[Architecture]:
+def widths_of(space: MultipathSpace, experiment: Experiment) -> tuple[int, ...]:
+    """Widths of the finest scale that members may have: the space's, or else the experiment's one."""
+    return space.widths or (experiment.network.width,)
+
+
+def costs_of(space: MultipathSpace, experiment: Experiment) -> dict[int, MemberCosts]:
+    """What members cost, by width."""
+    widths = widths_of(space, experiment)
+    return {width: MemberCosts(space, replace(experiment.network, width=width)) for width in widths}
+
+
+def draw_members(space: MultipathSpace, experiment: Experiment, rng: np.random.Generator) -> Iterator[MemberSpec]:
+    """Random members without end, of every density, and of a random width where the space has several."""
+    for architecture in members_of_every_density(space, rng):
+        width = int(rng.choice(space.widths)) if space.widths else experiment.network.width
+        yield MemberSpec(architecture, replace(experiment.network, width=width))
+
+
+def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limits | None = None) -> list[MemberSpec]:
     """Different random members of every density that keep the search's limits and cost at least `halving.share` of the
-    multiply-adds that are allowed; the well-known networks first, where they do.
+    multiply-adds that are allowed; the well-known networks first, where they do, each at the greatest width at which it
+    does.
 
     Raises:
         UserError: too few are met.
     """
     config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
-    drawn = itertools.islice(members_of_every_density(space, rng), _DRAWS)
-    found: dict[str, Architecture] = {}
-    for member in itertools.chain(presets_in(space), drawn):
-        if limits.allow(member):
-            found.setdefault(member.digest, member)
+    known = [
+        [
+            MemberSpec(preset, replace(experiment.network, width=width))
+            for width in reversed(widths_of(space, experiment))
+        ]
+        for preset in presets_in(space)
+    ]
+    first = (next(filter(limits.allow, sizes), None) for sizes in known)
+    drawn = itertools.islice(draw_members(space, experiment, rng), _DRAWS)
+    found: dict[str, MemberSpec] = {}
+    for member in itertools.chain(filter(None, first), filter(limits.allow, drawn)):
+        found.setdefault(key_of(member), member)
         if len(found) == config.candidates:
             return list(found.values())
     raise UserError(
@@ -197,41 +235,78 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limit
     )
 
 
-def draw_children(
-    config: HalvingConfig, limits: Limits, ranked: Ranking, rng: np.random.Generator
-) -> list[Architecture]:
+def key_of(member: MemberSpec) -> str:
+    """What tells a member from others: its digest, and its width where the space has several."""
+    return f"{member.digest}@{member.config.width}" if member.architecture.space.widths else member.digest
+
+
+def draw_children(config: HalvingConfig, limits: Limits, ranked: Ranking, rng: np.random.Generator) -> list[MemberSpec]:
     """`halving.children` new members, each so many random moves from one of the best, which take turns; fewer where the
-    space or the limits leave no more."""
+    space or the limits leave no more.
+
+    Where the space has several widths, half of the children are of another than their parents. Further moves, each to
+    a cost nearer to the limits, bring them within these; so they do where too few others keep the limits.
+    """
     known = {training.digest for training, _ in ranked}
     parents = [member for _, member in ranked[: config.parents]]
-    found: dict[str, Architecture] = {}
+    found: dict[str, MemberSpec] = {}
     for attempt in range(_ATTEMPTS):
         if len(found) == config.children:
             break
-        child = random_neighbour(parents[attempt % len(parents)], rng, config.moves)
-        if child.digest not in known and limits.allow(child):
-            found.setdefault(child.digest, child)
+        parent = parents[attempt % len(parents)]
+        width = _other_width(parent, rng)
+        child = MemberSpec(
+            random_neighbour(parent.architecture, rng, config.moves), replace(parent.config, width=width)
+        )
+        if width != parent.config.width or attempt >= _ATTEMPTS - _WALKS:
+            child = _within(limits, child, rng)
+        if key_of(child) not in known and limits.allow(child):
+            found.setdefault(key_of(child), child)
     return list(found.values())
+
+
+def _other_width(parent: MemberSpec, rng: np.random.Generator) -> int:
+    """Every second time the next width above or below, where there is one; else the parent's."""
+    widths = parent.architecture.space.widths or (parent.config.width,)
+    if len(widths) == 1 or rng.random() < 0.5:
+        return parent.config.width
+    place = widths.index(parent.config.width)
+    return int(rng.choice([widths[near] for near in (place - 1, place + 1) if 0 <= near < len(widths)]))
+
+
+def _within(limits: Limits, member: MemberSpec, rng: np.random.Generator) -> MemberSpec:
+    """The first member within the limits on a random walk from one on which these are never missed by more."""
+    off = limits.off(member)
+    for _ in range(_WALK):
+        if off == 0:
+            break
+        near = replace(member, architecture=random_neighbour(member.architecture, rng))
+        if abs(now := limits.off(near)) <= abs(off):
+            member, off = near, now
+    return member
 
 
 @dataclass(frozen=True)
 class _Job:
-    member: Architecture
+    member: MemberSpec
     steps: int
 
+    def trained(self, nme: tuple[float, ...] | None) -> ShortTraining:
+        return ShortTraining(key_of(self.member), self.steps, nme)
 
-def _train_round(workspace: Workspace, members: Sequence[Architecture], steps: int, run: Run) -> list[ShortTraining]:
+
+def _train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int, run: Run) -> list[ShortTraining]:
     """What the members are worth after so many steps, in their order; those on record are not trained again."""
     path = run.path("search", "trainings.jsonl")
     path.parent.mkdir(parents=True, exist_ok=True)
     done = {(one.digest, one.steps): one for one in _read_trainings(path)}
-    waiting = [_Job(member, steps) for member in members if (member.digest, steps) not in done]
+    waiting = [_Job(member, steps) for member in members if (key_of(member), steps) not in done]
     with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
         for training in _trainings(workspace, waiting, run):
             append_line(path, json.dumps(asdict(training)))
             done[training.digest, training.steps] = training
             bar.update(1)
-    return [done[member.digest, steps] for member in members]
+    return [done[key_of(member), steps] for member in members]
 
 
 def _read_trainings(path: Path) -> list[ShortTraining]:
@@ -265,20 +340,19 @@ def _trainings(workspace: Workspace, jobs: Sequence[_Job], run: Run) -> Iterator
 def _train(workspace: Workspace, job: _Job) -> ShortTraining:
     batches = _batches(workspace, job.steps)
     try:
-        network, _ = train_alone(partial(MultipathNetwork, job.member, workspace.experiment.network), batches)
+        network, _ = train_alone(job.member.build, batches)
     except DivergedError:
-        return ShortTraining(job.member.digest, job.steps, None)
+        return job.trained(None)
     return _measured(workspace, job, network, workspace.uv)
 
 
 def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
-    device, sizes = torch.device("cuda"), workspace.experiment.network
-    builds = [partial(MultipathNetwork, job.member, sizes) for job in jobs]
+    device = torch.device("cuda")
     try:
-        networks, _ = train_together(builds, _batches(workspace, jobs[0].steps), device)
+        networks, _ = train_together([job.member.build for job in jobs], _batches(workspace, jobs[0].steps), device)
     except DivergedError:  # one has ended all: which one comes out where each is alone
         if len(jobs) == 1:
-            yield ShortTraining(jobs[0].member.digest, jobs[0].steps, None)
+            yield jobs[0].trained(None)
         else:
             for job in jobs:
                 yield from _train_on_gpu(workspace, [job])
@@ -289,7 +363,7 @@ def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortT
 
 
 def _measured(workspace: Workspace, job: _Job, network: torch.nn.Module, uv: Any) -> ShortTraining:
-    return ShortTraining(job.member.digest, job.steps, figures_of(errors_of(network, uv, workspace.faces.val)))
+    return job.trained(figures_of(errors_of(network, uv, workspace.faces.val)))
 
 
 _kept: tuple[Workspace, int, SharedBatches] | None = None  # of this process: what networks have in common

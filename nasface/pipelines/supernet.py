@@ -33,7 +33,16 @@ _TRAINING = ("space", "seed", "data", "network", "supernet")
 
 
 def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
-    """The path sampler that the experiment names."""
+    """The path sampler that the experiment names.
+
+    Raises:
+        UserError: it is unknown, a setting does not fit it, or the space leaves the width to the search.
+    """
+    if space.widths:
+        raise UserError(
+            f"a supernet has one width, and space {space.name} leaves the width to the search: take --on trainings, or"
+            " a space without widths"
+        )
     config = experiment.supernet
     return make_path_sampler(
         config.sampler,

@@ -27,7 +27,7 @@ def load_space(name_or_path: str | Path) -> MultipathSpace:
     """Read a space from search_spaces/<name>.yaml, or from the path of a YAML file.
 
     The file has the keys name, layers, scales and connections ([least, greatest] or null), and may have drawn (the
-    same), no others.
+    same) and widths (a list), no others.
 
     Raises:
         UserError: there is no such space or file, or its content is not a space.
@@ -55,10 +55,19 @@ def _space_from(content: Any) -> MultipathSpace:
     keys = ("name", "layers", "scales", "connections")
     if not isinstance(content, dict):
         raise UserError(f"must be a mapping with the keys {', '.join(keys)}")
-    content = {"drawn": None} | content
-    check_keys(content, (*keys, "drawn"))
-    ranges = [_range_of(content, name) for name in ("connections", "drawn")]
-    return MultipathSpace(content["name"], content["layers"], content["scales"], *ranges)
+    content = {"drawn": None, "widths": None} | content
+    check_keys(content, (*keys, "drawn", "widths"))
+    connections, drawn = (_range_of(content, name) for name in ("connections", "drawn"))
+    if not isinstance(widths := content["widths"], list | None):
+        raise UserError("widths must be null or a list of numbers, such as [16, 32, 48]")
+    return MultipathSpace(
+        content["name"],
+        content["layers"],
+        content["scales"],
+        connections,
+        drawn,
+        None if widths is None else tuple(widths),
+    )
 
 
 def _range_of(content: dict[str, Any], name: str) -> tuple[int, int] | None:

@@ -43,6 +43,8 @@ class MultipathSpace:
             any number.
         drawn: the same of members that are drawn at random; None for `connections`. Most members of a wide range are
             dense: without a range of its own a draw hardly ever meets a sparse one.
+        widths: channels of the finest scale among which a search may choose, ascending multiples of 8; None leaves the
+            width to the experiment (`network.width`).
 
     Raises:
         UserError: a value is out of range (a range of connections within 1..D^2 always leaves members).
@@ -53,6 +55,7 @@ class MultipathSpace:
     scales: int
     connections: tuple[int, int] | None = None
     drawn: tuple[int, int] | None = None
+    widths: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", self.name):
@@ -61,6 +64,8 @@ class MultipathSpace:
         _check_integer("scales", self.scales, 1, MAX_SCALES)
         self._check_range("connections", "number of connections", 1, self.scales**2)
         self._check_range("drawn", "number of drawn connections", *(self.connections or (1, self.scales**2)))
+        if self.widths is not None:
+            object.__setattr__(self, "widths", _checked_widths(self.widths))
 
     def _check_range(self, name: str, what: str, least: int, greatest: int) -> None:
         if (given := getattr(self, name)) is not None:
@@ -284,6 +289,14 @@ class Architecture:
             UserError: the file cannot be written.
         """
         write_text(Path(path), self.to_json(provenance, scores))
+
+
+def _checked_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    for width in widths:
+        _check_integer("a width", width, 8, 65536)
+    if not widths or list(widths) != sorted(set(widths)) or any(width % 8 for width in widths):
+        raise UserError(f"widths must be different multiples of 8, the smallest first, not {list(widths)}")
+    return tuple(widths)
 
 
 def _check_integer(what: str, value: Any, low: int, high: int) -> None:

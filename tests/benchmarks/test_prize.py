@@ -79,16 +79,20 @@ def test_hand_made_networks_are_as_wide_as_the_budget_allows() -> None:
 
 def test_random_members_cost_what_the_searched_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     experiment, space = Experiment(network=SMALL), load_space("multipath_small")
-    searched = space.random_architecture(np.random.default_rng(3))
-    target = MemberSpec(searched, SMALL).cost()[1]
+    searched = MemberSpec(space.random_architecture(np.random.default_rng(3)), SMALL)
+    target = searched.cost()[1]
     members = random_members(experiment, space, searched, 5)
     assert len({one.digest for one in members} | {searched.digest}) == 6
-    assert all(abs(MemberSpec(one, SMALL).cost()[1] - target) <= 0.05 * target for one in members)
+    assert all(abs(one.cost()[1] - target) <= 0.05 * target for one in members)
     assert random_members(experiment, space, searched, 3) == members[:3]
+    wider = replace(searched, config=replace(SMALL, width=16))
+    wide = random_members(experiment, replace(space, widths=(8, 16)), wider, 5)
+    assert all(abs(one.cost()[1] - wider.cost()[1]) <= 0.05 * wider.cost()[1] for one in wide)
+    assert 16 in {one.config.width for one in wide}
     tiny = MultipathSpace("tiny", layers=2, scales=1)
     monkeypatch.setattr(prize, "DRAWS", 500)
     with pytest.raises(UserError, match="of 500 random members .* give fewer --members"):
-        random_members(experiment, tiny, tiny.random_architecture(np.random.default_rng(0)), 50)
+        random_members(experiment, tiny, MemberSpec(tiny.member(0), SMALL), 50)
 
 
 @pytest.fixture

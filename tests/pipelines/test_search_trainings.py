@@ -23,12 +23,15 @@ from nasface.config import (
     experiment_of,
 )
 from nasface.evaluation.costs import MemberCosts, usual_macs
+from nasface.nets.multipath import MemberSpec
 from nasface.pipelines import search_trainings
+from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.search_trainings import (
     Limits,
     ShortTraining,
     draw_candidates,
     draw_children,
+    key_of,
     search_by_trainings,
 )
 from nasface.pipelines.workspace import Workspace
@@ -37,7 +40,7 @@ from nasface.space.catalogue import load_space
 from nasface.space.neighbours import neighbours
 from nasface.space.presets import load_preset
 from nasface.space.record import load_record
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.training import DivergedError
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
@@ -105,19 +108,69 @@ def test_children_are_changed_best_members_within_the_limits(experiment: Experim
     costs = MemberCosts(SPACE, experiment.network)
     members = draw_candidates(experiment, SPACE)
     ranked = [(ShortTraining(one.digest, 1, (1.0,) * 5), one) for one in members]
-    limit = float(max(costs.macs(one) for one in members))
+    limit = float(max(costs.macs(one.architecture) for one in members))
     limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
     limits, one_move = Limits.of(limited, SPACE), replace(EVOLVING, moves=1)
     children = draw_children(one_move, limits, ranked, np.random.default_rng(0))
-    near = [{near.digest for near in neighbours(parent)} for parent in members[:2]]
+    near = [{near.digest for near in neighbours(parent.architecture)} for parent in members[:2]]
     assert len({child.digest for child in children} - {one.digest for one in members}) == 3
-    assert all(0.75 * limit <= costs.macs(child) <= limit for child in children)
+    assert all(0.75 * limit <= costs.macs(child.architecture) <= limit for child in children)
     assert all(child.digest in near[0] | near[1] for child in children)
     free = Limits.of(replace(experiment, search=replace(experiment.search, max_macs=0.0)), SPACE)
     children = draw_children(replace(one_move, children=8), free, ranked, np.random.default_rng(0))
     assert all({child.digest for child in children} & around for around in near)  # both have some
     none = replace(limited, search=replace(experiment.search, max_macs=1.0))
     assert draw_children(one_move, Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
+
+
+WIDE = replace(SPACE, name="wide", widths=(8, 16, 24))
+
+
+def test_children_may_be_of_another_width(experiment: Experiment) -> None:
+    sizes = replace(experiment.network, width=16)
+    limit = float(MemberSpec(Architecture(WIDE, (0, 2, 0, 0, 0, 2, 0, 2)), sizes).cost()[1])
+    limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
+    limits, settings = Limits.of(limited, WIDE), replace(EVOLVING, children=8, parents=1)
+    members = draw_candidates(limited, WIDE, limits)
+    ranked = [(ShortTraining(key_of(one), 1, (1.0,) * 5), one) for one in members]
+    children = draw_children(settings, limits, ranked, np.random.default_rng(0))
+    assert len({key_of(one) for one in [*members, *children]}) == len(members) + 8
+    assert all(0.75 * limit <= child.cost()[1] <= limit for child in [*members, *children])
+    own = members[0].config.width
+    assert own in (found := {child.config.width for child in children}) and len(found) > 1
+    assert all(abs(child.config.width - own) <= 8 for child in children)
+
+
+def test_the_width_that_is_found_is_retrained(experiment: Experiment, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    best = search_by_trainings(experiment, WIDE, run)
+    (first, *_), *_ = reversed(rounds_of(run))
+    record = load_record(best)
+    width = record.provenance["width"]
+    assert first == f"{record.architecture.digest}@{width}" and record.provenance["network"]["width"] == width
+    other = replace(experiment, network=replace(experiment.network, width=40))  # of an experiment's file
+    for settings in (experiment, other):
+        _, spec, _ = resolve_network(settings, str(best))
+        assert spec.config.width == width and spec.cost()[1] == record.scores["macs"]
+
+
+def test_well_known_networks_begin_at_their_greatest_width() -> None:
+    space, experiment = load_space("multipath_wide"), Experiment(search=SearchConfig(max_macs=25e6))
+    members = draw_candidates(experiment, space)
+    assert [member.config.width for member in members[:2]] == [32, 32]
+    assert [member.digest for member in members[:2]] == [load_preset(name).digest for name in ("hourglass", "prnet")]
+    small = draw_candidates(replace(experiment, search=SearchConfig(max_macs=12.5e6)), space)[0]
+    assert small.digest == members[0].digest and small.config.width == 16
+
+
+def test_a_space_of_several_widths_is_for_trainings(nasface: Command) -> None:
+    for settings, message in (
+        (("--on", "supernet"), "take --on trainings"),
+        (("--search.max_latency", "2"), "leave it out"),
+        (("--network.widths", "[32,24,16,8]"), "leave it out"),
+    ):
+        failed = nasface("search", "--space", "multipath_wide", *settings)
+        assert failed.code == 2 and message in failed.line
 
 
 @pytest.mark.parametrize("settings", [SHORT, EVOLVING], ids=["halving", "evolution"])
@@ -152,7 +205,7 @@ def test_a_training_that_fails_comes_last(
     alone, bad = search_trainings.train_alone, draw_candidates(experiment, SPACE)[0]
 
     def fails(build: object, batches: object) -> object:
-        if build.args[0].digest == bad.digest:
+        if build.__self__.digest == bad.digest:
             raise DivergedError("the training loss became nan at step 0")
         return alone(build, batches)
 
@@ -160,7 +213,7 @@ def test_a_training_that_fails_comes_last(
     run = new_run(tmp_path / "run")
     search_by_trainings(experiment, SPACE, run)
     assert rounds_of(run)[0][-1] == bad.digest
-    monkeypatch.setattr(search_trainings, "_train", lambda _, job: ShortTraining(job.member.digest, job.steps, None))
+    monkeypatch.setattr(search_trainings, "_train", lambda _, job: job.trained(None))
     with pytest.raises(UserError, match="lower retrain.optimizer.lr"):
         search_by_trainings(experiment, SPACE, new_run(tmp_path / "other"))
 
@@ -171,7 +224,7 @@ def test_one_that_fails_beside_others_on_a_gpu_comes_last(
     members, groups = draw_candidates(experiment, SPACE)[:3], []
 
     def train_together(builds: list, batches: object, device: object) -> tuple[list, float]:
-        groups.append([build.args[0] for build in builds])
+        groups.append([build.__self__ for build in builds])
         if members[1] in groups[-1]:
             raise DivergedError("the training loss became nan by step 0")
         return [build() for build in builds], 1.0
@@ -191,7 +244,7 @@ def test_candidates_keep_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     members = draw_candidates(experiment, space)
     limit = usual_macs(costs)
     assert len({member.digest for member in members}) == 8
-    assert all(0.75 * limit <= costs.macs(member) <= limit for member in members)
+    assert all(0.75 * limit <= costs.macs(member.architecture) <= limit for member in members)
     assert [member.digest for member in draw_candidates(experiment, space)] == [one.digest for one in members]
     assert draw_candidates(replace(experiment, seed=1), space)[-1].digest != members[-1].digest
     hourglass = load_preset("hourglass")
