@@ -129,7 +129,7 @@ def test_version(nasface: Command) -> None:
         ("search --supernet.loss l3", "supernet.loss: must be one of 'l1', 'l2', 'distance', not l3"),
         ("search --supernet.augmentation.flip 2", "supernet.augmentation.flip: must be a number from 0 to 1"),
         ("search --resume", "--resume needs a value"),
-        ("search --space marble", "unknown space 'marble': choose one of multipath, multipath_small"),
+        ("search --space marble", "unknown space 'marble': choose one of multipath, multipath_small, multipath_wide"),
         ("search --experiment marble", "unknown experiment 'marble': give one of ablation_cpu, aflw, "),
         ("search --search.strategy marble", "unknown strategy 'marble'; known are: evolution, local, nni/evolution"),
         ("search --supernet.sampler marble", "unknown path sampler 'marble'; known are: mnus, uniform"),
@@ -232,6 +232,7 @@ def test_space_counts(nasface: Command) -> None:
     assert result.code == 0 and not result.errors
     assert "multipath_small: L=5, D=3, 33 connections" in result.output
     assert "raw codes          5.6e15" in result.output
+    assert "widths             16, 24, 32, 40, 48, 64" in nasface("space", "--space", "multipath_wide").output
     assert f"raw codes          {3**33}" in nasface("space", "--space", "multipath_small", "--exact", "true").output
 
 

@@ -84,6 +84,8 @@ def test_known_spaces() -> None:
     assert {"multipath", "multipath_small"} <= set(space_names())
     assert load_space("multipath") == MultipathSpace("multipath", 10, 4, (1, 16), (2, 4))
     assert load_space("multipath_small") == MultipathSpace("multipath_small", 5, 3, (3, 6))
+    wide = MultipathSpace("multipath_wide", 10, 4, (1, 16), (2, 4), (16, 24, 32, 40, 48, 64))
+    assert load_space("multipath_wide") == wide
     assert find_space("nonesuch") is None
     assert all(load_space(name).name == name for name in space_names())
 
@@ -110,6 +112,11 @@ def test_space_from_a_path(tmp_path: Path) -> None:
         ("name: a\nlayers: 4\nscales: 2\nconnections: [x, 2]", "least"),
         ("name: a\nlayers: 4\nscales: 2\nconnections: [2, 5]", "greatest"),
         ("name: 7\nlayers: 4\nscales: 2\nconnections: null", "name"),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidths: 16", "widths must be null or a list"),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidths: []", "widths"),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidths: [24, 16]", "the smallest first"),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidths: [16, 20]", "multiples of 8"),
+        ("name: a\nlayers: 4\nscales: 2\nconnections: null\nwidths: [x]", "a width"),
         ("name: [a\n", "line"),
         ("name: a/b\nlayers: 4\nscales: 2\nconnections: null", "name"),
         ("x: " + "[" * 1500, "YAML"),
