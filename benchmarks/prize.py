@@ -44,7 +44,8 @@ from nasface.pipelines.workspace import prepare
 from nasface.report.tables import NMERow, text_table, yaw_table
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
-from nasface.space.presets import PRESETS, load_preset
+from nasface.space.presets import presets_in
+from nasface.space.random_members import first_that_fit
 from nasface.space.space import MultipathSpace
 from nasface.tabular.table import load_table
 from nasface.utils.errors import UserError
@@ -54,8 +55,6 @@ Spec = TypeVar("Spec", bound=NetworkSpec)
 SEARCHED, RANDOM = "searched", "random"
 TOLERANCE = 0.05
 """Greatest relative difference of a random member's multiply-adds from the searched ones' mean."""
-DRAWS = 20_000
-"""Random members that are drawn before it is given up."""
 WIDTHS = 8
 """Widths of a space's networks are multiples of it."""
 SCALES = tuple(step / 20 for step in range(1, 41))
@@ -76,12 +75,10 @@ OPTIONS = (
 
 
 def hand_made(experiment: Experiment, space: MultipathSpace, budget: float) -> list[Entry]:
-    """The hand-made networks at the greatest width that keeps the budget; those that cannot be left out."""
+    """The hand-made networks, members of the space and MobileNet, at the greatest width that keeps the budget; those
+    that cannot be left out."""
     found, network = [], experiment.network
-    for name in PRESETS:
-        preset = load_preset(name)
-        if preset.space.shape != space.shape:
-            continue
+    for name, preset in presets_in(space).items():
         members = [
             MemberSpec(preset, replace(network, width=width, widths=None))
             for width in range(WIDTHS, 8 * network.width + 1, WIDTHS)
@@ -110,19 +107,13 @@ def random_members(experiment: Experiment, space: MultipathSpace, searched: Memb
     """
     drawn = draw_members(space, experiment, np.random.default_rng([experiment.seed, 0x5A]))
     costs, target = costs_of(space, experiment), searched.cost()[1]
-    found: dict[str, MemberSpec] = {}
-    for member in itertools.islice(drawn, DRAWS):
-        if len(found) == count:
-            break
+
+    def fits(member: MemberSpec) -> bool:
         macs = costs[member.config.width].macs(member.architecture)
-        if abs(macs - target) <= TOLERANCE * target and key_of(member) != key_of(searched):
-            found.setdefault(key_of(member), member)
-    if len(found) < count:
-        raise UserError(
-            f"{len(found)} of {DRAWS} random members cost {target / 1e6:.1f} M multiply-adds, not {count}:"
-            " give fewer --members or another budget"
-        )
-    return list(found.values())
+        return abs(macs - target) <= TOLERANCE * target and key_of(member) != key_of(searched)
+
+    lacking = f"cost {target / 1e6:.1f} M multiply-adds, not {count}: give fewer --members or another budget"
+    return first_that_fit(drawn, fits, count, key_of, lacking)
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ import torch
 import nasface
 from benchmarks.common import SETTINGS, Option, described, parse, run_benchmark, take, with_settings_of
 from nasface.config import Experiment, MultipathConfig, experiment_file
+from nasface.evaluation.costs import Measure, MemberCosts
 from nasface.nets.cost import cpu_latency
 from nasface.nets.multipath import MemberSpec
-from nasface.nets.multipath_cost import connection_macs, head_macs, stem_macs
 from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.retrain import retrain
 from nasface.pipelines.workers import train_side_by_side
@@ -59,23 +59,6 @@ OPTIONS = (
 
 
 # Random members -------------------------------------------------------------------------------------------------------
-
-
-class MacCounter:
-    """Multiply-adds of codes from a table that is made once; equal to `MemberSpec.cost`."""
-
-    def __init__(self, space: MultipathSpace, config: MultipathConfig) -> None:
-        self._table = np.zeros((space.num_connections, 3), dtype=np.int64)
-        for (gap, source, target), costs in connection_macs(space, config).items():
-            for operation, macs in costs.items():
-                self._table[space.connection_index(gap, source, target), operation] = macs
-        width = config.scale_widths(space.scales)[-1]
-        self._fixed = stem_macs(config, width) + head_macs(config, width)
-        self._places = np.arange(space.num_connections)
-
-    def __call__(self, architecture: Architecture) -> int:
-        """Multiply-adds of a canonical architecture for one image."""
-        return int(self._table[self._places, architecture.codes].sum()) + self._fixed
 
 
 @dataclass(frozen=True)
@@ -110,8 +93,8 @@ def draw_members(
         UserError: the band cannot be reached.
     """
     rng = np.random.default_rng([seed, 0x5A])
-    macs = MacCounter(space, config)
-    target = macs(searched.canonical)
+    macs = MemberCosts(space, config).macs
+    target = macs(searched)
     seen, members = {searched.digest}, []
 
     def inside(architecture: Architecture) -> bool:
@@ -147,7 +130,7 @@ def draw_members(
 
 
 def _walk(
-    space: MultipathSpace, macs: MacCounter, target: int, tolerance: float, rng: np.random.Generator
+    space: MultipathSpace, macs: Measure, target: float, tolerance: float, rng: np.random.Generator
 ) -> Architecture | None:
     """A member in the band after a walk from a uniform one; None where the walk does not get there."""
     current, steps_inside = space.random_architecture(rng), 0
@@ -441,10 +424,8 @@ def main(arguments: Sequence[str]) -> int:
     experiment.network.check(space.scales, space.name)
     drawn = draw_members(space, experiment.network, searched, own["members"], own["tolerance"], experiment.seed)
     networks = [("searched", searched), *((f"random {n}", member) for n, member in enumerate(drawn.members, 1))]
-    macs = MacCounter(space, experiment.network)
-    print(
-        f"{own['arch']}: {searched.digest}, {macs(searched.canonical) / 1e6:.1f} M MACs, experiment {experiment.name}"
-    )
+    macs = MemberCosts(space, experiment.network).macs
+    print(f"{own['arch']}: {searched.digest}, {macs(searched) / 1e6:.1f} M MACs, experiment {experiment.name}")
     print(f"random members within {100 * own['tolerance']:g} % of its MACs: {drawn.method}")
     folder = Path(experiment.runs, "benchmarks", "searched_vs_random")
     jobs = make_jobs(experiment, networks, own["seeds"], folder)
@@ -465,7 +446,7 @@ def main(arguments: Sequence[str]) -> int:
         {
             "architecture": own["arch"],
             "members": drawn.method,
-            "macs": {label: macs(architecture.canonical) for label, architecture in networks},
+            "macs": {label: macs(architecture) for label, architecture in networks},
             "seeds": [
                 asdict(item)
                 | {"random_mean": item.mean, "random_sd": item.deviation, "difference": item.difference}

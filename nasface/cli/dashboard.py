@@ -13,14 +13,11 @@ from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import Command
 from nasface.utils.errors import UserError
-from nasface.utils.run_files import nearest_run, run_folder, settings_file
+from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, run_folder, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
-
-_JOURNAL = Path("search") / "journal.log"
-_TRAININGS = Path("search") / "trainings.jsonl"
 
 
 def dashboard(
@@ -90,7 +87,7 @@ def find_run(runs: Path, run: str | None) -> Path:
     found = [path.parent for path in runs.glob(f"*/{settings_file('').name}") if (path.parent / "search").is_dir()]
     if not found:
         raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")
-    studies = [folder for folder in found if not (folder / _TRAININGS).exists()]
+    studies = [folder for folder in found if not (folder / TRAININGS).exists()]
     return max(studies or found, key=lambda folder: (folder / "search").stat().st_mtime)
 
 
@@ -100,13 +97,13 @@ def storage_of(folder: Path) -> str:
     Raises:
         UserError: it has none.
     """
-    if (folder / _TRAININGS).exists():
+    if (folder / TRAININGS).exists():
         raise UserError(f"{folder} has searched by trainings, without a study: see it by `nasface report {folder}`")
     try:
         recorded = load_yaml(settings_file(folder))["search"]["storage"]
     except (UserError, TypeError, KeyError):
         raise UserError(f"{settings_file(folder)} cannot be read: give --storage") from None
-    return recorded or str(folder / _JOURNAL)
+    return recorded or str(folder / JOURNAL)
 
 
 COMMAND = Command(dashboard)

@@ -23,6 +23,7 @@ from nasface.search.objectives import require_objectives
 from nasface.search.registry import check_settings, make_strategy, strategy_settings
 from nasface.search.strategy import Constraint, Strategy
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.utils.run_files import JOURNAL
 
 
 def make_search_strategy(
@@ -91,7 +92,7 @@ def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]
 
 def search_storage(experiment: Experiment, run: Run) -> str | Path:
     """Where a run's search is recorded."""
-    return experiment.search.storage or run.path("search", "journal.log").absolute()
+    return experiment.search.storage or run.path(JOURNAL).absolute()
 
 
 def provenance_of(experiment: Experiment, run: Run) -> dict[str, Any]:

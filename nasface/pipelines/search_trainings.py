@@ -14,7 +14,6 @@ those that the file lacks. Which members win does not depend on the number of wo
 from __future__ import annotations
 
 import copy
-import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,8 +38,8 @@ from nasface.runs.run import Run
 from nasface.search.strategy import Constraint
 from nasface.space.neighbours import random_neighbour
 from nasface.space.presets import presets_in
+from nasface.space.random_members import first_that_fit, members_of_every_density
 from nasface.space.space import MultipathSpace
-from nasface.tabular.bands import members_of_every_density
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
@@ -49,8 +48,8 @@ from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.line_record import append_line, read_lines
 from nasface.utils.progress import stage_bar
+from nasface.utils.run_files import TRAININGS
 
-_DRAWS = 20_000
 _ATTEMPTS = 2_000
 _WALKS, _WALK = 20, 300
 """The last of the attempts walk to the limits; greatest number of moves of a walk."""
@@ -215,24 +214,15 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limit
     """
     config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
-    known = [
-        [
-            MemberSpec(preset, replace(experiment.network, width=width))
-            for width in reversed(widths_of(space, experiment))
-        ]
-        for preset in presets_in(space)
-    ]
-    first = (next(filter(limits.allow, sizes), None) for sizes in known)
-    drawn = itertools.islice(draw_members(space, experiment, rng), _DRAWS)
-    found: dict[str, MemberSpec] = {}
-    for member in itertools.chain(filter(None, first), filter(limits.allow, drawn)):
-        found.setdefault(key_of(member), member)
-        if len(found) == config.candidates:
-            return list(found.values())
-    raise UserError(
-        f"{len(found)} of {_DRAWS} random members keep the limits, not halving.candidates {config.candidates}:"
-        " lower it or halving.share, or raise search.max_macs"
+    sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
+    known = ([MemberSpec(preset, size) for size in sizes] for preset in presets_in(space).values())
+    widest = (next(filter(limits.allow, members), None) for members in known)
+    lacking = (
+        f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise"
+        " search.max_macs"
     )
+    drawn = draw_members(space, experiment, rng)
+    return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, filter(None, widest))
 
 
 def key_of(member: MemberSpec) -> str:
@@ -297,7 +287,7 @@ class _Job:
 
 def _train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int, run: Run) -> list[ShortTraining]:
     """What the members are worth after so many steps, in their order; those on record are not trained again."""
-    path = run.path("search", "trainings.jsonl")
+    path = run.path(TRAININGS)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = {(one.digest, one.steps): one for one in _read_trainings(path)}
     waiting = [_Job(member, steps) for member in members if (key_of(member), steps) not in done]

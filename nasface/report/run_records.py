@@ -21,7 +21,7 @@ from nasface.search.storage import check_evaluation, open_storage
 from nasface.space.record import Record, load_record
 from nasface.utils.errors import UserError
 from nasface.utils.reading import read_json, reading
-from nasface.utils.run_files import nearest_run, read_summary, settings_file, summary_file
+from nasface.utils.run_files import JOURNAL, nearest_run, read_summary, settings_file, summary_file
 from nasface.utils.schema import Finite, checked
 from nasface.utils.yaml_files import load_yaml
 
@@ -214,7 +214,7 @@ def _evaluations(run: Path, settings: Mapping[str, Any]) -> list[Mapping[str, An
     storage = (settings.get("search") or {}).get("storage") or ""
     if storage:
         return _recorded(storage, run.resolve().name, storage)
-    journal = run / "search" / "journal.log"
+    journal = run / JOURNAL
     if not journal.is_file():
         return []
     with tempfile.TemporaryDirectory() as folder:  # of a copy: opening a journal mends it

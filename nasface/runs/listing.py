@@ -17,7 +17,7 @@ from typing import Any
 from nasface.config import flat
 from nasface.utils.errors import UserError
 from nasface.utils.reading import read_json
-from nasface.utils.run_files import nearest_run, read_summary, settings_file
+from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, read_summary, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 SWEEP = "sweep.json"
@@ -40,8 +40,8 @@ FILES: tuple[tuple[str, str, str], ...] = (
     ("pareto.png", "drawing of the Pareto front", "nothing"),
     ("supernet/supernet.pt", "the trained supernet", "searching it again, --init supernet, --reuse_supernet"),
     ("supernet/last.ckpt", "checkpoint of the supernet's training", "going on with a training that was cut short"),
-    ("search/journal.log", "every evaluation of the search (an Optuna study)", "resume, the report and the dashboard"),
-    ("search/trainings.jsonl", "every short training of `search --on trainings`", "resume"),
+    (JOURNAL, "every evaluation of the search (an Optuna study)", "resume, the report and the dashboard"),
+    (TRAININGS, "every short training of `search --on trainings`", "resume"),
     ("search/*", "the search's workers: their logs, and finalists", "nothing once the search has ended"),
     ("ranking.json", "how the supernet ranks members (benchmarks.ranking)", "the report's ranking"),
     ("comparison.*", "the comparison's table", ""),

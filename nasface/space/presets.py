@@ -26,9 +26,9 @@ def load_preset(name: str) -> Architecture:
     return load_architecture(FOLDER / f"{name}.json")
 
 
-def presets_in(space: MultipathSpace) -> list[Architecture]:
-    """The presets that are members of a space, as members of it; none where it has another shape."""
+def presets_in(space: MultipathSpace) -> dict[str, Architecture]:
+    """The presets that are members of a space, as members of it, by name; none where it has another shape."""
     if space.shape != PRESET_SHAPE:
-        return []
-    codes = [load_preset(name).canonical.codes for name in PRESETS]
-    return [Architecture(space, code) for code in codes if space.is_member(code)]
+        return {}
+    codes = {name: load_preset(name).canonical.codes for name in PRESETS}
+    return {name: Architecture(space, code) for name, code in codes.items() if space.is_member(code)}

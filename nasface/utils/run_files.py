@@ -15,6 +15,11 @@ from nasface.utils.files import write_text
 from nasface.utils.reading import read_json, reading
 from nasface.utils.schema import Finite, checked
 
+JOURNAL = "search/journal.log"
+"""Within a search's folder: its study."""
+TRAININGS = "search/trainings.jsonl"
+"""Within the folder of a search by trainings: what each has measured."""
+
 
 class Summary(TypedDict, total=False):
     """What readers rely on in a run's summary."""

@@ -90,7 +90,7 @@ def test_random_members_cost_what_the_searched_one_does(monkeypatch: pytest.Monk
     assert all(abs(one.cost()[1] - wider.cost()[1]) <= 0.05 * wider.cost()[1] for one in wide)
     assert 16 in {one.config.width for one in wide}
     tiny = MultipathSpace("tiny", layers=2, scales=1)
-    monkeypatch.setattr(prize, "DRAWS", 500)
+    monkeypatch.setattr("nasface.space.random_members.DRAWS", 500)
     with pytest.raises(UserError, match="of 500 random members .* give fewer --members"):
         random_members(experiment, tiny, MemberSpec(tiny.member(0), SMALL), 50)
 

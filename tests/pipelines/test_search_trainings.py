@@ -251,7 +251,7 @@ def test_candidates_keep_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     limited = replace(experiment.search, max_macs=float(np.ceil(costs.macs(hourglass))))
     near = replace(experiment, search=limited, halving=replace(experiment.halving, candidates=1))
     assert draw_candidates(near, space)[0].digest == hourglass.digest
-    monkeypatch.setattr(search_trainings, "_DRAWS", 500)
+    monkeypatch.setattr("nasface.space.random_members.DRAWS", 500)
     with pytest.raises(UserError, match="0 of 500 random members .* raise search.max_macs"):
         draw_candidates(replace(experiment, search=replace(experiment.search, max_macs=1e5)), space)
 

@@ -188,7 +188,7 @@ class SAMOS(Strategy):
         self._calibrated, self._probes = not self.acceptance, 0
         self._first_temperature = self.temperature
         self._next_chain = 0
-        self._well_known = presets_in(self.space) if self.presets else []
+        self._well_known = list(presets_in(self.space).values()) if self.presets else []
         self._exhausted = False
 
     def _settings(self) -> dict[str, Any]:
