@@ -113,7 +113,7 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
 
 
 class _HelpAll(Action):
-    """Prints the help, and that of the strategies' own settings, which no parser knows, below that of a search."""
+    """Prints the help, and below it what no parser knows: data sets, strategies' own settings, recipes."""
 
     def __init__(self, option_strings: Sequence[str], **keywords: Any) -> None:
         super().__init__(option_strings, **keywords | {"nargs": 0, "default": SUPPRESS})
@@ -124,6 +124,10 @@ class _HelpAll(Action):
             from nasface.search.registry import settings_help
 
             print("\n" + settings_help(shutil.get_terminal_size().columns - 2))
+        if parser.prog in ("nasface search", "nasface retrain", "nasface compare"):
+            from nasface.data.registry import DATA_SETS
+
+            print("\ndata sets (--data.train, --data.test): " + ", ".join(DATA_SETS.names()))
         if parser.prog in ("nasface retrain", "nasface compare"):
             names = sorted(f"papers/{path.stem}" for path in EXPERIMENTS.glob("papers/*.yaml"))
             print("\nrecipes of the papers (--experiment NAME): " + ", ".join(names))

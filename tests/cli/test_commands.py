@@ -19,6 +19,7 @@ from nasface import __version__
 from nasface.cli.command import Command as Definition
 from nasface.cli.commands import COMMANDS, GROUPS, load_command
 from nasface.cli.messages import setting_names
+from nasface.data.registry import DATA_SETS
 from nasface.search.registry import STRATEGIES, own_settings
 from nasface.space.record import load_record
 from tests.faces.ddfa_files import write_assets
@@ -70,6 +71,11 @@ def test_help_all_of_a_search_lists_the_settings_of_every_strategy(nasface: Comm
             assert setting.meaning, f"the docstring of {name} says nothing of {key}"
             entry = f"--search.settings.{key} {key.upper()} {setting.meaning} (type: {setting.kind}, default: "
             assert f"{entry}{setting.default})" in text
+
+
+def test_help_all_names_the_data_sets(nasface: Command) -> None:
+    line = f"data sets (--data.train, --data.test): {', '.join(DATA_SETS.names())}"
+    assert line in nasface("retrain", "--help-all").output and line not in nasface("retrain", "--help").output
 
 
 def test_help_of_the_command_itself(nasface: Command) -> None:
