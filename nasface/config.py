@@ -268,7 +268,8 @@ class SearchConfig:
         max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
             median of the space's random members where the space says which are drawn, and no limit elsewhere.
         max_latency: longest time of an image in onnxruntime on one thread of this machine, in milliseconds; 0 for no
-            limit. Connections are measured once, into the run's folder, and a member's time is foretold from them.
+            limit. Connections are measured once, into the run's folder, and a member's time is foretold from them. A
+            search by trainings then has no limit on multiply-adds unless max_macs is given, and measures what it finds.
         max_parameters: largest number of parameters; 0 for no limit.
         max_memory: largest peak memory of its activations for one image, in bytes; 0 for no limit.
         calibration: training faces on which an architecture's batch norm is calibrated.
@@ -327,7 +328,7 @@ class HalvingConfig:
             settings are those of retrain.
         keep: members of one in so many go on to the next number of steps.
         batch_size: faces a step.
-        share: least share of the limit on multiply-adds (`search.max_macs`) that members have.
+        share: least share of the limit that members have: of `search.max_latency`, or else of `search.max_macs`.
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
 

@@ -113,6 +113,7 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(best, f"after {experiment.halving.steps[-1]} steps of its own")
+    _print_latency(folder.read_summary())
     _print_costs(folder, best)
     if line := sync_line(folder.folder):
         print(line)
@@ -178,9 +179,8 @@ def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
     if len(experiment.search.objectives) > 1:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
     space = _checked_space(experiment)
-    of_one_width = {"search.max_latency": experiment.search.max_latency, "network.widths": experiment.network.widths}
-    for setting in filter(of_one_width.get, of_one_width if space.widths else ()):
-        raise UserError(f"space {space.name} has several widths, for which --{setting} is not defined: leave it out")
+    if space.widths and experiment.network.widths:
+        raise UserError(f"space {space.name} leaves the width to the search: leave out --network.widths")
     return space
 
 
@@ -209,11 +209,7 @@ def _print_search(folder: Run, best: Path) -> None:
         f"         {found['unique']} different members, {found['looked_up']} proposals answered from the record"
         + "".join(f", {count} above max_{name} never evaluated" for name, count in found["rejected"].items())
     )
-    if latency := summary.get("latency"):
-        print(
-            f"latency  {latency['ms']:.2f} ms foretold in onnxruntime on one thread; such forecasts were"
-            f" {100 * latency['error']:.0f} % off on average here, {100 * latency['worst']:.0f} % at most"
-        )
+    _print_latency(summary)
     if shortlist := summary.get("finalists"):
         errors = [math.inf if one["nme"] is None else one["nme"] for one in shortlist["members"]]
         print(
@@ -221,6 +217,19 @@ def _print_search(folder: Run, best: Path) -> None:
             f" {max(errors):.2f} % on validation faces; number {errors.index(min(errors)) + 1} by penalty is the best"
         )
     _print_costs(folder, best)
+
+
+def _print_latency(summary: dict[str, Any]) -> None:
+    if not (latency := summary.get("latency")):
+        return
+    off = f"{100 * latency['error']:.0f} % off on average here, {100 * latency['worst']:.0f} % at most"
+    print(f"latency  {latency['ms']:.2f} ms foretold in onnxruntime on one thread; such forecasts were {off}")
+    if measured := latency.get("measured"):
+        above = measured > latency["limit"]
+        print(
+            f"         {measured:.2f} ms measured"
+            + (", above the limit: search again with a lower one" if above else "")
+        )
 
 
 def _print_found(best: Path, how: str) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from nasface.evaluation.costs import MemberCosts
 from nasface.inference.export import need, onnx_session
 from nasface.nets.cost import least_time
 from nasface.nets.layers.blocks import node_sum
-from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MultipathNetwork, Stem
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MemberSpec, MultipathNetwork, Stem
 from nasface.nets.uv_head import make_head
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.files import write_json
@@ -101,22 +102,52 @@ def latency_table_of(record: Any) -> LatencyTable:
     return LatencyTable(**{**fields, "weights": tuple(fields["weights"])})
 
 
+def kept_latencies(path: Path, space: MultipathSpace, config: MultipathConfig) -> LatencyTable:
+    """The table of a file, measured first where there is none.
+
+    Raises:
+        UserError: onnxruntime is not installed, or the table is damaged.
+    """
+    if path.exists():
+        return load_latency_table(path)
+    table = measure_latencies(space, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.save(path)
+    return table
+
+
+def measured_latency(member: MemberSpec) -> float:
+    """Least milliseconds of one image through a whole member in onnxruntime on one thread.
+
+    Raises:
+        UserError: a package of the extra `export` is not installed.
+    """
+    with _alone():
+        return _time(member.build(), torch.rand(1, 3, member.input_size, member.input_size))
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """On one thread, with random numbers that nobody misses: weights do not change a time."""
+    for package in ("onnx", "onnxruntime"):
+        need(package)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def measure_latencies(space: MultipathSpace, config: MultipathConfig) -> LatencyTable:
     """Measure parts and reference members, some fifteen seconds; other work on the machine makes it worse.
 
     Raises:
         UserError: a package of the extra `export` is not installed.
     """
-    for package in ("onnx", "onnxruntime"):
-        need(package)
-    threads, count = torch.get_num_threads(), 2 * space.scales**2 + REFERENCES
-    torch.set_num_threads(1)
-    try:
-        # Weights do not change a time, and the search's own random numbers shall not depend on them.
-        with torch.random.fork_rng(devices=[]), stage_bar("measuring latencies", count) as bar:
-            return _measured(space, config, lambda: bar.update(1))
-    finally:
-        torch.set_num_threads(threads)
+    with _alone(), stage_bar("measuring latencies", 2 * space.scales**2 + REFERENCES) as bar:
+        return _measured(space, config, lambda: bar.update(1))
 
 
 def _measured(space: MultipathSpace, config: MultipathConfig, done: Callable[[], object]) -> LatencyTable:

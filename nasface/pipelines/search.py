@@ -13,7 +13,7 @@ from typing import Any
 
 from nasface.config import Experiment, recorded_settings
 from nasface.evaluation.costs import MemberCosts
-from nasface.inference.latency_table import LatencyTable, load_latency_table, measure_latencies
+from nasface.inference.latency_table import LatencyTable, kept_latencies
 from nasface.nets.multipath import MemberSpec, Supernet
 from nasface.pipelines.finalists import decide
 from nasface.pipelines.scoring import (
@@ -152,12 +152,7 @@ def latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> Latenc
     """
     if not experiment.search.max_latency:
         return None
-    path = run.path("search", "latency.json")
-    if path.exists():
-        return load_latency_table(path)
-    table = measure_latencies(space, experiment.network)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.save(path)
+    table = kept_latencies(run.path("search", "latency.json"), space, experiment.network)
     make_search_strategy(experiment, space, table).ask()  # a limit that no member keeps shall come out now
     return table
 

@@ -19,6 +19,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,11 @@ import torch
 
 from nasface.config import Experiment, HalvingConfig
 from nasface.evaluation.costs import MemberCosts
-from nasface.inference.latency_table import LatencyTable
+from nasface.inference.latency_table import LatencyTable, kept_latencies, measured_latency
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.scoring import macs_limit, search_constraints
-from nasface.pipelines.search import latencies, write_member
+from nasface.pipelines.search import write_member
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.runs.metrics import RunMetrics
@@ -90,7 +91,8 @@ def search_by_trainings(
         UserError: a setting does not fit, the space has too few members of that cost, or all trainings failed.
     """
     config = experiment.halving
-    limits = Limits.of(experiment, space, latencies(experiment, space, run))
+    latency = _latencies(experiment, space, run)
+    limits = Limits.of(experiment, space, latency)
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
@@ -111,10 +113,30 @@ def search_by_trainings(
     run.update_summary(search={"evaluations": len(rounds.trained), "penalty": penalty, "rounds": rounds.told})
     found = replace(experiment, network=member.config)
     path = write_member(found, run, member.architecture, penalty, training.nme[:3], training.nme[4], "halving")
+    if latency:
+        _tell_latency(latency[member.config.width], limits, member, run)
     rounds.log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
     rounds.log.close()
     run.update_summary(finished=True)
     return path
+
+
+def _latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> dict[int, LatencyTable]:
+    """The run's tables of measured connections, by width; none where latency is not limited."""
+    if not experiment.search.max_latency:
+        return {}
+    several = "-{}" if space.widths else ""
+    return {
+        width: kept_latencies(run.path("search", f"latency{several.format(width)}.json"), space, costs.config)
+        for width, costs in costs_of(space, experiment).items()
+    }
+
+
+def _tell_latency(table: LatencyTable, limits: Limits, member: MemberSpec, run: Run) -> None:
+    """Record what the found member was foretold to need, and needs."""
+    (limit,) = (one for one in limits.most[member.config.width] if one.name == "latency")
+    told = {"ms": limit.measure(member.architecture), "error": table.error, "worst": table.worst}
+    run.update_summary(latency=told | {"measured": measured_latency(member), "limit": limit.limit})
 
 
 Ranking = list[tuple[ShortTraining, MemberSpec]]
@@ -158,20 +180,32 @@ class _Rounds:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a member may cost, at each width: the search's limits, and a least share of the multiply-adds that are
-    allowed."""
+    """What a member may cost, at each width: the search's limits, and a least share of one of them: of that on latency
+    where there is one, or else of that on multiply-adds."""
 
-    costs: Mapping[int, MemberCosts]
     most: Mapping[int, Sequence[Constraint]]
-    least_macs: float
+    least: Mapping[int, Constraint]
 
     @classmethod
-    def of(cls, experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None) -> Limits:
-        most = macs_limit(experiment, MemberCosts(space, experiment.network))
-        limited = replace(experiment, search=replace(experiment.search, max_macs=most))
-        costs = costs_of(space, experiment)
-        limits = {width: search_constraints(limited, of, latency) for width, of in costs.items()}
-        return cls(costs, limits, experiment.halving.share * most)
+    def of(
+        cls, experiment: Experiment, space: MultipathSpace, latency: Mapping[int, LatencyTable] = MappingProxyType({})
+    ) -> Limits:
+        """`latency` are the tables of each width, where latency is limited. One limit is enough: multiply-adds have
+        none of their own beside it that the user did not ask for."""
+        search = experiment.search
+        macs = (
+            0.0
+            if latency and search.max_macs is None
+            else macs_limit(experiment, MemberCosts(space, experiment.network))
+        )
+        limited = replace(experiment, search=replace(search, max_macs=macs))
+        most, least = {}, {}
+        for width, costs in costs_of(space, experiment).items():
+            most[width] = search_constraints(limited, costs, latency.get(width))
+            leading = [limit for limit in most[width] if limit.name == ("latency" if latency else "macs")]
+            least[width] = leading[0] if leading else Constraint("macs", 0.0, costs.macs)
+        share = experiment.halving.share
+        return cls(most, {width: replace(limit, limit=share * limit.limit) for width, limit in least.items()})
 
     def allow(self, member: MemberSpec) -> bool:
         return self.off(member) == 0
@@ -182,8 +216,8 @@ class Limits:
         for limit in self.most[width]:
             if (cost := limit.measure(architecture)) > limit.limit:
                 return cost / limit.limit - 1
-        macs = self.costs[width].macs(architecture)
-        return macs / self.least_macs - 1 if macs < self.least_macs else 0.0
+        least = self.least[width]
+        return min(0.0, least.measure(architecture) / least.limit - 1) if least.limit else 0.0
 
 
 def widths_of(space: MultipathSpace, experiment: Experiment) -> tuple[int, ...]:

@@ -166,8 +166,7 @@ def test_well_known_networks_begin_at_their_greatest_width() -> None:
 def test_a_space_of_several_widths_is_for_trainings(nasface: Command) -> None:
     for settings, message in (
         (("--on", "supernet"), "take --on trainings"),
-        (("--search.max_latency", "2"), "leave it out"),
-        (("--network.widths", "[32,24,16,8]"), "leave it out"),
+        (("--network.widths", "[32,24,16,8]"), "leave out --network.widths"),
     ):
         failed = nasface("search", "--space", "multipath_wide", *settings)
         assert failed.code == 2 and message in failed.line
