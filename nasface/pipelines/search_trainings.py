@@ -251,9 +251,9 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limit
     sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
     known = ([MemberSpec(preset, size) for size in sizes] for preset in presets_in(space).values())
     widest = (next(filter(limits.allow, members), None) for members in known)
+    limit = "search.max_latency" if experiment.search.max_latency else "search.max_macs"
     lacking = (
-        f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise"
-        " search.max_macs"
+        f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise {limit}"
     )
     drawn = draw_members(space, experiment, rng)
     return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, filter(None, widest))

@@ -66,7 +66,7 @@ def test_the_file_comes_back(tmp_path: Path) -> None:
 
 def test_a_search_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
-    monkeypatch.setattr(search, "measure_latencies", lambda *about: measured.append(about) or TABLE)
+    monkeypatch.setattr(latency_table, "measure_latencies", lambda *about: measured.append(about) or TABLE)
     experiment = Experiment(network=MultipathConfig(width=8, head_width=16), search=SearchConfig(max_latency=90.0))
     run = Run(tmp_path)
     table = search.latencies(experiment, SPACE, run)

@@ -23,6 +23,7 @@ from nasface.config import (
     experiment_of,
 )
 from nasface.evaluation.costs import MemberCosts, usual_macs
+from nasface.inference.latency_table import LatencyTable
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines import search_trainings
 from nasface.pipelines.architectures import resolve_network
@@ -170,6 +171,36 @@ def test_a_space_of_several_widths_is_for_trainings(nasface: Command) -> None:
     ):
         failed = nasface("search", "--space", "multipath_wide", *settings)
         assert failed.code == 2 and message in failed.line
+
+
+@pytest.mark.parametrize("space", [SPACE, WIDE], ids=["one width", "several"])
+def test_a_limit_on_latency_takes_the_place_of_multiply_adds(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: MultipathSpace
+) -> None:
+    tables: list[int] = []
+
+    def table(path: Path, _: MultipathSpace, config: MultipathConfig) -> LatencyTable:
+        assert path.name == (f"latency-{config.width}.json" if space.widths else "latency.json")
+        tables.append(config.width)
+        kinds = {f"{a} {b} {code}": code * config.width / 8 for a in (0, 1) for b in (0, 1) for code in (1, 2)}
+        return LatencyTable(kinds, 0.0, (0.0, 1.0, 0.0), error=0.04, worst=0.09)
+
+    monkeypatch.setattr(search_trainings, "kept_latencies", table)
+    monkeypatch.setattr(search_trainings, "measured_latency", lambda member: 9.0)
+    drawn = replace(space, drawn=(1, 4))  # such a space has a limit on multiply-adds of its own
+    limited = replace(experiment, search=replace(experiment.search, max_latency=8.0), output=str(tmp_path / "b.json"))
+    run = new_run(tmp_path / "run")
+    search_by_trainings(replace(limited, halving=EVOLVING), drawn, run)
+    assert tables == list(space.widths or [experiment.network.width])
+    latency = run.read_summary()["latency"]
+    assert 6 <= latency.pop("ms") <= 8
+    assert latency == {"error": 0.04, "worst": 0.09, "measured": 9.0, "limit": 8.0}
+    assert {
+        one.name for one in Limits.of(limited, drawn, search_trainings._latencies(limited, drawn, run)).most[8]
+    } == {"latency"}
+    with pytest.raises(UserError, match="or raise search.max_latency"):
+        few = replace(limited, search=replace(limited.search, max_latency=0.1))
+        search_by_trainings(few, drawn, new_run(tmp_path / "few"))
 
 
 @pytest.mark.parametrize("settings", [SHORT, EVOLVING], ids=["halving", "evolution"])
