@@ -48,11 +48,6 @@ class Summary:
     auc: float
     failures: float
 
-    @property
-    def headline(self) -> float:
-        """The figure that papers compare."""
-        return self.all if self.mean is None else self.mean
-
 
 @dataclass(frozen=True)
 class Errors:

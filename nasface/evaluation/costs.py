@@ -17,7 +17,14 @@ from torch.utils._pytree import tree_leaves
 from nasface.config import MultipathConfig
 from nasface.nets.cost import cpu_latency
 from nasface.nets.multipath import MultipathNetwork
-from nasface.nets.multipath_cost import connection_macs, connection_parameters, fixed_parameters, head_macs, stem_macs
+from nasface.nets.multipath_cost import (
+    Place,
+    connection_macs,
+    connection_parameters,
+    fixed_parameters,
+    head_macs,
+    stem_macs,
+)
 from nasface.nets.network import channels_last
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
@@ -57,16 +64,10 @@ class MemberCosts:
         return getattr(self, name)
 
     def macs(self, architecture: Architecture) -> float:
-        return self._fixed_macs + sum(
-            self._macs[gap, source, target][operation]
-            for gap, source, target, operation in architecture.canonical.connections()
-        )
+        return self._fixed_macs + _sum(self._macs, architecture)
 
     def parameters(self, architecture: Architecture) -> float:
-        return self._fixed_parameters + sum(
-            self._parameters[gap, source, target][operation]
-            for gap, source, target, operation in architecture.canonical.connections()
-        )
+        return self._fixed_parameters + _sum(self._parameters, architecture)
 
     def memory(self, architecture: Architecture) -> float:
         with FakeTensorMode():  # tensors with sizes and lifetimes, but no content
@@ -84,6 +85,11 @@ class MemberCosts:
         with torch.random.fork_rng(devices=[]):
             network = channels_last(MultipathNetwork(architecture, self.config))
         return cpu_latency(network, self.config.input_size, repeats=20, threads=threads)
+
+
+def _sum(table: dict[Place, dict[int, int]], architecture: Architecture) -> int:
+    """Over the live connections."""
+    return sum(table[gap, start, end][code] for gap, start, end, code in architecture.canonical.connections())
 
 
 def usual_macs(costs: MemberCosts) -> float:

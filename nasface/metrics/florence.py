@@ -81,36 +81,3 @@ def face_region(points: ArrayLike, nose_tip: ArrayLike, radius: float) -> np.nda
     """
     apart = np.asarray(points, dtype=np.float64) - np.asarray(nose_tip, dtype=np.float64)
     return np.linalg.norm(apart, axis=-1) <= radius
-
-
-@dataclass(frozen=True)
-class YawNME:
-    """NME in percent by the renderings' yaw.
-
-    Attributes:
-        yaws: the yaws in degrees, ascending.
-        nme: mean of each.
-        counts: faces of each.
-        mean: over all faces.
-    """
-
-    yaws: tuple[float, ...]
-    nme: tuple[float, ...]
-    counts: tuple[int, ...]
-    mean: float
-
-
-def nme_by_yaw(nme: ArrayLike, yaw: ArrayLike) -> YawNME:
-    """Sort per-face errors (N,) in percent by the yaw (N,) in degrees, of a few different values, that the faces were
-    rendered from; signs are kept."""
-    errors, angles = np.ravel(np.asarray(nme, dtype=np.float64)), np.ravel(np.asarray(yaw, dtype=np.float64))
-    if errors.shape != angles.shape:
-        raise ValueError(f"{len(errors)} errors and {len(angles)} yaw angles")
-    yaws, member, counts = np.unique(angles, return_inverse=True, return_counts=True)
-    sums = np.bincount(member, weights=errors, minlength=len(yaws))
-    return YawNME(
-        yaws=tuple(map(float, yaws)),
-        nme=tuple(map(float, sums / np.maximum(counts, 1))),
-        counts=tuple(map(int, counts)),
-        mean=float(errors.mean()) if len(errors) else float("nan"),
-    )

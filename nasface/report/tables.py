@@ -12,7 +12,6 @@ from nasface.metrics.aflw2000 import YAW_BINS
 
 if TYPE_CHECKING:
     from nasface.metrics.aflw2000 import BinnedNME
-    from nasface.metrics.florence import YawNME
 
 NOTHING = "-"
 """What stands where there is no figure."""
@@ -115,24 +114,6 @@ def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2, 
         for name, result in rows
     ]
     return (markdown_table if markdown else text_table)(header, body)
-
-
-def rendering_table(rows: Iterable[tuple[str, YawNME]], *, decimals: int = 2, markdown: bool = False) -> str:
-    """One line a network: Florence's NME (%) by the yaw of the renderings, and over all faces.
-
-    Args:
-        rows: name and figures; their yaws may differ.
-        decimals: of the percentages.
-        markdown: for a README instead of a console.
-    """
-    entries = list(rows)
-    yaws = sorted({yaw for _, result in entries for yaw in result.yaws})
-    body = []
-    for name, result in entries:
-        known = dict(zip(result.yaws, result.nme, strict=True))
-        figures = [*(known.get(yaw, math.nan) for yaw in yaws), result.mean]
-        body.append([name, *(NOTHING if math.isnan(value) else f"{value:.{decimals}f}" for value in figures)])
-    return (markdown_table if markdown else text_table)(["", *(f"{yaw:g}°" for yaw in yaws), "all"], body)
 
 
 def text_table(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

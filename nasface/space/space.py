@@ -104,13 +104,6 @@ class MultipathSpace:
         start = 0 if gap == 0 else self.scales + (gap - 1) * self.scales**2
         return slice(start, start + sources * targets)
 
-    def connection_index(self, gap: int, source: int, target: int) -> int:
-        """Where one connection lies in a code."""
-        sources, targets = self.gap_shape(gap)
-        if not (0 <= source < sources and 0 <= target < targets):
-            raise IndexError(f"gap {gap} has {sources} sources and {targets} targets, not ({source}, {target})")
-        return self.gap_slice(gap).start + source * targets + target
-
     def is_valid(self, codes: Sequence[int]) -> bool:
         """Whether every connection's source has an incoming connection itself (Eq. 8) and the output is reached."""
         return self.find_problem(codes) is None

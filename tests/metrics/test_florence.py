@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from nasface.metrics.florence import face_region, nme_by_yaw, surface_nme
+from nasface.metrics.florence import face_region, surface_nme
 from nasface.metrics.similarity import Similarity
 from tests.metrics.test_icp import TURN, surface
 
@@ -40,17 +38,6 @@ def test_the_size_is_forgiven_only_on_request() -> None:
 def test_the_region_is_a_ball_around_the_nose() -> None:
     points = np.array([[1, 2, 3], [1, 2, 98], [1, 2, 99], [80, 60, 3.0]])
     assert face_region(points, [1, 2, 3], 95.0).tolist() == [True, True, False, False]
-
-
-def test_yaws_are_kept_apart_by_sign() -> None:
-    result = nme_by_yaw([1, 2, 3, 10], [-40, 0, 0, 40])
-    assert result.yaws == (-40, 0, 40)
-    assert result.nme == (1, 2.5, 10)
-    assert result.counts == (1, 2, 1)
-    assert result.mean == 4
-    assert math.isnan(nme_by_yaw([], []).mean)
-    with pytest.raises(ValueError):
-        nme_by_yaw([1.0], [0, 1])
 
 
 def test_eyes_in_one_place_normalise_nothing() -> None:

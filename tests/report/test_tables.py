@@ -8,14 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nasface.metrics.aflw2000 import binned_nme
-from nasface.metrics.florence import nme_by_yaw
 from nasface.report.tables import (
     NMERow,
     markdown_table,
     milliseconds,
     protocol_table,
     quantity,
-    rendering_table,
     spread,
     text_table,
     yaw_table,
@@ -132,18 +130,6 @@ def test_the_table_of_protocols() -> None:
     ]
     assert "5.000 ± 2.944" in protocol_table([("2D", full)], decimals=3, markdown=True).splitlines()[-1]
     assert "- |" in protocol_table([("none", binned_nme([], []))], markdown=True)
-
-
-def test_the_table_of_renderings() -> None:
-    both = nme_by_yaw([3.0, 4.0, 5.0], [-40, -40, 80])
-    other = nme_by_yaw([2.0], [0])
-    assert rendering_table([("first", both), ("second", other)]).splitlines() == [
-        "        -40°    0°   80°   all",
-        "------  ----  ----  ----  ----",
-        "first   3.50     -  5.00  4.00",
-        "second     -  2.00     -  2.00",
-    ]
-    assert rendering_table([("x", other)], decimals=1, markdown=True).splitlines()[-1] == "| x   | 2.0 | 2.0 |"
 
 
 def test_stability_has_a_column_where_it_was_measured() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,6 @@ from nasface.training.targets.parameter_losses import (
     wpdc_weights,
 )
 from nasface.utils.errors import UserError
-
-Objective = Literal["vdc", "wpdc", "fwpdc", "vdc_from_fwpdc", "vanilla_joint", "meta_joint"]
-Landmarks = Literal["none", "regression", "constraint"]
 
 
 class ParametersTask(FaceTask):
