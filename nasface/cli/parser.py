@@ -30,6 +30,8 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         SystemExit: help or the version was asked for and has been printed.
     """
     words = list(arguments)
+    if zero := next((word for word in words if "\0" in word), None):  # no shell can give one, a sweep's file can
+        raise UserError(f"{zero[:80]!r} holds a zero byte: leave it out")
     name = command_of(words)
     hints: dict[str, Any] = {}
     try:
@@ -67,6 +69,8 @@ def _check_values(parser: ArgumentParser, settings: Any, hints: Mapping[str, Any
                 raise UserError(f"{name}: must be less than 2^{bits}, not {str(one)[:40]}")
             if isinstance(one, str) and "\0" in one:
                 raise UserError(f"{name}: {one!r} holds a zero byte: leave it out")
+            if isinstance(one, str) and name.endswith("storage") and "://" in one and len(one.split()) > 1:
+                raise UserError(f"{name}: a space ends a URL: write %20 in its place")  # it may be a password's
 
 
 def _check_strategy(config: SearchConfig) -> None:

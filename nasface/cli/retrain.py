@@ -43,14 +43,11 @@ def retrain(
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
 
-    experiment, spec, name = _checked(experiment, arch, scale, init)
-    space = spec.architecture.space if spec.architecture is not None else None
-    weights = None if init == "scratch" or space is None else _supernet_file(init, arch)
-    start = _start(experiment, spec, weights or init)
+    experiment, spec, name, weights, start = _checked(experiment, arch, scale, init)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
     with folder.timed("data_s"):
-        workspace = prepare(experiment, space)
+        workspace = prepare(experiment, spec.architecture and spec.architecture.space)
     row = pipeline.retrain(workspace, spec, folder, start, label or name, parents_of(arch, weights)).row
     folder.update_summary(finished=True)
     print(
@@ -68,8 +65,9 @@ def retrain(
 
 def _checked(
     experiment: Experiment, arch: str = "best.json", scale: float = 1.0, init: str = "scratch", **_: object
-) -> tuple[Experiment, Any, str]:
-    """What `resolve_network` gives, once whatever is wrong with the settings has come out."""
+) -> tuple[Experiment, Any, str, Path | None, Any]:
+    """What `resolve_network` gives, the supernet that gives the weights, and what sets them, once whatever is wrong
+    with the settings has come out."""
     from nasface.data.sources import check_sets
     from nasface.nets.registry import NETWORKS
     from nasface.pipelines.architectures import resolve_network
@@ -83,7 +81,8 @@ def _checked(
         raise UserError(f"--scale is for fixed networks ({', '.join(NETWORKS.names())}): give --network.width")
     make_trainer(experiment.device, logger=False)
     check_sets(experiment.data, needed_labels(spec))
-    return experiment, spec, name
+    weights = None if init == "scratch" or spec.architecture is None else _supernet_file(init, arch)
+    return experiment, spec, name, weights, _start(experiment, spec, weights or init)
 
 
 def _start(experiment: Experiment, spec: Any, init: str | Path) -> Any:

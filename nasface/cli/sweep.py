@@ -11,7 +11,8 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from nasface.cli.command import Command
 from nasface.config import LogConfig
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, os_reason
+from nasface.utils.run_files import run_folder
 
 
 def sweep(
@@ -104,10 +105,13 @@ def check_command(content: Any, deep: bool = True) -> None:
                 return
             try:
                 command, given = read_arguments(arguments)
+                if given.get("run"):
+                    run_folder("", given["run"])  # complains of what is no id
                 if deep:
                     command.check(**given)
-            except UserError as error:
-                raise UserError(f"{content.path}: its command is refused: {error}") from None
+            except (UserError, OSError) as error:
+                why = f"{error.filename}: {os_reason(error)}" if isinstance(error, OSError) else error
+                raise UserError(f"{content.path}: its command is refused: {why}") from None
 
 
 COMMAND = Command(sweep)

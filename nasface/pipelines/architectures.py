@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError, nearest
+from nasface.utils.reading import read_json
 from nasface.utils.run_files import settings_file
 from nasface.utils.schema import checked
 
@@ -88,9 +88,9 @@ def recorded_experiment(arch: str) -> Path | None:
     """The settings that an architecture file was searched with: those of its run, or else its experiment's; None where
     it names neither."""
     try:
-        provenance = json.loads(Path(arch).read_text(encoding="utf-8"))["provenance"]
+        provenance = read_json(arch, "")["provenance"]
         run, name = str(provenance.get("run", "")), str(provenance.get("experiment", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (UserError, KeyError, AttributeError):
         return None  # read again, and complained of, where the architecture itself is read
     places = [settings_file(run)] if run else []
     places += [experiment for experiment in EXPERIMENTS.glob("*.yaml") if experiment.stem == name]

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial
 
 from nasface.utils.errors import UserError, first_line, os_reason
 from nasface.utils.lock import hold
+from nasface.utils.reading import require_file
 from nasface.utils.schema import Finite, checked
 
 
@@ -39,8 +40,12 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # its lines per trial would break the progress bar
     place = re.sub("^sqlite(\\+\\w+)?:///", "", str(storage))
-    if not make and "://" not in place and not Path(place).expanduser().is_file():
-        raise UserError(f"{storage} does not exist: give the --storage that the search was started with")
+    if "://" not in place:
+        file = Path(place).expanduser()
+        if not make and not file.is_file():
+            raise UserError(f"{storage} does not exist: give the --storage that the search was started with")
+        if file.exists() and not file.is_dir():
+            require_file(file, "give another --search.storage")
     if isinstance(storage, str) and storage.startswith("grpc://"):
         with _proxy(storage) as proxy:
             yield proxy

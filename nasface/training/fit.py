@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import logging
+import re
 import signal
 import time
 import warnings
@@ -15,14 +16,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.strategies import StrategyRegistry
 
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.weights import write_record
-from nasface.utils.errors import UserError, first_line, os_reason
+from nasface.utils.errors import UserError, nearest, os_reason
 from nasface.utils.tensors import read_tensors
 
 CHECKPOINT = "last.ckpt"
@@ -169,8 +172,26 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
         default = vars(DeviceConfig())
         given = [f"device.{name} {value}" for name, value in vars(device).items() if value != default[name]]
         named = ", ".join(given) or "device.accelerator auto"
-        reason = "its package is not here" if isinstance(error, ImportError) else first_line(error).rstrip(".")
+        reason = "its package is not here" if isinstance(error, ImportError) else _misfit(device)
         raise UserError(f"the device settings do not fit this machine: {named} ({reason}); correct them") from None
+
+
+_PRECISIONS = ["16-mixed", "bf16-mixed", "32-true", "64-true", "16-true", "bf16-true", "16", "bf16", "32", "64"]
+
+
+def _misfit(device: DeviceConfig) -> str:
+    """Why Lightning refuses settings, in our words."""
+    known = {
+        "accelerator": ["auto", "gpu", *sorted(AcceleratorRegistry.available_accelerators())],
+        "strategy": ["auto", *StrategyRegistry.available_strategies()],
+        "precision": _PRECISIONS,
+    }
+    for name, names in known.items():
+        if (value := getattr(device, name)) not in names:
+            return f"{name} must be one of {', '.join(names[:10])}{nearest(value, names)}"
+    if not re.fullmatch(r"auto|-1|[1-9]\d{0,3}|\[?\d+(, *\d+)+,?\]?", str(device.devices)):
+        return f"devices must be auto, or a whole number from 1 to {_MOST_DEVICES}"
+    return "this machine has no such device or too few, or the settings do not go together"
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):

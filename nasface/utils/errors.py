@@ -67,5 +67,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """A text with the passwords taken out of its URLs; a database's client finds them in PGPASSWORD or ~/.pgpass."""
-    return re.sub(r"(\w://[^\s:/@]*):[^\s/]*@", r"\1@", text)
+    """A text with the passwords taken out of its URLs, from before the host and from the options behind it, as
+    SQLAlchemy reads them; a database's client finds them in PGPASSWORD or ~/.pgpass."""
+    text = re.sub(r"(\w://[^\s:/@]*):[^\s/]*@", r"\1@", text)
+    text = re.sub(r"((?<!http)(?<!https)(?<!grpc)://[^\s:/@]*):[^\s@]*@", r"\1@", text)
+    return re.sub(r"""([?&](?:ssl)?(?:passwor|passw|pw)d=)(?!\*\*\*(?!\w))[^\s&"']+""", r"\1***", text)

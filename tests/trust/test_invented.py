@@ -33,6 +33,13 @@ def test_a_pipe_is_no_input(tmp_path: Path, name: str) -> None:
             load_weights(path, arch="mobilenet" if path.suffix == ".pth" else None)
 
 
+@pytest.mark.parametrize("words", ["retrain --arch {}", "search --on supernet --search.storage {}"])
+def test_a_pipe_is_no_argument(words: str, tmp_path: Path, nasface: Command) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    result = nasface(*words.format(tmp_path / "pipe.json").split())
+    assert result.code == 2 and "pipe.json is a pipe, socket or device, not a file" in result.line
+
+
 @pytest.mark.parametrize("faces", [4, "x", {"folder": 3, "experiment": {}}, {"folder": "", "experiment": 1}])
 def test_what_weights_say_of_their_faces(tmp_path: Path, faces: object) -> None:
     sizes = MultipathConfig(input_size=32, map_size=32, width=8, head_width=16)
@@ -53,6 +60,7 @@ def test_what_weights_say_of_their_faces(tmp_path: Path, faces: object) -> None:
         ("compare: {seeds: [1, 4294967296]}", "compare.seeds: must be less than 2^32, not 4294967296"),
         (f"data: {{train_count: {10**30}}}", "data.train_count: must be less than 2^63, not 1000"),
         ('runs: "a\\0b"', "runs: 'a\\x00b' holds a zero byte"),
+        ("search: {storage: 'sql://u:se cret@h/d'}", "search.storage: a space ends a URL: write %20 in its place"),
     ],
 )
 def test_settings_that_no_library_takes(tmp_path: Path, content: str, message: str) -> None:

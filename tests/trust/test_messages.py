@@ -170,6 +170,9 @@ EXPERIMENT = read_arguments(["retrain", "--arch", "random"])[1]["experiment"]
         {"accelerator": "cpu", "devices": 10**9},
         {"accelerator": "cpu", "precision": "transformer-engine"},
         {"strategy": "deepspeed", "accelerator": "cpu"},
+        {"strategy": "dpp", "accelerator": "cpu"},
+        {"accelerator": "cpu", "precision": "x"},
+        {"accelerator": "cpu", "devices": "two"},
     ],
 )
 def test_devices_that_there_are_not(device: dict[str, object]) -> None:
@@ -177,3 +180,4 @@ def test_devices_that_there_are_not(device: dict[str, object]) -> None:
         make_trainer(DeviceConfig(**device), logger=False)  # type: ignore[arg-type]
     name, value = list(device.items())[-1] if device.get("accelerator") == "cpu" else next(iter(device.items()))
     assert f"device.{name} {value}" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert not re.search(r"[Ll]ightning|Accelerator|argument|selected|`", str(refusal.value))

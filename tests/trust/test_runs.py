@@ -57,6 +57,16 @@ def test_a_damaged_neighbour_is_named_and_left_out(
 
 def test_passwords_stay_in_memory(tmp_path: Path) -> None:
     url = "postgresql://user:se:cr@et@host:5432/db"
+    ends = (
+        "u:se/cret@h",
+        "u:12/se/cret@h",
+        "u:se@cret@h",
+        'h/d?x=y&password=secret"',
+        "h?sslpassword=secret&pwd=secret",
+    )
+    for odd in (f"sql://{end}" for end in ends):
+        masked = without_passwords(odd)
+        assert "cret" not in masked and masked.startswith(odd[:4]) and without_passwords(masked) == masked
     assert without_passwords(f"cannot open {url}: no") == "cannot open postgresql://user@host:5432/db: no"
     for plain in ("sqlite:///a.db", "http://host:8080/a@b", "runs/a:b@c"):
         assert without_passwords(plain) == plain

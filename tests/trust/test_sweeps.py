@@ -77,6 +77,10 @@ def sweep_of(folder: Path, parameters: dict[str, Any], *words: str) -> Any:
         ({"data.train": {"values": ["synthetic", "real"]}}, "unknown data set 'real'"),
         ({"network.input_size": {"values": [32, 33]}}, "network.input_size 33 must be a multiple"),
         ({"device.accelerator": {"values": ["cpu", "tpu"]}}, "device.accelerator tpu"),
+        ({"init": {"values": ["scratch", "absent.pt"]}}, "absent.pt does not exist"),
+        ({"run": {"values": ["one", "../two"]}}, "--run '../two' is no id"),
+        ({"network": {"values": ["a\0b"]}}, "holds a zero byte"),
+        ({"arch": {"values": ["random", "x" * 300]}}, "File name too long"),
     ],
 )
 def test_each_value_is_checked_first(tmp_path: Path, parameters: dict[str, Any], message: str) -> None:
