@@ -133,7 +133,7 @@ def read_truth(images: Sequence[Path]) -> Truth:
     stored = np.stack(points)
     return Truth(
         landmarks=np.stack([annotation.landmarks for annotation in annotations]).astype(np.float64),
-        yaw=np.array([annotation.angles[1] for annotation in annotations]),
+        yaw=np.array([annotation.yaw for annotation in annotations]),
         points=stored - 1.0,
         visible=annotated(stored),
         pose=np.stack(poses),

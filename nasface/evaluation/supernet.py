@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nasface.config import Experiment
+from nasface.config import Experiment, SearchConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.sources import Faces
@@ -99,12 +99,9 @@ class SupernetEvaluator:
         uv: reads landmarks from maps.
         calibration: images (N, 3, S, S), normalised.
         validation: the faces that score.
-        chunk: validation faces that are run together.
-        reuse: keep the nodes of the last accepted member.
-        early_rejection: stop at `reject_above`.
+        config: what it minimises, and how it saves work (`penalty`, `chunk`, `reuse`, `early_rejection`).
         seed: of the member that judges which faces are hard.
         device: where it computes.
-        penalty: `mean` of the yaw bins, or the one bin that counts: `0-30`, `30-60` or `60-90`.
     """
 
     def __init__(
@@ -113,21 +110,18 @@ class SupernetEvaluator:
         uv: UVTarget,
         calibration: Tensor,
         validation: EvaluationFaces,
-        chunk: int = 50,
-        reuse: bool = True,
-        early_rejection: bool = True,
+        config: SearchConfig,
         seed: int = 0,
         device: torch.device | str = "cpu",
-        penalty: str = "mean",
     ) -> None:
-        self._bins = range(len(BIN_NAMES)) if penalty == "mean" else (BIN_NAMES.index(penalty),)
+        self._bins = range(len(BIN_NAMES)) if config.penalty == "mean" else (BIN_NAMES.index(config.penalty),)
         self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
         calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
         for module in self.supernet.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 # One calibration batch is the whole calibration set: its statistics replace the buffers.
                 module.momentum = 1.0
-        self.uv, self.chunk, self.early_rejection = uv, chunk, early_rejection
+        self.uv, self.chunk, self.early_rejection = uv, config.chunk, config.early_rejection
         self.reuse = False
         self._macs = connection_macs(supernet.space, supernet.config)
         self._head_macs = head_macs(supernet.config, supernet.widths[-1])
@@ -143,7 +137,7 @@ class SupernetEvaluator:
             order = torch.argsort(scores * self._weights(), descending=True, stable=True)
             self._faces = validation.take(order)
             self._start()
-        self.reuse = reuse
+        self.reuse = config.reuse
         self.needed_macs = self.executed_macs = 0
 
     def __call__(self, proposal: Proposal) -> Outcome:
@@ -272,20 +266,16 @@ def _calibrate(module: torch.nn.Module, *arguments: Any) -> Tensor:
 
 def make_evaluator(supernet: Supernet, uv: UVTarget, faces: Faces, experiment: Experiment) -> SupernetEvaluator:
     """The evaluator of a search: calibrated on some of the training faces, scored on the validation faces."""
-    config = experiment.search
-    count = min(config.calibration, len(faces.train))
+    count = min(experiment.search.calibration, len(faces.train))
     chosen = np.random.default_rng([experiment.seed, 2]).permutation(len(faces.train))[:count]
     return SupernetEvaluator(
         supernet,
         uv,
         face_images(faces.train.subset(chosen)),
         EvaluationFaces.of(faces.val),
-        chunk=config.chunk,
-        reuse=config.reuse,
-        early_rejection=config.early_rejection,
-        seed=experiment.seed,
-        device=search_device(experiment),
-        penalty=config.penalty,
+        experiment.search,
+        experiment.seed,
+        search_device(experiment),
     )
 
 

@@ -38,7 +38,6 @@ def iterative_closest_points(
     moving: ArrayLike,
     fixed: ArrayLike,
     *,
-    start: Similarity | None = None,
     scale: bool = False,
     iterations: int = 100,
     tolerance: float = 1e-6,
@@ -47,7 +46,6 @@ def iterative_closest_points(
 
     Args:
         moving, fixed: the clouds; at least 3 points move.
-        start: a first guess; by default none, since clouds of the image's frame already lie on each other.
         scale: let the size change, too.
         iterations: the most motions to make, >= 1.
         tolerance: the relative decrease of the mean squared distance at which it ends.
@@ -61,23 +59,14 @@ def iterative_closest_points(
     if len(goal) == 0 or not (np.isfinite(points).all() and np.isfinite(goal).all()):
         raise ValueError("an empty cloud, or one with values that are not finite, cannot be registered")
     tree = KDTree(goal)
-    transform = start or Similarity(1.0, np.eye(3), np.zeros(3))
+    transform = Similarity(1.0, np.eye(3), np.zeros(3))
     distances, closest = tree.query(transform.apply(points))
     error = float((distances**2).mean())
     for iteration in range(1, iterations + 1):
         # Fitted from the original points each time, so that rounding does not add up.
-        transform = _refit(points, goal[closest], transform, scale)
+        transform = fit_similarity(points, goal[closest], scale=scale)
         distances, closest = tree.query(transform.apply(points))
         earlier, error = error, float((distances**2).mean())
         if earlier - error <= tolerance * earlier:
             return Registration(transform, closest, distances, iteration, True)
     return Registration(transform, closest, distances, iterations, False)
-
-
-def _refit(points: np.ndarray, matched: np.ndarray, transform: Similarity, scale: bool) -> Similarity:
-    """The best transform to the matched points; without `scale` the first guess keeps its own."""
-    if scale:
-        return fit_similarity(points, matched)
-    return fit_similarity(transform.scale * points, matched, scale=False).after(
-        Similarity(transform.scale, np.eye(3), np.zeros(3))
-    )

@@ -18,6 +18,7 @@ from nasface.report.figures import save_figure
 _COLOURS = ("#1f5fbf", "#d9822b", "#2e8b57", "#b0413e", "#6b5b95", "#8a8f98", "#23272e")
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _WIDTH, _HEIGHT = 5.6, 3.0  # of a panel with its margins, and of its axes, in inches
+_COLUMNS = 3  # panels side by side at most
 
 
 def draw_ced(
@@ -25,9 +26,6 @@ def draw_ced(
     path: str | Path | None = None,
     *,
     threshold: float = 8.0,
-    label: str = "NME (%)",
-    columns: int = 3,
-    dpi: int = 150,
 ) -> Figure:
     """Draw the curves from 0 to the threshold, one panel a protocol; the legend below a panel tells each curve's area
     and failure rate, the best area first. A network has the same colour and dashes in every panel.
@@ -37,9 +35,6 @@ def draw_ced(
             counts as a failure.
         path: where to save a PNG; None saves nothing.
         threshold: right end of the figure, of the area, and of what is not a failure, in percent.
-        label: of the axis of errors.
-        columns: panels side by side at most.
-        dpi: pixels an inch.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -58,7 +53,7 @@ def draw_ced(
     styles = {name: number for number, name in enumerate(dict.fromkeys(sum(ranked.values(), [])))}
     # Below the axes stands the legend: beside steep curves there is no room for long names.
     above, below = (0.35 if any(panels) else 0.12), 0.62 + 0.2 * max(map(len, panels.values()))
-    columns = min(columns, len(panels))
+    columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     width, height = _WIDTH * columns, (_HEIGHT + above + below) * rows
     figure = Figure(figsize=(width, height))
@@ -72,15 +67,15 @@ def draw_ced(
             colour, dash = _COLOURS[styles[name] % len(_COLOURS)], _DASHES[styles[name] % len(_DASHES)]
             x, y = _staircase(errors, threshold)
             axes.plot(x, 100 * y, color=colour, linestyle=dash, linewidth=1.8, label=text)
-        _dress(axes, title, threshold, label)
+        _dress(axes, title, threshold)
         axes.legend(
             loc="upper center", ncols=1, frameon=False, fontsize=8.5, bbox_to_anchor=(0.5, -0.5 / _HEIGHT + 0.04)
         )
-    return save_figure(figure, path, dpi)
+    return save_figure(figure, path, dpi=150)
 
 
-def _dress(axes: Axes, title: str, threshold: float, label: str) -> None:
-    axes.set(xlim=(0, threshold), ylim=(0, 100), xlabel=label, ylabel="images (%)")
+def _dress(axes: Axes, title: str, threshold: float) -> None:
+    axes.set(xlim=(0, threshold), ylim=(0, 100), xlabel="NME (%)", ylabel="images (%)")
     axes.set_yticks(range(0, 101, 20))
     axes.grid(color="#e3e5e8", linewidth=0.8)
     axes.set_axisbelow(True)

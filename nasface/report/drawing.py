@@ -35,8 +35,6 @@ _INCH = 0.72  # inches a unit
 def draw_architecture(
     architecture: Architecture,
     path: str | Path | None = None,
-    title: str | None = None,
-    dpi: int = 150,
     directions: bool = False,
 ) -> Figure:
     """Draw the canonical form of an architecture.
@@ -46,8 +44,6 @@ def draw_architecture(
     Args:
         architecture: what to draw.
         path: where to save it, as .svg, .png or .pdf; None saves nothing.
-        title: first line of the heading; the space's name and the digest by default. The counts follow it.
-        dpi: pixels an inch of a PNG.
         directions: colour the connections by direction.
 
     Returns:
@@ -73,8 +69,8 @@ def draw_architecture(
         if directions:
             style = style | {"color": _COLOURS[_direction(network, gap, source, target)]}
         axes.add_patch(_arrow(_position(network, gap, source), _position(network, gap + 1, target), style))
-    _draw_labels(axes, network, title, directions)
-    return save_figure(figure, path, dpi)
+    _draw_labels(axes, network, directions)
+    return save_figure(figure, path, dpi=150)
 
 
 def architecture_svg(architecture: Architecture) -> str:
@@ -119,12 +115,12 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], style: dict[str
     return FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, **style)
 
 
-def _draw_labels(axes: Axes, network: Architecture, title: str | None, directions: bool) -> None:
+def _draw_labels(axes: Axes, network: Architecture, directions: bool) -> None:
     space = network.space
     operations = [operation for _, _, _, operation in network.connections()]
     hpm = operations.count(_HPM)
     left, top = -1.35, (space.scales - 1) * _ROW
-    axes.text(left, top + 1.28, title or str(network), ha="left", va="top", fontsize=11, weight="bold", color=_INK)
+    axes.text(left, top + 1.28, str(network), ha="left", va="top", fontsize=11, weight="bold", color=_INK)
     counts = f"{len(operations)} connections: {hpm} HPM, {len(operations) - hpm} identity"
     axes.text(left, top + 0.98, counts, ha="left", va="top", fontsize=9.5, color=_INK)
     for scale in range(space.scales):

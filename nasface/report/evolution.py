@@ -19,7 +19,7 @@ _SIDE = 1.6  # inches of one picture
 _DIM = 0.45  # of the photograph's light, beside which the maps are seen
 
 
-def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: int = 130) -> Figure:
+def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None) -> Figure:
     """Draw what a network makes of faces: a row for each, a column for each step.
 
     The first column is the photograph with true (blue) and found (orange) landmarks; then come the heat maps of the
@@ -28,7 +28,6 @@ def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: i
     Args:
         steps: of the faces.
         path: where to save a PNG; None saves nothing.
-        dpi: pixels an inch.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -53,4 +52,4 @@ def draw_evolution(steps: EvolutionSteps, path: str | Path | None = None, dpi: i
         for points, colour in ((steps.true[row], TRUE), (steps.landmarks[row], PREDICTED)):
             axes_row[0].scatter(*points[:, :2].T, s=3, color=colour, linewidths=0)
         axes_row[0].set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
-    return save_figure(figure, path, dpi)
+    return save_figure(figure, path)

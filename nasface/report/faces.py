@@ -31,7 +31,6 @@ def draw_results(
     *,
     inside: np.ndarray | None = None,
     columns: int = 8,
-    dpi: int = 130,
 ) -> Figure:
     """Draw N faces side by side from yaw -90 to +90 degrees; further rows where there are more than `columns`.
 
@@ -48,7 +47,6 @@ def draw_results(
         path: where to save a PNG; None saves nothing.
         inside: (M, M) bool, the cells of the map that are skin; None draws all.
         columns: faces in a row.
-        dpi: pixels an inch.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -82,7 +80,7 @@ def draw_results(
             picture = shaded(images[face], dense[face], inside)
             axes.imshow(picture, extent=(-0.5, size - 0.5, size - 0.5, -0.5))
     _draw_legend(figure, with_true=true is not None)
-    return save_figure(figure, path, dpi)
+    return save_figure(figure, path)
 
 
 def results_figure(faces: ShownFaces, path: str | Path) -> Figure:

@@ -20,7 +20,7 @@ _VARIABLES = {
 }
 
 
-def save_figure(figure: Figure, path: str | Path | None, dpi: int) -> Figure:
+def save_figure(figure: Figure, path: str | Path | None, dpi: int = 130) -> Figure:
     """Save a figure in the format that the path's ending names, on white; None saves nothing. The same figure is the
     same bytes: no date and no random names are in the file.
 

@@ -18,7 +18,7 @@ _COLOURS = ("#1f77b4", "#d95f02")
 
 
 def draw_selection(
-    selections: Sequence[dict[str, Any]], branches: tuple[str, str], path: str | Path | None = None, dpi: int = 130
+    selections: Sequence[dict[str, Any]], branches: tuple[str, str], path: str | Path | None = None
 ) -> Figure:
     """Draw the selections of a training in their order.
 
@@ -26,7 +26,6 @@ def draw_selection(
         selections: `MetaJointTask.selections`.
         branches: names of the two losses.
         path: where to save a PNG; None saves nothing.
-        dpi: pixels an inch.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -54,4 +53,4 @@ def draw_selection(
     chosen.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (errors, chosen):
         axes.grid(alpha=0.3)
-    return save_figure(figure, path, dpi)
+    return save_figure(figure, path)

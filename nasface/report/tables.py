@@ -89,14 +89,13 @@ def yaw_cells(rows: Iterable[NMERow | Sequence[NMERow]], *, more: bool = False) 
     return header, body
 
 
-def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2, markdown: bool = False) -> str:
+def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2) -> str:
     """One line a protocol (or a network under one protocol): NME (%) by yaw bin, mean ± standard deviation of the bin
     means (over bins, as 3DDFA's benchmark prints it), over all images, and how many images each bin has.
 
     Args:
         rows: name and figures.
         decimals: of the percentages.
-        markdown: for a README instead of a console.
     """
 
     def show(value: float) -> str:
@@ -113,7 +112,7 @@ def protocol_table(rows: Iterable[tuple[str, BinnedNME]], *, decimals: int = 2, 
         ]
         for name, result in rows
     ]
-    return (markdown_table if markdown else text_table)(header, body)
+    return text_table(header, body)
 
 
 def text_table(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:

@@ -107,29 +107,6 @@ def test_crop_window_by_hand() -> None:
     assert (corner.tolist(), side) == ([-20, -45], 141)
 
 
-def test_other_annotations_and_yaws(folder: Path, tmp_path: Path) -> None:
-    plain = load_aflw2000(folder, CropSettings(64))
-    moved = np.stack([_landmarks(index).T[:2] for index in range(4)]) * 1.0
-    moved[:, :, 0] += 20.0
-    np.save(tmp_path / "points.npy", moved.astype(np.float32))
-    np.save(tmp_path / "yaw.npy", np.array([1.0, 2.0, 3.0, 4.0]))
-    faces = load_aflw2000(
-        folder,
-        CropSettings(64, cache_dir=tmp_path / "cache"),
-        landmarks_file=tmp_path / "points.npy",
-        yaw_file=tmp_path / "yaw.npy",
-    )
-    np.testing.assert_array_equal(faces.yaw, [1, 2, 3, 4])
-    np.testing.assert_array_equal(faces.images, plain.images)
-    np.testing.assert_allclose(faces.landmarks[:, 1:], plain.landmarks[:, 1:], atol=1e-3)
-    assert (np.abs(faces.landmarks[:, 0] - plain.landmarks[:, 0])[:, :2] > 1).all()
-    np.save(tmp_path / "points.npy", moved[:3])
-    with pytest.raises(UserError, match="points.npy is .3, 2, 68., not finite numbers of shape 4 x any x 68"):
-        load_aflw2000(folder, CropSettings(64), landmarks_file=tmp_path / "points.npy")
-    with pytest.raises(UserError, match="absent.npy does not exist"):
-        load_aflw2000(folder, CropSettings(64), yaw_file=tmp_path / "absent.npy")
-
-
 def test_the_folder_around_it_will_do_and_crops_are_kept(folder: Path, tmp_path: Path) -> None:
     assert [path.name for path in find_pairs(folder.parent)] == [f"image0{index}.jpg" for index in range(4)]
     seen: list[tuple[int, int]] = []

@@ -18,7 +18,7 @@ from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, face_box
 from nasface.data.sets.aflw import load_aflw
-from nasface.data.sets.aflw2000 import load_aflw2000
+from nasface.data.sets.aflw2000 import find_pairs, with_other_points
 from nasface.data.sets.aflw_lfpa import load_aflw_lfpa
 from nasface.data.sets.cofw import load_cofw
 from nasface.data.sets.florence import load_florence, load_scan, rendering_subjects
@@ -216,7 +216,7 @@ def test_ls3d_w(tmp_path: Path) -> None:
     _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "indoor_0.t7 is not one tensor of 68 x 2")
 
 
-def test_aflw2000_with_ls3d_ws_annotations_and_without_wild_angles(tmp_path: Path) -> None:
+def test_aflw2000_with_ls3d_ws_annotations(tmp_path: Path) -> None:
     folder, other = tmp_path / "AFLW2000", tmp_path / "AFLW2000-3D-Reannotated"
     folder.mkdir()
     other.mkdir()
@@ -225,14 +225,16 @@ def test_aflw2000_with_ls3d_ws_annotations_and_without_wild_angles(tmp_path: Pat
         _write_pair(folder, index)
         moved.append(_landmarks(index)[:, :2] + [7, -3])
         (other / f"image0{index}.t7").write_bytes(_t7_tensor(moved[-1], "Double"))
-    np.save(tmp_path / "points.npy", np.stack([points.T for points in moved]))
-    one = load_aflw2000(folder, CropSettings(64), landmarks_file=other)
-    two = load_aflw2000(folder, CropSettings(64), landmarks_file=tmp_path / "points.npy")
-    np.testing.assert_allclose(one.landmarks, two.landmarks, atol=1e-4)
-    # The last of the four has a yaw of -351 degrees.
-    np.testing.assert_allclose(load_aflw2000(folder, CropSettings(64), max_angle=99).yaw, one.yaw[:3])
+    images, fitted = find_pairs(folder), np.arange(4 * 68 * 3, dtype=np.float32).reshape(4, 68, 3)
+    file = tmp_path / "points.npy"
+    np.save(file, np.stack([points.T for points in moved]))
+    for found in (with_other_points(fitted, other, images), with_other_points(fitted, file, images)):
+        np.testing.assert_allclose(found[..., :2], moved, atol=1e-4)
+        np.testing.assert_array_equal(found[..., 2], fitted[..., 2])
+    np.save(file, np.stack([points.T for points in moved])[:3])
+    _one_line(lambda: with_other_points(fitted, file, images), "points.npy is .3, 2, 68., not finite numbers of shape")
     (other / "image02.t7").unlink()
-    _one_line(lambda: load_aflw2000(folder, CropSettings(64), landmarks_file=other), "image02.t7 does not exist")
+    _one_line(lambda: with_other_points(fitted, other, images), "image02.t7 does not exist")
 
 
 # COFW ----------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.config import MultipathConfig
+from nasface.config import MultipathConfig, SearchConfig
 from nasface.data.augment import normalise
 from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
 from nasface.nets.multipath import MultipathNetwork, Supernet
@@ -38,7 +38,7 @@ def make_evaluator(supernet: Supernet, chunk: int = 7, **settings: bool) -> Supe
         *(torch.from_numpy(a) for a in (faces.landmarks, faces.box, faces.yaw)),
     )
     calibration = normalise(torch.from_numpy(toy_faces(16, seed=2).images))
-    return SupernetEvaluator(supernet, uv, calibration, tensors, chunk=chunk, **settings)
+    return SupernetEvaluator(supernet, uv, calibration, tensors, SearchConfig(chunk=chunk, **settings))
 
 
 def plain_score(supernet: Supernet, architecture: object) -> float:

@@ -145,7 +145,7 @@ def test_published_mobilenet_on_photographs(shared_data: Path) -> None:
         box = (*(low - [0, 0.25 * size[1]]), size[0], 1.25 * size[1])
         (face,) = aligner.predict(decode_image(path), [tuple(map(float, box))])
         errors.append(nme_68(face.landmarks[None], true.landmarks[None], size[None])[0])
-        yaw = (true.angles[1] + 180) % 360 - 180
+        yaw = (true.yaw + 180) % 360 - 180
         assert abs(face.angles[1] - yaw) < 15
     assert np.median(errors) < 5
 

@@ -29,10 +29,9 @@ def test_one_arrow_a_connection_in_the_operation_s_style() -> None:
 
 def test_dead_ends_are_not_drawn() -> None:
     space = MultipathSpace("small", 3, 2)
-    figure = draw_architecture(Architecture(space, (0, 2, 0, 0, 1, 2, 0, 2)), title="Chain")
+    figure = draw_architecture(Architecture(space, (0, 2, 0, 0, 1, 2, 0, 2)))
     arrows = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyArrowPatch)]
     assert len(arrows) == 3
-    assert "Chain" in [text.get_text() for text in figure.axes[0].texts]
 
 
 def test_everything_lies_inside_the_figure() -> None:
@@ -48,7 +47,7 @@ def test_everything_lies_inside_the_figure() -> None:
 
 def test_files(tmp_path: Path) -> None:
     architecture = load_preset("hrnet")
-    draw_architecture(architecture, tmp_path / "a.png", dpi=60)
+    draw_architecture(architecture, tmp_path / "a.png")
     image = cv2.imread(str(tmp_path / "a.png"))
     blue = (image[..., 0] > 150) & (image[..., 2] < 80)
     assert blue.sum() > 500

@@ -68,14 +68,14 @@ def test_more_faces_than_columns_go_to_further_rows_without_overlap(tmp_path: Pa
     faces = toy_faces(5)
     dense = np.repeat(plate(SIZE)[None], 5, 0)
     path = tmp_path / "faces.png"
-    figure = draw_results(faces.images, faces.landmarks, dense=dense, yaw=faces.yaw, path=path, columns=2, dpi=50)
+    figure = draw_results(faces.images, faces.landmarks, dense=dense, yaw=faces.yaw, path=path, columns=2)
     assert len(figure.axes) == 10
     boxes = [axes.get_position() for axes in figure.axes]
     for number, box in enumerate(boxes):
         assert 0 <= box.x0 < box.x1 <= 1 and 0 <= box.y0 < box.y1 <= 1
         assert not any(box.overlaps(other) for other in boxes[number + 1 :])
     with Image.open(path) as image:
-        assert image.format == "PNG" and image.width == round(50 * figure.get_size_inches()[0])
+        assert image.format == "PNG" and image.width == round(130 * figure.get_size_inches()[0])
 
 
 def test_dense_shape_covers_its_cells_and_nothing_else() -> None:

@@ -37,21 +37,14 @@ class Annotation:
 
     Attributes:
         landmarks: (68, 3) float32, 0-based, z from zero mean.
-        angles: (3,) pitch, yaw, roll in degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
+        yaw: degrees, of Pose_Para; a few are beyond +-90 or wound up (-351).
     """
 
     landmarks: np.ndarray
-    angles: np.ndarray
+    yaw: float
 
 
-def load_aflw2000(
-    folder: str | Path,
-    crops: CropSettings,
-    *,
-    landmarks_file: str | Path | None = None,
-    yaw_file: str | Path | None = None,
-    max_angle: float | None = None,
-) -> FaceSet:
+def load_aflw2000(folder: str | Path, crops: CropSettings) -> FaceSet:
     """All faces of the folder in the order of their names, landmarks and boxes in pixels of the crops.
 
     The crop is the square around the middle of the box of `pt3d_68`, `crops.margin` times its longer side wide, in
@@ -60,33 +53,23 @@ def load_aflw2000(
 
     Args:
         folder: of the pairs, or the folder around it as it was unpacked.
-        landmarks_file: .npy of other annotations (N, 2 or 3, 68) in 0-based pixels, in the order of the names, such as
-            AFLW2000-3D-Reannotated.pts68.npy of 3DDFA, or LS3D-W's folder AFLW2000-3D-Reannotated of <NAME>.t7 files;
-            crops stay those of `pt3d_68`, boxes follow the annotations.
-        yaw_file: .npy of other yaw angles (N,) in degrees, such as AFLW2000-3D-new.pose.npy of 3DDFA.
-        max_angle: leave out faces of which pitch, yaw or roll is beyond this many degrees. Head-pose protocols take 99,
-            which 31 of the 2000 are beyond; None takes all.
+        crops: how to cut them.
 
     Raises:
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged; the message names it.
     """
     images = find_pairs(folder)
-    others = _other_files(landmarks_file, yaw_file, images)
     mats = [beside(path, ".mat") for path in images]
-    sources = [images[0].parent, *images, *mats, *others]
-    mark = fingerprint(sources, _VERSION, crops.margin, landmarks_file, yaw_file, max_angle)
+    mark = fingerprint([images[0].parent, *images, *mats], _VERSION, crops.margin)
 
     def build() -> FaceSet:
         annotations = [read_annotation(path) for path in mats]
-        fitted = np.stack([annotation.landmarks for annotation in annotations])
-        corner, side = zip(*(crop_window(points, crops.margin) for points in fitted), strict=True)
-        landmarks = fitted if landmarks_file is None else with_other_points(fitted, Path(landmarks_file), images)
+        landmarks = np.stack([annotation.landmarks for annotation in annotations])
+        corner, side = zip(*(crop_window(points, crops.margin) for points in landmarks), strict=True)
         resize = np.stack([resize_similarity(length, crops.size) for length in side])
         landmarks = np.concatenate([landmarks[..., :2] - np.stack(corner)[:, None], landmarks[..., 2:]], axis=-1)
         landmarks = transform_points(landmarks, resize)
-        angles = np.array([annotation.angles for annotation in annotations])
-        yaw = angles[:, 1] if yaw_file is None else read_npy(yaw_file, (len(images),), _MEND)
-        largest = np.abs(angles).max(axis=1)
+        yaw = np.array([annotation.yaw for annotation in annotations], dtype=np.float32)
 
         def crop(index: int) -> np.ndarray:
             (left, top), image = corner[index], decode_image(images[index])
@@ -94,8 +77,7 @@ def load_aflw2000(
 
         with image_buffer(len(images), crops.size, crops.cache_dir) as cut:
             fill_images(cut, crop, crops.progress)
-            faces = FaceSet("aflw2000", cut, landmarks, yaw.astype(np.float32), bounding_box(landmarks))
-            return faces if max_angle is None else faces.subset(np.flatnonzero(largest <= max_angle))
+            return FaceSet("aflw2000", cut, landmarks, yaw, bounding_box(landmarks))
 
     return cached_face_set(crops.cache_dir, f"aflw2000-{crops.size}px-{mark}", build)
 
@@ -131,21 +113,12 @@ def read_annotation(path: str | Path) -> Annotation:
         raise UserError(
             f"{path}: the landmarks of pt3d_68 have no extent, or a huge one: restore it from {DATASET_URL}"
         )
-    return Annotation(landmarks, np.rad2deg(pose[:3]))
-
-
-def _other_files(landmarks_file: str | Path | None, yaw_file: str | Path | None, images: list[Path]) -> list[Path]:
-    files = [Path(path) for path in (landmarks_file, yaw_file) if path is not None]
-    if landmarks_file is not None and files[0].is_dir():
-        files[:1] = [files[0] / f"{image.stem}.t7" for image in images]
-    for path in files:
-        if not path.is_file():
-            raise UserError(f"{path} does not exist: correct the setting or leave it out")
-    return files
+    return Annotation(landmarks, float(np.rad2deg(pose[1])))
 
 
 def with_other_points(fitted: np.ndarray, path: Path, images: list[Path]) -> np.ndarray:
-    """The fitted landmarks (N, 68, 3) with x and y of a .npy file or of a folder of .t7 files."""
+    """The fitted landmarks (N, 68, 3) with x and y of other annotations in 0-based pixels: a .npy file (N, 2 or 3, 68)
+    in the order of the names, such as 3DDFA's AFLW2000-3D-Reannotated.pts68.npy, or LS3D-W's folder of <NAME>.t7."""
     if path.is_dir():
         points = np.stack([read_points(path / f"{image.stem}.t7") for image in images])
     else:
