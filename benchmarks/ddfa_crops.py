@@ -39,8 +39,8 @@ def landmark_region(landmarks: ArrayLike) -> np.ndarray:
 def benchmark_region(landmarks: ArrayLike) -> np.ndarray:
     """`landmark_region` of 1-based landmarks, rounded as the benchmark does: (4,) int64, 1-based, both ends inside."""
     region = landmark_region(landmarks)
-    corner = _round_away(region[:2])
-    return np.concatenate([corner, _round_away(corner + (region[2] - region[0]))]).astype(np.int64)
+    corner = round_away(region[:2])
+    return np.concatenate([corner, round_away(corner + (region[2] - region[0]))]).astype(np.int64)
 
 
 def box_region(box: ArrayLike) -> np.ndarray:
@@ -107,6 +107,6 @@ def to_photograph_exactly(points: ArrayLike, regions: ArrayLike, size: int = CRO
     return moved
 
 
-def _round_away(values: np.ndarray) -> np.ndarray:
+def round_away(values: np.ndarray) -> np.ndarray:
     """MATLAB's round: halves away from zero, where numpy's go to the even number."""
     return np.copysign(np.floor(np.abs(values) + 0.5), values)

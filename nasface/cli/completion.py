@@ -22,10 +22,10 @@ def completion(shell: Literal["bash", "zsh", "tcsh"]) -> None:
         shtab: Any = import_module("shtab")
     except ImportError:
         raise UserError("completion needs the package shtab: pip install 'nasface[completion]'") from None
-    print(shtab.complete(_whole(shtab.FILE), shell))
+    print(shtab.complete(whole_parser(shtab.FILE), shell))
 
 
-def _whole(files: dict[str, str]) -> ArgumentParser:
+def whole_parser(files: dict[str, str]) -> ArgumentParser:
     """One parser of all commands, which are read one by one otherwise, as plain argparse; `files` is how shtab
     completes paths."""
     from nasface.cli.parser import command_parser

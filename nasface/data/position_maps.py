@@ -168,7 +168,7 @@ def face_crop(
     # Not a product of matrices: BLAS would start threads of its own in every process.
     vertices = mesh.model.mean + np.einsum("vck,k->vc", mesh.model.basis, coefficients)
     pose = pose_from_300wlp(parameters.pose, image.shape[0])
-    (left, top), side = _square(project(pose, vertices[mesh.model.landmark_vertices]), moves, name)
+    (left, top), side = square_around(project(pose, vertices[mesh.model.landmark_vertices]), moves, name)
     crop = resize_image(crop_square(image, left, top, side), MAP_SIZE)
     centre = (left + (side - 1) / 2, top + (side - 1) / 2)
     points = project(transform_pose(pose, crop_similarity(centre, side, MAP_SIZE)), vertices)
@@ -176,7 +176,7 @@ def face_crop(
     return crop, points
 
 
-def _square(landmarks: np.ndarray, moves: Moves, name: str) -> tuple[tuple[int, int], int]:
+def square_around(landmarks: np.ndarray, moves: Moves, name: str) -> tuple[tuple[int, int], int]:
     """First pixel and side of the square around landmarks (68, 3) in the photograph."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
     if not is_face_box(low, high):

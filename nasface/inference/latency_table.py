@@ -170,7 +170,7 @@ def _measured(space: MultipathSpace, config: MultipathConfig, done: Callable[[],
         whole = _time(MultipathNetwork(member, config), image)
         rows.append((whole, 1.0, parts.parts(member), costs.parameters(member)))
         done()
-    weights, errors = _fit(np.array(rows))
+    weights, errors = fit_weights(np.array(rows))
     return LatencyTable(connections, fixed, weights, float(errors.mean()), float(errors.max()))
 
 
@@ -191,7 +191,7 @@ def _references(space: MultipathSpace) -> Sequence[Architecture]:
     return [spaces[number % len(spaces)].random_architecture(rng) for number in range(REFERENCES)]
 
 
-def _fit(rows: np.ndarray) -> tuple[tuple[float, float, float], np.ndarray]:
+def fit_weights(rows: np.ndarray) -> tuple[tuple[float, float, float], np.ndarray]:
     """Weights for (N, 4) rows of time, 1, parts and parameters, and each row's relative error when it is left out."""
 
     def solve(rows: np.ndarray) -> np.ndarray:

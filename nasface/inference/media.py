@@ -127,8 +127,8 @@ def predict_video(
     follow, frames, count = FaceFollower(aligner, boxes, wanted.smooth), [], 0
     with atomic_write(folder / f"{path.name}.json") as record_file:
         with (
-            _video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write,
-            _video_writer(folder / f"{path.name}.beside.mp4", rate, wanted.beside) as write_beside,
+            video_writer(folder / f"{path.name}.overlay.mp4", rate, wanted.overlay) as write,
+            video_writer(folder / f"{path.name}.beside.mp4", rate, wanted.beside) as write_beside,
         ):
             for number, image in enumerate(_frames(capture)):
                 faces = follow(image)
@@ -171,7 +171,7 @@ def _write_aligned(path: Path, image: np.ndarray, face: Face, size: int) -> None
 
 
 @contextmanager
-def _video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[np.ndarray], None]]:
+def video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[np.ndarray], None]]:
     """Gives what writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the
     size."""
     check_output(path)

@@ -73,7 +73,7 @@ def read_entries(experiment: Experiment) -> list[Entry]:
         UserError: an unknown network or setting, one twice, a scale that is no number, or other input or map sizes.
     """
     absent = absent_search(experiment)
-    entries = [_read_entry(experiment, text) for text in _texts(experiment) if text != absent]
+    entries = [_read_entry(experiment, text) for text in names_of(experiment) if text != absent]
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names) or not names:
         raise UserError("compare.networks must name at least one network, and none twice")
@@ -90,10 +90,10 @@ def read_entries(experiment: Experiment) -> list[Entry]:
 def absent_search(experiment: Experiment) -> str | None:
     """The file of the searched network, where it is among those to compare and is not written yet."""
     file = experiment.output
-    return file if file in _texts(experiment) and not Path(file).exists() else None
+    return file if file in names_of(experiment) and not Path(file).exists() else None
 
 
-def _texts(experiment: Experiment) -> list[str]:
+def names_of(experiment: Experiment) -> list[str]:
     """`compare.networks`, with the content of a list in the place of its name."""
     texts: list[str] = []
     for text in experiment.compare.networks:

@@ -129,12 +129,12 @@ def load_sweep(path: str | Path) -> SweepFile:
     path = Path(path)
     content, text = load_yaml(path, "the sweep"), path.read_text(encoding="utf-8-sig")
     try:
-        return _checked(path, text, content)
+        return checked_sweep(path, text, content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
 
 
-def _checked(path: Path, text: str, content: Any) -> SweepFile:
+def checked_sweep(path: Path, text: str, content: Any) -> SweepFile:
     if not isinstance(content, dict):
         raise UserError("a sweep file is a mapping with `method` and `parameters`")
     for key in content:

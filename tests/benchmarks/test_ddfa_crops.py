@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.ddfa_crops import (
-    _round_away,
     benchmark_region,
     box_region,
     clip_region,
     cut_benchmark,
     cut_released,
     landmark_region,
+    round_away,
     to_photograph,
     to_photograph_exactly,
 )
@@ -30,7 +30,7 @@ def test_the_benchmark_rounds_the_corner_and_then_the_far_corner() -> None:
     # 120 - 42.43 = 77.57, 80 - 42.43 = 37.57; 78 + 84.85 = 162.85, 38 + 84.85 = 122.85.
     assert benchmark_region(POINTS).tolist() == [78, 38, 163, 123]
     # Halves go away from zero, where numpy's go to the even number.
-    assert _round_away(np.array([0.5, -0.5, 1.5, 2.5, -2.5, 2.49])).tolist() == [1, -1, 2, 3, -3, 2]
+    assert round_away(np.array([0.5, -0.5, 1.5, 2.5, -2.5, 2.49])).tolist() == [1, -1, 2, 3, -3, 2]
 
 
 def test_the_benchmark_region_is_a_square_whatever_the_face() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nasface.cli.completion import _whole, completion
+from nasface.cli.completion import completion, whole_parser
 
 ASKED = r"""
 source "$0"
@@ -23,7 +23,7 @@ done
 
 
 def test_every_command_is_in_it() -> None:
-    parser = _whole({})
+    parser = whole_parser({})
     for line in ("predict a.jpg --smooth 0.5", "data build --workers 2", "search --search.strategy samos", "list"):
         parser.parse_args(line.split())
     with pytest.raises(SystemExit):

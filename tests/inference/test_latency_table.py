@@ -46,11 +46,11 @@ def test_the_fit_finds_what_made_the_times() -> None:
     rng = np.random.default_rng(0)
     terms = np.c_[np.ones(9), rng.uniform(1, 5, 9), rng.uniform(1e5, 1e6, 9)]
     true = np.array([0.2, 1.7, 4e-7])
-    weights, errors = latency_table._fit(np.c_[terms @ true, terms])
+    weights, errors = latency_table.fit_weights(np.c_[terms @ true, terms])
     assert weights == pytest.approx(true)
     assert errors.max() < 1e-9
     noisy = np.c_[terms @ true * (1 + 0.1 * rng.standard_normal(9)), terms]
-    weights, errors = latency_table._fit(noisy)
+    weights, errors = latency_table.fit_weights(noisy)
     assert min(weights) >= 0 and 0.02 < errors.mean() < 0.3
 
 

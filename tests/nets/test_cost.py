@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
 from nasface.evaluation.costs import MemberCosts
+from nasface.nets import cost
 from nasface.nets.cost import count_macs, cpu_latency
 from nasface.nets.multipath import MultipathNetwork
 from nasface.space.space import MultipathSpace
+from tests.benchmarks.clock import Clock
 
 
 @pytest.mark.parametrize(("layers", "scales", "size", "stride"), [(3, 2, 32, 4), (5, 3, 64, 2), (6, 4, 64, 4)])
@@ -22,8 +25,21 @@ def test_table_equals_torchs_counter(layers: int, scales: int, size: int, stride
         assert MemberCosts(space, config).macs(architecture) == count_macs(MultipathNetwork(architecture, config), size)
 
 
-def test_latency_is_a_positive_time() -> None:
-    space = MultipathSpace(name="test", layers=3, scales=2)
-    config = MultipathConfig(input_size=32, map_size=32, width=8)
-    network = MultipathNetwork(space.random_architecture(np.random.default_rng(0)), config)
-    assert cpu_latency(network, 32, repeats=3) > 0
+class Slow(nn.Conv2d):
+    """A convolution that takes one second more with every image."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(3, 1, 1)
+        self.clock, self.images = clock, 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        assert not self.training and image.shape == (1, 3, 32, 32)
+        self.images += 1
+        self.clock.pass_by(self.images)
+        return super().forward(image)
+
+
+def test_latency_is_the_median_after_five_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(cost, "time", clock)
+    assert cpu_latency(Slow(clock), 32, repeats=3) == 7000  # of 6, 7 and 8 seconds

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nasface.data.crops import CropSettings
 from nasface.data.photographs import Photograph, crop_photographs
-from nasface.data.position_maps import Moves, _square
+from nasface.data.position_maps import Moves, square_around
 from nasface.data.sets.aflw2000 import read_annotation
 from nasface.utils.errors import UserError
 from tests.data.test_aflw2000 import _write_pair
@@ -36,7 +36,7 @@ def test_points_are_those_of_a_face(scale: float, offset: float, tmp_path: Path)
     with pytest.raises(UserError, match=r"the face in .*a\.png"):
         crop_photographs("mine", lambda: [face], [tmp_path / "a.png"], CropSettings(32))
     with pytest.raises(UserError, match="the face in AFW/a"):
-        _square(points, Moves(0.0), "AFW/a")
+        square_around(points, Moves(0.0), "AFW/a")
 
 
 def test_a_mat_file_of_far_points_is_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from nasface.config import Experiment, MultipathConfig
 from nasface.inference.export import export_network
-from nasface.inference.media import Wanted, _video_writer, predict_video
+from nasface.inference.media import Wanted, predict_video, video_writer
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.weights import save_weights
 from nasface.pipelines.architectures import member
@@ -68,7 +68,7 @@ def test_a_table_that_does_not_fit(tmp_path: Path) -> None:
 
 def video(path: Path, frames: int = 12) -> Path:
     rng = np.random.default_rng(0)
-    with _video_writer(path, 25.0, True) as write:
+    with video_writer(path, 25.0, True) as write:
         for _ in range(frames):
             write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
     return path

@@ -19,7 +19,7 @@ from nasface.data.registry import DATA_SETS
 from nasface.evaluation.benchmark import BENCHMARKS
 from nasface.nets.registry import NETWORKS
 from nasface.pipelines.architectures import member, resolve_network
-from nasface.pipelines.compare import _texts
+from nasface.pipelines.compare import names_of
 from nasface.report.run_records import read_run
 from nasface.runs.listing import find_run
 from nasface.runs.run import open_run
@@ -27,7 +27,7 @@ from nasface.search.registry import STRATEGIES
 from nasface.space.catalogue import load_space
 from nasface.space.path_samplers import PATH_SAMPLERS
 from nasface.sweeps.distributions import read_distribution
-from nasface.sweeps.sweep_file import _checked
+from nasface.sweeps.sweep_file import checked_sweep
 from nasface.tabular.table import read_table
 from nasface.training.fit import make_trainer
 from nasface.utils.errors import UserError
@@ -89,7 +89,11 @@ def test_arguments(line: str, message: str) -> None:
         (member, "preset/hourglas", "hourglass"),
         (lambda name: resolve_network(EXPERIMENT, name, 1.0), "prnett", "prnet"),
         (read_table, "tabel", "table"),
-        (lambda name: _texts(replace(EXPERIMENT, compare=CompareConfig([f"@{name}"]))), "candidate", "@candidates"),
+        (
+            lambda name: names_of(replace(EXPERIMENT, compare=CompareConfig([f"@{name}"]))),
+            "candidate",
+            "@candidates",
+        ),
         (BENCHMARKS.get, "aflw200", "aflw2000"),
         (PATH_SAMPLERS.get, "mnu", "mnus"),
         (DATA_SETS.get, "synthetc", "synthetic"),
@@ -97,7 +101,7 @@ def test_arguments(line: str, message: str) -> None:
         (lambda name: find_run(Path("runs"), name), "frist", "first"),
         (lambda name: read_run(Path("runs", name)), "fist", "first"),
         (lambda name: read_distribution("p", {"distribution": name}), "unifrom", "uniform"),
-        (lambda name: _checked(Path("s"), "", {"method": name, "parameters": {}}), "gird", "grid"),
+        (lambda name: checked_sweep(Path("s"), "", {"method": name, "parameters": {}}), "gird", "grid"),
     ],
 )
 def test_the_nearest_name(
