@@ -110,24 +110,6 @@ def test_flips_are_taken_on_request(root: Path, models: Models) -> None:
     assert len(load_w300lp(root.parent, *models, CropSettings(32), Selection(count=3))) == 3
 
 
-def test_the_landmarks_folder(root: Path, models: Models, tmp_path: Path) -> None:
-    plain = load_w300lp(root, *models, CropSettings(64))
-    same = load_w300lp(root, *models, CropSettings(64), landmarks="pts_3d")
-    np.testing.assert_allclose(same.landmarks, plain.landmarks, atol=1e-3)
-    moved = load_w300lp(root, *models, CropSettings(64), landmarks="pts_2d")
-    # Everything moved by two pixels, the crop with it: only the pose tells.
-    np.testing.assert_allclose(moved.landmarks, plain.landmarks, atol=1e-3)
-    ratio = plain.box[:, 0] / [bounding_box(_points(root, path))[0] for path in choose(find_images(root), "train")]
-    np.testing.assert_allclose(plain.pose[:, :2, 3] - moved.pose[:, :2, 3], 2 * ratio[:, None].repeat(2, 1), rtol=1e-2)
-    shutil.rmtree(root / "landmarks")
-    with pytest.raises(UserError, match="_pts.mat does not exist"):
-        load_w300lp(root, *models, CropSettings(64), landmarks="pts_2d")
-
-
-def _points(root: Path, image: Path) -> np.ndarray:
-    return loadmat(root / "landmarks" / "AFW" / f"{image.stem}_pts.mat")["pts_3d"]
-
-
 def test_crops_are_kept_until_a_file_changes(root: Path, models: Models, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 

@@ -30,10 +30,6 @@ def write_w300lp(
             points = _project(pose[0].astype(np.float64), keypoints[..., 0] + keypoints[..., 1:4] @ shape[:3, 0])
             name = f"{subset}_{1000 + photograph}_1_{version}"
             _write(root / subset, name, points, pose, shape, expression)
-            folder = root / "landmarks" / subset
-            folder.mkdir(parents=True, exist_ok=True)
-            stored = points[:, :2]
-            savemat(folder / f"{name}_pts.mat", {"pts_3d": stored, "pts_2d": stored + 2})
             truth[f"{subset}/{name}"] = points
     return truth
 

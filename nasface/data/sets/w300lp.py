@@ -7,8 +7,8 @@ Layout (3DDFA's project page; read from a real pair, and the folders from cleard
                                     are its versions at larger and larger yaw
         AFW_Flip/ ...               the same, mirrored
         Code/                       the authors' MATLAB code
-        landmarks/<SUBSET>/         <NAME>_<k>_pts.mat: pts_2d (68, 2), pts_3d (68, 2), pixels counted from 0 (FAN's
-                                    training adds 1 for Lua: 1adrianb/face-alignment-training, dataset-images.lua)
+        landmarks/<SUBSET>/         <NAME>_<k>_pts.mat: pts_2d (68, 2), pts_3d (68, 2), pixels counted from 0, which are
+                                    not read: landmarks are the model's, with depth
 
 Of a mat file `Pose_Para` (1, 7), `Shape_Para` (199, 1) and `Exp_Para` (29, 1) are used: vertices are f R (mean +
 shape modes Shape_Para + expression modes Exp_Para) + t, see `nasface.faces.camera`. `pt2d` (2, 68) are 300-W's
@@ -24,9 +24,8 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -39,7 +38,6 @@ from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.bfm_noneck import load_bfm_noneck
 from nasface.faces.camera import pose_from_300wlp, project
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
-from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.morphable import MorphableModel
 from nasface.utils.errors import UserError
 from nasface.utils.mat import mat_numbers, read_mat
@@ -92,7 +90,6 @@ def load_w300lp(
     keypoints: KeypointModel,
     crops: CropSettings,
     selection: Selection = Selection(),
-    landmarks: Literal["model", "pts_3d", "pts_2d"] = "model",
 ) -> FaceSet:
     """The selected faces, cropped as AFLW2000-3D's are, with poses and coefficients of `model`.
 
@@ -104,8 +101,6 @@ def load_w300lp(
         folder: 300W_LP, or the folder around it.
         model: a Basel model whose identity modes are the first of the 199 and whose others are the first of the 29.
         keypoints: its 68 landmarks.
-        landmarks: the model's, or x and y of the landmarks folder: `pts_3d` (the projected 3D points) or `pts_2d`
-            (the contour moved to the visible outline); depth is always the model's. Boxes and crops follow them.
 
     Raises:
         UserError: the folder is absent or empty, a pair is incomplete, a file is damaged, or it is the wrong copy; the
@@ -113,24 +108,19 @@ def load_w300lp(
     """
     images = choose(find_images(folder, selection.flipped), selection.split, selection.count)
     mats = [beside(image, ".mat") for image in images]
-    points = [_points_file(image) for image in images] if landmarks != "model" else []
 
     def read() -> list[Photograph]:
         parameters = [read_parameters(path) for path in mats]
         check_copy(images, parameters)
         # Of the models' arrays a face needs only the 68 landmarks and the middle of all vertices.
         middle = [model.mean.mean(axis=0, dtype=np.float64), model.basis.mean(axis=0, dtype=np.float64)]
-        faces = [
+        return [
             _face(image, entry.pose, model_coefficients(entry, model), keypoints, *middle)
             for image, entry in zip(images, parameters, strict=True)
         ]
-        if points:
-            faces = [_with_points(face, path, landmarks) for face, path in zip(faces, points, strict=True)]
-        return faces
 
-    settings = (landmarks, model_digest(model, keypoints))
-    sources = [*images, *mats, *points]
-    return crop_photographs(f"300w-lp-{selection.split}", read, sources, crops, settings=settings)
+    settings = ("model", model_digest(model, keypoints))  # of every version, so that kept crops stay good
+    return crop_photographs(f"300w-lp-{selection.split}", read, [*images, *mats], crops, settings=settings)
 
 
 def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
@@ -239,19 +229,6 @@ def model_coefficients(parameters: Parameters, model: MorphableModel) -> np.ndar
             ": use BFM.mat or 3DDFA's model files"
         )
     return np.concatenate([parameters.shape[:identity], parameters.expression[:expression]])
-
-
-def _points_file(image: Path) -> Path:
-    path = image.parent.parent / "landmarks" / image.parent.name / f"{image.stem}_pts.mat"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist: restore the landmarks folder of 300W-LP, or use the model's landmarks")
-    return path
-
-
-def _with_points(face: Photograph, path: Path, key: str) -> Photograph:
-    """The face with x and y of the landmarks folder."""
-    points = mat_numbers(read_mat(path, DATASET_URL), key, (NUM_LANDMARKS, 2), path, DATASET_URL)
-    return replace(face, landmarks=np.concatenate([points, face.landmarks[:, 2:]], axis=1))
 
 
 def _shuffled(name: str) -> bytes:
