@@ -142,8 +142,7 @@ def _curves(named: Sequence[tuple[str, Metrics]], name: str, title: str, y: Axis
         return []
     label, steps, values = known[0]
     words = f"{label}: {values[0]:.4g} at step {steps[0]}, {values[-1]:.4g} at step {steps[-1]}."
-    drawn = line_chart([Series(*entry) for entry in known], Axis("step", whole=True), y, title, words)
-    return [_chart(title, drawn, words)]
+    return [_line_chart([Series(*entry) for entry in known], Axis("step", whole=True), y, title, words)]
 
 
 def _search_charts(run: SearchRun) -> list[Chart]:
@@ -163,8 +162,7 @@ def _search_charts(run: SearchRun) -> list[Chart]:
     series.append(Series("evaluated", number[complete], penalty[complete], points=True))
     if not complete.all():
         series.append(Series("stopped early (bound)", number[~complete], penalty[~complete], points=True))
-    drawn = line_chart(series, evaluations, nme, "Best member so far", words)
-    charts = [*loss, _chart("Best member so far", drawn, words)]
+    charts = [*loss, _line_chart(series, evaluations, nme, "Best member so far", words)]
     for key, axis, title in (
         ("temperature", Axis("temperature", log=True), "Temperature"),
         ("acceptance", Axis("accepted share of the candidates", least=0.0, most=1.0), "Acceptance"),
@@ -174,8 +172,8 @@ def _search_charts(run: SearchRun) -> list[Chart]:
         if known.any():
             first, last = values[known][[0, -1]]
             words = f"{title}: {first:.4g} at first, {last:.4g} at the end."
-            drawn = line_chart([Series(title, number[known], values[known])], evaluations, axis, title, words)
-            charts.append(_chart(title, drawn, words))
+            line = [Series(title, number[known], values[known])]
+            charts.append(_line_chart(line, evaluations, axis, title, words))
     return [*charts, *_cost_chart(entries)]
 
 
@@ -191,9 +189,8 @@ def _training_charts(metrics: Metrics) -> list[Chart]:
         series.append(Series(f"{length:.0f} steps", number[trained], penalty[trained], points=True))
         least, most = penalty[trained].min(), penalty[trained].max()
         words.append(f"Trained for {length:.0f} steps: {trained.sum()}, {least:.2f} to {most:.2f} %.")
-    title, text = "Members after short trainings", " ".join(words)
-    drawn = line_chart(series, Axis("training", whole=True), Axis("NME, %"), title, text)
-    return [_chart(title, drawn, text)]
+    training, title = Axis("training", whole=True), "Members after short trainings"
+    return [_line_chart(series, training, Axis("NME, %"), title, " ".join(words))]
 
 
 def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
@@ -301,17 +298,15 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         angle = Axis("yaw, degrees", least=-90, most=90)
         curves = [Series(name, *curve_over_yaw(errors, yaw), style=i) for i, name, errors, yaw in known]
         words = f"Mean NME of the test faces about each yaw (a window of {_YAW_WIDTH:g} degrees' deviation)."
-        charts.append(
-            _chart("NME over yaw", line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words), words)
-        )
+        charts.append(_line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words))
         _, name, errors, _ = known[0]
         middle, most = np.percentile(errors, (50, 90))
         words = f"Share of faces below an error. {name}: half below {middle:.2f} %, nine tenths below {most:.2f} %."
         limit = max(float(np.percentile(errors, _CED_SHARE)) for _, _, errors, _ in known)
         curves = [Series(name, *ced(errors), style=i) for i, name, errors, _ in known]
         share = Axis("share of the faces", least=0, most=1)
-        drawn = line_chart(curves, Axis("NME, %", least=0, most=limit), share, "Cumulative errors (CED)", words)
-        charts.append(_chart("Cumulative errors (CED)", drawn, words))
+        error = Axis("NME, %", least=0, most=limit)
+        charts.append(_line_chart(curves, error, share, "Cumulative errors (CED)", words))
     regions = [(network.name, values) for network in networks if (values := network.regions())]
     if regions:
         words = f"{regions[0][0]}: " + ", ".join(
@@ -330,8 +325,7 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         front = ", ".join(entry[2] for entry, kept in sorted(zip(costly, best, strict=True)) if kept)
         words = f"No other network is both cheaper and more exact than: {front}."
         axis = Axis("multiply-adds, millions", log=True)
-        drawn = line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words)
-        charts.append(_chart("Error against cost", drawn, words))
+        charts.append(_line_chart(points, axis, Axis("NME (mean), %"), "Error against cost", words))
     return charts
 
 
@@ -352,10 +346,10 @@ def _test_sets(runs: Sequence[RetrainRun]) -> str:
     return ", ".join(name if count is None else f"{name} ({count} faces)" for name, count in counts.items())
 
 
-def curve_over_yaw(nme: np.ndarray, yaw: np.ndarray, points: int = 91) -> tuple[np.ndarray, np.ndarray]:
-    """Mean error (points,) about each of evenly spaced angles from -90 to 90 degrees, by a Gaussian window; NaN where
-    the window holds less than three faces' weight."""
-    angles = np.linspace(-90, 90, points)
+def curve_over_yaw(nme: np.ndarray, yaw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean error (91,) about every second degree from -90 to 90, by a Gaussian window; NaN where the window holds less
+    than three faces' weight."""
+    angles = np.linspace(-90, 90, 91)
     known = np.isfinite(nme) & np.isfinite(yaw)
     weight = np.exp(-0.5 * ((angles[:, None] - yaw[known]) / _YAW_WIDTH) ** 2)
     total = weight.sum(1)
@@ -420,14 +414,9 @@ def _retrained_ranking(searches: Sequence[SearchRun], runs: Sequence[RetrainRun]
 def _rank_chart(ranking: RankingRun) -> Chart:
     words = f"Kendall's tau is {ranking.kendall:.2f} over {len(ranking.alone)} networks, Spearman's rho"
     words += f" {ranking.spearman:.2f} ({ranking.id})."
-    drawn = line_chart(
-        [Series("networks", ranking.supernet, ranking.alone, points=True)],
-        Axis("NME with the supernet's weights, %"),
-        Axis("NME after a training of its own, %"),
-        "Rank correlation",
-        words,
-    )
-    return _chart("Rank correlation", drawn, words)
+    points = [Series("networks", ranking.supernet, ranking.alone, points=True)]
+    x, y = Axis("NME with the supernet's weights, %"), Axis("NME after a training of its own, %")
+    return _line_chart(points, x, y, "Rank correlation", words)
 
 
 # Faces ---------------------------------------------------------------------------------------------------------------
@@ -512,6 +501,10 @@ def _data_url(picture: np.ndarray, quality: int = 85) -> str:
 
 def _chart(title: str, drawn: str, words: str) -> Chart:
     return title, Markup(drawn), words.replace(" %", "\u00a0%")
+
+
+def _line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, words: str) -> Chart:
+    return _chart(title, line_chart(series, x, y, title, words), words)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
