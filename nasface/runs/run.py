@@ -18,24 +18,30 @@ import yaml
 from nasface.config import Experiment, current_settings, flat, recorded_settings
 from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.files import write_json
+from nasface.utils.lock import lock_folder
 from nasface.utils.run_files import create_folder, nearest_run, read_summary, run_folder, settings_file, summary_file
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage", "halving.workers", "finalists.workers")
 _arguments: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
+_held: dict[tuple[int, int], int] = {}
+"""Descriptors of the runs' folders that this process has locked, by device and inode."""
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"
 
 
 @contextmanager
 def started_by(arguments: Sequence[str]) -> Iterator[None]:
-    """Within the block, new runs keep these words after `nasface` on the command line."""
+    """Within the block, new runs keep these words after `nasface` on the command line; what is opened there is free for
+    other processes afterwards."""
     token = _arguments.set(arguments)
     try:
         yield
     finally:
         _arguments.reset(token)
+        while _held:
+            os.close(_held.popitem()[1])
 
 
 def is_first_process() -> bool:
@@ -95,8 +101,8 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
         run_id: use this id.
 
     Raises:
-        UserError: nothing to resume, settings that differ from the run's, a new run's id that is taken, or one of
-            several processes that does not know the id.
+        UserError: nothing to resume, settings that differ from the run's, a new run's id that is taken, a run that
+            another command is writing to, or one of several processes that does not know the id.
     """
     runs = Path(experiment.runs)
     if not is_first_process():
@@ -104,8 +110,21 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
     run = (
         _resumed(runs, command, experiment, label, run_id) if resume else _new(runs, command, experiment, label, run_id)
     )
+    if not _hold(run):
+        raise UserError(f"another command is writing to {run.folder}: wait for it, or choose another --run")
     os.environ[_JOINED] = run.id
     return run
+
+
+def _hold(run: Run) -> bool:
+    """Lock a run for this process until it ends, or its command does; False where another one has it."""
+    about = run.folder.stat()
+    key = about.st_dev, about.st_ino
+    if key not in _held:
+        if (descriptor := lock_folder(run.folder)) is None:
+            return False
+        _held[key] = descriptor
+    return True
 
 
 def _joined(runs: Path, run_id: str | None) -> Run:
@@ -150,7 +169,9 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
             summary = run.read_summary()
             same = (summary.get("command"), summary.get("label")) == (command, label)
             if same and not summary.get("finished") and not _difference(run, experiment):
-                return run
+                if _hold(run):
+                    return run
+                print(f"left out {run.folder}: another command is writing to it", file=sys.stderr)
         except UserError as error:  # a neighbour that is damaged stops no other run
             print(f"left out {error}", file=sys.stderr)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
-import sys
 from pathlib import Path
 
 from nasface.search.workers import SharedStudy
-from nasface.utils.child_process import GRACE, ChildProcess, stop
+from nasface.utils.child_process import GRACE, ChildProcess, python, stop
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 
@@ -34,7 +33,7 @@ class LocalWorkers:
 
     def __enter__(self) -> LocalWorkers:
         self.folder.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "nasface", "search-worker", "--storage", str(self.storage)]
+        words = [*python(), "-m", "nasface", "search-worker", "--storage", str(self.storage)]
         words += ["--study", self.name, "--threads", str(self.threads)]
         for number in range(self.count):
             # SIGTERM lets a worker give back the member that it evaluates, also where this process is killed.

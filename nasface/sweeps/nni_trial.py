@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nasface.sweeps.run_process import RunProcess
+from nasface.utils.child_process import python
 from nasface.utils.cores import available_cores
 from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
@@ -40,7 +41,7 @@ def run_trial(metric: str, command: Sequence[str], folder: Path) -> float:
     except ImportError:
         raise UserError("NNI's trials need the package nni: pip install 'nasface[nni]'") from None
     values = nni.get_next_parameter() or {}
-    words = [sys.executable, "-m", "nasface", *command, *(f"--{name}={value}" for name, value in values.items())]
+    words = [*python(), "-m", "nasface", *command, *(f"--{name}={value}" for name, value in values.items())]
     process = RunProcess(words, folder, metric, threads=available_cores(), offline=False)
     reported = 0
     try:

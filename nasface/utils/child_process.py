@@ -19,6 +19,11 @@ GRACE = 10.0
 """Seconds between asking a process to end and ending it."""
 
 
+def python() -> list[str]:
+    """The interpreter, for `-m`: it finds modules in the working folder only where this process does."""
+    return [sys.executable, *([] if {"", os.getcwd()} & set(sys.path) else ["-P"])]
+
+
 def command_environment() -> dict[str, str]:
     """The environment of commands: they find `nasface` and `python`, also where nobody has activated this one, and
     `nasface` ends with its parent."""

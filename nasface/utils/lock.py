@@ -57,6 +57,24 @@ def hold(
             path.unlink(missing_ok=True)
 
 
+def lock_folder(folder: Path) -> int | None:
+    """Lock a folder that is there until the descriptor that is returned is closed, or this process and those that it
+    has forked end; None where another process holds it. On a file system without locks nothing is held.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    found = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(found)
+        return None
+    except OSError:
+        pass
+    return found
+
+
 def _lock(path: Path, otherwise: str, wait: bool, shared: bool) -> tuple[IO[bytes], bool] | None:
     """The locked file and whether this process is alone with it; None where another one has it."""
     while True:

@@ -90,9 +90,11 @@ def run_in_workers(
 
 @contextmanager
 def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes that start inside have so many threads from their first import on."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    """Processes that start inside have so many threads from their first import on, and import nothing from the working
+    folder, where a random.py may lie: multiprocessing tells them this process's places."""
+    inside = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in inside}
+    os.environ.update(inside)
     try:
         yield
     finally:

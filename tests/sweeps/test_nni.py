@@ -75,6 +75,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package `nasface` that is the toy program."""
     monkeypatch.setattr(nni_trial, "_PAUSE", 0.01)
     (tmp_path / "nasface.py").write_text(PROGRAM.replace("sys.argv[1:]", "sys.argv[2:]"))
+    monkeypatch.syspath_prepend(tmp_path)  # as `python -m` does
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -148,3 +148,32 @@ main()
         assert "Traceback" not in done.stderr and done.stderr.count("\n") <= 1, done.stderr
         ended.append(done.returncode)
     assert set(ended[:5]) <= {128 + number, -number}, ended
+
+
+_OWN = """
+import sys
+from nasface.utils.child_process import python
+from nasface.utils.worker_pool import run_in_workers
+def begin():
+    return float
+if __name__ == "__main__":
+    print([future.result() for _, future in run_in_workers(begin, [3], 1)], python()[1:])
+"""
+
+
+def test_nothing_is_imported_from_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(_OWN)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("random", "typing", "tempfile", "yaml", "torch"):
+        (folder / f"{name}.py").write_text("raise SystemExit(f'{__file__} was imported')")
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    said = subprocess.run(
+        [sys.executable, tmp_path / "program.py"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout == "[3.0] ['-P']\n", said.stderr

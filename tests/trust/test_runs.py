@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 
 from nasface.config import Experiment, recorded_settings
-from nasface.runs.run import open_run
+from nasface.runs.run import open_run, started_by
 from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.run_files import create_folder, settings_file, summary_file
 from tests.helpers.tiny import Command
@@ -97,3 +99,28 @@ def test_exit_codes(nasface: Command, monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert result.code == code and said in "".join(result.errors) and len(result.errors) == bool(said)
     kept = next(tmp_path.glob("nasface-*.txt"))
     assert kept.name in result.line and "ZeroDivisionError" in kept.read_text()
+
+
+_RESUME = """
+import sys
+from dataclasses import replace
+from nasface.config import Experiment
+from nasface.runs.run import open_run
+print(open_run("search", replace(Experiment(), runs=sys.argv[1]), "m", True, sys.argv[2] or None).folder.name)
+"""
+
+
+def test_one_command_writes_to_a_run(tmp_path: Path) -> None:
+    def resumed(name: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", _RESUME, str(tmp_path), name]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    with started_by(["search"]):
+        for name in ("first", "second"):
+            open_run("search", replace(Experiment(), runs=str(tmp_path)), "m", False, name)
+        assert open_run("search", replace(Experiment(), runs=str(tmp_path)), "m", True, "second")
+        refused = resumed("second").stderr
+        assert f"another command is writing to {tmp_path / 'second'}: wait for it, or choose another --run" in refused
+        newest = resumed("").stderr
+        assert "second: another command is writing to it" in newest and "no unfinished search run" in newest
+    assert resumed("second").stdout == "second\n"
