@@ -117,13 +117,18 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
 
 
 def _hold(run: Run) -> bool:
-    """Lock a run for this process until it ends, or its command does; False where another one has it."""
+    """Lock a run for this process until it ends, or its command does; False where another one has it. Processes that a
+    killed command has forked end a moment after it."""
     about = run.folder.stat()
     key = about.st_dev, about.st_ino
-    if key not in _held:
-        if (descriptor := lock_folder(run.folder)) is None:
+    patience = time.monotonic() + 2
+    while key not in _held:
+        if (descriptor := lock_folder(run.folder)) is not None:
+            _held[key] = descriptor
+        elif time.monotonic() > patience:
             return False
-        _held[key] = descriptor
+        else:
+            time.sleep(0.1)
     return True
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import yaml
 from nasface.config import Experiment, recorded_settings
 from nasface.runs.run import open_run, started_by
 from nasface.utils.errors import UserError, without_passwords
+from nasface.utils.lock import lock_folder
 from nasface.utils.run_files import create_folder, settings_file, summary_file
 from tests.helpers.tiny import Command
 
@@ -124,3 +127,14 @@ def test_one_command_writes_to_a_run(tmp_path: Path) -> None:
         newest = resumed("").stderr
         assert "second: another command is writing to it" in newest and "no unfinished search run" in newest
     assert resumed("second").stdout == "second\n"
+
+
+def test_a_run_is_free_once_what_a_killed_command_has_forked_is_gone(tmp_path: Path) -> None:
+    experiment = replace(Experiment(), runs=str(tmp_path))
+    with started_by(["search"]):
+        run = open_run("search", experiment, "m", False, "one")
+    left = lock_folder(run.folder)
+    assert left is not None
+    threading.Timer(0.3, os.close, (left,)).start()
+    with started_by(["search"]):
+        assert open_run("search", experiment, "m", True, "one").folder == run.folder
