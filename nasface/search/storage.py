@@ -145,11 +145,17 @@ def _mend_journal(path: Path) -> None:
     """
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
-    for number, line in enumerate(content[:whole].splitlines(), start=1):
+    lines, left = content[:whole].splitlines(), content[whole:]
+    # A kill leaves the first part of one record, or zeros; not several records whose line ends somebody has changed.
+    if left.strip(b"\0") and (not left.startswith(b"{") or b'{"op_code"' in left[1:]):
+        lines.append(b"")
+    for number, line in enumerate(lines, start=1):
         try:
-            json.loads(line)
+            record = json.loads(line)
         except (ValueError, RecursionError):
             raise UserError(f"line {number} of {path} is damaged: restore the file, or take another run id") from None
+        if number == 1 and isinstance(record, dict) and record.get("op_code"):  # 0 makes a study
+            raise UserError(f"{path} lacks its beginning, or is another's: restore it, or take another run id")
     if whole < len(content):
         os.truncate(path, whole)
 

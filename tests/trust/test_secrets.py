@@ -83,12 +83,24 @@ def test_a_journal_that_is_another_s_is_not_searched_anew(tmp_path: Path) -> Non
 
     path = tmp_path / "journal.log"
     search("a", path, False)
-    for damage in (lambda text: text.partition("\n")[2], lambda text: text.replace('"a"', '"b"', 1)):
+    for damage in (
+        lambda text: text.partition("\n")[2],
+        lambda text: text.replace('"a"', '"b"', 1),
+        lambda text: "".join(text.splitlines(keepends=True)[::-1]),
+    ):
         whole = path.read_text()
         path.write_text(damage(whole))
         with pytest.raises(UserError, match=r"journal\.log"):
             search("a", path, True)
         path.write_text(whole)
+    whole = path.read_text()
+    path.write_text(whole.replace("\n", "\r"))
+    with pytest.raises(UserError, match=r"line 1 of .*journal\.log is damaged"):
+        search("a", path, True)
+    for begun in ("", whole[:30], "\0" * 4096):  # as a kill or a crash leaves it
+        path.write_text(begun)
+        search("a", path, True)
+        assert path.read_text().count("\n") == whole.count("\n")
     path.write_text("[" * 100_000 + "\n")
     with pytest.raises(UserError, match=r"line 1 of .*journal\.log is damaged"):
         search("a", path, True)
