@@ -319,9 +319,7 @@ class HalvingConfig:
     """Search by short trainings (`nasface search --on trainings`): evolution, then successive halving.
 
     Attributes:
-        candidates: members that begin: the well-known networks that keep the limits, and random ones. Left empty, four
-            where the limit on multiply-adds is the usual one (see `search.max_macs`), and up to sixteen where it is
-            lower, so that they take as long.
+        candidates: members that begin: the well-known networks that keep the limits, and random ones.
         generations: rounds of changed members.
         children: members of each, changed from the best so far.
         parents: the best members that have children, in turn.
@@ -334,7 +332,7 @@ class HalvingConfig:
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
 
-    candidates: PositiveInt | None = None
+    candidates: PositiveInt = 4
     generations: NonNegativeInt = 2
     children: PositiveInt = 4
     parents: PositiveInt = 2

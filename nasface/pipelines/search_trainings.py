@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from nasface.config import Experiment, HalvingConfig
-from nasface.evaluation.costs import MemberCosts, usual_macs
+from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import LatencyTable, kept_latencies, measured_latency
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MemberSpec
@@ -51,7 +51,6 @@ from nasface.utils.line_record import append_line, read_lines
 from nasface.utils.progress import stage_bar
 from nasface.utils.run_files import TRAININGS
 
-_CANDIDATES = 4, 16
 _ATTEMPTS = 2_000
 _WALKS, _WALK = 20, 300
 """The last of the attempts walk to the limits; greatest number of moves of a walk."""
@@ -247,27 +246,17 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limit
     Raises:
         UserError: too few are met.
     """
-    count, limits = candidates_of(experiment, space), limits or Limits.of(experiment, space)
+    config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
     sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
     known = ([MemberSpec(preset, size) for size in sizes] for preset in presets_in(space).values())
     widest = (next(filter(limits.allow, members), None) for members in known)
     limit = "search.max_latency" if experiment.search.max_latency else "search.max_macs"
-    lacking = f"keep the limits, not halving.candidates {count}: lower it or halving.share, or raise {limit}"
+    lacking = (
+        f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise {limit}"
+    )
     drawn = draw_members(space, experiment, rng)
-    return first_that_fit(drawn, limits.allow, count, key_of, lacking, filter(None, widest))
-
-
-def candidates_of(experiment: Experiment, space: MultipathSpace) -> int:
-    """Members that begin a search: the setting, or so many that they are trained in the time that the fewest take at
-    the usual limit on multiply-adds. Their number has an end: very small networks take longer than these say.
-    """
-    if experiment.halving.candidates is not None:
-        return experiment.halving.candidates
-    costs = MemberCosts(space, experiment.network)
-    limit = macs_limit(experiment, costs)
-    fewest, most = _CANDIDATES
-    return min(max(fewest, round(fewest * usual_macs(costs) / limit)), most) if limit else fewest
+    return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, filter(None, widest))
 
 
 def key_of(member: MemberSpec) -> str:

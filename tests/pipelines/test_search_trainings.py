@@ -30,7 +30,6 @@ from nasface.pipelines.architectures import resolve_network
 from nasface.pipelines.search_trainings import (
     Limits,
     ShortTraining,
-    candidates_of,
     draw_candidates,
     draw_children,
     key_of,
@@ -285,16 +284,6 @@ def test_candidates_keep_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasface.space.random_members.DRAWS", 500)
     with pytest.raises(UserError, match="0 of 500 random members .* raise search.max_macs"):
         draw_candidates(replace(experiment, search=replace(experiment.search, max_macs=1e5)), space)
-
-
-def test_cheaper_members_are_more() -> None:
-    space = load_space("multipath")
-    usual = usual_macs(MemberCosts(space, MultipathConfig()))
-    limits = {None: 4, usual: 4, 2 * usual: 4, usual / 2: 8, usual / 3.7: 15, usual / 100: 16, 0.0: 4}
-    for limit, count in limits.items():
-        assert candidates_of(Experiment(search=SearchConfig(max_macs=limit)), space) == count
-    own = Experiment(search=SearchConfig(max_macs=usual / 2), halving=HalvingConfig(candidates=3))
-    assert candidates_of(own, space) == 3
 
 
 def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
