@@ -28,6 +28,7 @@ from nasface.pipelines.supernet import take_supernet, train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
+from nasface.runs.metrics import read_metrics
 from nasface.runs.run import Run, end_other_processes
 from nasface.search.local_workers import LocalWorkers
 from nasface.search.strategy import Strategy
@@ -80,6 +81,8 @@ def search(
         say(f"supernet {origin}")
     supernet = train_supernet(workspace, run)
     end_other_processes()
+    if resume and any(name.startswith("search/") for name in read_metrics(run.folder)):
+        _require_journal(experiment, run)
     log = SearchStage(experiment, run)
     result = search_supernet(workspace, supernet, run, resume, workers, log.callbacks, say, latency)
     result = decide(workspace, run, result)
@@ -110,9 +113,8 @@ def search_supernet(
     experiment, weights = workspace.experiment, supernet_file(run.folder)
     strategy = make_search_strategy(experiment, workspace.searched, latency)
     storage, context = search_storage(experiment, run), search_context(experiment, supernet)
-    lost = isinstance(storage, Path) and not (storage.is_file() and storage.stat().st_size)
-    if resume and lost and "search" in run.read_summary():
-        raise UserError(f"{storage} is empty, but {run.folder} has been searched: restore it, or take another run id")
+    if resume and "search" in run.read_summary():
+        _require_journal(experiment, run)
     with SearchProgress("searching", strategy.progress[1]) as bar:
         told: dict[str, Any] = {"context": context, "callbacks": [*callbacks, bar.on_evaluation]}
         told["progress"] = bar.on_progress
@@ -128,6 +130,13 @@ def search_supernet(
                 result = run_shared(strategy, None, storage, run.id, look=crew.look, **told)
     run.update_summary(**_summary(strategy, result))
     return result
+
+
+def _require_journal(experiment: Experiment, run: Run) -> None:
+    """Refuse to search a run anew whose record of evaluations is gone."""
+    storage = search_storage(experiment, run)
+    if isinstance(storage, Path) and not (storage.is_file() and storage.stat().st_size):
+        raise UserError(f"{storage} is empty, but {run.folder} has been searched: restore it, or take another run id")
 
 
 def _summary(strategy: Strategy, result: StudyResult) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -138,3 +139,15 @@ def test_a_run_is_free_once_what_a_killed_command_has_forked_is_gone(tmp_path: P
     threading.Timer(0.3, os.close, (left,)).start()
     with started_by(["search"]):
         assert open_run("search", experiment, "m", True, "one").folder == run.folder
+
+
+def test_a_run_whose_evaluations_are_gone_is_not_searched_anew(nasface: Command) -> None:
+    assert nasface.tiny("search", "--run", "one", "--search.iterations", "2").code == 0
+    run = nasface.folder / "runs" / "one"
+    journal, summary = run / "search" / "journal.log", json.loads(summary_file(run).read_text())
+    summary["finished"] = False
+    for known in (summary, {name: value for name, value in summary.items() if name != "search"}):  # killed on the way
+        summary_file(run).write_text(json.dumps(known))
+        journal.write_bytes(b"")
+        result = nasface.tiny("search", "--run", "one", "--resume", "true", "--search.iterations", "2")
+        assert result.code == 2 and "journal.log is empty, but runs/one has been searched" in result.line
