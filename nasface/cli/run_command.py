@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import sys
@@ -32,6 +33,8 @@ def run_command(words: list[str]) -> None:
     if not words:
         print_overview()
         return
+    # Where HOME cannot be written, matplotlib says so at every start, and Lightning imports it early.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     command, values = read_arguments(words)
     if command.settings is not None:
         _require_memory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -185,3 +186,12 @@ def test_devices_that_there_are_not(device: dict[str, object]) -> None:
     name, value = list(device.items())[-1] if device.get("accelerator") == "cpu" else next(iter(device.items()))
     assert f"device.{name} {value}" in str(refusal.value) and "\n" not in str(refusal.value)
     assert not re.search(r"[Ll]ightning|Accelerator|argument|selected|`", str(refusal.value))
+
+
+def test_a_home_that_cannot_be_written_adds_no_line(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    words = [sys.executable, "-m", "nasface", "retrain", "--arch", "preset/hourglass", "--device.devices", "0"]
+    environment = {**os.environ, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("MPLCONFIGDIR", None)
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
