@@ -52,7 +52,7 @@ def nearest_run(folder: str | Path, runs: str | Path | None = None) -> str:
         runs: folder of the runs; the one that `folder` is in by default.
     """
     there = Path(folder).parent if runs is None else Path(runs)
-    return nearest(Path(folder).name, [one.name for one in there.glob("[!.]*") if one.is_dir()])
+    return nearest(Path(folder).name, [one.name for one in there.glob("[!.]*") if one.is_dir() and one != Path(folder)])
 
 
 def create_folder(folder: Path, contents: dict[str, str]) -> bool:

@@ -151,3 +151,9 @@ def test_a_run_whose_evaluations_are_gone_is_not_searched_anew(nasface: Command)
         journal.write_bytes(b"")
         result = nasface.tiny("search", "--run", "one", "--resume", "true", "--search.iterations", "2")
         assert result.code == 2 and "journal.log is empty, but runs/one has been searched" in result.line
+
+
+def test_an_empty_folder_is_not_named_as_the_run_that_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "half").mkdir()
+    with pytest.raises(UserError, match="no run .*half to resume: start it without --resume$"):
+        open_run("search", replace(Experiment(), runs=str(tmp_path)), "m", True, "half")
