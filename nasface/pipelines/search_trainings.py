@@ -192,15 +192,14 @@ class Limits:
     ) -> Limits:
         """`latency` are the tables of each width, where latency is limited. One limit is enough: multiply-adds have
         none of their own beside it that the user did not ask for."""
-        search = experiment.search
-        macs = (
-            0.0
-            if latency and search.max_macs is None
-            else macs_limit(experiment, MemberCosts(space, experiment.network))
-        )
+        search, of_width = experiment.search, costs_of(space, experiment)
+        macs = 0.0
+        if search.max_macs is not None or not latency:
+            usual = of_width.get(experiment.network.width) or MemberCosts(space, experiment.network)
+            macs = macs_limit(experiment, usual)
         limited = replace(experiment, search=replace(search, max_macs=macs))
         most, least = {}, {}
-        for width, costs in costs_of(space, experiment).items():
+        for width, costs in of_width.items():
             most[width] = search_constraints(limited, costs, latency.get(width))
             leading = [limit for limit in most[width] if limit.name == ("latency" if latency else "macs")]
             least[width] = leading[0] if leading else Constraint("macs", 0.0, costs.macs)
