@@ -103,7 +103,7 @@ def command_parser(name: str, every: bool = True) -> ArgumentParser:
             action._typehint = get_args(listed)[0]  # type: ignore[attr-defined]
             action.nargs, action.metavar = "+", None if action.dest in command.places else action.metavar
             action.option_strings = action.option_strings[:1]  # without jsonargparse's --name+
-        elif hint is bool and command.settings is None:  # `--list` is `--list true`; an experiment's need a value
+        elif hint is bool:  # `--resume` is `--resume true`; the settings of an experiment, added below, need a value
             action.nargs, action.const = "?", True
             parser._option_string_actions[f"--{action.dest.replace('_', '-')}"] = action
     if command.settings is not None:

@@ -90,9 +90,15 @@ def run_in_workers(
 
 @contextmanager
 def _threads_of_children(threads: int) -> Iterator[None]:
-    """Processes that start inside have so many threads from their first import on, and import nothing from the working
-    folder, where a random.py may lie: multiprocessing tells them this process's places."""
-    inside = {**dict.fromkeys(THREAD_VARIABLES, str(threads)), "PYTHONSAFEPATH": "1"}
+    """Processes that start inside have so many threads from their first import on, import nothing from the working
+    folder, where a random.py may lie (multiprocessing tells them this process's places), and Python keeps to itself
+    that it tidied up behind a killed one."""
+    warnings = ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker:UserWarning")))
+    inside = {
+        **dict.fromkeys(THREAD_VARIABLES, str(threads)),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONWARNINGS": warnings,
+    }
     before = {name: os.environ.get(name) for name in inside}
     os.environ.update(inside)
     try:

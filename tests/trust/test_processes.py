@@ -17,10 +17,11 @@ from tests.helpers.tiny import REPOSITORY, is_alive, wait_for_end
 # A pool as of compare, table build and the benchmarks; and a command as of sweeps and agents, behind a shell that
 # would leave it behind.
 POOL = """
-import os, time
+import multiprocessing, os, time
 from nasface.utils.ending import one_line
 from nasface.utils.worker_pool import run_in_workers
 def begin():
+    time.lock = multiprocessing.Lock()  # as a progress bar makes: Python complains of it when its process is killed
     print(os.getpid(), flush=True)
     return time.sleep
 if __name__ == "__main__":
