@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativ
 
 from nasface.utils.errors import UserError, nearest, without_passwords
 from nasface.utils.resources import resource_folder
+from nasface.utils.type_words import kind_of
 
 
 @dataclass(frozen=True)
@@ -701,12 +703,26 @@ def experiment_of(settings: Any) -> Experiment:
     Raises:
         UserError: it is no mapping, or one is no setting of this version or not of its type.
     """
+    for name in settings if isinstance(settings, Mapping) else ():
+        if is_dataclass(getattr(_DEFAULTS, str(name), None)) and not isinstance(settings[name], Mapping):
+            raise UserError(f"{name} must be a section of settings, not {settings[name]!r:.80}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Experiment)
     try:
         return take_settings(vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
     except Exception as error:  # the parser's exceptions are many
-        raise UserError(next(iter(str(error).splitlines()), repr(error))) from None
+        raise UserError(_complaint(parser, error)) from None
+
+
+_DEFAULTS = Experiment()
+
+
+def _complaint(parser: ArgumentParser, error: Exception) -> str:
+    """What the parser says of settings, in our words where it is of a value's type."""
+    text = " ".join(str(error).split()) or repr(error)
+    key = re.match(r'Parser key "(.+?)":', text)
+    hint = next((getattr(one, "_typehint", None) for one in parser._actions if key and one.dest == key[1]), None)
+    return f"{key[1]}: must be {kind_of(hint)}" if key and hint is not None else text
 
 
 EXPERIMENTS = resource_folder("experiments")

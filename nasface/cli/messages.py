@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from nasface.cli.command import Command
@@ -13,10 +12,12 @@ from nasface.cli.commands import COMMANDS, GROUPS, load_command
 from nasface.config import EXPERIMENTS, RENAMED_SETTINGS, Experiment
 from nasface.space.catalogue import space_names
 from nasface.utils.errors import nearest
+from nasface.utils.type_words import kind_of
 
 # What jsonargparse says of a wrong setting, and how to say it in a line that a user can act on.
 _REWORDINGS = (
     (r"unrecognized arguments: (\S+).*", r"unknown setting \1"),
+    (r"unrecognized arguments:$", "an argument is empty: leave it out"),
     (r"Option '(.+?)' is not accepted", r"unknown setting \1"),
     (r"Group '(.+?)' does not accept option '(.+?)'", r"unknown setting \1.\2"),
     (r"argument command: invalid choice: ('.*?') \(choose from (.*)\)", r"unknown command \1; known are: \2"),
@@ -25,17 +26,6 @@ _REWORDINGS = (
     (r"the following arguments are required: (\S+).*", r"\1 is missing"),
     (r"Subclasses are disabled for .*", "unknown setting class_path"),
 )
-_KINDS = {
-    "PositiveInt": "a whole number of at least 1",
-    "NonNegativeInt": "a whole number, not negative",
-    "PositiveFloat": "a number greater than 0",
-    "NonNegativeFloat": "a number, not negative",
-    "ClosedUnitInterval": "a number from 0 to 1",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "str": "text",
-}
 
 
 def reworded(message: str, command: str, words: Sequence[str], hints: Mapping[str, Any]) -> str:
@@ -95,21 +85,6 @@ def _value(flag: str, words: Sequence[str]) -> str:
         if name == flag:
             found = value if equals else "".join(words[number + 1 : number + 2])
     return found
-
-
-def kind_of(hint: Any) -> str:
-    """What a type hint takes, in words."""
-    inner, origin = [one for one in get_args(hint) if one is not NoneType], get_origin(hint)
-    if origin is Literal:
-        return f"one of {', '.join(map(repr, inner))}"
-    if origin in (list, tuple):
-        return f"a list such as [{'1, 2' if issubclass(inner[0], int | float) else 'a, b'}], each {kind_of(inner[0])}"
-    if origin is dict:
-        return "a mapping such as {name: value}"
-    if inner:
-        told = [one for one in inner if one is str or get_origin(one)] if str in inner else inner
-        return " or ".join(map(kind_of, told))
-    return _KINDS.get(getattr(hint, "__name__", ""), "another value")
 
 
 def _instead(command: Command, name: str, unknown: str) -> str:

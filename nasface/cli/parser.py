@@ -14,10 +14,11 @@ from jsonargparse import SUPPRESS, ArgumentError, ArgumentParser
 from nasface import __version__
 from nasface.cli.command import Command
 from nasface.cli.commands import COMMANDS, GROUPS, command_of, load_command
-from nasface.cli.messages import kind_of, reworded
+from nasface.cli.messages import reworded
 from nasface.cli.settings_files import AS_TEXT, type_hints, with_files
 from nasface.config import EXPERIMENTS, SearchConfig, add_settings, take_settings
 from nasface.utils.errors import UserError
+from nasface.utils.type_words import kind_of
 
 _HELP_ALL = "--help-all"
 

@@ -130,9 +130,18 @@ def _read(path: Path) -> dict[str, Any]:
     content = load_yaml(path, "the settings")
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
+    _check_names(content, path)
     content = _nested(content, path)
     _check_sections(content, Experiment(), path)
     return content
+
+
+def _check_names(content: dict[Any, Any], path: Path) -> None:
+    for name, value in content.items():
+        if not isinstance(name, str):
+            raise UserError(f"{path}: {name!r} is not the name of a setting")
+        if isinstance(value, dict):
+            _check_names(value, path)
 
 
 def _nested(content: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class BaselineSpec(NetworkSpec):
         if self.input_size < 1 or self.map_size < 1:
             raise UserError(f"network.input_size and network.map_size of {self.name} must be at least 1")
         if not 0 < self.scale < math.inf:
-            raise UserError(f"scale must be a number greater than 0, not {self.scale}")
+            raise UserError(f"the scale of {self.name} must be a number greater than 0, not {self.scale}")
 
     @property
     def digest(self) -> str:  # type: ignore[override]  # the base only says that it can be read

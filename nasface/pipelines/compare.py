@@ -70,8 +70,12 @@ def read_entries(experiment: Experiment) -> list[Entry]:
     """The networks that an experiment compares; the searched one only where a search has written it.
 
     Raises:
-        UserError: an unknown network or setting, one twice, a scale that is no number, or other input or map sizes.
+        UserError: an unknown network or setting, one or a seed twice, a scale that is no number, or other input or map
+            sizes.
     """
+    seeds = experiment.compare.seeds
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise UserError(f"compare.seeds must name at least one seed, and none twice, not {seeds}")
     absent = absent_search(experiment)
     entries = [_read_entry(experiment, text) for text in names_of(experiment) if text != absent]
     names = [entry.name for entry in entries]
@@ -117,7 +121,9 @@ def _read_list(name: str) -> list[str]:
 
 
 def _read_entry(experiment: Experiment, text: str) -> Entry:
-    definition, _, label = text.partition(" as ")
+    definition, named, label = text.partition(" as ")
+    if named and not label.strip():
+        raise UserError(f"compare.networks: {text!r} has no name behind its `as`: give one, or leave it out")
     try:
         network, *own = shlex.split(definition)
     except ValueError:

@@ -12,10 +12,14 @@ from nasface.data.sources import Faces, load_faces
 from nasface.faces.uv import uv_basis
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
+from nasface.utils.errors import UserError
 from nasface.utils.progress import progress_for
 
 if TYPE_CHECKING:  # it brings Lightning, two seconds that a worker of a search should not wait for
     from nasface.data.module import BatchVideos, FaceDataModule
+
+
+_LARGE_BATCH = 1024  # up to here a batch may hold faces more than once, as runs on a handful of faces do
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,16 @@ class Workspace:
     def data_module(
         self, batch_size: int, steps_per_epoch: int, augmentation: AugmentConfig, videos: BatchVideos | None = None
     ) -> FaceDataModule:
-        """The faces in batches, in the order and with the augmentation of the experiment's seed."""
+        """The faces in batches, in the order and with the augmentation of the experiment's seed.
+
+        Raises:
+            UserError: a batch holds thousands of faces, and more than there are: memory would end before it does.
+        """
         from nasface.data.module import BatchSettings, FaceDataModule
 
         faces = self.faces
+        if batch_size > max(len(faces.train), _LARGE_BATCH):
+            raise UserError(f"batch_size {batch_size} is more than the {len(faces.train)} training faces: choose less")
         batches = BatchSettings(batch_size, steps_per_epoch, self.experiment.seed, augmentation)
         return FaceDataModule(faces.train, faces.val, batches, videos, faces.mixture, self.experiment.device.workers)
 

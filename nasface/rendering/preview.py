@@ -16,6 +16,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 
 _CELL = 192  # pixels of one picture on the sheet
+_MOST_FACES = 1000  # of a picture that viewers open
 _CANDIDATES = 40  # faces to choose from for each that is shown
 _SEEN, _HIDDEN = (60, 230, 120), (235, 60, 60)
 
@@ -37,6 +38,8 @@ def draw_preview(path: str | Path, faces: SyntheticFaces, columns: int = 9, map_
     """
     if not 8 <= map_size <= 512:
         raise UserError(f"UV maps of {map_size} cells are of no use here: choose 8 to 512")
+    if faces.count > _MOST_FACES:
+        raise UserError(f"{faces.count} faces are too many for a sheet: choose {_MOST_FACES} at most")
     basis = uv_basis(load_embedded_head(), map_size) if faces.domain == "studio" else None
     rows = []
     for row in spread_over_yaw(faces, columns):

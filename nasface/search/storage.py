@@ -61,6 +61,8 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
                 database = PatientDatabase(server_url(storage))
         except UserError:
             raise
+        except ImportError:
+            raise UserError(f"no driver is installed for {storage}: give postgresql://, or a file") from None
         except Exception as error:  # many drivers, many exceptions
             raise UserError(f"cannot open the database {storage}: {first_line(error)}") from None
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.accelerators import AcceleratorRegistry
+from pytorch_lightning.accelerators import AcceleratorRegistry, CPUAccelerator
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -25,6 +25,7 @@ from pytorch_lightning.strategies import StrategyRegistry
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.weights import write_record
+from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError, nearest, os_reason
 from nasface.utils.tensors import read_tensors
 
@@ -77,7 +78,8 @@ def fit(
     is refused.
 
     Raises:
-        UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk.
+        UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk, one face
+            a step where batch norm needs more.
     """
     if device.threads:
         torch.set_num_threads(device.threads)
@@ -120,6 +122,10 @@ def fit(
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {os_reason(error)}, then resume") from None
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError("this network's batch norm needs several faces a step: choose a larger batch_size") from None
     return clock.seconds
 
 
@@ -144,6 +150,11 @@ def release_memory() -> None:
 
 
 _MOST_DEVICES = 4096  # Lightning makes a list of them
+_MOST_THREADS = 1024  # OpenMP's stack has no room for many more
+
+
+class _Misfit(ValueError):
+    """Settings that no machine, or not this one, has room for."""
 
 
 def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.Trainer, **settings: Any) -> pl.Trainer:
@@ -167,12 +178,18 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
     try:
         if devices.isdigit() and int(devices) > _MOST_DEVICES:
             raise ValueError(f"more than {_MOST_DEVICES} devices")
-        return kind(**(defaults | settings))
+        if device.threads > _MOST_THREADS:
+            raise _Misfit(f"threads must be a whole number from 0 to {_MOST_THREADS}")
+        trainer = kind(**(defaults | settings))
+        if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 4 * available_cores():
+            raise _Misfit(f"{trainer.num_devices} processes are too many for the {available_cores()} cores")
+        return trainer
     except Exception as error:  # Lightning's and torch's are many
         default = vars(DeviceConfig())
         given = [f"device.{name} {value}" for name, value in vars(device).items() if value != default[name]]
         named = ", ".join(given) or "device.accelerator auto"
         reason = "its package is not here" if isinstance(error, ImportError) else _misfit(device)
+        reason = str(error) if isinstance(error, _Misfit) else reason
         raise UserError(f"the device settings do not fit this machine: {named} ({reason}); correct them") from None
 
 

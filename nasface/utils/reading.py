@@ -28,7 +28,7 @@ def reading(path: str | Path, fault: str, mend: str, absent: str = "") -> Iterat
         require_file(path, mend)
         yield
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: {absent or mend}") from None
+        raise UserError(f"{str(path) or repr('')} does not exist: {absent or mend}") from None
     except Exception as error:  # a library may raise nearly anything over a damaged file
         if isinstance(error, UserError) and str(path) in str(error):
             raise

@@ -39,8 +39,8 @@ def run_folder(runs: str | Path, run_id: str) -> Path:
     Raises:
         UserError: the id is not one plain name, and would lead elsewhere.
     """
-    if not re.fullmatch(r"[\w+-][\w.+-]*", run_id):
-        raise UserError(f"--run {run_id!r} is no id: give a name of letters, digits, '.', '_', '+' and '-'")
+    if not re.fullmatch(r"[\w+-][\w.+-]{0,99}", run_id):
+        raise UserError(f"--run {run_id[:100]!r} is no id: give at most 100 letters, digits, '.', '_', '+' and '-'")
     return Path(runs, run_id)
 
 

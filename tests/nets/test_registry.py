@@ -47,7 +47,7 @@ def test_unknown_names_and_sizes_are_one_line() -> None:
     with pytest.raises(UserError, match="unknown network 'marble'; known are: .*hourglass1, hourglass2, .*prnet"):
         create_network("marble")
     for scale in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(UserError, match="scale must be a number greater than 0"):
+        with pytest.raises(UserError, match="the scale of \\w+ must be a number greater than 0"):
             create_network("prnet", scale=scale)
     with pytest.raises(UserError, match="must be at least 1"):
         create_network("prnet", map_size=0)

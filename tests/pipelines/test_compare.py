@@ -130,3 +130,13 @@ def test_a_training_that_fails_lets_the_others_go_on(nasface: Command) -> None:
     assert any(line.startswith("1/2  broken, seed 0: ") and "NME" not in line for line in result.errors)
     assert [row["name"] for row in rows_of(nasface, "one")] == ["hourglass1@0.0625"]
     assert json.loads((nasface.folder / "runs" / "one" / "summary.json").read_text())["finished"] is False
+
+
+def test_every_target_trains_in_half_precision(nasface: Command) -> None:
+    rows = ["random", "mobilenet_x05@0.25", "dhm_landmarks@0.25", "jvcr@0.06", "sdu-dual@0.06"]
+    settings = ["--retrain.steps", "2", "--network.input_size", "32", "--network.map_size", "32"]
+    result = nasface.tiny(
+        "compare", *settings, "--device.precision", "bf16-mixed", "--compare.networks", f"[{', '.join(rows)}]"
+    )
+    assert result.code == 0, result.errors
+    assert all(row.split("@")[0] in result.output for row in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from nasface.config import AugmentConfig, OptimizerConfig, ParametersConfig
+from nasface.config import AugmentConfig, DeviceConfig, OptimizerConfig, ParametersConfig
 from nasface.data.face_set import FaceSet
 from nasface.nets.registry import create_network
 from nasface.training.face_task import FaceTask
@@ -47,10 +47,11 @@ def run(
     faces: FaceSet | None = None,
     augmentation: AugmentConfig = PLAIN,
     callbacks: Sequence[pl.Callback] = (),
+    device: DeviceConfig = CPU,
 ) -> FaceTask:
     """`fit` on toy faces, which are not mirrored; returns the task."""
     data = make_data(faces=faces, augmentation=augmentation, batch_size=batch_size, every=every)
-    fit(task, data, folder, steps, 1, CPU, callbacks, None, validate=True, identity="toy parameters")
+    fit(task, data, folder, steps, 1, device, callbacks, None, validate=True, identity="toy parameters")
     return task
 
 

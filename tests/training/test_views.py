@@ -58,6 +58,14 @@ def test_a_mirror_renames_the_landmarks() -> None:
     assert not torch.equal(moved, heatmaps.flip(-1))
 
 
+def test_truth_is_float32_under_autocast() -> None:
+    views, first = draw_views(3, ViewConfig(), 2), points(3, 64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (first @ first.transpose(1, 2)).dtype == torch.bfloat16, "autocast is not on: the test shows nothing"
+        found = views.landmarks(first, 64)
+    assert torch.equal(found, views.landmarks(first, 64))
+
+
 def test_cells_from_outside_are_told() -> None:
     half = Views(torch.tensor([[[1.0, 0, 1.0], [0, 1, 0]]]), torch.tensor([False]))  # half a side to the left
     assert half.inside(8)[0, 0].tolist() == 8 * [[True] * 4 + [False] * 4]

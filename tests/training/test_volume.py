@@ -115,6 +115,30 @@ def test_labels_show_the_landmarks(uv: UVTarget) -> None:
     torch.testing.assert_close(labels.volumes[0][:, :, 0], flat)
 
 
+def test_labels_and_landmarks_are_float32_under_autocast(uv: UVTarget) -> None:
+    task, batch = make(uv, name="jvcr-5points-compact"), batch_of(3)
+
+    def found() -> list[Tensor]:
+        labels = task.labels(batch, mixed=False)
+        return [labels.points, labels.heatmap, *labels.volumes, task.network.landmarks(labels.points)]
+
+    plain = found()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (task.targets @ task.targets.T).dtype == torch.bfloat16, "autocast is not on: the test shows nothing"
+        assert all(torch.equal(one, other) for one, other in zip(found(), plain, strict=True))
+
+
+def test_errors_are_float32_under_autocast(uv: UVTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, batch = make(uv, name="jvcr-5points-compact").eval(), batch_of(3)
+    points = torch.rand(3, 5, 3) - 0.5
+    monkeypatch.setattr(task.network, "forward", lambda image: ([], points))
+    plain = task.evaluate(batch)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert {name: error.tolist() for name, error in task.evaluate(batch)[1].items()} == {
+            name: error.tolist() for name, error in plain.items()
+        }
+
+
 def test_colours_of_a_semantic_volume(uv: UVTarget) -> None:
     ordered, shuffled = make(uv), make(uv, colours="random")
     assert ordered.colours.shape == (68, 3) and not torch.equal(ordered.colours, shuffled.colours)

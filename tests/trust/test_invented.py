@@ -71,6 +71,49 @@ def test_settings_that_no_library_takes(tmp_path: Path, content: str, message: s
     assert message in str(refusal.value)
 
 
+@pytest.mark.parametrize("content", ["1: 2", "retrain: {1.5: 2}", "on: 3"])
+def test_names_that_are_no_text(tmp_path: Path, content: str) -> None:
+    (tmp_path / "settings.yaml").write_text(content)
+    with pytest.raises(UserError, match="settings.yaml: (1|1.5|True) is not the name of a setting"):
+        read_arguments(["retrain", "--arch", "random", "--config", str(tmp_path / "settings.yaml")])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("retrain --arch random --retrain.batch_size 100000", "batch_size 100000 is more than the "),
+        (
+            "retrain --arch mobilenet_x05 --retrain.batch_size 1 --network.input_size 32 --network.map_size 32",
+            "batch norm needs several faces a step",
+        ),
+        ("retrain --arch random --device.threads 1000000", "threads must be a whole number from 0 to 1024"),
+        ("retrain --arch random --device.devices 4000", "4000 processes are too many for the "),
+        ("retrain --arch=", "'' does not exist: give the JSON file of an architecture"),
+        ("retrain --arch random ", "an argument is empty: leave it out"),
+        (f"retrain --arch random --run {'x' * 300}", "is no id: give at most 100 letters"),
+        ("compare --compare.seeds []", "compare.seeds must name at least one seed, and none twice, not []"),
+        ("compare --compare.seeds [1,1]", "compare.seeds must name at least one seed, and none twice, not [1, 1]"),
+        ("compare --compare.networks ['random|as|']", "'random as ' has no name behind its `as`"),
+        ("compare --compare.networks [prnet@0]", "the scale of prnet must be a number greater than 0, not 0.0"),
+        (
+            "compare --compare.networks ['random|retrain.steps=many']",
+            "compare.networks: retrain.steps=many: retrain.steps: must be a whole number of at least 1",
+        ),
+        ("search --on supernet --search.storage mysql://host/d", "no driver is installed for mysql://host/d: give"),
+    ],
+)
+def test_experiments_beyond_reason(words: str, message: str, nasface: Command) -> None:
+    result = nasface.tiny(*(word.replace("|", " ") for word in words.split(" ")))
+    assert result.code == 2 and message in result.line
+
+
+def test_sizes_and_ports_beyond_reason(nasface: Command) -> None:
+    result = nasface("data", "preview", "--columns", "100000", "--rows", "100000")
+    assert result.code == 2 and "faces are too many for a sheet: choose 1000 at most" in result.line
+    result = nasface("demo", "--port", "99999")
+    assert result.code == 2 and "port 99999 cannot be had (they end at 65535)" in result.line
+
+
 @pytest.mark.parametrize("words", ["--supernet.last_repeats null", "--label null", "--data.train_count null"])
 def test_what_may_be_empty_still_may(words: str) -> None:
     assert read_arguments(["retrain", "--arch", "random", *words.split()])

@@ -45,7 +45,7 @@ class DemoServer(ThreadingHTTPServer):
         port: to listen on; 0 takes a free one.
 
     Raises:
-        UserError: the port is taken.
+        UserError: the port is taken, or no port.
     """
 
     daemon_threads = True
@@ -55,8 +55,9 @@ class DemoServer(ThreadingHTTPServer):
         self.aligner, self.follower, self.busy = aligner, FaceFollower(aligner, share=_CALM), Lock()
         try:
             super().__init__((HOST, port), _Handler)
-        except OSError as error:
-            raise UserError(f"port {port} cannot be had ({error.strerror}): give another by --port") from None
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", "they end at 65535")
+            raise UserError(f"port {port} cannot be had ({reason}): give another by --port") from None
 
     @property
     def url(self) -> str:

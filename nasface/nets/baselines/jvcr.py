@@ -200,7 +200,8 @@ class JVCR(Network):
         if points.shape[1] == self.completion.shape[0]:
             return points
         centre = points.mean(1, keepdim=True)
-        return self.completion @ (points - centre) + centre
+        with full_precision(points):
+            return self.completion @ (points - centre) + centre
 
     def set_shapes(self, landmarks: Tensor) -> None:
         """Learn the mean shape, and how the 68 landmarks follow from the regressed points, from faces (F, 68, 3) in the

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nasface.nets.face_vector import VectorNetwork
+from nasface.nets.network import full_precision
 from nasface.training.face_task import TaskContext
 from nasface.training.prediction import FacePrediction
 from nasface.training.targets.parameters import ParametersTask
@@ -114,8 +115,10 @@ class MetaJointTask(ParametersTask):
     def _meta_test(self, network: VectorNetwork, batch: dict[str, Tensor]) -> float:
         """VDC on the faces of a batch that were not looked ahead on (on all, where there is no other)."""
         network.eval()
-        true = self.true_face(batch)
-        values = self.vdc(self.face(network, network(batch["image"]).float(), true), true)
+        output = network(batch["image"]).float()
+        with full_precision(output):
+            true = self.true_face(batch)
+            values = self.vdc(self.face(network, output, true), true)
         network.train()
         error = self.finite(values[unseen(batch["index"], self.seen)].mean())
         return float(self.trainer.strategy.reduce(error, reduce_op="mean"))

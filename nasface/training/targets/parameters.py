@@ -114,7 +114,7 @@ class ParametersTask(FaceTask):
             batch: of `FaceDataModule`.
             objective: one without a schedule: `vdc`, `wpdc`, `fwpdc` or `vanilla_joint`.
         """
-        features = None if branch is None else network.features(batch["image"])
+        features: Any = None if branch is None else network.features(batch["image"])
         output = network(batch["image"]) if features is None else network.vector_of(features)
         with full_precision(output):
             true = self.true_face(batch)
@@ -129,8 +129,8 @@ class ParametersTask(FaceTask):
             else:
                 loss = parts["vdc" if objective == "vdc" else "wpdc"]
             if self.landmarks != "none":
-                found = self._landmarks(predicted) if branch is None else branch(features)
-                parts["landmarks"] = self._landmark_cost(found.float(), batch)
+                found = self._landmarks(predicted) if branch is None else branch(features.float())
+                parts["landmarks"] = self._landmark_cost(found, batch)
                 loss = loss + matched(parts["landmarks"], loss)
         return {"loss": loss, **parts}
 

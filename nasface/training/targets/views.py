@@ -11,6 +11,7 @@ from torch import Tensor
 from nasface.config import ViewConfig
 from nasface.faces.landmarks import FLIP_68
 from nasface.nets.layers.spatial_transformer import inverse, warp
+from nasface.nets.network import full_precision
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Views:
         """Landmarks (B, 68, 2) in pixels of the second views, from those of the first, (B, 68, >=2)."""
         units = (2 * self._renamed(points)[..., :2] + 1) / size - 1
         forward = inverse(self.places)
-        return ((units @ forward[:, :, :2].transpose(1, 2) + forward[:, None, :, 2] + 1) * size - 1) / 2
+        with full_precision(units):
+            return ((units @ forward[:, :, :2].transpose(1, 2) + forward[:, None, :, 2] + 1) * size - 1) / 2
 
     def _renamed(self, values: Tensor) -> Tensor:
         """Landmarks (B, 68, ...) under the names that they have in the second view."""

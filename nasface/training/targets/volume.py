@@ -21,6 +21,7 @@ from nasface.faces.correspondences import point_matrix
 from nasface.metrics.nme_torch import mean_over_box
 from nasface.nets.baselines.jvcr import JVCR, STRIDE
 from nasface.nets.baselines.jvcr_discriminator import VolumeDecoder, discriminate
+from nasface.nets.network import full_precision
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.prediction import FacePrediction
@@ -167,11 +168,16 @@ class VolumeTask(FaceTask):
 
     @torch.no_grad()
     def labels(self, batch: dict[str, Tensor], mixed: bool) -> Labelled:
-        """What is known of a training batch; faces without depth (NaN) go behind the others.
+        """What is known of a training batch, in float32 whatever the autocast; faces without depth (NaN) go behind the
+        others.
 
         Args:
             mixed: add a batch of wild faces.
         """
+        with full_precision(batch["image"]):
+            return self._labels(batch, mixed)
+
+    def _labels(self, batch: dict[str, Tensor], mixed: bool) -> Labelled:
         image, landmarks = batch["image"], self.true_landmarks(batch)
         solid = landmarks[..., 2].isfinite().any(1)
         deep = int(solid.sum())
@@ -352,8 +358,9 @@ class VolumeTask(FaceTask):
     def evaluate(self, batch: dict[str, Tensor]) -> tuple[FacePrediction, dict[str, Tensor]]:
         points = self.network(batch["image"])[1].float()
         missing = batch["landmarks"].isnan().any(-1)
-        error = self.to_pixels(points) - self.targets @ batch["landmarks"].nan_to_num()
-        error[missing.float() @ self.targets.T > 0] = torch.nan
+        with full_precision(points):
+            error = self.to_pixels(points) - self.targets @ batch["landmarks"].nan_to_num()
+            error[missing.float() @ self.targets.T > 0] = torch.nan
         depth = error[..., 2:]
         level = depth.nanmean(1, keepdim=True) if missing.any() else depth.mean(1, keepdim=True)
         aligned = torch.cat((error[..., :2], depth - level), -1)
