@@ -91,6 +91,8 @@ def _instead(command: Command, name: str, unknown: str) -> str:
     """What may have been meant by an unknown setting."""
     former = RENAMED_SETTINGS if command.settings is not None else {}
     wanted = unknown.lstrip("-").partition("=")[0].replace("-", "_")
+    if command.settings is not None and wanted == "experiment":  # within a file
+        return ": it is given on the command line alone, --experiment NAME"
     if near := _named_alike(command, name, wanted):
         return f"; did you mean {' or '.join(near)}?"
     found = nearest(wanted, [*setting_names(name), *former])

@@ -18,7 +18,7 @@ from nasface.utils.files import kept
 
 _LEAST_MEMORY = 1400 << 20
 _KEEP_WHAT_IS_DONE = ("table build", "data build", "data prepare")
-_OUTPUTS = ("output", "parquet", "folder", "cache", "runs", "run")
+_OUTPUTS = ("output", "parquet", "folder", "cache", "runs", "run", "storage")
 
 
 def run_command(words: list[str]) -> None:
@@ -38,7 +38,7 @@ def run_command(words: list[str]) -> None:
     command, values = read_arguments(words)
     if command.settings is not None:
         _require_memory()
-    with kept(_files(values)), started_by(words):
+    with kept(_files(words, values)), started_by(words):
         command.run(**values)
 
 
@@ -58,8 +58,12 @@ def _require_memory() -> None:
         raise UserError(f"too little memory: {limit >> 20} MiB (ulimit -v) are less than {_LEAST_MEMORY >> 20} MiB")
 
 
-def _files(values: Mapping[str, Any]) -> list[str]:
-    """The files that a command is told to read."""
+def _files(words: list[str], values: Mapping[str, Any]) -> list[str]:
+    """The files that a command is told to read, those of settings (`--config`, `--space`) included."""
     named = [value for name, value in values.items() if name not in _OUTPUTS]
     flat = [one for value in named for one in (value if isinstance(value, list) else [value])]
+    for flag, word in zip(["", *words], words, strict=False):
+        name, equals, value = word.partition("=")
+        if (name if equals else flag).lstrip("-").rpartition(".")[2] not in _OUTPUTS:
+            flat.append(value if equals else word)
     return [one for one in flat if isinstance(one, str) and os.path.isfile(one)]

@@ -9,6 +9,8 @@ from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
 from nasface.cli.command import FACES, SIZES, TRAINING, Command
 from nasface.config import Experiment
 from nasface.space.catalogue import load_space
+from nasface.utils.errors import UserError
+from nasface.utils.files import check_output
 
 
 def table_build(
@@ -43,8 +45,11 @@ def table_build(
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {space.count_members()} members")
     print(f"records  {place}; the same command goes on with what is missing")
-    table = build_table(experiment, space, place, members, seeds, workers, bands, together)
     path = Path(parquet or place / "table.parquet")
+    check_output(path)
+    if path.is_file() and path.read_bytes()[:4] not in (b"PAR1", b""):
+        raise UserError(f"{path} exists, and is no table: choose another --parquet")
+    table = build_table(experiment, space, place, members, seeds, workers, bands, together)
     table.save(path)
     errors = sorted(table.errors("test").values())
     seconds = sum(one.seconds for one in table.trainings)

@@ -164,6 +164,8 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
             raise UserError(
                 f"there is no run {run.folder} to resume: start it without --resume{nearest_run(run.folder)}"
             )
+        if (other := run.read_summary().get("command", command)) != command:
+            raise UserError(f"run {run.folder} is of nasface {other}: give one of nasface {command}")
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run

@@ -44,7 +44,8 @@ def mat_numbers(
     if key not in content:
         raise UserError(f"{path} has no {key}: restore it from {source}")
     try:
-        values = np.asarray(content[key]).astype(np.float64)
+        values = np.asarray(content[key])
+        values = np.empty(0) if np.iscomplexobj(values) else values.astype(np.float64)
     except (TypeError, ValueError):
         values = np.empty(0)
     shape, values = (shape, values) if isinstance(shape, tuple) else ((shape,), values.ravel())

@@ -39,12 +39,14 @@ def test_points_are_those_of_a_face(scale: float, offset: float, tmp_path: Path)
         square_around(points, Moves(0.0), "AFW/a")
 
 
-def test_a_mat_file_of_far_points_is_named(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("factor", [1e5, 1j])
+def test_a_mat_file_of_points_that_are_none_is_named(tmp_path: Path, factor: complex) -> None:
     from scipy.io import loadmat, savemat
 
     _write_pair(tmp_path, 0)
     path = next(tmp_path.glob("*.mat"))
     content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
-    savemat(path, content | {"pt3d_68": content["pt3d_68"] * 1e5})
+    savemat(path, content | {"pt3d_68": content["pt3d_68"] * factor})
     with pytest.raises(UserError, match=path.name):
         read_annotation(path)

@@ -195,3 +195,9 @@ def test_a_home_that_cannot_be_written_adds_no_line(tmp_path: Path) -> None:
     environment.pop("MPLCONFIGDIR", None)
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_an_experiment_is_not_named_within_its_file(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("experiment: smoke\n")
+    with pytest.raises(UserError, match="unknown setting experiment: it is given on the command line alone"):
+        read_arguments(["search", "--config", str(tmp_path / "settings.yaml")])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasface.space.catalogue import SPACES
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write, kept
 from tests.helpers.tiny import Command
@@ -53,6 +54,26 @@ def test_drawings_and_pages_leave_what_they_show(nasface: Command, tmp_path: Pat
     result = nasface("report", "run", "--output", "run/experiment.yaml")
     assert result.code == 2 and "run/experiment.yaml is an input" in result.line
     assert (run / "experiment.yaml").read_text() == "space: multipath\n"
+
+
+@pytest.mark.parametrize("words", ["--config {}", "--config={}", "--space {}", "--search.storage x --space={}"])
+def test_a_search_leaves_its_settings(words: str, nasface: Command, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        (SPACES / "multipath_small.yaml").read_text() if "space" in words else "output: settings.yaml\n"
+    )
+    before = settings.read_bytes()
+    output = ["--output", "settings.yaml"] if "space" in words else []
+    result = nasface.tiny("search", *words.format("settings.yaml").split(), *output)
+    assert result.code == 2 and "settings.yaml is an input, and the output would replace it" in result.line
+    assert settings.read_bytes() == before
+
+
+def test_a_table_replaces_nothing_else(nasface: Command, tmp_path: Path) -> None:
+    (tmp_path / "best.json").write_text("{}")
+    result = nasface("table", "build", "--experiment", "smoke", "--members", "1", "--parquet", "best.json")
+    assert result.code == 2 and "best.json exists, and is no table: choose another --parquet" in result.line
+    assert (tmp_path / "best.json").read_text() == "{}"
 
 
 def test_what_is_kept_is_free_again_afterwards(tmp_path: Path) -> None:

@@ -177,6 +177,9 @@ def test_points_files_are_read_as_they_are_written(tmp_path: Path) -> None:
     for content in ("", "{\n1 2\n}\n", "n_points: many\n{\n1 2\n}\n"):
         path.write_text(content)
         assert "no line n_points: 68" in refused(read_pts, path)
+    for number in ("1e300", "-1e7", "nan", "inf"):
+        path.write_text(f"n_points: 1\n{{\n{number} 2\n}}\n")
+        assert "does not hold rows of 2 or 3 numbers" in refused(read_pts, path)
 
 
 def test_a_byte_order_mark_belongs_to_no_name(tmp_path: Path) -> None:

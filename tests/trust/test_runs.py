@@ -21,7 +21,7 @@ from nasface.utils.run_files import create_folder, settings_file, summary_file
 from tests.helpers.tiny import Command
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", "a/b", "", ".hidden", "a\nb"])
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", "a/b", "", ".hidden", "a\nb", "x" * 101])
 @pytest.mark.parametrize("resume", [False, True])
 def test_an_id_is_one_plain_name(name: str, resume: bool, tmp_path: Path) -> None:
     experiment = replace(Experiment(), runs=str(tmp_path / "runs"))
@@ -157,3 +157,10 @@ def test_an_empty_folder_is_not_named_as_the_run_that_was_meant(tmp_path: Path) 
     (tmp_path / "half").mkdir()
     with pytest.raises(UserError, match="no run .*half to resume: start it without --resume$"):
         open_run("search", replace(Experiment(), runs=str(tmp_path)), "m", True, "half")
+
+
+def test_a_run_is_resumed_by_its_own_command(tmp_path: Path) -> None:
+    experiment = replace(Experiment(), runs=str(tmp_path))
+    open_run("search", experiment, "m", False, "one")
+    with pytest.raises(UserError, match="one is of nasface search: give one of nasface retrain"):
+        open_run("retrain", experiment, "m", True, "one")

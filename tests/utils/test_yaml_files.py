@@ -92,3 +92,13 @@ def test_a_text_has_its_files_name_in_the_message() -> None:
     assert parse_yaml("a: {b: 1}", "mine") == {"a": {"b": 1}}
     with pytest.raises(UserError, match="^mine is not YAML at line 1, column 3"):
         parse_yaml("[a", "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("010", "010"), ("12:30:45", "12:30:45"), ("1:20.5", "1:20.5"), ("0x10", 16), ("-3", -3), ("1_000", 1000)]
+    + [("1.5", 1.5), (".5", 0.5), ("-.inf", float("-inf")), ("1.5e+3", 1500.0), ("1e3", "1e3"), ("0", 0), ("0b11", 3)],
+)
+def test_numbers_are_what_they_look_like(text: str, value: object) -> None:
+    found = parse_yaml(text, "it")
+    assert found == value and type(found) is type(value)

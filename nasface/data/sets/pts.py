@@ -55,6 +55,9 @@ def load_pts(folder: str | Path, crops: CropSettings, *, points: int = 68, name:
     return crop_faces(find_faces(folder, points=points)[0], crops, name)
 
 
+_FAR = 1e6  # pixels that no picture has
+
+
 def read_pts(path: str | Path) -> np.ndarray:
     """The points (M, 2 or 3) float32 of a .pts file in pixels counted from 0; a UserError where it is damaged."""
     with reading(path, "is not a readable .pts file", "restore it from its source"):
@@ -65,7 +68,7 @@ def read_pts(path: str | Path) -> np.ndarray:
         count = int(announced[1])
         rows = [[float(value) for value in line.split()] for line in rest.split("}")[0].splitlines() if line.strip()]
         points = np.array(rows, dtype=np.float64)
-    if "}" not in rest or points.ndim != 2 or points.shape[1] not in (2, 3) or not np.isfinite(points).all():
+    if "}" not in rest or points.ndim != 2 or points.shape[1] not in (2, 3) or not (np.abs(points) < _FAR).all():
         raise UserError(f"{path} does not hold rows of 2 or 3 numbers between braces: restore it from its source")
     if len(points) != count:
         raise UserError(f"{path} announces {count} points and holds {len(points)}: restore it from its source")
