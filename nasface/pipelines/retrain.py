@@ -33,7 +33,7 @@ from nasface.tracking.retrain_stage import RetrainStage
 from nasface.tracking.training_figures import TrainingFigures
 from nasface.tracking.training_metrics import TrainingMetrics
 from nasface.training.face_task import FaceTask, TaskContext
-from nasface.training.fit import fit, make_trainer
+from nasface.training.fit import TrainingPlan, fit, make_trainer
 from nasface.training.optimizers import in_steps
 from nasface.training.tasks import make_task
 
@@ -76,18 +76,11 @@ def _train(
     per_epoch = config.evaluate_every * config.accumulate
     data = workspace.data_module(config.batch_size, per_epoch, augmentation, task.videos)
     log = RetrainStage(experiment, run, parents)
-    seconds = fit(
-        task,
-        data,
-        run.path("retrain"),
-        config.steps,
-        config.accumulate,
-        experiment.device,
-        [TrainingProgress(f"training {label}", config.steps), TrainingMetrics(run.folder), TrainingFigures()],
-        log.logger,
-        validate=validate,
-        identity=f"network {spec.digest} {json.dumps(asdict(experiment.network))}",
-    )
+    identity = f"network {spec.digest} {json.dumps(asdict(experiment.network))}"
+    plan = TrainingPlan(run.path("retrain"), identity, config.steps, config.accumulate, validate)
+    progress = TrainingProgress(f"training {label}", config.steps)
+    callbacks = [progress, TrainingMetrics(run.folder), TrainingFigures()]
+    seconds = fit(task, data, plan, experiment.device, callbacks, log.logger)
     end_other_processes()
     return task, log, seconds
 

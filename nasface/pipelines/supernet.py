@@ -21,7 +21,7 @@ from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
 from nasface.tracking.stage_log import StageLog
 from nasface.tracking.training_metrics import TrainingMetrics
-from nasface.training.fit import fit, release_memory
+from nasface.training.fit import TrainingPlan, fit, release_memory
 from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import FaceMaps
 from nasface.utils.errors import UserError
@@ -65,18 +65,10 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
     task = SupernetTask(network, make_sampler(experiment, space), workspace.uv, config)
     data = workspace.data_module(config.batch_size, config.checkpoint_every * config.accumulate, config.augmentation)
     log = StageLog(experiment, run, "supernet")
-    seconds = fit(
-        task,
-        data,
-        run.path("supernet"),
-        config.steps,
-        config.accumulate,
-        experiment.device,
-        [TrainingProgress("training the supernet", config.steps), TrainingMetrics(run.folder), *callbacks],
-        log.logger,
-        validate=False,
-        identity=f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}",
-    )
+    identity = f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}"
+    plan = TrainingPlan(run.path("supernet"), identity, config.steps, config.accumulate, validate=False)
+    progress = TrainingProgress("training the supernet", config.steps)
+    seconds = fit(task, data, plan, experiment.device, [progress, TrainingMetrics(run.folder), *callbacks], log.logger)
     end_other_processes()
     save_weights(path, network)
     log.made(RunFile(path, SUPERNET, run.id), steps=config.steps, sampler=config.sampler)

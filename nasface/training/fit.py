@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,24 +59,37 @@ class TrainingClock(pl.Callback):
         self.seconds = float(state_dict["seconds"])
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How far a training goes, and where it keeps how far it is.
+
+    Attributes:
+        folder: of its checkpoint.
+        identity: what is trained, as the checkpoint records it; a checkpoint of anything else is refused.
+        steps: of the optimizer.
+        accumulate: batches of a step.
+        validate: look at the validation faces after every epoch.
+    """
+
+    folder: Path
+    identity: str
+    steps: int
+    accumulate: int = 1
+    validate: bool = True
+
+
 def fit(
     module: pl.LightningModule,
     data: FaceDataModule,
-    folder: Path,
-    steps: int,
-    accumulate: int,
+    plan: TrainingPlan,
     device: DeviceConfig,
-    callbacks: Sequence[pl.Callback],
-    logger: Logger | None,
-    validate: bool,
-    identity: str,
+    callbacks: Sequence[pl.Callback] = (),
+    logger: Logger | None = None,
 ) -> float:
-    """Train to `steps` optimizer steps, going on from `folder`'s checkpoint where there is one; returns the seconds
-    that it took.
+    """Train, going on from the plan's checkpoint where there is one; returns the seconds that it took.
 
     A checkpoint is written after every epoch of `data` and holds weights, optimizer, schedule and step; since batches
-    and children are functions of the step, a resumed training is the uninterrupted one. One of anything but `identity`
-    is refused.
+    and children are functions of the step, a resumed training is the uninterrupted one.
 
     Raises:
         UserError: an unreadable checkpoint or one of another identity, a loss that is no number, a full disk, one face
@@ -83,7 +97,7 @@ def fit(
     """
     if device.threads:
         torch.set_num_threads(device.threads)
-    checkpoint = folder / CHECKPOINT
+    folder, checkpoint, batches = plan.folder, plan.folder / CHECKPOINT, plan.steps * plan.accumulate
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,17 +107,17 @@ def fit(
     clock = TrainingClock()
     trainer = make_trainer(
         device,
-        max_epochs=-(-steps * accumulate // data.batches.steps_per_epoch),
+        max_epochs=-(-batches // data.batches.steps_per_epoch),
         # With manual optimisation, accumulating is the module's own matter.
-        accumulate_grad_batches=accumulate if module.automatic_optimization else 1,
-        limit_val_batches=None if validate else 0,
+        accumulate_grad_batches=plan.accumulate if module.automatic_optimization else 1,
+        limit_val_batches=None if plan.validate else 0,
         logger=logger or False,
         plugins=[_AtomicCheckpoints()],
         callbacks=[
             *callbacks,
             clock,
-            _Stop(steps * accumulate, data.batches.steps_per_epoch),
-            _Identity(identity),
+            _Stop(batches, data.batches.steps_per_epoch),
+            _Identity(plan.identity),
             ModelCheckpoint(
                 dirpath=folder,
                 filename="last",
@@ -116,7 +130,7 @@ def fit(
     )
     resume = checkpoint if checkpoint.exists() else None
     if resume is not None:
-        check_identity(resume, identity)
+        check_identity(resume, plan.identity)
     try:
         with interruptible(trainer):
             trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)

@@ -13,7 +13,7 @@ from nasface.config import AugmentConfig, DeviceConfig, OptimizerConfig, Paramet
 from nasface.data.face_set import FaceSet
 from nasface.nets.registry import create_network
 from nasface.training.face_task import FaceTask
-from nasface.training.fit import fit
+from nasface.training.fit import TrainingPlan, fit
 from nasface.training.tasks import make_task
 from tests.helpers.toy import MAP, SIZE, toy_context, toy_faces
 from tests.training.toy_training import CPU, make_data
@@ -51,7 +51,7 @@ def run(
 ) -> FaceTask:
     """`fit` on toy faces, which are not mirrored; returns the task."""
     data = make_data(faces=faces, augmentation=augmentation, batch_size=batch_size, every=every)
-    fit(task, data, folder, steps, 1, device, callbacks, None, validate=True, identity="toy parameters")
+    fit(task, data, TrainingPlan(folder, "toy parameters", steps), device, callbacks)
     return task
 
 

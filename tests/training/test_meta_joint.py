@@ -140,11 +140,11 @@ def test_selections_are_kept_and_drawn(tmp_path: Path) -> None:
 def test_selections_are_logged(tmp_path: Path) -> None:
     from pytorch_lightning.loggers import CSVLogger
 
-    from nasface.training.fit import fit
+    from nasface.training.fit import TrainingPlan, fit
     from tests.training.toy_training import CPU, make_data
 
     task, logger = meta_task(2, 6), CSVLogger(tmp_path, flush_logs_every_n_steps=1)
-    fit(task, make_data(), tmp_path, 6, 1, CPU, [], logger, validate=False, identity="toy")
+    fit(task, make_data(), TrainingPlan(tmp_path, "toy", 6, validate=False), CPU, logger=logger)
     logger.finalize("success")
     rows = [line.split(",") for line in Path(logger.log_dir, "metrics.csv").read_text().splitlines()]
     column = rows[0].index("meta/selected_vdc")

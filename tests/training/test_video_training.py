@@ -12,7 +12,7 @@ import torch
 
 from nasface.config import ParametersConfig, VideoConfig
 from nasface.data.module import BatchSettings, FaceDataModule
-from nasface.training.fit import fit
+from nasface.training.fit import TrainingPlan, fit
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces
 from tests.training.parameter_training import PLAIN, parameters_task
@@ -35,7 +35,7 @@ def train(
     faces, seen = toy_faces(13), Seen()
     task = parameters_task(config, steps=4, faces=faces)
     data = FaceDataModule(faces, toy_faces(5, 1), BatchSettings(batch_size, 2, 0, PLAIN), task.videos, workers=workers)
-    fit(task, data, folder, steps, 1, CPU, [seen], None, validate=True, identity="toy videos")
+    fit(task, data, TrainingPlan(folder, "toy videos", steps), CPU, [seen])
     return task, seen.batches
 
 

@@ -24,7 +24,7 @@ from nasface.nets.baselines.jvcr_discriminator import discriminate
 from nasface.nets.registry import create_network
 from nasface.tracking.progress import TrainingProgress
 from nasface.training.face_task import TaskContext
-from nasface.training.fit import CHECKPOINT, fit
+from nasface.training.fit import CHECKPOINT, TrainingPlan, fit
 from nasface.training.targets.volume import Labelled, VolumeTask, coordinate_loss, voxel_loss
 from nasface.training.targets.wild_faces import WildFaces, load_wild_faces
 from nasface.training.tasks import make_task
@@ -419,7 +419,7 @@ def train(
 ) -> VolumeTask:
     known = toy_faces(faces)
     data = FaceDataModule(known, known, BatchSettings(4, 2 * task.accumulate, 7, AugmentConfig()))
-    fit(task, data, folder, steps, task.accumulate, CPU, callbacks, None, True, "toy volume")
+    fit(task, data, TrainingPlan(folder, "toy volume", steps, task.accumulate), CPU, callbacks)
     return task
 
 

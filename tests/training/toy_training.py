@@ -23,7 +23,7 @@ from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.space.path_samplers import MNUS
 from nasface.space.space import MultipathSpace
 from nasface.training.face_task import FaceModule
-from nasface.training.fit import fit
+from nasface.training.fit import TrainingPlan, fit
 from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget
@@ -90,18 +90,8 @@ def train(
 ) -> FaceModule:
     """`fit` on the toy faces; returns the trained task."""
     task = task or make_task(kind)
-    fit(
-        task,
-        data or make_data(accumulate),
-        folder,
-        steps,
-        accumulate,
-        device,
-        callbacks,
-        logger,
-        validate=kind == "network",
-        identity=identity or f"toy {kind}",
-    )
+    plan = TrainingPlan(folder, identity or f"toy {kind}", steps, accumulate, validate=kind == "network")
+    fit(task, data or make_data(accumulate), plan, device, callbacks, logger)
     return task
 
 
