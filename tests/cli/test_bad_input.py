@@ -20,8 +20,8 @@ import pytest
 import torch
 
 from nasface.training.supernet import SupernetTask
-from tests.data.test_aflw2000 import _write_pair
-from tests.data.test_ddfa import _write_set
+from tests.data.test_aflw2000 import write_pair
+from tests.data.test_ddfa import write_set
 from tests.faces.ddfa_files import write_assets
 from tests.helpers.tiny import Command, Result, settings
 
@@ -140,10 +140,10 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small folders in the formats of 3DDFA and AFLW2000-3D."""
     folder = tmp_path_factory.mktemp("photographs")
     write_assets(folder / "assets")
-    _write_set(folder / "ddfa", folder / "assets")
+    write_set(folder / "ddfa", folder / "assets")
     (folder / "aflw").mkdir()
     for index in range(3):
-        _write_pair(folder / "aflw", index)
+        write_pair(folder / "aflw", index)
     return folder
 
 

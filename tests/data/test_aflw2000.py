@@ -18,7 +18,7 @@ YAWS = (10.0, -47.0, 85.0, -351.0)
 DOT = 30  # the landmark that is drawn
 
 
-def _landmarks(index: int) -> np.ndarray:
+def landmarks_of(index: int) -> np.ndarray:
     """Landmarks (68, 3) in 0-based pixels of a 450-pixel photograph; the second face leaves it."""
     rng = np.random.default_rng(index)
     spread = rng.uniform(-1, 1, (68, 3)) * [70 + 10 * index, 90, 40]
@@ -27,8 +27,8 @@ def _landmarks(index: int) -> np.ndarray:
     return spread + centre
 
 
-def _write_pair(folder: Path, index: int) -> None:
-    points = _landmarks(index)
+def write_pair(folder: Path, index: int) -> None:
+    points = landmarks_of(index)
     column, row = np.meshgrid(np.arange(450), np.arange(450))
     x, y = points[DOT, :2]
     dot = 255 * np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * 5.0**2))
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
     place = tmp_path / "AFLW2000"
     place.mkdir()
     for index in range(4):
-        _write_pair(place, index)
+        write_pair(place, index)
     return place
 
 
@@ -79,7 +79,7 @@ def test_the_error_is_the_same_in_the_crop_and_in_the_photograph(folder: Path) -
     faces = load_aflw2000(folder, CropSettings(64))
     noise = np.random.default_rng(5).normal(size=(4, 68, 2))
     in_crop = nme_68(faces.landmarks[..., :2] + noise, faces.landmarks, faces.box)
-    originals = np.stack([_landmarks(index) for index in range(4)])
+    originals = np.stack([landmarks_of(index) for index in range(4)])
     scale = np.array([crop_window(points)[1] / 64 for points in originals])[:, None, None]
     in_photograph = nme_68(originals[..., :2] + noise * scale, originals, bounding_box(originals))
     np.testing.assert_allclose(in_crop, in_photograph, rtol=1e-4)
@@ -94,7 +94,7 @@ def test_yaw_is_that_of_the_fit_in_degrees_whatever_its_type(folder: Path) -> No
 
 def test_landmarks_count_pixels_from_zero(folder: Path) -> None:
     landmarks = read_annotation(folder / "image01.mat").landmarks
-    expected = _landmarks(1)
+    expected = landmarks_of(1)
     np.testing.assert_allclose(landmarks[:, :2], expected[:, :2], atol=1e-4)
     np.testing.assert_allclose(landmarks[:, 2], expected[:, 2] - expected[:, 2].mean(), atol=1e-4)
 
@@ -122,7 +122,7 @@ def _mat(folder: Path, **content: object) -> None:
     savemat(folder / "image02.mat", content)
 
 
-_POINTS, _POSE = _landmarks(2).T, np.zeros((1, 7))
+_POINTS, _POSE = landmarks_of(2).T, np.zeros((1, 7))
 
 
 @pytest.mark.parametrize(

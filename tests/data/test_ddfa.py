@@ -46,7 +46,7 @@ def _raw_parameters(assets: Path, count: int = COUNT) -> np.ndarray:
     return rows
 
 
-def _write_set(folder: Path, assets: Path, count: int = COUNT) -> np.ndarray:
+def write_set(folder: Path, assets: Path, count: int = COUNT) -> np.ndarray:
     """A small set under its usual names; returns the raw parameters."""
     raw = _raw_parameters(assets, count)
     whitening = load_whitening(assets / "param_mean_std_62d_120x120.pkl")
@@ -66,7 +66,7 @@ def _write_set(folder: Path, assets: Path, count: int = COUNT) -> np.ndarray:
 
 @pytest.fixture
 def data(tmp_path: Path, assets: Path) -> Path:
-    _write_set(tmp_path / "data", assets)
+    write_set(tmp_path / "data", assets)
     return tmp_path / "data"
 
 
@@ -104,7 +104,7 @@ def test_images_are_area_averages_in_the_order_of_the_list(data: Path, assets: P
 
 
 def test_the_augmented_release_is_found_by_its_names(tmp_path: Path, assets: Path) -> None:
-    raw = _write_set(tmp_path / "data", assets)
+    raw = write_set(tmp_path / "data", assets)
     folder, configs = tmp_path / "data", tmp_path / "data" / "train.configs"
     configs.mkdir()
     (folder / "images").rename(folder / "train_aug_120x120")

@@ -28,12 +28,12 @@ from nasface.data.sets.pts import load_pts, read_pts
 from nasface.data.sets.threedfaw import load_3dfaw
 from nasface.utils.errors import UserError
 from nasface.utils.torch7 import load_t7
-from tests.data.test_aflw2000 import _landmarks, _write_pair
+from tests.data.test_aflw2000 import landmarks_of, write_pair
 
 WIDTH, HEIGHT = 200, 160
 
 
-def _points(index: int, count: int = 68, dimensions: int = 2) -> np.ndarray:
+def face_points(index: int, count: int = 68, dimensions: int = 2) -> np.ndarray:
     """Landmarks in pixels from 0; the first is the one that is drawn."""
     rng = np.random.default_rng([index, count])
     points = rng.uniform(-1, 1, (count, dimensions)) * ([40, 35, 20][:dimensions])
@@ -47,7 +47,7 @@ def _picture(points: np.ndarray) -> np.ndarray:
     return np.repeat(light[..., None], 3, axis=2).round().astype(np.uint8)
 
 
-def _draw(path: Path, points: np.ndarray) -> None:
+def draw_points(path: Path, points: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), _picture(points), [cv2.IMWRITE_JPEG_QUALITY, 100])
 
@@ -80,20 +80,20 @@ def _one_line(call: Callable[[], object], message: str) -> None:
 # .pts ----------------------------------------------------------------------------------------------------------------
 
 
-def _write_pts(path: Path, points: np.ndarray) -> None:
+def write_pts(path: Path, points: np.ndarray) -> None:
     rows = "\n".join(" ".join(f"{value:.4f}" for value in row) for row in points)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"version: 1\nn_points:  {len(points)}\n{{\n{rows}\n}}\n")
 
 
 def test_pts(tmp_path: Path) -> None:
-    truth = [_points(index) for index in range(3)]
+    truth = [face_points(index) for index in range(3)]
     for index, points in enumerate(truth):
         path = tmp_path / "afw" / f"face{index}{'.png' if index == 1 else '.jpg'}"
-        _draw(path, points)
-        _write_pts(path.with_suffix(".pts"), points + 1)
-    _draw(tmp_path / "profile.jpg", _points(9))
-    _write_pts(tmp_path / "profile.pts", _points(9, 39) + 1)
+        draw_points(path, points)
+        write_pts(path.with_suffix(".pts"), points + 1)
+    draw_points(tmp_path / "profile.jpg", face_points(9))
+    write_pts(tmp_path / "profile.pts", face_points(9, 39) + 1)
     faces = load_pts(tmp_path, CropSettings(96))
     _check(faces, truth)
     assert np.isnan(faces.yaw).all() and faces.pose is None and faces.visible is None
@@ -105,8 +105,8 @@ def test_pts(tmp_path: Path) -> None:
 
 
 def test_pts_with_depth_keep_it(tmp_path: Path) -> None:
-    points = _points(0, dimensions=3)
-    _write_pts(tmp_path / "face.pts", points + [1, 1, 0])
+    points = face_points(0, dimensions=3)
+    write_pts(tmp_path / "face.pts", points + [1, 1, 0])
     np.testing.assert_allclose(read_pts(tmp_path / "face.pts"), points, atol=1e-3)
 
 
@@ -122,7 +122,7 @@ def test_pts_with_depth_keep_it(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_pts_is_named(tmp_path: Path, text: str, message: str) -> None:
-    _draw(tmp_path / "face.jpg", _points(0))
+    draw_points(tmp_path / "face.jpg", face_points(0))
     (tmp_path / "face.pts").write_text(text)
     _one_line(lambda: load_pts(tmp_path, CropSettings(32)), f"face.pts .*{message}|face.pts {message}")
 
@@ -130,7 +130,7 @@ def test_a_bad_pts_is_named(tmp_path: Path, text: str, message: str) -> None:
 def test_missing_photographs_and_folders_are_named(tmp_path: Path) -> None:
     _one_line(lambda: load_pts(tmp_path / "absent", CropSettings(32)), "absent does not exist")
     _one_line(lambda: load_pts(tmp_path, CropSettings(32)), "holds no .pts files")
-    _write_pts(tmp_path / "face.pts", _points(0) + 1)
+    write_pts(tmp_path / "face.pts", face_points(0) + 1)
     _one_line(lambda: load_pts(tmp_path, CropSettings(32)), "face.pts has no face.jpg")
     _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "holds no .t7 files")
 
@@ -138,7 +138,7 @@ def test_missing_photographs_and_folders_are_named(tmp_path: Path) -> None:
 # Torch7 and LS3D-W ---------------------------------------------------------------------------------------------------
 
 
-def _t7_tensor(array: np.ndarray, kind: str = "Float", index: int = 1, strides: tuple[int, ...] | None = None) -> bytes:
+def t7_tensor(array: np.ndarray, kind: str = "Float", index: int = 1, strides: tuple[int, ...] | None = None) -> bytes:
     """A torch.FloatTensor as torch7 writes it (File.lua)."""
     code = {"Float": "<f4", "Double": "<f8", "Long": "<i8"}[kind]
     strides = strides or tuple(int(np.prod(array.shape[k + 1 :])) for k in range(array.ndim))
@@ -172,12 +172,12 @@ def test_t7_tensors_of_any_type_and_stride(kind: str, rows: int, columns: int, t
     strides = (1, rows) if transposed and rows > 1 else None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tensor.t7"
-        path.write_bytes(_t7_tensor(array, kind, strides=strides))
+        path.write_bytes(t7_tensor(array, kind, strides=strides))
         np.testing.assert_array_equal(load_t7(path), array)
 
 
 def test_t7_tables_share_what_is_mentioned_twice(tmp_path: Path) -> None:
-    tensor = _t7_tensor(np.ones((2, 2)))
+    tensor = t7_tensor(np.ones((2, 2)))
     again = struct.pack("<ii", 4, 1)
     name = struct.pack("<i", 2) + _text("name")
     content = _t7_table(
@@ -190,7 +190,7 @@ def test_t7_tables_share_what_is_mentioned_twice(tmp_path: Path) -> None:
 
 def test_a_bad_t7_is_named(tmp_path: Path) -> None:
     path = tmp_path / "face.t7"
-    whole = _t7_tensor(np.zeros((68, 2)))
+    whole = t7_tensor(np.zeros((68, 2)))
     too_large = struct.pack("<ii", 4, 1) + _text("V 1") + _text("torch.FloatTensor") + struct.pack("<iq", 2**30, 1)
     for content in (b"", whole[:100], whole[:-1], struct.pack("<i", 6), too_large, b"\x80\x04}", _deep()):
         path.write_bytes(content)
@@ -203,16 +203,16 @@ def _deep() -> bytes:
 
 
 def test_ls3d_w(tmp_path: Path) -> None:
-    truth = [_points(index) for index in range(2)]
+    truth = [face_points(index) for index in range(2)]
     for index, points in enumerate(truth):
         path = tmp_path / "300W-Testset-3D" / f"indoor_{index}.png"
-        _draw(path, points)
-        content = _t7_tensor(points, "Double")
+        draw_points(path, points)
+        content = t7_tensor(points, "Double")
         path.with_suffix(".t7").write_bytes(content if index else _t7_table([(_t7_number(1), content)]))
     faces = load_ls3d_w(tmp_path / "300W-Testset-3D", CropSettings(96))
     _check(faces, truth)
     assert faces.name == "ls3d-w-300W-Testset-3D"
-    (tmp_path / "300W-Testset-3D" / "indoor_0.t7").write_bytes(_t7_tensor(np.zeros((66, 2))))
+    (tmp_path / "300W-Testset-3D" / "indoor_0.t7").write_bytes(t7_tensor(np.zeros((66, 2))))
     _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "indoor_0.t7 is not one tensor of 68 x 2")
 
 
@@ -222,9 +222,9 @@ def test_aflw2000_with_ls3d_ws_annotations(tmp_path: Path) -> None:
     other.mkdir()
     moved = []
     for index in range(4):
-        _write_pair(folder, index)
-        moved.append(_landmarks(index)[:, :2] + [7, -3])
-        (other / f"image0{index}.t7").write_bytes(_t7_tensor(moved[-1], "Double"))
+        write_pair(folder, index)
+        moved.append(landmarks_of(index)[:, :2] + [7, -3])
+        (other / f"image0{index}.t7").write_bytes(t7_tensor(moved[-1], "Double"))
     images, fitted = find_pairs(folder), np.arange(4 * 68 * 3, dtype=np.float32).reshape(4, 68, 3)
     file = tmp_path / "points.npy"
     np.save(file, np.stack([points.T for points in moved]))
@@ -240,7 +240,7 @@ def test_aflw2000_with_ls3d_ws_annotations(tmp_path: Path) -> None:
 # COFW ----------------------------------------------------------------------------------------------------------------
 
 
-def _write_cofw(path: Path, truth: list[np.ndarray], occluded: np.ndarray, suffix: str) -> None:
+def write_cofw(path: Path, truth: list[np.ndarray], occluded: np.ndarray, suffix: str) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as content:
         references = content.create_dataset(f"Is{suffix}", (1, len(truth)), dtype=h5py.ref_dtype)
@@ -256,10 +256,10 @@ def _write_cofw(path: Path, truth: list[np.ndarray], occluded: np.ndarray, suffi
 
 
 def test_cofw(tmp_path: Path) -> None:
-    truth = [_points(index, 29) for index in range(3)]
+    truth = [face_points(index, 29) for index in range(3)]
     occluded = np.random.default_rng(0).uniform(size=(3, 29)) < 0.3
     for split, suffix in (("train", "Tr"), ("test", "T")):
-        _write_cofw(tmp_path / f"COFW_{split}_color.mat", truth, occluded, suffix)
+        write_cofw(tmp_path / f"COFW_{split}_color.mat", truth, occluded, suffix)
         faces = load_cofw(tmp_path, split, CropSettings(96))
         _check(faces, truth)
         np.testing.assert_array_equal(faces.visible, ~occluded)
@@ -354,57 +354,57 @@ def test_a_bad_aflw_is_named(aflw: Path, damage: Callable[[Path], None], message
 
 def write_plain(folder: Path, names: list[str], count: int, dimensions: int) -> None:
     """A set in the plain layout, of made-up points."""
-    truth = [_points(index, count, dimensions) for index in range(len(names))]
+    truth = [face_points(index, count, dimensions) for index in range(len(names))]
     for name, points in zip(names, truth, strict=True):
-        _draw(folder / "images" / name, points)
+        draw_points(folder / "images" / name, points)
     np.savez(folder / "landmarks.npz", names=np.array(names), landmarks=np.stack(truth))
 
 
 # The plain layout ----------------------------------------------------------------------------------------------------
 
 
-def _write_plain(folder: Path, truth: list[np.ndarray], **more: np.ndarray) -> Path:
+def write_plain_set(folder: Path, truth: list[np.ndarray], **more: np.ndarray) -> Path:
     names = [f"video{index // 2}/{index}.jpg" for index in range(len(truth))]
     for name, points in zip(names, truth, strict=True):
-        _draw(folder / "images" / name, points)
+        draw_points(folder / "images" / name, points)
     np.savez(folder / "landmarks.npz", names=np.array(names), landmarks=np.stack(truth), **more)
     return folder
 
 
 def test_menpo3d(tmp_path: Path) -> None:
-    truth = [_points(index, 84, 3) for index in range(3)]
-    _check(load_menpo3d(_write_plain(tmp_path, truth), CropSettings(96)), truth)
+    truth = [face_points(index, 84, 3) for index in range(3)]
+    _check(load_menpo3d(write_plain_set(tmp_path, truth), CropSettings(96)), truth)
     assert frame_videos(tmp_path).tolist() == ["video0", "video0", "video1"]
 
 
 def test_3dfaw(tmp_path: Path) -> None:
-    truth = [_points(index, 66, 3) for index in range(2)]
-    _write_plain(tmp_path / "val", truth)
+    truth = [face_points(index, 66, 3) for index in range(2)]
+    write_plain_set(tmp_path / "val", truth)
     _check(load_3dfaw(tmp_path, "val", CropSettings(96)), truth)
     _one_line(lambda: load_3dfaw(tmp_path, "train", CropSettings(32)), "train/landmarks.npz does not exist")
     _one_line(lambda: load_3dfaw(tmp_path, "all", CropSettings(32)), "unknown split")
-    _write_plain(tmp_path / "val", [points[:, :2] for points in truth])
+    write_plain_set(tmp_path / "val", [points[:, :2] for points in truth])
     _one_line(lambda: load_3dfaw(tmp_path, "val", CropSettings(32)), "two coordinates; those of 3dfaw-val have depth")
 
 
 def test_aflw_lfpa(tmp_path: Path) -> None:
-    truth = [_points(index, 34) for index in range(2)]
+    truth = [face_points(index, 34) for index in range(2)]
     visible = np.ones((2, 34), bool)
     visible[0, 3] = visible[1, 4] = False
     truth[1][4] = np.nan
-    folder = _write_plain(tmp_path, truth, visible=visible, yaw=np.array([1.0, -80.0]))
+    folder = write_plain_set(tmp_path, truth, visible=visible, yaw=np.array([1.0, -80.0]))
     faces = load_aflw_lfpa(folder, CropSettings(96))
     _check(faces, truth)
     np.testing.assert_array_equal(faces.visible, visible)
     np.testing.assert_array_equal(faces.yaw, [1, -80])
-    _write_plain(tmp_path, truth)
+    write_plain_set(tmp_path, truth)
     _one_line(lambda: load_aflw_lfpa(folder, CropSettings(32)), "has no array 'visible', which aflw-lfpa needs")
 
 
 def test_florence(tmp_path: Path) -> None:
-    truth = [_points(index, 2) for index in range(3)]
+    truth = [face_points(index, 2) for index in range(3)]
     box = np.tile([60.0, 50.0, 140.0, 110.0], (3, 1))
-    folder = _write_plain(tmp_path, truth, box=box, yaw=np.array([-40.0, 0, 40]))
+    folder = write_plain_set(tmp_path, truth, box=box, yaw=np.array([-40.0, 0, 40]))
     faces = load_florence(folder, CropSettings(80))
     side = round(80 * 2**0.5)
     np.testing.assert_allclose(faces.box, [[80 * 80 / side, 60 * 80 / side]] * 3, rtol=1e-5)
@@ -443,8 +443,8 @@ def test_florence(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_plain_layout_is_named(tmp_path: Path, arrays: dict[str, np.ndarray | None], message: str) -> None:
-    truth = [_points(index, 84, 3) for index in range(2)]
-    _write_plain(tmp_path, truth)
+    truth = [face_points(index, 84, 3) for index in range(2)]
+    write_plain_set(tmp_path, truth)
     with np.load(tmp_path / "landmarks.npz") as content:
         changed = dict(content) | arrays
     np.savez(tmp_path / "landmarks.npz", **{key: value for key, value in changed.items() if value is not None})
@@ -455,7 +455,7 @@ def test_a_damaged_npz_is_named(tmp_path: Path) -> None:
     _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32)), "landmarks.npz does not exist")
     (tmp_path / "landmarks.npz").write_bytes(b"PK no")
     _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32)), "landmarks.npz is not a readable")
-    _write_plain(tmp_path, [_points(0)])
+    write_plain_set(tmp_path, [face_points(0)])
     _one_line(lambda: load_menpo3d(tmp_path, CropSettings(32, margin=0.0)), "margin")
 
 

@@ -15,10 +15,18 @@ from nasface.data.sources import check_sets, load_faces
 from nasface.faces.ddfa_model import load_keypoint_model
 from nasface.testing import check_face_set
 from nasface.utils.errors import UserError
-from tests.data.test_aflw2000 import _write_pair
-from tests.data.test_ddfa import _write_set
-from tests.data.test_landmark_sets import _draw, _points, _t7_tensor, _write_cofw, _write_pts, write_aflw, write_plain
-from tests.data.test_w300lp import _with_mean
+from tests.data.test_aflw2000 import write_pair
+from tests.data.test_ddfa import write_set
+from tests.data.test_landmark_sets import (
+    draw_points,
+    face_points,
+    t7_tensor,
+    write_aflw,
+    write_cofw,
+    write_plain,
+    write_pts,
+)
+from tests.data.test_w300lp import with_mean
 from tests.data.w300lp_files import write_w300lp
 from tests.faces.ddfa_files import write_assets
 
@@ -91,19 +99,19 @@ def synthetic(folder: Path) -> DataConfig:
 
 def ddfa(folder: Path) -> DataConfig:
     write_assets(folder / "assets")
-    _write_set(folder / "set", folder / "assets")
+    write_set(folder / "set", folder / "assets")
     return DataConfig(ddfa=str(folder / "set"), ddfa_assets=str(folder / "assets"))
 
 
 def w300lp(folder: Path) -> DataConfig:
     write_assets(folder / "assets")
-    write_w300lp(folder / "set", _with_mean(load_keypoint_model(folder / "assets")))
+    write_w300lp(folder / "set", with_mean(load_keypoint_model(folder / "assets")))
     return DataConfig(w300lp=str(folder / "set"), ddfa_assets=str(folder / "assets"))
 
 
 def aflw2000(folder: Path) -> DataConfig:
     for index in range(3):
-        _write_pair(folder, index)
+        write_pair(folder, index)
     return DataConfig(aflw2000=str(folder))
 
 
@@ -114,13 +122,13 @@ def aflw(folder: Path) -> DataConfig:
 def cofw(folder: Path) -> DataConfig:
     for split, suffix in (("train", "Tr"), ("test", "T")):
         path = folder / f"COFW_{split}_color.mat"
-        _write_cofw(path, [_points(index, 29) for index in range(2)], np.zeros((2, 29)), suffix)
+        write_cofw(path, [face_points(index, 29) for index in range(2)], np.zeros((2, 29)), suffix)
     return DataConfig(folders={"cofw": str(folder)})
 
 
 def ls3d_w(folder: Path) -> DataConfig:
-    _draw(folder / "face.png", _points(0))
-    (folder / "face.t7").write_bytes(_t7_tensor(_points(0)))
+    draw_points(folder / "face.png", face_points(0))
+    (folder / "face.t7").write_bytes(t7_tensor(face_points(0)))
     return DataConfig(folders={"ls3d_w": str(folder)})
 
 
@@ -138,8 +146,8 @@ def pts(folder: Path, name: str = "pts", count: int = 1) -> DataConfig:
 
 def _pts_face(folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    _draw(folder / f"{name}.jpg", _points(0))
-    _write_pts(folder / f"{name}.pts", _points(0) + 1)
+    draw_points(folder / f"{name}.jpg", face_points(0))
+    write_pts(folder / f"{name}.pts", face_points(0) + 1)
 
 
 def menpo3d(folder: Path) -> DataConfig:

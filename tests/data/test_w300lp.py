@@ -21,7 +21,7 @@ from nasface.faces.landmarks import bounding_box
 from nasface.faces.morphable import MorphableModel
 from nasface.faces.uv import position_map, sample_map, uv_basis
 from nasface.utils.errors import UserError
-from tests.data.test_aflw2000 import _write_pair
+from tests.data.test_aflw2000 import write_pair
 from tests.data.w300lp_files import BRIGHT, write_w300lp
 from tests.faces.basel_files import write_bfm, write_noneck
 from tests.faces.ddfa_files import write_assets
@@ -49,7 +49,7 @@ def root(tmp_path: Path, models: Models) -> Path:
 
 
 def _write(root: Path, models: Models, **more: object) -> dict[str, np.ndarray]:
-    return write_w300lp(root, _with_mean(models[1]), **more)
+    return write_w300lp(root, with_mean(models[1]), **more)
 
 
 def test_landmarks_maps_and_pictures_agree(tmp_path: Path, models: Models) -> None:
@@ -177,7 +177,7 @@ def test_an_experiment_searches_and_trains_on_it(
     aflw = tmp_path / "AFLW2000"
     aflw.mkdir()
     for index in range(3):
-        _write_pair(aflw, index)
+        write_pair(aflw, index)
     data = [
         *("--data.train", "w300lp", "--data.w300lp", str(root), "--data.ddfa_assets", str(assets)),
         *("--data.test", "aflw2000", "--data.aflw2000", str(aflw)),
@@ -207,12 +207,12 @@ def test_targets_of_the_basel_models(tmp_path: Path, kind: str) -> None:
     """With all modes of the set, and with 3DDFA_V2's: maps, landmarks and the photographs' parameters agree."""
     whole = load_bfm(write_bfm(tmp_path / "face3d"))
     write_noneck(tmp_path / "configs")
-    write_w300lp(tmp_path / "300W_LP", _with_mean(keypoints_of(whole)))
+    write_w300lp(tmp_path / "300W_LP", with_mean(keypoints_of(whole)))
     for path in sorted((tmp_path / "300W_LP" / "AFW").glob("*.mat")):
         modes = np.random.default_rng(len(path.name)).normal(0, 2e4, (199, 1))
         _edit(path, Shape_Para=modes, Exp_Para=np.full((29, 1), 3e4))
     (tmp_path / "AFLW2000").mkdir()
-    _write_pair(tmp_path / "AFLW2000", 0)
+    write_pair(tmp_path / "AFLW2000", 0)
     config = DataConfig(
         train="w300lp",
         test="aflw2000",
@@ -229,7 +229,7 @@ def test_targets_of_the_basel_models(tmp_path: Path, kind: str) -> None:
     np.testing.assert_allclose(sample_map(maps, faces.model.landmark_uv), faces.train.landmarks, atol=0.3)
 
 
-def _with_mean(keypoints: KeypointModel) -> np.ndarray:
+def with_mean(keypoints: KeypointModel) -> np.ndarray:
     return np.concatenate([keypoints.mean[..., None], keypoints.basis], axis=-1)
 
 

@@ -19,7 +19,7 @@ from nasface.pipelines.workspace import prepare
 from nasface.runs.run import Run
 from nasface.training.tasks import needed_labels
 from nasface.utils.yaml_files import load_yaml
-from tests.data.test_aflw2000 import _write_pair
+from tests.data.test_aflw2000 import write_pair
 from tests.data.test_registry import pts, threedfaw, w300, w300lp
 
 RECIPES = sorted(path.stem for path in (EXPERIMENTS / "papers").glob("*.yaml"))
@@ -35,7 +35,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make(folder / name)
     (folder / "aflw2000").mkdir()
     for index in range(2):
-        _write_pair(folder / "aflw2000", index)
+        write_pair(folder / "aflw2000", index)
     return folder
 
 

@@ -13,7 +13,7 @@ from nasface.data.photographs import Photograph, crop_photographs
 from nasface.data.position_maps import Moves, square_around
 from nasface.data.sets.aflw2000 import read_annotation
 from nasface.utils.errors import UserError
-from tests.data.test_aflw2000 import _write_pair
+from tests.data.test_aflw2000 import write_pair
 from tests.helpers.tiny import Command
 from tests.inference.world import toy_weights
 
@@ -44,7 +44,7 @@ def test_points_are_those_of_a_face(scale: float, offset: float, tmp_path: Path)
 def test_a_mat_file_of_points_that_are_none_is_named(tmp_path: Path, factor: complex) -> None:
     from scipy.io import loadmat, savemat
 
-    _write_pair(tmp_path, 0)
+    write_pair(tmp_path, 0)
     path = next(tmp_path.glob("*.mat"))
     content = {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
     savemat(path, content | {"pt3d_68": content["pt3d_68"] * factor})

@@ -29,7 +29,7 @@ from nasface.utils.reading import read_json, read_lines
 from nasface.utils.run_files import read_summary
 from nasface.utils.torch7 import load_t7
 from nasface.utils.yaml_files import load_yaml
-from tests.data.test_aflw2000 import _write_pair
+from tests.data.test_aflw2000 import write_pair
 
 READERS: dict[str, Callable[[Path], object]] = {
     "picture": decode_image,
@@ -199,7 +199,7 @@ def test_untidy_folders_are_read(tmp_path: Path) -> None:
     wild, w300lp, points = (tmp_path / name for name in ("AFLW2000", "300W_LP", "pts"))
     wild.mkdir()
     for index in range(2):
-        _write_pair(wild, index)
+        write_pair(wild, index)
     jpg, mat = sorted(wild.glob("*.jpg")), sorted(wild.glob("*.mat"))
     shutil.copytree(wild, w300lp / "AFW")
     _untidy(w300lp / "AFW", [w300lp / "AFW" / jpg[0].name, w300lp / "AFW" / mat[1].name])

@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from nasface.faces.morphable import load_embedded_head
 from tests.data.aflw2000_files import write_aflw2000
-from tests.data.test_landmark_sets import _points, _write_plain
+from tests.data.test_landmark_sets import face_points, write_plain_set
 from tests.data.test_registry import MADE
 from tests.faces.ddfa_files import write_assets
 
@@ -20,13 +20,13 @@ def aflw_lfpa(folder: Path) -> None:
     visible = np.ones((3, 34), bool)
     visible[0, :30] = visible[2] = False
     more = {"visible": visible, "yaw": np.array([1.0, -80, 3]), "of_68": np.arange(34)}
-    _write_plain(folder, [_points(index, 34) for index in range(3)], **more)
+    write_plain_set(folder, [face_points(index, 34) for index in range(3)], **more)
 
 
 def florence(folder: Path) -> None:
     """Three renderings of two subjects, whose scans are the embedded head's mean."""
     box = np.tile([60.0, 50, 140, 110], (3, 1))
-    _write_plain(folder, [_points(index, 2) for index in range(3)], box=box, yaw=np.array([-40.0, 0, 40]))
+    write_plain_set(folder, [face_points(index, 2) for index in range(3)], box=box, yaw=np.array([-40.0, 0, 40]))
     head = load_embedded_head()
     (folder / "scans").mkdir()
     for subject in ("video0", "video1"):
@@ -39,7 +39,7 @@ def cofw68(folder: Path) -> None:
     home = folder / "test_annotations"
     home.mkdir()
     for number in (1, 2):
-        savemat(home / f"{number}_points.mat", {"Points": _points(number - 1) + 1, "Occ": np.zeros((68, 1))})
+        savemat(home / f"{number}_points.mat", {"Points": face_points(number - 1) + 1, "Occ": np.zeros((68, 1))})
 
 
 def photographs(folder: Path) -> None:

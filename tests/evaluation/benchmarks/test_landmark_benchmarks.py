@@ -14,13 +14,13 @@ from nasface.inference.aligner import FaceAligner
 from nasface.pipelines.evaluate import require
 from nasface.utils.errors import UserError
 from tests.data.test_landmark_sets import (
-    _draw,
-    _points,
-    _t7_tensor,
-    _write_cofw,
-    _write_plain,
-    _write_pts,
+    draw_points,
+    face_points,
+    t7_tensor,
     write_aflw,
+    write_cofw,
+    write_plain_set,
+    write_pts,
 )
 
 SIZE = 96
@@ -59,12 +59,12 @@ def test_aflw(tmp_path: Path) -> None:
 
 
 def test_aflw_lfpa(tmp_path: Path) -> None:
-    truth, visible = [_points(index, 34) for index in range(3)], np.ones((3, 34), bool)
+    truth, visible = [face_points(index, 34) for index in range(3)], np.ones((3, 34), bool)
     visible[0, :30] = False
     visible[2] = False
     order = np.arange(34)
     order[33] = -1
-    _write_plain(tmp_path, truth, visible=visible, yaw=np.array([1.0, -80.0, 3]), of_68=order)
+    write_plain_set(tmp_path, truth, visible=visible, yaw=np.array([1.0, -80.0, 3]), of_68=order)
     entry = opened("aflw_lfpa", tmp_path)
     (row,) = entry.measure(all_at((10, 20, 0), 3))
     apart, length = distances(entry), np.sqrt(entry.faces.box.prod(1))
@@ -76,13 +76,13 @@ def test_aflw_lfpa(tmp_path: Path) -> None:
     landmarks[:, :33] = entry.faces.landmarks[:, :33]
     np.testing.assert_allclose(entry.measure(Prediction(landmarks))[0].values[:2], 0, atol=1e-4)
     for more in ({}, {"of_68": order.astype(float)}, {"of_68": order + 60}):
-        _write_plain(tmp_path, truth, visible=visible, **more)
+        write_plain_set(tmp_path, truth, visible=visible, **more)
         with pytest.raises(UserError, match="needs of_68, 34 indices"):
             opened("aflw_lfpa", tmp_path)
 
 
 def test_3dfaw(tmp_path: Path) -> None:
-    _write_plain(tmp_path / "test", [_points(index, 66, 3) for index in range(2)])
+    write_plain_set(tmp_path / "test", [face_points(index, 66, 3) for index in range(2)])
     entry = opened("3dfaw", tmp_path)
     points = entry.faces.landmarks
     eyes = np.linalg.norm(points[:, 36] - points[:, 45], axis=1)
@@ -99,8 +99,8 @@ def test_3dfaw(tmp_path: Path) -> None:
 def test_ls3d_w(tmp_path: Path) -> None:
     for index, subset in enumerate(("300VW-3D", "Menpo-3D", "Menpo-3D")):
         path = tmp_path / subset / f"{index}.png"
-        _draw(path, _points(index))
-        path.with_suffix(".t7").write_bytes(_t7_tensor(_points(index), "Double"))
+        draw_points(path, face_points(index))
+        path.with_suffix(".t7").write_bytes(t7_tensor(face_points(index), "Double"))
     entry = opened("ls3d_w", tmp_path)
     (row,) = entry.measure(shifted(entry))
     np.testing.assert_allclose(row.values, 500 / np.sqrt(entry.faces.box.prod(1)), rtol=1e-4)
@@ -114,8 +114,8 @@ def test_ls3d_w(tmp_path: Path) -> None:
 def write_300w(folder: Path) -> None:
     for index, place in enumerate(("helen/testset", "helen/trainset", "lfpw/testset", "IBUG", "IBUG", "afw")):
         path = folder / place / f"{index}.jpg"
-        _draw(path, _points(index))
-        _write_pts(path.with_suffix(".pts"), _points(index) + 1)
+        draw_points(path, face_points(index))
+        write_pts(path.with_suffix(".pts"), face_points(index) + 1)
 
 
 def test_300w(tmp_path: Path) -> None:
@@ -141,8 +141,8 @@ def test_300w(tmp_path: Path) -> None:
 
 def test_ibug_and_menpo_2d(tmp_path: Path) -> None:
     write_300w(tmp_path)
-    _draw(tmp_path / "profile.jpg", _points(9))
-    _write_pts(tmp_path / "profile.pts", _points(9, 39) + 1)
+    draw_points(tmp_path / "profile.jpg", face_points(9))
+    write_pts(tmp_path / "profile.pts", face_points(9, 39) + 1)
     entry = opened("ibug", tmp_path / "IBUG")
     assert entry.names == ["3.jpg", "4.jpg"] and entry.measure(shifted(entry))[0].name == "over outer eye corners"
     entry = opened("menpo2d", tmp_path)
@@ -158,9 +158,9 @@ def test_ibug_and_menpo_2d(tmp_path: Path) -> None:
 
 
 def test_cofw(tmp_path: Path) -> None:
-    truth, occluded = [_points(index, 29) for index in range(2)], np.zeros((2, 29))
+    truth, occluded = [face_points(index, 29) for index in range(2)], np.zeros((2, 29))
     occluded[0, :20] = 1
-    _write_cofw(tmp_path / "COFW_test_color.mat", truth, occluded, "T")
+    write_cofw(tmp_path / "COFW_test_color.mat", truth, occluded, "T")
     entry = opened("cofw29", tmp_path)
     rows = {row.name: row.values for row in entry.measure(all_at((10, 20, 0), 2))}
     points, apart = entry.faces.landmarks, distances(entry)
@@ -175,7 +175,7 @@ def test_cofw(tmp_path: Path) -> None:
     home = tmp_path / "COFW68_Data" / "test_annotations"
     home.mkdir(parents=True)
     for number in (1, 2):
-        content = {"Points": _points(number - 1) + 1, "Occ": np.arange(68)[:, None] < 5}
+        content = {"Points": face_points(number - 1) + 1, "Occ": np.arange(68)[:, None] < 5}
         savemat(home / f"{number}_points.mat", content)
     entry = opened("cofw68", tmp_path)
     points = entry.faces.landmarks[..., :2]
@@ -191,8 +191,8 @@ def test_cofw(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [68, 84])
 def test_menpo3d(tmp_path: Path, count: int) -> None:
     """Motion is measured in the frames, though every frame is cropped around its own face."""
-    truth = [_points(index, count, 3) for index in range(4)]  # two videos of two frames
-    _write_plain(tmp_path, truth)
+    truth = [face_points(index, count, 3) for index in range(4)]  # two videos of two frames
+    write_plain_set(tmp_path, truth)
     entry = opened("menpo3d", tmp_path)
     chosen = np.r_[0:33:2, 33:84] if count == 84 else np.arange(68)
     true = np.stack(truth)[:, chosen, :2]
@@ -219,9 +219,9 @@ def test_menpo3d(tmp_path: Path, count: int) -> None:
 def test_a_face_that_lacks_points_is_named_where_all_are_compared(
     tmp_path: Path, name: str, folder: str, count: int
 ) -> None:
-    truth = [_points(index, count, 3) for index in range(2)]
+    truth = [face_points(index, count, 3) for index in range(2)]
     truth[1][7] = np.nan
-    _write_plain(tmp_path / folder, truth)
+    write_plain_set(tmp_path / folder, truth)
     with pytest.raises(UserError, match=r"video0/1.jpg of .* lacks points \(1 such faces\)"):
         opened(name, tmp_path)
 
