@@ -14,11 +14,12 @@ def draw(arch: str = "best.json", output: str = "architecture.svg") -> None:
         arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random.
         output: file to write, .svg or .png.
     """
-    from nasface.pipelines.architectures import member
+    from nasface.pipelines.architectures import member_record
     from nasface.report.drawing import draw_architecture
+    from nasface.space.record import found_width
 
-    architecture = member(arch)
-    draw_architecture(architecture, Path(output))
+    record = member_record(arch)
+    draw_architecture(record.architecture, Path(output), width=found_width(record.provenance))
     print(output)
 
 

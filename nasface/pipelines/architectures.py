@@ -15,7 +15,7 @@ from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.space.catalogue import load_space
 from nasface.space.presets import PRESETS, load_preset
-from nasface.space.record import load_record
+from nasface.space.record import Record, found_width, load_record
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError, nearest
 from nasface.utils.reading import read_json
@@ -66,7 +66,7 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
             raise UserError(f"{arch}: {error}; correct it, or search again") from None
         # A found network is retrained at the sizes that it was found at, unless the user asks for others.
         network = _merged(experiment.network, sizes)
-        if record.provenance.get("width") is not None:  # was found, as the connections were
+        if found_width(record.provenance):  # it was found, as the connections were
             network = replace(network, width=sizes.get("width", network.width))
         experiment = replace(experiment, network=network)
     return experiment, record.architecture, "searched" if "strategy" in record.provenance else Path(arch).stem
@@ -80,8 +80,13 @@ def _merged(network: Any, sizes: dict[str, Any]) -> Any:
 
 def member(arch: str) -> Architecture:
     """The architecture of a JSON file or of `preset/NAME`."""
+    return member_record(arch).architecture
+
+
+def member_record(arch: str) -> Record:
+    """As `member`, with what the file says beside it."""
     name = arch.removeprefix("preset/")
-    return load_record(arch).architecture if name == arch else load_preset(name)
+    return load_record(arch) if name == arch else Record(load_preset(name), {}, {})
 
 
 def recorded_experiment(arch: str) -> Path | None:

@@ -34,6 +34,7 @@ from nasface.search.local_workers import LocalWorkers
 from nasface.search.strategy import Strategy
 from nasface.search.study import Callback, StudyResult, run_study, search_counts
 from nasface.search.workers import create_shared_study, run_shared
+from nasface.space.record import found_width
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tracking.progress import SearchProgress
 from nasface.tracking.search_stage import SearchStage
@@ -199,7 +200,7 @@ def write_member(
         provenance["width"] = experiment.network.width
     best.save(run.path("best.json"), provenance, scores)
     for kind in ("png", "svg"):
-        draw_architecture(best, run.path(f"architecture.{kind}"))
+        draw_architecture(best, run.path(f"architecture.{kind}"), width=found_width(provenance))
     # At last, so that an earlier search's result stays where this one could not be written whole.
     best.save(experiment.output, provenance, scores)
     return Path(experiment.output)

@@ -36,6 +36,7 @@ def draw_architecture(
     architecture: Architecture,
     path: str | Path | None = None,
     directions: bool = False,
+    width: int | None = None,
 ) -> Figure:
     """Draw the canonical form of an architecture.
 
@@ -45,6 +46,7 @@ def draw_architecture(
         architecture: what to draw.
         path: where to save it, as .svg, .png or .pdf; None saves nothing.
         directions: colour the connections by direction.
+        width: of the network, where the search chose it; written beside the number of connections.
 
     Returns:
         The figure. It belongs to no window and to no global state.
@@ -56,9 +58,9 @@ def draw_architecture(
         raise UserError(f"cannot draw to {path}: use a name that ends in {', '.join(FORMATS)}")
     network = architecture.canonical
     space = network.space
-    width, height = space.layers * _COLUMN, (space.scales - 1) * _ROW
     # Small networks get margin at the right, so that the heading and the legend fit.
-    left, right, bottom, top = -1.5, max(width + 0.9, 6.5), -1.25, height + 1.45
+    left, right = -1.5, max(space.layers * _COLUMN + 0.9, 6.5)
+    bottom, top = -1.25, (space.scales - 1) * _ROW + 1.45
     figure = Figure(figsize=((right - left) * _INCH, (top - bottom) * _INCH))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
@@ -69,15 +71,15 @@ def draw_architecture(
         if directions:
             style = style | {"color": _COLOURS[_direction(network, gap, source, target)]}
         axes.add_patch(_arrow(_position(network, gap, source), _position(network, gap + 1, target), style))
-    _draw_labels(axes, network, directions)
+    _draw_labels(axes, network, directions, width)
     return save_figure(figure, path, dpi=150)
 
 
-def architecture_svg(architecture: Architecture) -> str:
-    """The drawing as an element of a page, coloured by direction."""
+def architecture_svg(architecture: Architecture, width: int | None = None) -> str:
+    """The drawing as an element of a page, coloured by direction; `width` as of `draw_architecture`."""
     sums = zip(layer_counts(architecture).sum(0), DIRECTIONS, strict=False)
     words = ", ".join(f"{count} {name}" for count, name in sums)
-    figure = draw_architecture(architecture, directions=True)
+    figure = draw_architecture(architecture, directions=True, width=width)
     return inline_svg(figure, "The searched architecture", f"Connections by direction: {words}.")
 
 
@@ -115,13 +117,14 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], style: dict[str
     return FancyArrowPatch(tail, head, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, **style)
 
 
-def _draw_labels(axes: Axes, network: Architecture, directions: bool) -> None:
+def _draw_labels(axes: Axes, network: Architecture, directions: bool, width: int | None) -> None:
     space = network.space
     operations = [operation for _, _, _, operation in network.connections()]
     hpm = operations.count(_HPM)
     left, top = -1.35, (space.scales - 1) * _ROW
     axes.text(left, top + 1.28, str(network), ha="left", va="top", fontsize=11, weight="bold", color=_INK)
     counts = f"{len(operations)} connections: {hpm} HPM, {len(operations) - hpm} identity"
+    counts += f", width {width}" if width else ""
     axes.text(left, top + 0.98, counts, ha="left", va="top", fontsize=9.5, color=_INK)
     for scale in range(space.scales):
         fraction = "1" if scale == space.scales - 1 else f"1/{2 ** (space.scales - 1 - scale)}"

@@ -25,6 +25,7 @@ from nasface.report.run_records import AnyRun, Metrics, RankingRun, RetrainRun, 
 from nasface.report.tables import duration, quantity, yaw_cells
 from nasface.runs.listing import compared_settings
 from nasface.search.objectives import non_dominated
+from nasface.space.record import Record, found_width
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
 from nasface.utils.images import decode_thumbnail, encode_jpeg
@@ -131,7 +132,7 @@ def _search_view(run: SearchRun) -> dict[str, Any]:
         "cards": cards,
         "costs": _costs(run.summary),
         "charts": _search_charts(run),
-        "architecture": None if run.best is None else _architecture_view(run.best.architecture),
+        "architecture": None if run.best is None else _architecture_view(run.best),
     }
 
 
@@ -213,12 +214,13 @@ def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
     return [_chart("Pareto front", drawn, words)]
 
 
-def _architecture_view(architecture: Any) -> dict[str, Any]:
+def _architecture_view(best: Record) -> dict[str, Any]:
+    architecture, width = best.architecture, found_width(best.provenance)
     counts = layer_counts(architecture)
     names = [*map(str, range(1, len(counts))), "output"]
     return {
         "name": str(architecture),
-        "svg": Markup(architecture_svg(architecture)),
+        "svg": Markup(architecture_svg(architecture, width)),
         "header": ("layer", *COUNTED),
         "rows": [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)],
         "total": ["together", *counts.sum(0).tolist()],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ class Record:
     architecture: Architecture
     provenance: dict[str, Any]
     scores: dict[str, Any]
+
+
+def found_width(provenance: Mapping[str, Any]) -> int | None:
+    """The width that a search chose with the connections, of the provenance of its architecture; None where it was
+    given, or is no width."""
+    width = provenance.get("width")
+    return width if type(width) is int and width > 0 else None
 
 
 def load_architecture(path: str | Path, space: MultipathSpace | None = None) -> Architecture:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.patches import FancyArrowPatch
 
-from nasface.report.drawing import draw_architecture
+from nasface.report.drawing import architecture_svg, draw_architecture
 from nasface.space.catalogue import load_space
 from nasface.space.presets import load_preset
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError
+from tests.helpers.tiny import Command
 
 
 def test_one_arrow_a_connection_in_the_operation_s_style() -> None:
@@ -25,6 +26,15 @@ def test_one_arrow_a_connection_in_the_operation_s_style() -> None:
     texts = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert f"{len(operations)} connections: {operations.count(2)} HPM, {operations.count(1)} identity" in texts
     assert architecture.digest in texts
+
+
+@pytest.mark.parametrize(("width", "written"), [(32, True), (None, False), ("32", False), (True, False), (-4, False)])
+def test_a_found_width_is_written(width: object, written: bool, nasface: Command, tmp_path: Path) -> None:
+    architecture = load_space("multipath_small").random_architecture(np.random.default_rng(0))
+    architecture.save(tmp_path / "best.json", {"width": width}, {})
+    assert nasface("draw", "--output", "a.svg").code == 0
+    assert ("identity, width 32" in (tmp_path / "a.svg").read_text()) == written
+    assert "identity, width 32" in architecture_svg(architecture, 32)
 
 
 def test_dead_ends_are_not_drawn() -> None:
