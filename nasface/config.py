@@ -198,7 +198,7 @@ class DeviceConfig:
         num_nodes: machines.
         strategy: `auto`, or `ddp_find_unused_parameters_true` for several processes (a step uses only its children's
             weights).
-        precision: `32-true`, `bf16-mixed`, ...
+        precision: `32-true`, `bf16-mixed` or `16-mixed`.
         threads: CPU threads of one process; 0 leaves it to torch.
         workers: processes that make the frames of trainings on short videos, ahead of the training; where empty, as
             many as there are cores beside the training's. The frames are the same with any number.

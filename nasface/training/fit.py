@@ -192,6 +192,8 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
     try:
         if devices.isdigit() and int(devices) > _MOST_DEVICES:
             raise ValueError(f"more than {_MOST_DEVICES} devices")
+        if device.precision not in _PRECISIONS:
+            raise ValueError(f"no precision {device.precision}")
         if device.threads > _MOST_THREADS:
             raise _Misfit(f"threads must be a whole number from 0 to {_MOST_THREADS}")
         trainer = kind(**(defaults | settings))
@@ -207,7 +209,8 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
         raise UserError(f"the device settings do not fit this machine: {named} ({reason}); correct them") from None
 
 
-_PRECISIONS = ["16-mixed", "bf16-mixed", "32-true", "64-true", "16-true", "bf16-true", "16", "bf16", "32", "64"]
+# Lightning has others, which would change the weights' type: landmarks and positions need float32.
+_PRECISIONS = ["32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16"]
 
 
 def _misfit(device: DeviceConfig) -> str:

@@ -86,6 +86,10 @@ def test_names_that_are_no_text(tmp_path: Path, content: str) -> None:
             "retrain --arch mobilenet_x05 --retrain.batch_size 1 --network.input_size 32 --network.map_size 32",
             "batch norm needs several faces a step",
         ),
+        (
+            "retrain --arch random --device.precision bf16-true",
+            "precision must be one of 32-true, bf16-mixed, 16-mixed",
+        ),
         ("retrain --arch random --device.threads 1000000", "threads must be a whole number from 0 to 1024"),
         ("retrain --arch random --device.devices 4000", "4000 processes are too many for the "),
         ("retrain --arch=", "'' does not exist: give the JSON file of an architecture"),
