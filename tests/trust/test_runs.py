@@ -98,7 +98,7 @@ def test_exit_codes(nasface: Command, monkeypatch: pytest.MonkeyPatch, tmp_path:
         def fails(*_: object, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr("nasface.pipelines.architectures.member", fails)
+        monkeypatch.setattr("nasface.pipelines.architectures.member_record", fails)
         result = nasface("draw")
         assert result.code == code and said in "".join(result.errors) and len(result.errors) == bool(said)
     kept = next(tmp_path.glob("nasface-*.txt"))
