@@ -11,6 +11,7 @@
 
 PYTHON  ?= $(shell command -v python3.11 || command -v python3)
 VENV    ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 NASFACE := $(BIN)/nasface
@@ -27,10 +28,10 @@ help: ## list the targets
 
 env: $(READY) ## make the Python environment (.venv)
 
-$(READY): pyproject.toml setup.py constraints.txt
+$(READY): pyproject.toml setup.py $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "setuptools>=77.0.3,<81" wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[nni,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) "setuptools>=77.0.3,<81" wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[nni,dev]"
 	@$(BIN)/python -c "import cv2" || { echo "opencv-python needs libGL: apt-get install libgl1 libglib2.0-0 libxcb1"; exit 1; }
 	@touch $@
 
@@ -96,12 +97,12 @@ ranking: $(READY) ## how well supernets rank members, against members trained on
 	$(BIN)/python -m benchmarks.ranking $(experiment) $(ARGS)
 
 docs: $(READY) ## build the documentation's site into build/site, strictly
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "build/site/index.html; with its search box: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
 weights: $(READY) ## search, train and package nasface-s and nasface-m (hours; goes on where it was killed)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[export]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[export]"
 	$(BIN)/python -m tools.make_weights $(ARGS)
 
 ablation: $(READY) ## {uniform, MNUS} x {random search, SAMOS}, the paper's Table IV (EXPERIMENT=ablation_cpu)

@@ -66,10 +66,24 @@ def test_every_dependency_is_imported() -> None:
     assert {_distribution(module) for module, _, _ in _imports()} >= DEPENDENCIES
 
 
+def _pins(file: str) -> dict[str, str]:
+    lines = (REPOSITORY / file).read_text(encoding="utf-8").splitlines()
+    return dict(line.lower().split("==") for line in lines if not line.startswith("#"))
+
+
+def test_the_oldest_are_the_lower_ends_of_the_ranges() -> None:
+    packaging, version = pytest.importorskip("packaging.requirements"), pytest.importorskip("packaging.version")
+    pins = _pins("constraints-oldest.txt")
+    for text in PROJECT["dependencies"]:
+        requirement = packaging.Requirement(text)
+        (low,) = (bound.version for bound in requirement.specifier if bound.operator == ">=")
+        given = version.Version(pins[requirement.name.lower()]).release
+        assert given[: len(version.Version(low).release)] == version.Version(low).release, text
+
+
 def test_constraints_pin_within_the_ranges() -> None:
     packaging = pytest.importorskip("packaging.requirements")
-    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.lower().split("==") for line in lines if not line.startswith("#"))
+    pins = _pins("constraints.txt")
     for text in PROJECT["dependencies"]:
         requirement = packaging.Requirement(text)
         assert pins[requirement.name.lower()] in requirement.specifier, text
