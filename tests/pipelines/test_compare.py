@@ -133,7 +133,7 @@ def test_a_training_that_fails_lets_the_others_go_on(nasface: Command) -> None:
 
 
 def test_every_target_trains_in_half_precision(nasface: Command) -> None:
-    rows = ["random", "mobilenet_x05@0.25", "dhm_landmarks@0.25", "jvcr@0.06", "sdu-dual@0.06"]
+    rows = ["preset/prnet", "mobilenet_x05@0.25", "dhm_landmarks@0.25", "jvcr@0.06", "sdu-outside@0.06"]
     settings = ["--retrain.steps", "2", "--network.input_size", "32", "--network.map_size", "32"]
     result = nasface.tiny(
         "compare", *settings, "--device.precision", "bf16-mixed", "--compare.networks", f"[{', '.join(rows)}]"
