@@ -90,6 +90,7 @@ def test_names_that_are_no_text(tmp_path: Path, content: str) -> None:
             "retrain --arch random --device.precision bf16-true",
             "precision must be one of 32-true, bf16-mixed, 16-mixed",
         ),
+        ("retrain --arch random --retrain.augmentation.shift 1e9", "shift: must be a number from 0 to 1, not 1e9"),
         ("retrain --arch random --device.threads 1000000", "threads must be a whole number from 0 to 1024"),
         ("retrain --arch random --device.devices 4000", "4000 processes are too many for the "),
         ("retrain --arch=", "'' does not exist: give the JSON file of an architecture"),
