@@ -703,8 +703,9 @@ def experiment_of(settings: Any) -> Experiment:
     Raises:
         UserError: it is no mapping, or one is no setting of this version or not of its type.
     """
+    defaults = Experiment()
     for name in settings if isinstance(settings, Mapping) else ():
-        if is_dataclass(getattr(_DEFAULTS, str(name), None)) and not isinstance(settings[name], Mapping):
+        if is_dataclass(getattr(defaults, str(name), None)) and not isinstance(settings[name], Mapping):
             raise UserError(f"{name} must be a section of settings, not {settings[name]!r:.80}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Experiment)
@@ -712,9 +713,6 @@ def experiment_of(settings: Any) -> Experiment:
         return take_settings(vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
     except Exception as error:  # the parser's exceptions are many
         raise UserError(_complaint(parser, error)) from None
-
-
-_DEFAULTS = Experiment()
 
 
 def _complaint(parser: ArgumentParser, error: Exception) -> str:

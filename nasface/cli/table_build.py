@@ -47,8 +47,10 @@ def table_build(
     print(f"records  {place}; the same command goes on with what is missing")
     path = Path(parquet or place / "table.parquet")
     check_output(path)
-    if path.is_file() and path.read_bytes()[:4] not in (b"PAR1", b""):
-        raise UserError(f"{path} exists, and is no table: choose another --parquet")
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(4) not in (b"PAR1", b""):
+                raise UserError(f"{path} exists, and is no table: choose another --parquet")
     table = build_table(experiment, space, place, members, seeds, workers, bands, together)
     table.save(path)
     errors = sorted(table.errors("test").values())
