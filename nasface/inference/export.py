@@ -146,7 +146,8 @@ def export_metadata(trained: TrainedTask) -> dict[str, str]:
     square around a detector's box is box_side times the mean of its sides, its middle box_down times that below the
     box's. `landmark_side`: the square around landmarks that are known already, times the longer side of their box.
     `mean_landmarks`: JSON (68, 3), what `pose` takes to the landmarks. `skin`: rows of the map that are skin, a digit 0
-    or 1 a cell, joined by spaces. The others say in words what goes in and comes out.
+    or 1 a cell, joined by spaces. `model`: name of the morphable model that the map's chart is of. The others say in
+    words what goes in and comes out.
     """
     return {
         "size": str(trained.input_size),
@@ -157,6 +158,7 @@ def export_metadata(trained: TrainedTask) -> dict[str, str]:
         "landmark_side": f"{CROP_MARGIN:.6f}",
         "mean_landmarks": json.dumps(np.round(trained.mean_landmarks.astype(float), 6).tolist()),
         "skin": " ".join("".join(str(int(cell)) for cell in row) for row in trained.inside),
+        "model": trained.record["model"],
         "image": "(batch, 3, size, size) float32, RGB, (value - mean) / std of a square around the face",
         "landmarks": "(batch, 68, 3), iBUG order; pixels of image: x right, y down, z toward the camera",
         "dense": "(batch, 3, M, M), UV position map, in the same pixels",

@@ -22,6 +22,7 @@ from nasface.faces.morphable import load_embedded_head
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector
 from nasface.inference.export import IMAGE_SIZE, METADATA, onnx_session
+from nasface.inference.trained import EMBEDDED
 from nasface.utils.errors import UserError, first_line
 
 _FAR = 1e6
@@ -38,7 +39,8 @@ def is_torchscript(path: str | Path) -> bool:
 
 
 def load_onnx(path: str | Path, detector: Detector | None = None, model: str | None = None) -> FaceAligner:
-    """An ONNX file of `nasface export`; `model` is the morphable model whose chart its maps are on, where known.
+    """An ONNX file of `nasface export`; `model` is the morphable model whose chart its maps are on, where that is not
+    the embedded head.
 
     Raises:
         UserError: onnxruntime is not installed, or the file is absent, damaged or another network's.
@@ -105,6 +107,8 @@ def _aligner(
     if not isinstance(size, int) or size < 1:
         raise UserError(f"{path} does not say the size of its images: export it again by nasface export")
     mean, skin = _faces(path, known)
+    if isinstance(known, dict) and known.get("model") == load_embedded_head().name:
+        model = EMBEDDED  # `model` is meant for a set, or for other weights
     return FaceAligner(regress, size, mean, skin, detector, model=model)
 
 

@@ -18,7 +18,7 @@ from nasface.faces.camera import split_pose
 from nasface.faces.procrustes import similarity_between
 from nasface.inference import export
 from nasface.inference.published import load_published_mobilenet
-from nasface.inference.trained import load_task
+from nasface.inference.trained import EMBEDDED, load_task
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import REPOSITORY
 from tests.helpers.toy import SIZE
@@ -81,6 +81,13 @@ def test_an_export_is_the_same_aligner(weights: Path, tmp_path: Path, kind: str)
     np.testing.assert_allclose(ours.angles, theirs.angles, atol=0.01)
     np.testing.assert_allclose(ours.vertices, theirs.vertices, atol=1e-3)
     assert np.array_equal(ours.triangles, theirs.triangles)
+
+
+def test_an_export_of_the_embedded_head_says_so(weights: Path, tmp_path: Path) -> None:
+    """A folder that is meant for a set's parameters would make its maps those of another chart."""
+    for file, model in (("nasface-s", EMBEDDED), (weights, "3ddfa")):
+        export.export_network(file, tmp_path / "n.pt", "torchscript")
+        assert nasface.load(tmp_path / "n.pt", model="3ddfa").model == model
 
 
 def test_exports_of_former_versions(weights: Path, tmp_path: Path) -> None:
