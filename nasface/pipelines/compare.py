@@ -43,7 +43,8 @@ class Entry:
         spec: the network.
         experiment: the comparison's settings, with the sizes that the network was searched at and the row's own
             settings.
-        own: those that the row changes, as they were written.
+        own: those that the row changes: as they were written, and the sizes that its network was found at where the
+            comparison has others.
         arch: what `--arch` would name the network by.
     """
 
@@ -78,6 +79,7 @@ def read_entries(experiment: Experiment) -> list[Entry]:
         raise UserError(f"compare.seeds must name at least one seed, and none twice, not {seeds}")
     absent = absent_search(experiment)
     entries = [_read_entry(experiment, text) for text in names_of(experiment) if text != absent]
+    entries = _join_searched(entries, experiment.output)
     names = [entry.name for entry in entries]
     if len(set(names)) != len(names) or not names:
         raise UserError("compare.networks must name at least one network, and none twice")
@@ -89,6 +91,16 @@ def read_entries(experiment: Experiment) -> list[Entry]:
             if own != common:
                 raise UserError(f"{entry.name} is of network.{size} {own}, the others of {common}: leave it out")
     return entries
+
+
+def _join_searched(entries: Sequence[Entry], output: str) -> list[Entry]:
+    """Join the searched network's row with that of its twin: a search may find a hand-made network."""
+    for searched in entries:
+        twin = next((one for one in entries if one is not searched and one.digest == searched.digest), None)
+        if searched.arch == output and twin is not None:
+            joined = replace(searched, name=f"{searched.name} = {twin.name}")
+            return [joined if one is searched else one for one in entries if one is not twin]
+    return list(entries)
 
 
 def absent_search(experiment: Experiment) -> str | None:
@@ -134,14 +146,16 @@ def _read_entry(experiment: Experiment, text: str) -> Entry:
         factor = float(scale or 1)
     except ValueError:
         raise UserError(f"compare.networks: the scale of {text!r} is no number: write it as hourglass2@0.25") from None
+    common = asdict(experiment.network)
     experiment, spec, name = resolve_network(experiment, arch, factor)
+    found = [f"network.{key}={value}" for key, value in asdict(experiment.network).items() if value != common[key]]
     if spec.architecture is None:
         name = text
     elif scale:
         raise UserError(f"compare.networks: {arch} takes no scale: give network.width for members of a space")
     else:
         name = " ".join((name, *own))
-    return Entry(label.strip() or name, spec, experiment, tuple(own), arch)
+    return Entry(label.strip() or name, spec, experiment, (*own, *found), arch)
 
 
 def _with_settings(experiment: Experiment, assignments: Sequence[str]) -> Experiment:

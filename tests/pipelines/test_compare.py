@@ -14,7 +14,7 @@ import yaml
 from nasface.config import CompareConfig, Experiment, experiment_file
 from nasface.nets.network import HEATMAPS, PARAMETERS, UV_MAP, VOLUMES
 from nasface.pipelines.compare import read_entries
-from nasface.space.catalogue import load_space
+from nasface.space.catalogue import SPACES, load_space
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import Command
 
@@ -91,6 +91,18 @@ def test_rows_have_settings_and_names_of_their_own() -> None:
     retrain = replace(own.experiment.retrain, loss="distance", optimizer=experiment.retrain.optimizer)
     assert replace(own.experiment, retrain=retrain) == experiment
     assert own.spec == plain.spec and own.digest != plain.digest
+
+
+@pytest.mark.parametrize(("width", "names"), [(32, ["random (seed 0)", "searched = preset/hrnet"]), (16, None)])
+def test_a_search_may_find_a_hand_made_network(tmp_path: Path, width: int, names: list[str] | None) -> None:
+    record = json.loads((SPACES / "presets" / "hrnet.json").read_text())
+    record["provenance"] = {"strategy": "trainings", "width": width, "network": {"width": width}}
+    (tmp_path / "best.json").write_text(json.dumps(record))
+    output = str(tmp_path / "best.json")
+    networks = ["random", "preset/hrnet", output]
+    entries = read_entries(replace(Experiment(output=output), compare=CompareConfig(networks=networks)))
+    assert [entry.name for entry in entries] == (names or ["random (seed 0)", "preset/hrnet", "searched"])
+    assert len({entry.digest for entry in entries}) == len(entries)
 
 
 def test_a_list_stands_for_its_networks(tmp_path: Path) -> None:
