@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import FACES, SIZES, Command
-from nasface.config import Experiment, FinalistsConfig, SearchConfig, SupernetConfig
+from nasface.config import Experiment, flat
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
@@ -71,10 +71,19 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
     settings that are not the defaults."""
     if resumed and (label := read_summary(run_folder(experiment.runs, resumed)).get("label")):
         return "trainings" if label.endswith(_TRAININGS) else "supernet"
-    of_both = {name: getattr(SearchConfig(), name) for name in _OF_BOTH}
-    given = (experiment.supernet, replace(experiment.search, **of_both), experiment.finalists)
-    defaults = (SupernetConfig(), SearchConfig(), FinalistsConfig())
-    return "supernet" if reuse_supernet or given != defaults else "trainings"
+    return "supernet" if reuse_supernet or _of_a_supernet(experiment) else "trainings"
+
+
+def _of_a_supernet(experiment: Experiment) -> list[str]:
+    """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
+    given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
+    of_both = {f"search.{name}" for name in _OF_BOTH}
+    sections = ("supernet.", "search.", "finalists.")
+    return [
+        name
+        for name, value in given.items()
+        if name.startswith(sections) and name not in of_both and value != defaults.get(name)
+    ]
 
 
 def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int | None, on: str) -> None:
@@ -111,6 +120,8 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     folder.update_summary(environment=environment(), seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
+    if unused := _of_a_supernet(experiment):
+        print(f"unused   {', '.join(unused)}: only a search on a supernet has them")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(best, f"after {experiment.halving.steps[-1]} steps of its own")
     _print_latency(folder.read_summary())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from nasface.cli.search import kind_of_search
+from nasface.cli.search import search as command
 from nasface.config import (
     Experiment,
     FinalistsConfig,
@@ -310,6 +311,20 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
 )
 def test_settings_say_what_is_searched_on(changes: dict[str, object], kind: str) -> None:
     assert kind_of_search(Experiment(**changes)) == kind
+
+
+def test_settings_that_trainings_do_not_have_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object) -> Path:
+        raise UserError("stop")
+
+    monkeypatch.setattr(search_trainings, "search_by_trainings", stop)
+    search = SearchConfig(strategy="local", settings={"moves": 2}, max_macs=1e7)
+    given = replace(Experiment(runs=str(tmp_path)), search=search, supernet=SupernetConfig(steps=7))
+    with pytest.raises(UserError, match="stop"):
+        command(given, run="one", on="trainings")
+    assert "\nunused   supernet.steps, search.strategy, search.settings.moves: only" in capsys.readouterr().out
 
 
 def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
