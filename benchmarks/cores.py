@@ -1,0 +1,167 @@
+"""What an earlier version needs on one core, and this one on one and on two, at the same work.
+
+    python -m benchmarks.cores [--baseline 17b6e01]
+
+The work, begun as a user would, each version in a process of its own: a supernet trained, its space searched by the
+paper's simulated annealing, and the best member trained from scratch; networks with the head `cells`, which both
+versions have. The earlier version is taken from the repository's history, so this needs a clone with git. A row ends
+with how many times as fast two cores are today as one core was. Let nothing run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.common import run_benchmark
+from nasface.report.tables import text_table
+from nasface.search.strategies.samos import SAMOS
+from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
+
+REPOSITORY = Path(__file__).parents[1]
+SPACE = "name: multipath\nlayers: 10\nscales: 4\nconnections: [4, 8]\n"
+"""The space of the baseline: a quarter to a half of a gap's connections."""
+FACES = ("--data.train_count", "1000", "--data.val_count", "400", "--data.test_count", "100")
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much is done: steps of the supernet, candidates of the search, steps of the retraining."""
+
+    supernet: int
+    candidates: int
+    retraining: int
+
+
+@dataclass(frozen=True)
+class Way:
+    """A version and the cores that it gets.
+
+    Attributes:
+        name: of its column.
+        code: the folder that holds the package.
+        cores: threads of the trainings, and processes of the search with a thread each.
+        search: further arguments of `search`.
+        both: of `search` and `retrain`.
+    """
+
+    name: str
+    code: Path
+    cores: int
+    search: tuple[str, ...] = ()
+    both: tuple[str, ...] = ()
+
+
+def ways(baseline: Path, name: str) -> list[Way]:
+    """The columns: `name`, whose package is in the folder `baseline`, on one core, and this version on one and two."""
+    paper = json.dumps(SAMOS.PAPER)
+    search = ("--on", "supernet", "--search.max_macs", "0", "--search.settings", paper)
+    today = [Way(f"today, {cores} core(s)", REPOSITORY, cores, search, ("--network.head", "cells")) for cores in (1, 2)]
+    return [Way(f"{name}, 1 core", baseline, 1), *today]
+
+
+def seconds_of(way: Way, work: Work, folder: Path) -> dict[str, float]:
+    """Do the work in an empty folder: seconds of each part, by its name."""
+    (folder / "space.yaml").write_text(SPACE)
+    common = [*way.both, *FACES, "--seed", "0", "--log.wandb", "off", "--device.accelerator", "cpu"]
+    common += ["--device.threads", str(way.cores)]
+    search = ["search", "--space", "space.yaml", "--output", "best.json", *way.search, *common]
+    search += ["--supernet.steps", str(work.supernet), "--search.iterations"]
+    if way.cores == 1:
+        _run(way, [*search, str(work.candidates), "--run", "search"], folder)
+        supernet = costs = _costs(folder / "runs" / "search")
+    else:  # a supernet is trained by threads, and searched by processes with one thread each
+        _run(way, [*search, "1", "--run", "supernet"], folder)
+        side_by_side = ["--reuse_supernet", "true", "--workers", str(way.cores), "--device.threads", "1"]
+        _run(way, [*search, str(work.candidates), "--run", "search", *side_by_side], folder)
+        supernet, costs = _costs(folder / "runs" / "supernet"), _costs(folder / "runs" / "search")
+    steps = str(work.retraining)
+    member = REPOSITORY / "search_spaces" / "found" / "nasface-m.json"
+    retrain = ["retrain", "--arch", str(member), "--run", "retrain", *common]
+    _run(way, [*retrain, "--retrain.steps", steps, "--retrain.evaluate_every", steps], folder)
+    return {
+        f"supernet, {work.supernet} steps": supernet["supernet_s"],
+        f"search, {work.candidates} candidates": costs["search_s"] + costs["calibration_s"],
+        f"retraining, {work.retraining} steps": _costs(folder / "runs" / "retrain")["retrain_s"],
+    }
+
+
+def _run(way: Way, arguments: Sequence[str], folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(way.code), "OMP_NUM_THREADS": str(way.cores)}
+    command = [sys.executable, "-m", "nasface", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing").splitlines()[-1]
+        raise UserError(f"{way.name}: {' '.join(arguments[:1])} ended with {done.returncode}: {said}")
+
+
+def _costs(run: Path) -> dict[str, float]:
+    costs = json.loads((run / "summary.json").read_text())["costs"]
+    assert isinstance(costs, dict)
+    return costs
+
+
+def cores_table(seconds: dict[str, dict[str, float]]) -> str:
+    """Rows of work, columns of ways (seconds by way and work, the baseline first), and the gain of the last."""
+    names = list(seconds)
+    first, last = names[0], names[-1]
+    body = [
+        [
+            work,
+            *(f"{seconds[name][work]:.1f} s" for name in names),
+            f"{seconds[first][work] / seconds[last][work]:.2f} x",
+        ]
+        for work in seconds[first]
+    ]
+    return text_table(["", *names, "gain"], body)
+
+
+def unpack(commit: str, folder: Path) -> None:
+    """The package of a commit of this repository.
+
+    Raises:
+        UserError: there is no git, or no such commit.
+    """
+    try:
+        archive = subprocess.run(
+            ["git", "archive", commit, "nasface"], cwd=REPOSITORY, capture_output=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        raise UserError(f"this repository has no commit {commit}: run it in a clone with its history") from None
+    subprocess.run(["tar", "x", "-C", str(folder)], input=archive, check=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--baseline", default="17b6e01", help="commit of the earlier version")
+    parser.add_argument("--supernet", type=int, default=100, help="steps of the supernet's training")
+    parser.add_argument("--candidates", type=int, default=200, help="that the search looks at")
+    parser.add_argument("--retraining", type=int, default=150, help="steps of the retraining")
+    parser.add_argument("--json", default="runs/benchmarks/cores.json", help="file of the figures")
+    given = parser.parse_args(arguments)
+    work = Work(given.supernet, given.candidates, given.retraining)
+    with tempfile.TemporaryDirectory() as scratch:
+        baseline = Path(scratch, "baseline")
+        baseline.mkdir()
+        unpack(given.baseline, baseline)
+        seconds = {}
+        for number, way in enumerate(ways(baseline, given.baseline)):
+            folder = Path(scratch, str(number))
+            folder.mkdir()
+            seconds[way.name] = seconds_of(way, work, folder)
+            print(f"{way.name}: " + ", ".join(f"{name} {value:.1f} s" for name, value in seconds[way.name].items()))
+    print("\n" + cores_table(seconds))
+    write_json(Path(given.json), {"work": vars(given), "seconds": seconds})
+    print(f"figures  {given.json}")
+
+
+if __name__ == "__main__":
+    run_benchmark(main)

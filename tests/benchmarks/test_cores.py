@@ -1,0 +1,62 @@
+"""The benchmark of cores: what each version is told to do, and where its seconds are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import cores
+from nasface.cli.parser import read_arguments
+from nasface.utils.errors import UserError
+
+WORK = cores.Work(supernet=3, candidates=20, retraining=5)
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[cores.Way, dict[str, Any]]]:
+    """The settings of every command, in order; each command leaves other costs."""
+    found: list[tuple[cores.Way, dict[str, Any]]] = []
+
+    def run(way: cores.Way, arguments: list[str], folder: Path) -> None:
+        monkeypatch.chdir(folder)
+        earlier = way.code != cores.REPOSITORY
+        values = {"run": arguments[arguments.index("--run") + 1]} if earlier else read_arguments(arguments)[1]
+        found.append((way, values))
+        (folder / "runs" / values["run"]).mkdir(parents=True)
+        costs = {"supernet_s": 10.0, "calibration_s": 2.0, "search_s": 5.0 * len(found), "retrain_s": 7.0}
+        (folder / "runs" / values["run"] / "summary.json").write_text(json.dumps({"costs": costs}))
+
+    monkeypatch.setattr(cores, "_run", run)
+    return found
+
+
+def test_each_way_does_the_same_work(commands: list[tuple[cores.Way, dict[str, Any]]], tmp_path: Path) -> None:
+    columns = cores.ways(tmp_path / "earlier", "earlier")
+    seconds = {}
+    for way in columns:
+        (tmp_path / way.name).mkdir()
+        seconds[way.name] = cores.seconds_of(way, WORK, tmp_path / way.name)
+    assert [len([way for way, _ in commands if way is column]) for column in columns] == [2, 2, 3]
+    searched = {"supernet, 3 steps": 10.0, "retraining, 5 steps": 7.0}
+    assert seconds["earlier, 1 core"] == searched | {"search, 20 candidates": 7.0}
+    assert seconds["today, 2 core(s)"] == searched | {"search, 20 candidates": 32.0}  # of its second command
+    one, _, supernet, search, retraining = [values for way, values in commands if way.code == cores.REPOSITORY]
+    assert (supernet["workers"], search["workers"], search["reuse_supernet"]) == (None, 2, True)
+    assert [values["experiment"].search.iterations for values in (one, supernet, search)] == [20, 1, 20]
+    assert [values["experiment"].device.threads for values in (one, supernet, search, retraining)] == [1, 2, 1, 2]
+    assert supernet["experiment"].supernet.steps == 3 and retraining["experiment"].retrain.steps == 5
+    assert one["experiment"].network.head == "cells" and one["experiment"].search.settings["temperature"] == 1024
+
+
+def test_the_gain_is_the_last_columns() -> None:
+    seconds = {"earlier": {"search": 30.0}, "one": {"search": 20.0}, "two": {"search": 12.0}}
+    last = cores.cores_table(seconds).splitlines()[-1]
+    assert last.startswith("search") and last.endswith("2.50 x")
+
+
+def test_a_commit_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no commit 0000000"):
+        cores.unpack("0000000", tmp_path)
