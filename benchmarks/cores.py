@@ -48,7 +48,7 @@ class Way:
     Attributes:
         name: of its column.
         code: the folder that holds the package.
-        cores: threads of the trainings, and processes of the search with a thread each.
+        cores: threads.
         search: further arguments of `search`.
         both: of `search` and `retrain`.
     """
@@ -75,20 +75,14 @@ def seconds_of(way: Way, work: Work, folder: Path) -> dict[str, float]:
     common += ["--device.threads", str(way.cores)]
     search = ["search", "--space", "space.yaml", "--output", "best.json", *way.search, *common]
     search += ["--supernet.steps", str(work.supernet), "--search.iterations"]
-    if way.cores == 1:
-        _run(way, [*search, str(work.candidates), "--run", "search"], folder)
-        supernet = costs = _costs(folder / "runs" / "search")
-    else:  # a supernet is trained by threads, and searched by processes with one thread each
-        _run(way, [*search, "1", "--run", "supernet"], folder)
-        side_by_side = ["--reuse_supernet", "true", "--workers", str(way.cores), "--device.threads", "1"]
-        _run(way, [*search, str(work.candidates), "--run", "search", *side_by_side], folder)
-        supernet, costs = _costs(folder / "runs" / "supernet"), _costs(folder / "runs" / "search")
+    _run(way, [*search, str(work.candidates), "--run", "search"], folder)
+    costs = _costs(folder / "runs" / "search")
     steps = str(work.retraining)
     member = REPOSITORY / "search_spaces" / "found" / "nasface-m.json"
     retrain = ["retrain", "--arch", str(member), "--run", "retrain", *common]
     _run(way, [*retrain, "--retrain.steps", steps, "--retrain.evaluate_every", steps], folder)
     return {
-        f"supernet, {work.supernet} steps": supernet["supernet_s"],
+        f"supernet, {work.supernet} steps": costs["supernet_s"],
         f"search, {work.candidates} candidates": costs["search_s"] + costs["calibration_s"],
         f"retraining, {work.retraining} steps": _costs(folder / "runs" / "retrain")["retrain_s"],
     }

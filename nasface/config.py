@@ -292,7 +292,7 @@ class SearchConfig:
     max_parameters: NonNegativeFloat = 0.0
     max_memory: NonNegativeFloat = 0.0
     calibration: PositiveInt = 128
-    chunk: PositiveInt = 25
+    chunk: PositiveInt = 50
     reuse: bool = True
     early_rejection: bool = True
     storage: str = ""

@@ -22,6 +22,7 @@ from nasface.config import Experiment, SearchConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.sources import Faces
+from nasface.evaluation.chunk_threads import ChunkThreads
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme, yaw_bin
 from nasface.metrics.nme_torch import nme_68
 from nasface.nets.layers.blocks import node_sum
@@ -59,8 +60,8 @@ class EvaluationFaces:
         return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
 
 
-_Value = list[Tensor]
-"""Features on the calibration faces, then on every chunk of the validation faces."""
+_Value = dict[int, Tensor]
+"""Features on the calibration faces (0) and on the chunks of the validation faces (1, ...)."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class SupernetEvaluator:
     Every child's batch-norm statistics are those of the calibration faces under that child, so no score depends on what
     was scored before. The validation faces are taken hardest first (judged once, by a fixed member), in chunks; since
     errors are never negative, a chunk's running sum that reaches the proposal's `reject_above` settles the rejection.
+    On a CPU as many chunks are computed side by side as PyTorch has threads.
 
     Args:
         supernet: trained; it is copied and stays as it is.
@@ -129,6 +131,7 @@ class SupernetEvaluator:
         self._kept: dict[int, _Value] = {}
         self.needed_macs = self.executed_macs = 0
         self._calibration_seconds = 0.0
+        self._threads = ChunkThreads(torch.get_num_threads() if torch.device(device).type == "cpu" else 1)
         self._calibration, self._faces = calibration, validation
         with torch.inference_mode():
             self._start()
@@ -153,7 +156,8 @@ class SupernetEvaluator:
         """Stem features, which all members share; plain evaluation computes them anew for each."""
         self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
         stem = self.supernet.stem
-        self._stem = [_calibrate(stem, self._calibration), *(stem(self._faces.image[part]) for part in self._parts)]
+        chunks = enumerate((stem(self._faces.image[part]) for part in self._parts), 1)
+        self._stem = {0: _calibrate(stem, self._calibration)} | dict(chunks)
 
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
@@ -202,7 +206,7 @@ class SupernetEvaluator:
         values |= {key: kept[key] for node in graph for key in node.keys if key in kept}
         fresh = [node for node in graph if node.key not in values]
         wanted = {key for node in fresh for key in node.keys} - set(values)
-        values |= {key: [] for key in wanted}
+        values |= {key: {} for key in wanted}
         calibration, faces = len(self._calibration), len(self._faces)
         needed, executed = self._cost(graph, None), self._cost(fresh, wanted)
         self.needed_macs += (calibration + faces) * needed
@@ -213,10 +217,15 @@ class SupernetEvaluator:
         self._advance(fresh, wanted, values, 0)
         _calibrate(head, values[output][0])
         self._calibration_seconds = time.perf_counter() - start
-        for number, part in enumerate(self._parts, 1):
+
+        def score(number: int) -> Tensor:
             self._advance(fresh, wanted, values, number)
+            return self._nme(head(values[output][number]), self._parts[number - 1])
+
+        numbers = range(1, len(self._parts) + 1)
+        for part, nme in zip(self._parts, self._threads.map(score, numbers), strict=True):
             self.executed_macs += len(part) * executed
-            yield self._nme(head(values[output][number]), part)
+            yield nme
 
     def _advance(self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], number: int) -> None:
         """Compute the wanted connections and the fresh nodes, on the calibration faces (0) or on a chunk (1, ...)."""
@@ -226,8 +235,8 @@ class SupernetEvaluator:
                 if connection.key in wanted:
                     source = values[connection.source_key] if connection.source_key else self._stem
                     module = self.supernet.connection(node.layer - 1, connection.source, node.target)
-                    values[connection.key].append(run(module, source[number], connection.operation))
-            values[node.key].append(node_sum([values[connection.key][number] for connection in node.connections]))
+                    values[connection.key][number] = run(module, source[number], connection.operation)
+            values[node.key][number] = node_sum([values[connection.key][number] for connection in node.connections])
 
     def _graph(self, codes: Sequence[int]) -> list[_Node]:
         """The active nodes in the order of computation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -120,6 +121,27 @@ def test_early_rejection_keeps_the_trajectory(supernet: Supernet) -> None:
     assert early.best == plain.best
     assert any(not outcome.complete for outcome in outcomes), "nothing was rejected early: the test shows nothing"
     assert evaluator.saved > 0.1
+
+
+def test_chunks_side_by_side_give_bit_identical_scores(supernet: Supernet, threads: None) -> None:
+    trajectories = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        evaluator = make_evaluator(supernet, chunk=2)
+        torch.set_num_threads(1)  # of the calibration, which divides its operations
+        samos, outcomes = run_samos(evaluator, iterations=30)
+        details = [{name: value for name, value in one.details.items() if name != "calibration_s"} for one in outcomes]
+        trajectories.append((samos.steps, [one.penalty for one in outcomes], details))
+    assert trajectories[0] == trajectories[1]
+    assert not all(one.complete for one in outcomes), "no evaluation was stopped"
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    """Leaves PyTorch's threads as they were."""
+    count = torch.get_num_threads()
+    yield
+    torch.set_num_threads(count)
 
 
 def test_nothing_is_saved_without_reuse_and_rejection(supernet: Supernet) -> None:
