@@ -703,16 +703,37 @@ def experiment_of(settings: Any) -> Experiment:
     Raises:
         UserError: it is no mapping, or one is no setting of this version or not of its type.
     """
-    defaults = Experiment()
-    for name in settings if isinstance(settings, Mapping) else ():
-        if is_dataclass(getattr(defaults, str(name), None)) and not isinstance(settings[name], Mapping):
-            raise UserError(f"{name} must be a section of settings, not {settings[name]!r:.80}")
+    if isinstance(settings, Mapping):
+        check_sections(settings, Experiment())
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(Experiment)
     try:
         return take_settings(vars(parser.instantiate(parser.parse_object(current_settings(settings)))))
     except Exception as error:  # the parser's exceptions are many
         raise UserError(_complaint(parser, error)) from None
+
+
+def check_sections(settings: Mapping[str, Any], defaults: Any, prefix: str = "", origin: str = "") -> None:
+    """Refuse a section of settings that is given as a plain value (`data: 3`); the parser would pass over it.
+
+    Args:
+        settings: by section.
+        defaults: the data class that they are of.
+        prefix: sections around them, with a dot.
+        origin: what the complaint begins with.
+
+    Raises:
+        UserError: see above.
+    """
+    for entry in fields(defaults):
+        expected = getattr(defaults, entry.name)
+        if not is_dataclass(expected) or entry.name not in settings:
+            continue
+        value, name = settings[entry.name], f"{prefix}{entry.name}"
+        if not isinstance(value, Mapping):
+            keys = ", ".join(inner.name for inner in fields(expected))
+            raise UserError(f"{origin}{name} must be a section of settings ({keys}), not {value!r:.80}")
+        check_sections(value, expected, f"{name}.", origin)
 
 
 def _complaint(parser: ArgumentParser, error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
@@ -14,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from nasface.cli.whole_numbers import as_whole, text_as_whole
-from nasface.config import RENAMED_SETTINGS, Experiment, current_settings, experiment_file
+from nasface.config import RENAMED_SETTINGS, Experiment, check_sections, current_settings, experiment_file
 from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml, parse_yaml
 
@@ -132,7 +131,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} holds no settings: it must be a mapping such as `space: multipath`")
     _check_names(content, path)
     content = _nested(content, path)
-    _check_sections(content, Experiment(), path)
+    check_sections(content, Experiment(), origin=f"{path}: ")
     return content
 
 
@@ -165,16 +164,3 @@ def _whole(content: dict[str, Any], hints: Mapping[str, Any], prefix: str = "--"
         else as_whole(hints.get(f"{prefix}{key}"), value)
         for key, value in content.items()
     }
-
-
-def _check_sections(content: dict[str, Any], default: Any, path: Path, prefix: str = "") -> None:
-    """Refuse a section of settings that is given as a plain value (`data: 3`); the parser would pass over it."""
-    for field in fields(default):
-        expected = getattr(default, field.name)
-        if not is_dataclass(expected) or field.name not in content:
-            continue
-        value, name = content[field.name], f"{prefix}{field.name}"
-        if not isinstance(value, dict):
-            keys = ", ".join(inner.name for inner in fields(expected))
-            raise UserError(f"{path}: {name} must be a section of settings ({keys}), not {value!r}")
-        _check_sections(value, expected, path, f"{name}.")
