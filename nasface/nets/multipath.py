@@ -247,10 +247,13 @@ class Supernet(MultipathTrunk):
         own. The result and the gradients are those of the K children run one by one in training mode (the stem, which
         they share, runs once).
         """
+        return self.children_output(self.stem(image), codes)
+
+    def children_output(self, stem: Tensor, codes: np.ndarray) -> UVOutput:
+        """`output` from the stem's features (B, width, F, F) on."""
         children = len(codes)
         # Dead ends change neither the maps nor the gradients.
         codes = np.stack([self.space.canonical(code) for code in codes])
-        stem = self.stem(image)
         features: list[dict[int, Tensor]] = [{0: stem} for _ in range(children)]
         for gap in range(self.space.layers):
             blocks = codes[:, self.space.gap_slice(gap)].reshape(children, *self.space.gap_shape(gap))

@@ -6,7 +6,9 @@ from torch import Tensor
 
 from nasface.config import SupernetConfig
 from nasface.nets.multipath import Supernet
+from nasface.nets.uv_output import UVOutput
 from nasface.space.path_samplers import PathSampler
+from nasface.training.children import ChildrenThreads
 from nasface.training.face_task import FaceModule
 from nasface.training.targets.uv import output_loss
 from nasface.training.uv_target import UVTarget
@@ -22,11 +24,19 @@ class SupernetTask(FaceModule):
     def __init__(self, network: Supernet, sampler: PathSampler, uv: UVTarget, config: SupernetConfig) -> None:
         super().__init__(uv, config.optimizer, config.steps)
         self.network, self.sampler, self.config = network, sampler, config
+        self._children = ChildrenThreads()
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
-        codes = self.sampler.sample(self.global_step)
-        output = self.network.output(batch["image"], codes)
+        codes, image = self.sampler.sample(self.global_step), batch["image"]
         target, weight = self.uv.target_units(batch), self.uv.weight
-        loss = self.finite(output_loss(self.network, output, target, weight, self.config)["loss"])
+
+        def loss_of(output: UVOutput) -> Tensor:
+            return output_loss(self.network, output, target, weight, self.config)["loss"]
+
+        if image.device.type == "cpu":
+            loss = self._children.loss(self.network, image, codes, loss_of)
+        else:
+            loss = loss_of(self.network.output(image, codes))
+        self.finite(loss)
         self.log("supernet/loss", loss, prog_bar=True)
         return loss

@@ -1,0 +1,18 @@
+"""Python threads that compute side by side."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import torch
+
+
+def compute_threads(count: int) -> ThreadPoolExecutor:
+    """Several Python threads, each of which computes with its share of PyTorch's threads.
+
+    Operations on small tensors gain little from several threads; independent ones on a thread each gain nearly all.
+    What belongs to a thread (`torch.inference_mode`, autocast) is to be entered in each.
+    """
+    share = max(1, torch.get_num_threads() // count)
+    return ThreadPoolExecutor(count, initializer=partial(torch.set_num_threads, share))
