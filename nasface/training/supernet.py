@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from nasface.config import SupernetConfig
@@ -33,7 +34,7 @@ class SupernetTask(FaceModule):
         def loss_of(output: UVOutput) -> Tensor:
             return output_loss(self.network, output, target, weight, self.config)["loss"]
 
-        if image.device.type == "cpu":
+        if image.device.type == "cpu" and torch.get_num_threads() > 1:
             loss = self._children.loss(self.network, image, codes, loss_of)
         else:
             loss = loss_of(self.network.output(image, codes))
