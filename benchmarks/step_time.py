@@ -1,4 +1,5 @@
-"""Time and memory of training steps: of a supernet as one routed pass and as K separate passes, and of one network.
+"""Time and memory of training steps: of a supernet as one routed pass, with its K children on a thread each (on a CPU,
+as it is trained there) and as K separate passes, and of one network.
 
     python -m benchmarks.step_time [--experiment NAME] [--repeats 4] [--on cpu]
 
@@ -27,6 +28,7 @@ from nasface.pipelines.supernet import make_sampler
 from nasface.report.tables import milliseconds, text_table
 from nasface.space.catalogue import load_space
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.training.children import ChildrenThreads
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
@@ -176,7 +178,14 @@ def supernet_steps(
         return [lambda child=child: loss(child(image), experiment.supernet.loss) / share for child in children[step]]
 
     count = len(codes[0]) * len(image)
+
+    def side_by_side(step: int) -> list[Callable[[], Tensor]]:
+        return [lambda: threads.loss(supernet, image, codes[step], lambda of: loss(of.maps, experiment.supernet.loss))]
+
+    threads = ChildrenThreads()
     ways: dict[str, Losses] = {"supernet, routed pass": routed}
+    if compare and device.type == "cpu" and torch.get_num_threads() > 1:
+        ways["supernet, a thread a child"] = side_by_side
     if compare:
         ways[f"supernet, {len(codes[0])} separate passes"] = separate
     return measure(ways, supernet, count, precision, repeats, device)

@@ -41,14 +41,16 @@ def count_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_kind_is_timed_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count_looks(monkeypatch)
-    peaks = iter((5, 70, 6, 20, 30, 10, 40, 40))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    peaks = iter((5, 3, 70, 6, 4, 20, 30, 10, 40, 40))
     monkeypatch.setattr(step_time, "peak_bytes", lambda: next(peaks) << 20)
     experiment = toy_experiment(tmp_path)
     steps = supernet_steps(experiment, SPACE, "fp32", 1, CPU) + retraining_step(experiment, SPACE, "bf16", 1, CPU)
-    assert [item.images for item in steps] == [6, 6, 2]
-    assert [(item.forward_ms, item.backward_ms) for item in steps] == [(1000, 1000), (3000, 3000), (1000, 1000)]
-    assert [item.total_ms for item in steps] == [3000, 7000, 3000]
-    assert [item.peak_bytes >> 20 for item in steps] == [6, 70, 30]  # the greatest, the step to warm up included
+    assert [item.images for item in steps] == [6, 6, 6, 2]
+    passes = [(item.forward_ms, item.backward_ms) for item in steps]
+    assert passes == [(1000, 1000), (1000, 1000), (3000, 3000), (1000, 1000)]
+    assert [item.total_ms for item in steps] == [3000, 3000, 7000, 3000]
+    assert [item.peak_bytes >> 20 for item in steps] == [6, 4, 70, 30]  # the greatest, the step to warm up included
     assert len(supernet_steps(experiment, SPACE, "fp32", 1, CPU, compare=False)) == 1
     lines = step_table(steps).splitlines()[2:]
     assert [line.split("  ")[0] for line in lines] == [item.kind for item in steps]
