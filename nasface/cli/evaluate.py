@@ -23,7 +23,8 @@ def evaluate(
     """Evaluate networks on a published benchmark: its table, errors of every face, figures.
 
     Args:
-        weights: network.pt of a retraining, published checkpoints, ONNX or TorchScript exports; several side by side.
+        weights: networks of the program (nasface-s, nasface-m), a run or its network.pt, published checkpoints, exports
+            (ONNX, TorchScript, safetensors); several side by side.
         benchmark: its name, see list.
         root: folder of the benchmark's set.
         files: further folder with the benchmark's optional files.

@@ -93,7 +93,7 @@ def find_photographs(folder: str | Path, suffix: str, source: str) -> list[tuple
     without annotations are passed over. A UserError where there is none, or one lacks its photograph."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"folder {folder} does not exist: set its path; {source}")
+        raise UserError(f"folder {folder} does not exist: give another; {source}")
     annotations = files_in(folder, suffix, deep=True)
     if not annotations:
         raise UserError(f"folder {folder} holds no {suffix} files: unpack the set there; {source}")

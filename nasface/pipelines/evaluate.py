@@ -24,7 +24,7 @@ from nasface.report.benchmark import benchmark_table
 from nasface.report.ced import draw_ced
 from nasface.report.faces import draw_results
 from nasface.utils.errors import UserError
-from nasface.utils.files import write_json, write_text
+from nasface.utils.files import check_output_folder, write_json, write_text
 from nasface.utils.progress import progress_for
 
 SHOWN = 6
@@ -77,6 +77,7 @@ def evaluate(
         UserError: a file is absent or broken, or the set, or a network does not find what the benchmark compares.
     """
     benchmark = BENCHMARKS.get(request.benchmark)
+    check_output_folder(output)
     if request.files is not None and not request.files.is_dir():
         raise UserError(f"{request.files} is not a folder: give that of the benchmark's optional files by --files")
     files_of = dict(zip(labels(weights), weights, strict=True))

@@ -116,6 +116,18 @@ def check_output(path: str | Path) -> None:
         raise UserError(f"{path} is an input, and the output would replace it: choose another output")
 
 
+def check_output_folder(path: str | Path) -> None:
+    """Refuse a folder of outputs that is a file, or lies in one.
+
+    Raises:
+        UserError: it is.
+    """
+    path = Path(path)
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise UserError(f"cannot write {path}: {there} is no folder; choose another")
+
+
 @contextmanager
 def atomic_write(path: str | Path, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it is renamed to `path`, else removed.

@@ -218,13 +218,13 @@ def test_settings_of_files_and_flags_in_the_order_given(nasface: Command, monkey
         ),
         (
             "--data.train ddfa --data.test aflw2000",
-            "data folder data/aflw_120x120 does not exist: set its path, or put 3DDFA's training set",
+            "data folder data/aflw_120x120 does not exist: give it by --data.ddfa, or put 3DDFA's training set",
         ),
         (
             "--data.train w300lp --data.test aflw2000",
-            "300W-LP folder data/300W_LP does not exist: set its path; it is published at http",
+            "300W-LP folder data/300W_LP does not exist: give it by --data.w300lp; it is published at http",
         ),
-        ("--data.test aflw2000", "AFLW2000-3D folder data/AFLW2000 does not exist: set its path; it is published at"),
+        ("--data.test aflw2000", "AFLW2000-3D folder data/AFLW2000 does not exist: give it by --data.aflw2000, of"),
     ],
 )
 def test_data_that_is_absent_is_named_with_its_source(nasface: Command, settings: str, missing: str) -> None:

@@ -116,6 +116,7 @@ def test_what_a_user_can_mend_is_one_line(nasface: Command, place: Path) -> None
         (["--weights", network, "--benchmark", "aflw2000", "--root", root, "--files", "no"], "no is not a folder"),
         (["--weights", network, "--benchmark", "menpo3d", "--root", str(place / "frames")], "stability: no face of"),
         (["--weights", network, network, "--benchmark", "aflw2000", "--root", root], "names a file twice"),
+        (["--weights", "absent.pt", "--benchmark", "aflw2000", "--output", "page.pt/x"], "page.pt is no folder"),
     ):
         result = nasface("evaluate", *arguments)
         assert result.code == 2 and said in result.line, (arguments, result)

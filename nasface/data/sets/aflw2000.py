@@ -86,7 +86,10 @@ def find_pairs(folder: str | Path) -> list[Path]:
     """The jpg files of the set, sorted by name, each with its mat file beside it; errors as of `load_aflw2000`."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"AFLW2000-3D folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
+        raise UserError(
+            f"AFLW2000-3D folder {folder} does not exist: give it by --data.aflw2000, of evaluate by --root; it is"
+            f" published at {DATASET_URL}"
+        )
     place = next((p for p in (folder, *(folder / name for name in _SUBFOLDERS)) if files_in(p, ".jpg")), None)
     if place is None:
         raise UserError(f"AFLW2000-3D folder {folder} holds no .jpg: unpack the set there; published at {DATASET_URL}")

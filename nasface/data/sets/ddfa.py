@@ -109,8 +109,8 @@ def read_split(folder: str | Path, assets: str | Path, split: str) -> DdfaSplit:
         raise UserError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
     if not folder.is_dir():
         raise UserError(
-            f"data folder {folder} does not exist: set its path, or put 3DDFA's training set (train_aug_120x120, "
-            f"published at {DATASET_URL}) there"
+            f"data folder {folder} does not exist: give it by --data.ddfa, or put 3DDFA's training set"
+            f" (train_aug_120x120, published at {DATASET_URL}) there"
         )
     listing = _find(folder, [f"list.{split}", f"train_aug_120x120.list.{split}"], "list of images")
     suffix = "" if split == "train" else f"_{split}"

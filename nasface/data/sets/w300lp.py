@@ -127,7 +127,9 @@ def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
     """The images in the order of subset and name, each with its mat file beside it; errors as of `load_w300lp`."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"300W-LP folder {folder} does not exist: set its path; it is published at {DATASET_URL}")
+        raise UserError(
+            f"300W-LP folder {folder} does not exist: give it by --data.w300lp; it is published at {DATASET_URL}"
+        )
     names = [name + suffix for suffix in (("", "_Flip") if flipped else ("",)) for name in SUBSETS]
     for root in (folder, folder / "300W_LP", folder / "300W-LP"):
         images = [image for name in names for image in files_in(root / name, ".jpg")]
