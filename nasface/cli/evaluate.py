@@ -48,8 +48,7 @@ def evaluate(
     place, further = (None if path is None else Path(path) for path in (root, files))
     request = Request(benchmark, 0, place, further, cache=cache, progress=progress_for("reading faces"))
     result = evaluate_all(weights, request, folder, arch, model, flip_test)
-    mirrored = ", each with its mirror image" if flip_test else ""
-    print(f"{result.benchmark.set}, {result.images} images{mirrored}: {result.benchmark.protocol}\n")
+    print(f"{result.title}\n")
     print(result.table())
     print("".join(f"\nleft out  {line}" for line in result.left_out))
     print(f"written  {folder}: {', '.join(path.name for path in result.files)}")

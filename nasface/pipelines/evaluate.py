@@ -42,6 +42,7 @@ class Evaluated:
         summaries: figures by protocol, then by network.
         left_out: lines about rows that the files or the networks at hand do not allow.
         files: what was written.
+        flip_test: whether each face and its mirror image were averaged.
     """
 
     benchmark: Benchmark
@@ -49,6 +50,13 @@ class Evaluated:
     summaries: dict[str, dict[str, Summary]]
     left_out: list[str]
     files: list[Path]
+    flip_test: bool = False
+
+    @property
+    def title(self) -> str:
+        """The set, and how it was measured."""
+        mirrored = ", each with its mirror image" if self.flip_test else ""
+        return f"{self.benchmark.set}, {self.images} images{mirrored}: {self.benchmark.protocol}"
 
     def table(self, markdown: bool = False) -> str:
         """The benchmark's table."""
@@ -107,9 +115,10 @@ def evaluate(
         draw_extremes(opened, found, first_of(errors, label), pictures[label])
     for label, landmarks in opened.constant.items():
         measure(label, Prediction(landmarks))
-    result = Evaluated(benchmark, len(opened.faces), figures, [*opened.left_out, *left_out], [])
+    result = Evaluated(benchmark, len(opened.faces), figures, [*opened.left_out, *left_out], [], flip_test)
     files = [output / file for file in ("table.md", "result.json", "errors.csv", "ced.png")]
-    write_text(files[0], result.table(markdown=True) + "\n")
+    named = "\n".join(f"- {label}: {path}" for label, path in files_of.items())
+    write_text(files[0], f"{result.title}\n\n{named}\n\n{result.table(markdown=True)}\n")
     write_json(files[1], as_json(result, files_of, request, flip_test))
     write_text(files[2], as_csv(opened.names, errors))
     curves = {

@@ -55,6 +55,9 @@ def test_networks_side_by_side(nasface: Command, place: Path) -> None:
     assert [line["image"] for line in lines] == [f"image0{number}.jpg" for number in range(4)]
     values = [float(line["trained: 2D"]) for line in lines]
     assert np.mean(values) == pytest.approx(figures["trained"]["all"], rel=1e-4)
+    head = Path("out/table.md").read_text().splitlines()[:4]
+    assert head[0].startswith("AFLW2000-3D, 4 images: ")
+    assert head[2:] == [f"- {label}: {path}" for label, path in content["weights"].items()]
     for name in ("ced.png", "faces-published.png", "faces-trained.png", "table.md"):
         assert (Path("out") / name).stat().st_size > 0
 
