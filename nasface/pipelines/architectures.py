@@ -54,8 +54,8 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
     if not ("/" in arch or Path(arch).suffix or Path(arch).exists()):
         known = NETWORKS.names()
         raise UserError(
-            f"unknown architecture {arch!r}: give a JSON file, random, preset/NAME, or one of {', '.join(known)}"
-            + nearest(arch, (*known, "random", *(f"preset/{name}" for name in PRESETS)))
+            f"unknown architecture {arch!r}: give a JSON file (best.json of a search), random, preset/NAME, or a name"
+            " of `nasface list`" + nearest(arch, (*known, "random", *(f"preset/{name}" for name in PRESETS)))
         )
     record = load_record(arch)
     sizes = record.provenance.get("network")

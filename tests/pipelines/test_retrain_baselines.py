@@ -79,7 +79,10 @@ def test_retrain_heatmaps(nasface: Command, arch: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--arch marble", "unknown architecture 'marble': give a JSON file, random, preset/NAME, or one of "),
+        (
+            "--arch marble",
+            "unknown architecture 'marble': give a JSON file (best.json of a search), random, preset/NAME",
+        ),
         ("--arch prnet --scale 0", "scale: must be a number greater than 0"),
         ("--arch prnet --network.input_size 40", "network.input_size 40 must be a multiple of 32 for prnet"),
         ("--arch hrnet --network.map_size 8", "network.map_size 8 must be a multiple of 16 for hrnet"),
