@@ -77,7 +77,8 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
 def _of_a_supernet(experiment: Experiment) -> list[str]:
     """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
     given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
-    of_both = {f"search.{name}" for name in _OF_BOTH}
+    # The settings of runs of former versions hold another default of the chunk.
+    of_both = {"search.chunk", *(f"search.{name}" for name in _OF_BOTH)}
     sections = ("supernet.", "search.", "finalists.")
     return [
         name

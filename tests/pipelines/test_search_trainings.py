@@ -302,6 +302,7 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
         ({}, "trainings"),
         ({"search": SearchConfig(max_macs=1e7, penalty="60-90", max_latency=2.0)}, "trainings"),
         ({"halving": EVOLVING, "retrain": RetrainConfig(steps=7), "seed": 3}, "trainings"),
+        ({"search": SearchConfig(chunk=25)}, "trainings"),
         ({"search": SearchConfig(strategy="random")}, "supernet"),
         ({"search": SearchConfig(iterations=7)}, "supernet"),
         ({"search": SearchConfig(objectives=["penalty", "macs"])}, "supernet"),
