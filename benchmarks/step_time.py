@@ -180,9 +180,9 @@ def supernet_steps(
     count = len(codes[0]) * len(image)
 
     def side_by_side(step: int) -> list[Callable[[], Tensor]]:
-        return [lambda: threads.loss(supernet, image, codes[step], lambda of: loss(of.maps, experiment.supernet.loss))]
+        return [lambda: threads.loss(image, codes[step], lambda of: loss(of.maps, experiment.supernet.loss))]
 
-    threads = ChildrenThreads()
+    threads = ChildrenThreads(supernet)
     ways: dict[str, Losses] = {"supernet, routed pass": routed}
     if compare and device.type == "cpu" and torch.get_num_threads() > 1:
         ways["supernet, a thread a child"] = side_by_side

@@ -19,33 +19,32 @@ from nasface.utils.compute_threads import compute_threads
 
 
 class ChildrenThreads:
-    """Runs the children of a step forward and backward, as many side by side as there are threads."""
+    """Runs the children of a step of a supernet forward and backward, as many side by side as there are threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Supernet) -> None:
+        self.network = network
+        stem = set(network.stem.parameters())
+        # Listed once: a walk through all modules takes milliseconds.
+        self._parameters = [one for one in network.parameters() if one.requires_grad and one not in stem]
         self._pool: Any = None
 
-    def loss(
-        self, network: Supernet, image: Tensor, codes: np.ndarray, loss_of: Callable[[UVOutput], Tensor]
-    ) -> Tensor:
+    def loss(self, image: Tensor, codes: np.ndarray, loss_of: Callable[[UVOutput], Tensor]) -> Tensor:
         """The mean of the children's losses, whose gradients are known already: its backward pass hands them out. They
         are added up in the children's order, whichever is ready first.
 
         Args:
-            network: in training mode.
             image: (B, 3, S, S).
             codes: operations (K, connections) of the children.
             loss_of: the loss of one child's output.
         """
-        stem = network.stem(image)
-        own = set(network.stem.parameters())
-        parameters = [one for one in network.parameters() if one.requires_grad and one not in own]
+        stem, parameters = self.network.stem(image), self._parameters
         kind = image.device.type
         precision, mixed = torch.get_autocast_dtype(kind), torch.is_autocast_enabled(kind)
 
         def of_child(code: np.ndarray) -> tuple[Tensor, Sequence[Tensor | None]]:
             features = stem.detach().requires_grad_()
             with torch.autocast(kind, precision, mixed):  # a thread begins without
-                loss = loss_of(network.children_output(features, code[None])) / len(codes)
+                loss = loss_of(self.network.children_output(features, code[None])) / len(codes)
             return loss.detach(), torch.autograd.grad(loss, [features, *parameters], allow_unused=True)
 
         losses, gradients = zip(*self._map(of_child, codes), strict=True)

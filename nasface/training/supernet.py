@@ -25,7 +25,7 @@ class SupernetTask(FaceModule):
     def __init__(self, network: Supernet, sampler: PathSampler, uv: UVTarget, config: SupernetConfig) -> None:
         super().__init__(uv, config.optimizer, config.steps)
         self.network, self.sampler, self.config = network, sampler, config
-        self._children = ChildrenThreads()
+        self._children = ChildrenThreads(network)
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         codes, image = self.sampler.sample(self.global_step), batch["image"]
@@ -35,7 +35,7 @@ class SupernetTask(FaceModule):
             return output_loss(self.network, output, target, weight, self.config)["loss"]
 
         if image.device.type == "cpu" and torch.get_num_threads() > 1:
-            loss = self._children.loss(self.network, image, codes, loss_of)
+            loss = self._children.loss(image, codes, loss_of)
         else:
             loss = loss_of(self.network.output(image, codes))
         self.finite(loss)

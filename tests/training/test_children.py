@@ -49,7 +49,7 @@ def gradients(network: Supernet) -> dict[str, Tensor]:
 def side_by_side(threads: int, count: int, factor: float = 1.0, head: str = "anchors") -> tuple[Tensor, Supernet]:
     torch.set_num_threads(threads)
     network = make_supernet(head)
-    loss = ChildrenThreads().loss(network, IMAGE, children(count), loss_of)
+    loss = ChildrenThreads(network).loss(IMAGE, children(count), loss_of)
     (factor * loss).backward()
     return loss.detach(), network
 
@@ -93,7 +93,7 @@ def test_children_are_in_the_precision_of_the_step() -> None:
 
     network = make_supernet()
     with torch.autocast("cpu", torch.bfloat16):
-        ChildrenThreads().loss(network, IMAGE, children(2), seen).backward()
+        ChildrenThreads(network).loss(IMAGE, children(2), seen).backward()
     assert kinds == [(True, torch.bfloat16)] * 2
     assert all(torch.isfinite(gradient).all() for gradient in gradients(network).values())
 
@@ -104,4 +104,4 @@ def test_an_error_in_a_child_is_the_callers() -> None:
 
     torch.set_num_threads(2)
     with pytest.raises(ValueError, match="no loss"):
-        ChildrenThreads().loss(make_supernet(), IMAGE, children(2), fail)
+        ChildrenThreads(make_supernet()).loss(IMAGE, children(2), fail)
