@@ -1,10 +1,14 @@
 """Time of one image through the searched network and every candidate: PyTorch and onnxruntime, one thread and all.
 
     python -m benchmarks.latency [--arch best.json] [--scale 1] [--repeats 20] [--experiment NAME]
+    python -m benchmarks.latency --weights runs/NAME,data/3ddfa/mb05_120x120.pth
 
 All in one run on one machine, one network after another; the least time of each is kept, which a busy moment does not
 touch. Weights are random: they do not change the time. What takes long is the exporter, some ten seconds a network:
 it runs first, in one process a core.
+
+Trained networks (`--weights`) have two rows each: the network alone, whose output may be a map or sixty parameters, and
+what `nasface export` makes of it, which gives landmarks, dense map and pose whatever the network answers.
 """
 
 from __future__ import annotations
@@ -12,16 +16,19 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from jsonargparse.typing import PositiveFloat, PositiveInt
+from torch import nn
 
 from benchmarks.common import Option, parse, run_benchmark
 from nasface.config import MultipathConfig
-from nasface.inference.export import onnx_bytes, onnx_session
+from nasface.inference.export import ExportedNetwork, onnx_bytes, onnx_session
+from nasface.inference.trained import load_task
 from nasface.nets.cost import count_macs, count_parameters, least_time
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
@@ -37,36 +44,51 @@ OPTIONS = (
     Option("arch", str, "best.json", "the searched network; nothing of it where the file does not exist"),
     Option("networks", str, "", "fixed networks, separated by commas; all of `nasface list` where empty"),
     Option("scale", PositiveFloat, 1.0, "multiplier of the fixed networks' widths"),
+    Option("weights", str, "", "trained or published networks in the place of all others, separated by commas"),
     Option("repeats", PositiveInt, 20, "images a network, runtime and number of threads"),
     Option("json", str, "runs/benchmarks/latency.json", "where the figures go"),
 )
 
 
-def images(spec: NetworkSpec, count: int) -> torch.Tensor:
+@dataclass(frozen=True)
+class Subject:
+    """What is measured: a network of a `spec` with random weights, or that of a file, alone or `whole`, as it is
+    exported."""
+
+    spec: NetworkSpec | None = None
+    weights: str = ""
+    whole: bool = False
+
+    def build(self) -> tuple[nn.Module, int]:
+        """The network, and the side of its images in pixels."""
+        if self.spec is not None:
+            return self.spec.build().eval().requires_grad_(False), self.spec.input_size
+        trained = load_task(self.weights)
+        exported = ExportedNetwork(trained).eval()
+        return exported if self.whole else trained.task.network.requires_grad_(False), trained.input_size
+
+
+def images(side: int, count: int) -> torch.Tensor:
     """Random images (B, 3, S, S)."""
-    return torch.rand(count, 3, spec.input_size, spec.input_size) * 2 - 1
-
-
-def for_inference(spec: NetworkSpec) -> torch.nn.Module:
-    """The network with random weights."""
-    return spec.build().eval().requires_grad_(False)
+    return torch.rand(count, 3, side, side) * 2 - 1
 
 
 def main(arguments: Sequence[str]) -> None:
     """Export, measure, print, write."""
     settings = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own, sizes = settings.own, settings.experiment.network
-    specs, reasons = _specs(own, sizes)
+    subjects, reasons = _trained(own["weights"]) if own["weights"] else _subjects(own, sizes)
     cores = available_cores()
     with TemporaryDirectory() as folder:
-        files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(specs)}
-        reasons += export_all([(specs[name], name, file) for name, file in files.items()], cores)
+        files = {name: Path(folder) / f"{number}.onnx" for number, name in enumerate(subjects)}
+        reasons += export_all([(subjects[name], name, file) for name, file in files.items()], cores)
         rows = []
-        with stage_bar("measuring", len(specs)) as bar:
-            for name, spec in specs.items():
-                rows.append({"name": name, **measure(spec, files[name], (1, cores), int(own["repeats"]))})
+        with stage_bar("measuring", len(subjects)) as bar:
+            for name, subject in subjects.items():
+                rows.append({"name": name, **measure(subject, files[name], (1, cores), int(own["repeats"]))})
                 bar.update()
-    print(f"one image of {sizes.input_size} x {sizes.input_size} pixels, least of {own['repeats']}; {cores} cores\n")
+    size = "its own size" if own["weights"] else f"{sizes.input_size} x {sizes.input_size} pixels"
+    print(f"one image of {size}, least of {own['repeats']}; {cores} cores\n")
     names = [f"{runtime}, {threads}" for runtime in ("PyTorch", "onnxruntime") for threads in ("1 thread", "all")]
     body = [
         [
@@ -82,12 +104,21 @@ def main(arguments: Sequence[str]) -> None:
     write_json(Path(own["json"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
 
 
-def _specs(own: dict, sizes: MultipathConfig) -> tuple[dict[str, NetworkSpec], list[str]]:
+def _trained(weights: str) -> tuple[dict[str, Subject], list[str]]:
+    """The networks of files, each alone and whole."""
+    found = {}
+    for name in weights.split(","):
+        found[name] = Subject(weights=name)
+        found[f"{name}, exported"] = Subject(weights=name, whole=True)
+    return found, []
+
+
+def _subjects(own: dict, sizes: MultipathConfig) -> tuple[dict[str, Subject], list[str]]:
     """The networks by name, and why others are left out (sizes that a network does not take)."""
-    found: dict[str, NetworkSpec] = {}
+    found: dict[str, Subject] = {}
     reasons = []
     if Path(own["arch"]).exists() or own["arch"].startswith("preset/"):
-        found["searched"] = MemberSpec(member(own["arch"]), sizes)
+        found["searched"] = Subject(MemberSpec(member(own["arch"]), sizes))
     names = own["networks"].split(",") if own["networks"] else NETWORKS.names()
     for name in names:
         NETWORKS.get(name)
@@ -97,11 +128,11 @@ def _specs(own: dict, sizes: MultipathConfig) -> tuple[dict[str, NetworkSpec], l
         except UserError as error:
             reasons.append(f"{name}: {error}")
         else:
-            found[name] = spec
+            found[name] = Subject(spec)
     return found, reasons
 
 
-def export_all(jobs: Sequence[tuple[NetworkSpec, str, Path]], workers: int) -> list[str]:
+def export_all(jobs: Sequence[tuple[Subject, str, Path]], workers: int) -> list[str]:
     """Write every network as ONNX, and say what the exporter does not take.
 
     Raises:
@@ -116,10 +147,11 @@ def export_all(jobs: Sequence[tuple[NetworkSpec, str, Path]], workers: int) -> l
     return reasons
 
 
-def _export(job: tuple[NetworkSpec, str, Path]) -> str | None:
-    spec, name, file = job
+def _export(job: tuple[Subject, str, Path]) -> str | None:
+    subject, name, file = job
     torch.set_num_threads(1)
-    network, batch = for_inference(spec), images(spec, 2)
+    network, side = subject.build()
+    batch = images(side, 2)
     with torch.inference_mode():
         output = network(batch)
     names = [f"output{k}" for k in range(len(output) if isinstance(output, tuple | list) else 1)]
@@ -132,10 +164,11 @@ def _export(job: tuple[NetworkSpec, str, Path]) -> str | None:
     return None
 
 
-def measure(spec: NetworkSpec, file: Path, threads: Sequence[int], repeats: int) -> dict:
+def measure(subject: Subject, file: Path, threads: Sequence[int], repeats: int) -> dict:
     """Costs, and milliseconds of one image: PyTorch, then onnxruntime (None where there is no file), each at every
     number of threads."""
-    network, image = for_inference(spec), images(spec, 1)
+    network, side = subject.build()
+    image = images(side, 1)
     before = torch.get_num_threads()
     times: list[float | None] = []
     try:
@@ -149,7 +182,7 @@ def measure(spec: NetworkSpec, file: Path, threads: Sequence[int], repeats: int)
     for count in threads:
         session = onnx_session(file, count) if file.exists() else None
         times.append(None if session is None else least_time(partial(session.run, None, feed), repeats))
-    macs = count_macs(network, spec.input_size)
+    macs = count_macs(network, side)
     return {"parameters": count_parameters(network), "macs": macs, "milliseconds": times}
 
 

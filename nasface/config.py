@@ -235,6 +235,8 @@ class SupernetConfig:
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
         heatmaps: weight of the loss of the anchors' heatmaps, for networks that have some.
+        landmarks: weight of the error of the 68 landmarks in the image plane, over their box, which is what the NME
+            measures; for networks of UV maps.
         checkpoint_every: steps between checkpoints; a killed training goes on from the last one.
         optimizer: Adam and its schedule.
         augmentation: of the training faces.
@@ -249,6 +251,7 @@ class SupernetConfig:
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
     heatmaps: NonNegativeFloat = 1.0
+    landmarks: NonNegativeFloat = 0.0
     checkpoint_every: PositiveInt = 50
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
@@ -322,6 +325,7 @@ class HalvingConfig:
 
     Attributes:
         candidates: members that begin: the well-known networks that keep the limits, and random ones.
+        adapt: let well-known networks that cost too much begin, too, once random moves have brought them to the limits.
         generations: rounds of changed members.
         children: members of each, changed from the best so far.
         parents: the best members that have children, in turn.
@@ -335,6 +339,7 @@ class HalvingConfig:
     """
 
     candidates: PositiveInt = 4
+    adapt: bool = False
     generations: NonNegativeInt = 2
     children: PositiveInt = 4
     parents: PositiveInt = 2
@@ -358,6 +363,8 @@ class RetrainConfig:
         accumulate: batches whose gradients make one optimizer step.
         loss: `l1`, `l2` or `distance`.
         heatmaps: weight of the loss of the anchors' heatmaps, for networks that have some.
+        landmarks: weight of the error of the 68 landmarks in the image plane, over their box, which is what the NME
+            measures; for networks of UV maps.
         evaluate_every: steps between validations and checkpoints.
         videos: test faces of which short videos are made to measure stability; 0 leaves it out.
         optimizer: Adam and its schedule.
@@ -370,6 +377,7 @@ class RetrainConfig:
     accumulate: PositiveInt = 1
     loss: Literal["l1", "l2", "distance"] = "distance"
     heatmaps: NonNegativeFloat = 1.0
+    landmarks: NonNegativeFloat = 0.0
     evaluate_every: PositiveInt = 600
     videos: NonNegativeInt = 0
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))

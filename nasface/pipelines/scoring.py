@@ -14,7 +14,7 @@ import nasface
 from nasface.config import Experiment
 from nasface.evaluation.costs import LIMITED, CostedEvaluator, MemberCosts, make_constraints, usual_macs
 from nasface.evaluation.supernet import make_evaluator
-from nasface.inference.latency_table import LatencyTable
+from nasface.inference.member_latencies import Latencies
 from nasface.nets.multipath import Supernet
 from nasface.nets.weights import state_digest
 from nasface.pipelines.workspace import Workspace
@@ -26,9 +26,7 @@ from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.run_files import JOURNAL
 
 
-def make_search_strategy(
-    experiment: Experiment, space: MultipathSpace, latency: LatencyTable | None = None
-) -> Strategy:
+def make_search_strategy(experiment: Experiment, space: MultipathSpace, latency: Latencies | None = None) -> Strategy:
     """The strategy that the experiment names, with those of the search's settings that it knows, and its own.
 
     Args:
@@ -55,7 +53,7 @@ def make_search_strategy(
 
 
 def search_constraints(
-    experiment: Experiment, costs: MemberCosts, latency: LatencyTable | None = None
+    experiment: Experiment, costs: MemberCosts, latency: Latencies | None = None
 ) -> tuple[Constraint, ...]:
     """The experiment's limits on what a member costs."""
     config = experiment.search
@@ -73,7 +71,7 @@ def macs_limit(experiment: Experiment, costs: MemberCosts) -> float:
     return usual_macs(costs) if costs.space.drawn else 0.0
 
 
-def foretold(latency: LatencyTable, costs: MemberCosts, member: Architecture) -> float:
+def foretold(latency: Latencies, costs: MemberCosts, member: Architecture) -> float:
     """A member's time of one image in ms, by the table."""
     return latency.milliseconds(member, costs.parameters(member))
 

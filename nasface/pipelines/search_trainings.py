@@ -27,7 +27,8 @@ import torch
 
 from nasface.config import Experiment, HalvingConfig
 from nasface.evaluation.costs import MemberCosts
-from nasface.inference.latency_table import LatencyTable, kept_latencies, measured_latency
+from nasface.inference.latency_table import kept_latencies
+from nasface.inference.member_latencies import Latencies, MemberLatencies
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.scoring import macs_limit, search_constraints
@@ -114,29 +115,34 @@ def search_by_trainings(
     found = replace(experiment, network=member.config)
     path = write_member(found, run, member.architecture, penalty, training.nme[:3], training.nme[4], "halving")
     if latency:
-        _tell_latency(latency[member.config.width], limits, member, run)
+        parameters = MemberCosts(space, member.config).parameters(member.architecture)
+        _tell_latency(latency[member.config.width], member, parameters, run)
     rounds.log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
     rounds.log.close()
     run.update_summary(finished=True)
     return path
 
 
-def _latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> dict[int, LatencyTable]:
-    """The run's tables of measured connections, by width; none where latency is not limited."""
-    if not experiment.search.max_latency:
+def _latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> dict[int, MemberLatencies]:
+    """The members' times, by width; none where latency is not limited."""
+    most = experiment.search.max_latency
+    if not most:
         return {}
     several = "-{}" if space.widths else ""
-    return {
-        width: kept_latencies(run.path("search", f"latency{several.format(width)}.json"), space, costs.config)
-        for width, costs in costs_of(space, experiment).items()
-    }
+    found = {}
+    for width, costs in costs_of(space, experiment).items():
+        name = f"latency{several.format(width)}.json"
+        table = kept_latencies(run.path("search", name), space, costs.config)
+        limits = (experiment.halving.share * most, most)
+        found[width] = MemberLatencies(table, costs.config, limits, run.path("search", f"{name}l"))
+    return found
 
 
-def _tell_latency(table: LatencyTable, limits: Limits, member: MemberSpec, run: Run) -> None:
+def _tell_latency(latency: MemberLatencies, member: MemberSpec, parameters: float, run: Run) -> None:
     """Record what the found member was foretold to need, and needs."""
-    (limit,) = (one for one in limits.most[member.config.width] if one.name == "latency")
-    told = {"ms": limit.measure(member.architecture), "error": table.error, "worst": table.worst}
-    run.update_summary(latency=told | {"measured": measured_latency(member), "limit": limit.limit})
+    table = latency.table
+    told = {"ms": table.milliseconds(member.architecture, parameters), "error": table.error, "worst": table.worst}
+    run.update_summary(latency=told | {"measured": latency.measured(member.architecture), "limit": latency.limits[-1]})
 
 
 Ranking = list[tuple[ShortTraining, MemberSpec]]
@@ -188,9 +194,9 @@ class Limits:
 
     @classmethod
     def of(
-        cls, experiment: Experiment, space: MultipathSpace, latency: Mapping[int, LatencyTable] = MappingProxyType({})
+        cls, experiment: Experiment, space: MultipathSpace, latency: Mapping[int, Latencies] = MappingProxyType({})
     ) -> Limits:
-        """`latency` are the tables of each width, where latency is limited. One limit is enough: multiply-adds have
+        """`latency` are those of each width, where latency is limited. One limit is enough: multiply-adds have
         none of their own beside it that the user did not ask for."""
         search, of_width = experiment.search, costs_of(space, experiment)
         macs = 0.0
@@ -240,22 +246,32 @@ def draw_members(space: MultipathSpace, experiment: Experiment, rng: np.random.G
 def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limits | None = None) -> list[MemberSpec]:
     """Different random members of every density that keep the search's limits and cost at least `halving.share` of the
     multiply-adds that are allowed; the well-known networks first, where they do, each at the greatest width at which it
-    does.
+    does. With `halving.adapt`, those that cost too much at every width are changed until they do not.
 
     Raises:
         UserError: too few are met.
     """
     config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
-    sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
-    known = ([MemberSpec(preset, size) for size in sizes] for preset in presets_in(space).values())
-    widest = (next(filter(limits.allow, members), None) for members in known)
+    known = _well_known(experiment, space, limits)
     limit = "search.max_latency" if experiment.search.max_latency else "search.max_macs"
     lacking = (
         f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise {limit}"
     )
     drawn = draw_members(space, experiment, rng)
-    return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, filter(None, widest))
+    return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, known)
+
+
+def _well_known(experiment: Experiment, space: MultipathSpace, limits: Limits) -> Iterator[MemberSpec]:
+    """The space's well-known networks that keep the limits, or are brought to them."""
+    sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
+    for number, preset in enumerate(presets_in(space).values()):
+        members = [MemberSpec(preset, size) for size in sizes]
+        widest = next(filter(limits.allow, members), None)
+        if widest is None and experiment.halving.adapt and limits.off(members[-1]) > 0:
+            widest = _within(limits, members[-1], np.random.default_rng([experiment.seed, 0xADA, number]))
+        if widest is not None:
+            yield widest
 
 
 def key_of(member: MemberSpec) -> str:

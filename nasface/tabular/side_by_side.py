@@ -7,6 +7,7 @@ networks run on streams of their own, over the same batches, which stay in the G
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,6 +24,7 @@ from nasface.nets.network import channels_last
 from nasface.tabular.training import DivergedError, SharedBatches
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
 from nasface.training.targets.uv import output_loss
+from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
 TOGETHER = 16
@@ -44,16 +46,16 @@ class GraphedStep:
     Args:
         network: on the GPU, in training mode.
         images, target: a batch there, of the shapes of all later ones.
-        weight: the regions' weights (M, M), there too.
+        uv: reads landmarks and weighs regions, there too.
         config: loss, optimizer and its schedule.
         steps: of the training, for the schedule.
     """
 
     def __init__(
-        self, network: Any, images: Tensor, target: Tensor, weight: Tensor, config: RetrainConfig, steps: int
+        self, network: Any, images: Tensor, target: Tensor, uv: UVTarget, config: RetrainConfig, steps: int
     ) -> None:
         self.network, self._images, self._target = network, images.clone(), target.clone()
-        self._weight, self._config = weight, config
+        self._uv, self._config = uv, config
         self._parameters = list(network.parameters())
         self._factor = learning_rate_factor(config.optimizer, steps)
         self._optimizer, _ = make_optimizer(self._parameters, config.optimizer, lambda step: 1.0)
@@ -66,7 +68,7 @@ class GraphedStep:
 
     def _step(self) -> Tensor:
         output = self.network.output(self._images)
-        loss = output_loss(self.network, output, self._target, self._weight, self._config)["loss"]
+        loss = output_loss(self.network, output, self._target, self._uv, self._config)["loss"]
         loss.backward()
         if self._config.optimizer.clip > 0:
             nn.utils.clip_grad_norm_(self._parameters, self._config.optimizer.clip)
@@ -145,14 +147,14 @@ def train_together(
         )
     start = time.perf_counter()
     kept = batches.on(device)
-    weight = batches.uv.weight.to(device)
+    uv = copy.deepcopy(batches.uv).to(device)
     steps = []
     with _full_convolutions():
         for build in builds:
             torch.manual_seed(batches.seed)
             network: Any = channels_last(build()).train()
             network.learn(batches.maps)
-            steps.append(GraphedStep(network.to(device), *kept[0], weight, config, len(batches)))
+            steps.append(GraphedStep(network.to(device), *kept[0], uv, config, len(batches)))
     run_in_threads([partial(step.run, kept) for step in steps])  # a launch lets go of the interpreter's lock
     return [step.network.eval() for step in steps], time.perf_counter() - start
 

@@ -91,11 +91,11 @@ def train_alone(build: Callable[[], Any], batches: SharedBatches) -> tuple[nn.Mo
     network: Any = channels_last(build()).train()
     network.learn(batches.maps)
     parameters = list(network.parameters())
-    config, weight = batches.config, batches.uv.weight
+    config = batches.config
     settings = config.optimizer
     optimizer, schedule = make_optimizer(parameters, settings, learning_rate_factor(settings, len(batches)))
     for step, (images, target) in enumerate(batches):
-        loss = output_loss(network, network.output(images), target, weight, config)["loss"]
+        loss = output_loss(network, network.output(images), target, batches.uv, config)["loss"]
         if not torch.isfinite(loss):
             raise DivergedError(f"the training loss became {loss.item()} at step {step}: lower retrain.optimizer.lr")
         optimizer.zero_grad()

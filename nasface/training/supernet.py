@@ -29,10 +29,10 @@ class SupernetTask(FaceModule):
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         codes, image = self.sampler.sample(self.global_step), batch["image"]
-        target, weight = self.uv.target_units(batch), self.uv.weight
+        target = self.uv.target_units(batch)
 
         def loss_of(output: UVOutput) -> Tensor:
-            return output_loss(self.network, output, target, weight, self.config)["loss"]
+            return output_loss(self.network, output, target, self.uv, self.config)["loss"]
 
         if image.device.type == "cpu" and torch.get_num_threads() > 1:
             loss = self._children.loss(image, codes, loss_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import latency
-from benchmarks.latency import least_time, main, measure
+from benchmarks.latency import Subject, least_time, main, measure
 from nasface.nets import cost
 from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
@@ -43,6 +44,25 @@ def test_one_row_a_network_and_a_column_a_runtime(
     assert row["milliseconds"] == [1.5, 2.5, 3.5, 4.5]
     said = capsys.readouterr().out
     assert "onnxruntime, all" in said and "rhg: network.input_size 36 must be a multiple of 8" in said
+
+
+def test_trained_networks_are_timed_alone_and_as_they_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    outputs: list[int] = []
+
+    def run(call: Callable[[], Any], _: int) -> float:
+        found = call()
+        outputs.append(1 if isinstance(found, Tensor) else len(found))
+        return 1.0
+
+    monkeypatch.setattr(latency, "least_time", run)
+    file = tmp_path / "latency.json"
+    main(["--weights", "nasface-s", *SIZES, "--json", str(file)])
+    assert [row["name"] for row in json.loads(file.read_text())["rows"]] == ["nasface-s", "nasface-s, exported"]
+    assert outputs == [1] * 4 + [3] * 4, "a map; landmarks, map and pose"
 
 
 def test_the_least_time_leaves_out_the_first_two(clock: Clock) -> None:
@@ -79,14 +99,14 @@ def test_every_runtime_is_measured_with_every_number_of_threads(
 ) -> None:
     monkeypatch.setattr(BaselineSpec, "build", lambda _: Timed(clock))
     monkeypatch.setattr(latency, "onnx_session", lambda _, threads: Runtime(clock, threads))
-    spec = BaselineSpec("one", 8, 8)
+    subject = Subject(BaselineSpec("one", 8, 8))
     (tmp_path / "one.onnx").touch()
     before = torch.get_num_threads()
-    row = measure(spec, tmp_path / "one.onnx", (1, 3), 2)
+    row = measure(subject, tmp_path / "one.onnx", (1, 3), 2)
     assert row["milliseconds"] == pytest.approx([12, 4, 6, 2])
     assert row["parameters"] == 112 and row["macs"] == 36 * 108
     assert torch.get_num_threads() == before
-    assert measure(spec, tmp_path / "none.onnx", (1,), 1)["milliseconds"] == [pytest.approx(12), None]
+    assert measure(subject, tmp_path / "none.onnx", (1,), 1)["milliseconds"] == [pytest.approx(12), None]
 
 
 def test_an_unknown_network_is_named() -> None:

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from nasface.config import OptimizerConfig
+from nasface.config import OptimizerConfig, RetrainConfig
 from nasface.faces.landmarks import FLIP_68
 from nasface.faces.uv import UVBasis, position_map, reading_matrix, sample_map
+from nasface.metrics.nme import nme_68
+from nasface.nets.uv_output import UVOutput
 from nasface.training.optimizers import learning_rate_factor
-from nasface.training.targets.uv import UVTask, uv_loss
+from nasface.training.targets.uv import UVTask, landmark_loss, output_loss, uv_loss
 from nasface.training.uv_target import UVTarget
 from tests.faces.mirror import mirror_landmarks
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_context, toy_faces
@@ -139,6 +141,26 @@ def test_loss_is_the_mean_over_children_and_faces() -> None:
     prediction = torch.randn(2, 3, 3, 4, 4, generator=generator)
     parts = [uv_loss(prediction[k, b], target[b], weight, "distance") for k in range(2) for b in range(3)]
     torch.testing.assert_close(uv_loss(prediction, target, weight, "distance"), torch.stack(parts).mean())
+
+
+def test_the_landmarks_loss_is_the_nme(uv: UVTarget) -> None:
+    true = uv.maps(*inputs(4))
+    generator = torch.Generator().manual_seed(2)
+    moved = true + torch.randn(2, *true.shape, generator=generator)  # of two children
+    points = uv.landmarks(true).numpy()
+    box = np.ptp(points[..., :2], axis=1)
+    expected = [nme_68(uv.landmarks(child).numpy(), points, box).mean() for child in moved]
+    found = landmark_loss(uv.to_units(moved), uv.to_units(true), uv)
+    assert 100 * found.item() == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_the_landmarks_weigh_as_much_as_the_settings_say(uv: UVTarget) -> None:
+    true = uv.to_units(uv.maps(*inputs(3)))
+    output = UVOutput((true + 0.1 * torch.linspace(-1, 1, true.numel()).view_as(true))[None], None)
+    plain, weighed = (output_loss(None, output, true, uv, RetrainConfig(landmarks=weight)) for weight in (0.0, 3.0))
+    assert set(plain) == {"loss"} and set(weighed) == {"loss", "maps", "landmarks"}
+    assert weighed["maps"] == plain["loss"] and weighed["landmarks"] == landmark_loss(output.maps, true, uv) > 0
+    assert weighed["loss"].item() == pytest.approx((plain["loss"] + 3 * weighed["landmarks"]).item())
 
 
 def test_gradient_of_the_distance_is_finite_at_zero() -> None:

@@ -36,17 +36,30 @@ def uv_loss(prediction: Tensor, target: Tensor, weight: Tensor, kind: str) -> Te
     return (error * weight).mean() / weight.mean()
 
 
+def landmark_loss(prediction: Tensor, target: Tensor, uv: UVTarget) -> Tensor:
+    """What the NME measures, as a fraction: the mean distance, in the image plane, of the 68 landmarks of maps
+    (..., B, 3, M, M) to those of the true ones (B, 3, M, M), over sqrt(w h) of the true ones' box."""
+    true = uv.landmarks(target)[..., :2]
+    difference = uv.landmarks(prediction)[..., :2] - true
+    distance = (difference.square().sum(-1) + 1e-8).sqrt().mean(-1)
+    return (distance / (true.amax(-2) - true.amin(-2)).prod(-1).sqrt()).mean()
+
+
 def output_loss(
-    network: Any, output: UVOutput, target: Tensor, weight: Tensor, config: RetrainConfig | SupernetConfig
+    network: Any, output: UVOutput, target: Tensor, uv: UVTarget, config: RetrainConfig | SupernetConfig
 ) -> dict[str, Tensor]:
     """The loss of an output of the `network`, in training, of one network or of several children: of its maps to the
-    true ones (B, 3, M, M) in the networks' units with the regions' weights (M, M), plus that of its heatmaps where it
-    has some."""
-    loss = uv_loss(output.maps, target, weight, config.loss)
-    if output.heatmaps is None or not config.heatmaps:
-        return {"loss": loss}
-    heatmaps = network.heatmap_loss(output.heatmaps, target)
-    return {"loss": loss + config.heatmaps * heatmaps, "maps": loss, "heatmaps": heatmaps}
+    true ones (B, 3, M, M) in the networks' units with the regions' weights, plus that of its heatmaps where it has
+    some, and that of its landmarks where the settings give it a weight."""
+    parts = {"maps": uv_loss(output.maps, target, uv.weight, config.loss)}
+    loss = parts["maps"]
+    if output.heatmaps is not None and config.heatmaps:
+        parts["heatmaps"] = network.heatmap_loss(output.heatmaps, target)
+        loss = loss + config.heatmaps * parts["heatmaps"]
+    if config.landmarks:
+        parts["landmarks"] = landmark_loss(output.maps, target, uv)
+        loss = loss + config.landmarks * parts["landmarks"]
+    return {"loss": loss, **parts} if len(parts) > 1 else {"loss": loss}
 
 
 class FaceMaps:
@@ -108,7 +121,7 @@ class UVTask(FaceTask):
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         output = self._output(batch["image"])
-        return output_loss(self.network, output, self.uv.target_units(batch), self.uv.weight, self.config)
+        return output_loss(self.network, output, self.uv.target_units(batch), self.uv, self.config)
 
     def _output(self, image: Tensor) -> UVOutput:
         if not (self.graphs and image.is_cuda) or torch.is_autocast_enabled():
