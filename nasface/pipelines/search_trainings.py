@@ -93,6 +93,8 @@ def search_by_trainings(
     """
     config = experiment.halving
     latency = _latencies(experiment, space, run)
+    if latency:
+        say("limit    members whose time the table leaves in doubt are measured, half a second each")
     limits = Limits.of(experiment, space, latency)
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
