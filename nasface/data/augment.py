@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -88,9 +88,11 @@ class _Changes:
     def split(self, step: int) -> Iterator[_Changes]:
         """Those of `step` faces at a time."""
         for start in range(0, len(self.flipped), step):
-            values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
             part = slice(start, start + step)
-            yield _Changes(**{name: None if value is None else value[part] for name, value in values.items()})
+            values: dict[str, Any] = {
+                name: None if value is None else value[part] for name, value in vars(self).items()
+            }
+            yield replace(self, **values)
 
 
 def _draw(images: Tensor, config: AugmentConfig, seed: int) -> _Changes:
