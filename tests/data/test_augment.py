@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nasface.config import AugmentConfig
+from nasface.data import augment as module
 from nasface.data.augment import augment, normalise
 
 SIZE, COUNT = 64, 24
@@ -148,3 +149,25 @@ def test_normalise() -> None:
     found = normalise(images)
     assert found.shape == (1, 3, 2, 2)
     np.testing.assert_allclose(found[0, 1].flatten(), np.array([-127.5, -0.5, 0.5, 127.5]) / 128)
+
+
+@pytest.mark.parametrize("faces", [1, 5, COUNT])
+def test_the_faces_at_a_time_do_not_matter(monkeypatch: pytest.MonkeyPatch, faces: int) -> None:
+    images, pose = dots()
+    config = AugmentConfig(grey=0.3, erase=0.5)
+    whole = augment(images, pose, config, seed=3)
+    assert module._AT_ONCE >= images.nbytes
+    monkeypatch.setattr(module, "_AT_ONCE", faces * images[0].nbytes)
+    for found, expected in zip(augment(images, pose, config, seed=3), whole, strict=True):
+        assert torch.equal(found, expected)
+
+
+def test_what_is_given_stays_as_it_was() -> None:
+    images, pose = dots()
+    given = images.clone(), pose.clone()
+    augment(images, pose, AugmentConfig(grey=0.3, erase=0.5, noise=0.0), seed=3)
+    assert torch.equal(images, given[0]) and torch.equal(pose, given[1])
+    colours = torch.rand(2, 4, 4, 3) * 255
+    before = colours.clone()
+    normalise(colours)
+    assert torch.equal(colours, before)
