@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 from nasface.config import Experiment
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.space.space import MultipathSpace
@@ -60,7 +62,7 @@ def run_side_by_side(
         workers,
         threads=threads,
         logs=folder,
-        here=None if workspace is None else partial(function, workspace),
+        here=None if workspace is None else partial(_here, function, workspace, threads),
         how_to_go_on=f"{how_to_go_on}, with fewer --workers where memory is short",
     )
 
@@ -89,6 +91,16 @@ def _begin(
     experiment: Experiment, space: MultipathSpace | None, function: Callable[[Workspace, Job], Any]
 ) -> Callable[[Job], Any]:
     return partial(function, prepare(experiment, space))
+
+
+def _here(function: Callable[[Workspace, Job], Any], workspace: Workspace, threads: int, job: Job) -> Any:
+    """Do a job as a worker would: the order of sums, and so the result, may depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return function(workspace, job)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(workspace: Workspace, training: Training) -> None:

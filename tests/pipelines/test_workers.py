@@ -11,7 +11,7 @@ import torch
 
 from nasface.config import DataConfig, DeviceConfig, Experiment
 from nasface.pipelines.workers import run_side_by_side
-from nasface.pipelines.workspace import Workspace
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.utils.errors import UserError
 
 
@@ -43,3 +43,15 @@ def test_what_keeps_a_worker_from_beginning_is_said(experiment: Experiment, tmp_
     ((_, future),) = run_side_by_side(broken, None, tmp_path / "logs", 1, about, ["a"])
     with pytest.raises(UserError, match="cannot write .*file"):
         future.result()
+
+
+def test_one_worker_computes_as_several_do(experiment: Experiment, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        here = prepare(replace(experiment, device=DeviceConfig(accelerator="cpu")), None)
+        ((_, future),) = run_side_by_side(experiment, None, tmp_path / "logs", 1, about, ["a"], here)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert future.result() == ("a", os.getpid(), experiment.device.threads, 6)
