@@ -192,7 +192,9 @@ def _difference(run: Run, experiment: Experiment) -> str:
         raise UserError(f"{settings_file(run.folder)} cannot be read ({error}): start a new run") from None
     if not isinstance(recorded, dict):
         raise UserError(f"{settings_file(run.folder)} cannot be read (no mapping of settings): start a new run")
-    old, new = flat(current_settings(recorded)), flat(recorded_settings(experiment))
+    # A setting that the version of then did not have is at its default.
+    old = flat(recorded_settings(Experiment())) | flat(current_settings(recorded))
+    new = flat(recorded_settings(experiment))
     for key in sorted(old.keys() | new.keys()):
         if not key.startswith(_FREE_ON_RESUME) and old.get(key) != new.get(key):
             return f"{key}: {old.get(key)}, now {new.get(key)}"

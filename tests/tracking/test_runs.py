@@ -73,6 +73,17 @@ def test_resume_of_a_named_run(experiment: Experiment) -> None:
         open_run("search", changed, "m", True, "mine")
 
 
+def test_a_setting_that_an_earlier_version_did_not_have_is_at_its_default(experiment: Experiment) -> None:
+    run = open_run("retrain", experiment, "net", False, "begun")
+    settings = yaml.safe_load(settings_file(run.folder).read_text())
+    del settings["retrain"]["landmarks"], settings["halving"]
+    settings_file(run.folder).write_text(yaml.safe_dump(settings))
+    assert open_run("retrain", experiment, "net", True, None).folder == run.folder
+    weighed = replace(experiment, retrain=replace(experiment.retrain, landmarks=2.0))
+    with pytest.raises(UserError, match=r"other settings \(retrain.landmarks: 0.0, now 2.0\)"):
+        open_run("retrain", weighed, "net", True, "begun")
+
+
 def test_device_and_logging_may_change(experiment: Experiment) -> None:
     open_run("search", experiment, "m", False, "mine")
     elsewhere = replace(experiment, output="x.json", device=DeviceConfig(threads=3), log=LogConfig(wandb="off"))
