@@ -15,8 +15,7 @@ from nasface.config import MultipathConfig
 from nasface.inference.latency_table import LatencyTable, measured_latency
 from nasface.nets.multipath import MemberSpec
 from nasface.space.space import Architecture
-from nasface.utils.errors import UserError
-from nasface.utils.line_record import append_line, read_lines
+from nasface.utils.line_record import append_line, read_entries
 
 
 class Latencies(Protocol):
@@ -42,7 +41,7 @@ class MemberLatencies:
 
     def __init__(self, table: LatencyTable, config: MultipathConfig, limits: Sequence[float], path: Path) -> None:
         self.table, self.config, self.limits, self.path = table, config, tuple(limits), path
-        self._measured = _read(path)
+        self._measured = dict(read_entries(path, lambda entry: (str(entry["digest"]), float(entry["ms"]))))
 
     def milliseconds(self, architecture: Architecture, parameters: float) -> float:
         """The time of a member with so many parameters: foretold, and measured where the forecast, if it were off by as
@@ -66,14 +65,3 @@ class MemberLatencies:
             append_line(self.path, json.dumps({"digest": digest, "ms": milliseconds}))
             self._measured[digest] = milliseconds
         return self._measured[digest]
-
-
-def _read(path: Path) -> dict[str, float]:
-    found = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            record = json.loads(line)
-            found[str(record["digest"])] = float(record["ms"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then --resume") from None
-    return found

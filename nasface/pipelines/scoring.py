@@ -72,7 +72,7 @@ def macs_limit(experiment: Experiment, costs: MemberCosts) -> float:
 
 
 def foretold(latency: Latencies, costs: MemberCosts, member: Architecture) -> float:
-    """A member's time of one image in ms, by the table."""
+    """A member's time of one image in ms, as far as it is known."""
     return latency.milliseconds(member, costs.parameters(member))
 
 

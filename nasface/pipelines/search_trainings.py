@@ -48,7 +48,7 @@ from nasface.tracking.artifacts import ARCHITECTURE, RunFile
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-from nasface.utils.line_record import append_line, read_lines
+from nasface.utils.line_record import append_line, read_entries
 from nasface.utils.progress import stage_bar
 from nasface.utils.run_files import TRAININGS
 
@@ -340,7 +340,7 @@ def _train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int
     """What the members are worth after so many steps, in their order; those on record are not trained again."""
     path = run.path(TRAININGS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = {(one.digest, one.steps): one for one in _read_trainings(path)}
+    done = {(one.digest, one.steps): one for one in read_entries(path, _training_of)}
     waiting = [_Job(member, steps) for member in members if (key_of(member), steps) not in done]
     with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
         for training in _trainings(workspace, waiting, run):
@@ -350,16 +350,9 @@ def _train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int
     return [done[key_of(member), steps] for member in members]
 
 
-def _read_trainings(path: Path) -> list[ShortTraining]:
-    found = []
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            record = json.loads(line)
-            nme = None if record["nme"] is None else tuple(map(float, record["nme"]))
-            found.append(ShortTraining(str(record["digest"]), int(record["steps"]), nme))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then --resume") from None
-    return found
+def _training_of(entry: Any) -> ShortTraining:
+    nme = None if entry["nme"] is None else tuple(map(float, entry["nme"]))
+    return ShortTraining(str(entry["digest"]), int(entry["steps"]), nme)
 
 
 def _trainings(workspace: Workspace, jobs: Sequence[_Job], run: Run) -> Iterator[ShortTraining]:

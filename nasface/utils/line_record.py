@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from nasface.utils.errors import UserError, os_reason
+
+Entry = TypeVar("Entry")
 
 
 def append_line(path: Path, line: str) -> None:
@@ -29,3 +34,18 @@ def read_lines(path: Path) -> list[bytes]:
     """Every whole line; none where there is no file."""
     # After the last line's end there is nothing, or what a kill has left of an unfinished line.
     return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+
+
+def read_entries(path: Path, parse: Callable[[Any], Entry]) -> list[Entry]:
+    """What `parse` makes of every whole line, which is JSON; none where there is no file.
+
+    Raises:
+        UserError: a line is damaged; the message names it.
+    """
+    found = []
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            found.append(parse(json.loads(line)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then --resume") from None
+    return found
