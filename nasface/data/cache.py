@@ -15,6 +15,7 @@ import numpy as np
 from nasface.data.face_set import FaceSet, load_face_set, save_face_set
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
+from nasface.utils.lock import hold
 from nasface.utils.progress import Progress
 
 IN_MEMORY = 1 << 30
@@ -67,17 +68,29 @@ def fingerprint(files: Iterable[Path], *settings: object) -> str:
 
 
 def cached_face_set(cache_dir: str | Path | None, name: str, build: Callable[[], FaceSet]) -> FaceSet:
-    """The face set kept as `cache_dir`/`name`, memory-mapped; built and kept first where it is absent or damaged.
+    """The face set kept as `cache_dir`/`name`, memory-mapped; built and kept first where it is absent or damaged, by
+    one process while others wait for it.
 
     Without a cache folder it is built in memory each time.
     """
     if cache_dir is None:
         return build()
     folder = Path(cache_dir) / name
-    if folder.is_dir():
-        try:
-            return load_face_set(folder)
-        except UserError:
-            pass  # A damaged copy of data that is at hand is no reason to stop: it is made anew.
-    save_face_set(folder, build())
-    return load_face_set(folder)
+    if (found := _whole(folder)) is not None:
+        return found
+    with hold(folder.with_name(f".{name}.lock"), "build", "choose another cache folder", wait=True):
+        if (found := _whole(folder)) is not None:  # another process has made it while this one waited
+            return found
+        save_face_set(folder, build())
+        return load_face_set(folder)
+
+
+def _whole(folder: Path) -> FaceSet | None:
+    """The face set in a folder; None where it is absent or damaged: of data that is at hand, a damaged copy is no
+    reason to stop."""
+    if not folder.is_dir():
+        return None
+    try:
+        return load_face_set(folder)
+    except UserError:
+        return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -42,18 +45,22 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pass
 
 
+def small_set() -> FaceSet:
+    return FaceSet(
+        name="x",
+        images=np.full((3, 8, 8, 3), 9, dtype=np.uint8),
+        landmarks=np.zeros((3, 68, 3), dtype=np.float32),
+        yaw=np.zeros(3, dtype=np.float32),
+        box=np.ones((3, 2), dtype=np.float32),
+    )
+
+
 def test_a_damaged_cache_is_built_anew(tmp_path: Path) -> None:
     builds = []
 
     def build() -> FaceSet:
         builds.append(1)
-        return FaceSet(
-            name="x",
-            images=np.full((3, 8, 8, 3), 9, dtype=np.uint8),
-            landmarks=np.zeros((3, 68, 3), dtype=np.float32),
-            yaw=np.zeros(3, dtype=np.float32),
-            box=np.ones((3, 2), dtype=np.float32),
-        )
+        return small_set()
 
     for _ in range(2):
         assert (cached_face_set(tmp_path, "x", build).images == 9).all()
@@ -64,3 +71,22 @@ def test_a_damaged_cache_is_built_anew(tmp_path: Path) -> None:
     assert len(builds) == 2
     cached_face_set(None, "x", build)
     assert len(builds) == 3
+
+
+def test_two_that_need_a_set_build_it_once(tmp_path: Path) -> None:
+    builds, begun = [], threading.Barrier(2)
+
+    def build() -> FaceSet:
+        builds.append(1)
+        time.sleep(0.3)  # long enough for the other one to find that nothing is there
+        return small_set()
+
+    def ask(_: int) -> np.ndarray:
+        begun.wait()
+        return cached_face_set(tmp_path, "x", build).images
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(ask, range(2)))
+    assert len(builds) == 1
+    assert all((images == 9).all() for images in found)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
