@@ -42,7 +42,7 @@ def hold(
         otherwise: what to do instead of waiting for the holder, for the message: "choose another folder".
         wait: until it is free.
         shared: by all that ask for it in this way; the first one is alone until it calls `Lock.share`.
-        remove: the file is only a lock, and goes when the block ends well.
+        remove: the file is only a lock, and goes when the block ends.
 
     Raises:
         UserError: another process holds it, or the file cannot be written.
@@ -52,9 +52,11 @@ def hold(
         raise UserError(f"another {what} is writing to {path}: wait for it, or {otherwise}")
     stream, alone = found
     with stream:
-        yield Lock(stream, alone)
-        if remove:
-            path.unlink(missing_ok=True)
+        try:
+            yield Lock(stream, alone)
+        finally:
+            if remove:
+                path.unlink(missing_ok=True)
 
 
 def lock_folder(folder: Path) -> int | None:
