@@ -7,7 +7,8 @@ For every budget of multiply-adds and every seed the whole search runs (`nasface
 alike: random members of the space within 5 % of the searched ones' mean cost, the hand-made networks of the space
 (Hourglass, PRNet, HRNet) and MobileNet, each at the greatest width that keeps the budget. A searched network counts as
 one draw of the search, a random member as one draw of chance: differences stand beside the standard errors over those
-draws. Random search is given the search's own time: it trains as many members as that pays for, and keeps the best.
+draws. Random search is given the search's own time: it trains as many members as that pays for, and keeps the one with
+the least error on the validation faces.
 
 The searched networks are worth their search where they are better than the random mean by two standard errors, and
 better than every hand-made network. `--plan true` prints how many trainings a difference needs, from the table `bands`,
@@ -42,6 +43,8 @@ from nasface.pipelines.search_trainings import costs_of, draw_members, key_of, s
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import prepare
 from nasface.report.tables import NMERow, text_table, yaw_table
+from nasface.runs.metrics import FILE as METRICS
+from nasface.runs.metrics import read_metrics
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.presets import presets_in
@@ -175,6 +178,7 @@ class Prize:
     Attributes:
         budget: multiply-adds.
         searched, random: of every draw.
+        validation: of every random one, NME (%) on the validation faces at its training's end.
         made: by name, the mean over its seeds.
         search_s: seconds of a search, mean.
         train_s: seconds of a training of one of these members, mean.
@@ -183,6 +187,7 @@ class Prize:
     budget: float
     searched: tuple[float, ...]
     random: tuple[float, ...]
+    validation: tuple[float, ...]
     made: dict[str, float]
     search_s: float
     train_s: float
@@ -204,10 +209,10 @@ class Prize:
 
     @property
     def random_search(self) -> float:
-        """Mean error of the best of so many random members, over every choice of them. The best by the test faces
-        themselves, which random search would not know: its error is rather higher."""
-        chosen = itertools.combinations(self.random, self.trainings)
-        return statistics.fmean(min(members) for members in chosen)
+        """Mean error of what random search finds: the best of so many random members by their validation error, over
+        every choice of them."""
+        chosen = itertools.combinations(zip(self.validation, self.random, strict=True), self.trainings)
+        return statistics.fmean(min(members)[1] for members in chosen)
 
     @property
     def won(self) -> bool:
@@ -300,20 +305,32 @@ def outcome(
 ) -> tuple[Prize, list[list[NMERow]]]:
     """The prize and every network's rows, once all trainings have ended."""
     rows: dict[str, list[NMERow]] = {}
+    validation = []
     for one in trainings:
         row = one.result()
         assert row is not None
         rows.setdefault(one.entry.name, []).append(row)
+        if one.entry.name == RANDOM:
+            validation.append(_validation(one.folder))
     searched, random = rows[SEARCHED], rows[RANDOM]
     prize = Prize(
         budget,
         tuple(_error(row) for row in searched),
         tuple(_error(row) for row in random),
+        tuple(validation),
         {name: statistics.fmean(map(_error, of)) for name, of in rows.items() if name not in (SEARCHED, RANDOM)},
         statistics.fmean(search_s),
         statistics.fmean(row.train_s or 0.0 for row in [*searched, *random]),
     )
     return prize, list(rows.values())
+
+
+def _validation(folder: Path) -> float:
+    """NME (%) on the validation faces at a training's end, mean of the yaw bins."""
+    _, values = read_metrics(folder).get("val/nme", ([], []))
+    if not values:
+        raise UserError(f"{folder / METRICS} has no validation error: remove {folder} and train it again")
+    return values[-1]
 
 
 def _error(row: NMERow) -> float:

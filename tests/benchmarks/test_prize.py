@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from nasface.nets.network import NetworkSpec
 from nasface.pipelines import compare
 from nasface.pipelines.workspace import Workspace
 from nasface.report.tables import NMERow
+from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
 from nasface.space.space import MultipathSpace
@@ -29,12 +31,13 @@ SMALL = MultipathConfig(input_size=32, map_size=32, width=8, head_width=16)
 
 
 def test_a_prize_by_hand() -> None:
-    one = Prize(25e6, (4.0, 5.0, 4.5), (6.0, 5.0, 7.0, 6.0), {"hrnet": 4.8, "mobilenet": 6.0}, search_s=90, train_s=60)
-    assert one.gain == pytest.approx(1.5)
-    errors = math.sqrt(0.25) / math.sqrt(3), math.sqrt(2 / 3) / 2
+    made = {"hrnet": 4.8, "mobilenet": 6.0}
+    one = Prize(25e6, (4.0, 5.0, 4.5), (6.0, 5.0, 7.0, 6.5), (5.5, 5.0, 5.7, 4.0), made, search_s=90, train_s=60)
+    assert one.gain == pytest.approx(6.125 - 4.5)
+    errors = math.sqrt(0.25) / math.sqrt(3), statistics.stdev((6.0, 5.0, 7.0, 6.5)) / 2
     assert one.error == pytest.approx(math.hypot(*errors))
-    # A search and a training take the time of 2.5 trainings: the best of two, whichever two.
-    assert one.trainings == 2 and one.random_search == pytest.approx((5 + 6 + 6 + 5 + 5 + 6) / 6)
+    # A search and a training take the time of 2.5 trainings: the best of two by their validation errors, whichever two.
+    assert one.trainings == 2 and one.random_search == pytest.approx((5 + 6 + 6.5 + 5 + 6.5 + 6.5) / 6)
     assert one.won
     assert not replace(one, made={"hrnet": 4.4}).won
     assert not replace(one, random=(4.0, 5.0, 7.0, 5.0)).won  # within two standard errors
@@ -42,9 +45,9 @@ def test_a_prize_by_hand() -> None:
     for text in (
         "25 M",
         "4.50 ± 0.29",
-        "6.00 ± 0.41",
-        "+1.50 ± 0.50",
-        "5.50 (best of 2)",
+        "6.12 ± 0.43",
+        "+1.62 ± 0.52",
+        "5.92 (best of 2)",
         "4.80 (hrnet)",
         "1.5 min",
         "yes",
@@ -111,6 +114,9 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(f"{label.split(',')[0]} {workspace.experiment.seed}")
         mean = 3.0 if label == "searched" else 5.0
         row = {"name": label, "bins": (mean, mean, mean), "mean": mean, "all": mean, "train_s": 15.0}
+        metrics = RunMetrics(run.folder, "val/")
+        for step, nme in ((10, mean + 1), (20, mean)):
+            metrics.log_metrics({"val/nme": nme}, step)
         run.update_summary(result=row)
         return type("Retrained", (), {"row": NMERow(**row)})
 
@@ -142,7 +148,7 @@ def test_the_whole_command(trained: list[str], tmp_path: Path, capsys: pytest.Ca
     text = capsys.readouterr().out
     assert "+2.00 ± 0.00" in text and "yes" in text
     (figures,) = json.loads((runs / "benchmarks" / "prize.json").read_text())["prizes"]
-    assert figures["won"] and figures["search_s"] == 30 and figures["random"] == [5.0, 5.0, 5.0]
+    assert figures["won"] and figures["search_s"] == 30 and figures["random"] == figures["validation"] == [5.0] * 3
     assert main(arguments) == 0 and len(trained) == 8  # all of it is on record
     assert main([*arguments, "--members", "4"]) == 0 and trained[8:] == ["random 1"]
     with pytest.raises(UserError, match="other settings"):
