@@ -84,7 +84,7 @@ def find_run(runs: Path, run: str | None) -> Path:
         if not settings_file(folder).is_file():
             raise UserError(f"there is no run {folder}: give the id of a search{nearest_run(folder)}")
         return folder
-    found = [path.parent for path in runs.glob(f"*/{settings_file('').name}") if (path.parent / "search").is_dir()]
+    found = [path.parent for path in runs.glob(f"[!.]*/{settings_file('').name}") if (path.parent / "search").is_dir()]
     if not found:
         raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")
     studies = [folder for folder in found if not (folder / TRAININGS).exists()]

@@ -124,7 +124,7 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     if unused := _of_a_supernet(experiment):
         print(f"unused   {', '.join(unused)}: only a search on a supernet has them")
     best = search_by_trainings(experiment, space, folder, print)
-    _print_found(best, f"after {experiment.halving.steps[-1]} steps of its own")
+    _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
     _print_latency(folder.read_summary())
     _print_costs(folder, best)
     if line := sync_line(folder.folder):
@@ -212,7 +212,7 @@ def _checked_space(experiment: Experiment) -> MultipathSpace:
 def _print_search(folder: Run, best: Path) -> None:
     summary = folder.read_summary()
     found = summary["search"]
-    _print_found(best, "with the supernet's weights")
+    _print_found(folder, best, "with the supernet's weights")
     print(
         f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
         f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
@@ -244,8 +244,8 @@ def _print_latency(summary: dict[str, Any]) -> None:
         )
 
 
-def _print_found(best: Path, how: str) -> None:
-    scores = load_record(best).scores
+def _print_found(folder: Run, best: Path, how: str) -> None:
+    scores = load_record(folder.path("best.json")).scores  # another search may have replaced `best`
     bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
     print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
     print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, {how}")

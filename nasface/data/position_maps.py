@@ -48,6 +48,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write, write_text
 from nasface.utils.image_workers import in_processes
 from nasface.utils.images import decode_image
+from nasface.utils.lock import hold
 from nasface.utils.progress import Progress
 from nasface.utils.reading import beside
 
@@ -125,7 +126,8 @@ def write_position_maps(
     output = Path(output)
     if _target(output, images[0]).resolve() == images[0].with_suffix("").resolve():
         raise UserError(f"{output} is the set itself, and its pictures would be replaced: choose another --output")
-    _keep_settings(output, moves, model_digest(mesh.model, keypoints_of(mesh.model)))
+    with hold(output / ".lock", "preparation", "choose another --output", wait=True):
+        _keep_settings(output, moves, model_digest(mesh.model, keypoints_of(mesh.model)))
     photographs = _photographs(images)
     missing = {name: faces for name, faces in photographs.items() if not all(_is_made(output, i) for i in faces)}
     todo = sum(not _is_made(output, image) for faces in missing.values() for image in faces)

@@ -175,7 +175,8 @@ def video_writer(path: Path, rate: float, wanted: bool) -> Iterator[Callable[[np
     """Gives what writes frames (H, W, 3) RGB to a file that appears when all are written; the first one sets the
     size."""
     check_output(path)
-    partial, writer, count = path.with_name(f".{path.stem}.part.mp4"), cv2.VideoWriter(), 0
+    # Of this process alone: another one may be writing a video of that name.
+    partial, writer, count = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4"), cv2.VideoWriter(), 0
 
     def write(frame: np.ndarray) -> None:
         nonlocal count

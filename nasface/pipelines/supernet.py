@@ -105,7 +105,7 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
     if mine.exists():
         return None
     wanted = {name: asdict(experiment)[name] for name in _TRAINING}
-    others = (supernet_file(folder) for folder in run.folder.parent.iterdir())
+    others = (supernet_file(folder) for folder in run.folder.parent.glob("[!.]*"))
     found = [path for path in others if path.exists() and _settings(path, wanted) == wanted]
     origin = max(found, key=lambda path: path.stat().st_mtime, default=None)
     if origin is not None:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from nasface.config import flat
 from nasface.utils.errors import UserError
+from nasface.utils.lock import lock_folder
 from nasface.utils.reading import read_json
 from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, read_summary, settings_file
 from nasface.utils.yaml_files import load_yaml
@@ -101,7 +103,11 @@ class RunEntry:
 
     def size(self) -> int:
         """Bytes of its files."""
-        return sum(path.lstat().st_size for path in self.folder.rglob("*") if not path.is_dir())
+        total = 0
+        for path in self.folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a command that is at work replaces some
+                total += 0 if path.is_dir() else path.lstat().st_size
+        return total
 
 
 def list_runs(runs: Path) -> tuple[list[RunEntry], int]:
@@ -140,7 +146,10 @@ def _entry(folder: Path) -> RunEntry | None:
     if not file.is_file():
         return None
     first = folder / "sweep.yaml"  # sweep.json is written again as the sweep goes on
-    started = (first if first.is_file() else file).stat().st_mtime
+    try:
+        started = (first if first.is_file() else file).stat().st_mtime
+    except FileNotFoundError:  # it is being removed
+        return None
     try:
         summary = read_json(file, "start a new sweep") if sweep else read_summary(folder)
         settings = {} if sweep else load_yaml(file)
@@ -160,7 +169,8 @@ def files_of(folder: Path) -> list[tuple[str, int, str, str]]:
             name = path.relative_to(folder).as_posix()
             known = next((entry for entry in FILES if _fits(name, entry[0])), None)
             key = known or (name, "not a file of nasface", "nothing")
-            sizes[key] = sizes.get(key, 0) + path.stat().st_size
+            with suppress(FileNotFoundError):  # a command that is at work replaces some
+                sizes[key] = sizes.get(key, 0) + path.stat().st_size
     order = {entry: number for number, entry in enumerate(FILES)}
     found = sorted(sizes.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
     return [(key[0], size, key[1], key[2]) for key, size in found]
@@ -193,15 +203,20 @@ def remove_run(run: RunEntry) -> None:
     """Remove a run's folder. It leaves the list in one rename, so that a kill leaves no half of it there.
 
     Raises:
-        UserError: it cannot be removed.
+        UserError: it cannot be removed, or a command is writing to it.
     """
     try:
         if run.folder.is_symlink():
             run.folder.unlink()  # of a run elsewhere, which stays
             return
-        gone = Path(tempfile.mkdtemp(prefix=f".{run.id}.", dir=run.folder.parent))
-        os.replace(run.folder, gone)
-        shutil.rmtree(gone)
+        if (lock := lock_folder(run.folder)) is None:
+            raise UserError(f"a command is writing to {run.folder}: end it first")
+        try:
+            gone = Path(tempfile.mkdtemp(prefix=f".{run.id}.", dir=run.folder.parent))
+            os.replace(run.folder, gone)
+            shutil.rmtree(gone)
+        finally:
+            os.close(lock)
     except OSError as error:
         raise UserError(f"cannot remove {run.folder}: {error.strerror or error}") from None
 

@@ -169,16 +169,20 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run
-    candidates = sorted(runs.glob(f"*/{settings_file('').name}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    # Hidden folders are runs that are being made or removed.
+    candidates = sorted(
+        runs.glob(f"[!.]*/{settings_file('').name}"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
     for path in candidates:
         run = Run(path.parent)
         try:
             summary = run.read_summary()
             same = (summary.get("command"), summary.get("label")) == (command, label)
             if same and not summary.get("finished") and not _difference(run, experiment):
-                if _hold(run):
+                if not _hold(run):
+                    print(f"left out {run.folder}: another command is writing to it", file=sys.stderr)
+                elif not run.read_summary().get("finished"):  # as it may be by the command that has just let go of it
                     return run
-                print(f"left out {run.folder}: another command is writing to it", file=sys.stderr)
         except UserError as error:  # a neighbour that is damaged stops no other run
             print(f"left out {error}", file=sys.stderr)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")

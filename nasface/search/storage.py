@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,9 +53,8 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
         return
     if isinstance(storage, str) and "://" in storage:
         try:
-            # SQLite's own patience, five seconds, is short where many workers share a slow disk.
             if storage.startswith("sqlite"):
-                database = RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
+                database = _sqlite(storage)
             else:
                 from nasface.search.patient_database import PatientDatabase, server_url
 
@@ -73,7 +73,7 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
         return
     # Absolute, because Optuna's lock is a symbolic link to this very text; a relative one would dangle.
     path = Path(storage).expanduser().absolute()
-    with hold(path, "search", "take another run id", shared=shared, remove=False) as lock:
+    with hold(path, "search", "take another run id or --search.storage", shared=shared, remove=False) as lock:
         if lock.alone:
             # No other search is alive here, so a lock that is still there was left by a kill.
             Path(f"{path}.lock").unlink(missing_ok=True)
@@ -87,6 +87,20 @@ def open_storage(storage: str | Path, shared: bool = False, make: bool = True) -
                 f"{path} is not a journal of searches ({error!r}): restore it, or take another run id"
             ) from None
         yield store
+
+
+def _sqlite(storage: str) -> RDBStorage:
+    """A database in a file. Of two searches that make it at once, one finds that the other has made a table first."""
+    # SQLite's own patience, five seconds, is short where many workers share a slow disk.
+    patient = {"connect_args": {"timeout": 60}}
+    for _ in range(2):
+        try:
+            return RDBStorage(storage, engine_kwargs=patient)
+        except Exception as error:  # sqlalchemy's, or Optuna's around it
+            if not any(words in str(error) for words in ("already exists", "UNIQUE constraint failed")):
+                raise
+            time.sleep(0.5)
+    return RDBStorage(storage, engine_kwargs=patient)
 
 
 @contextmanager

@@ -49,9 +49,13 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
     if resume:
         return _resumed(sweep, runs, run_id)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}"
-    folder = run_folder(runs, run_id) if run_id else runs / name
-    if not create_folder(folder, {_FILE: sweep.text, _STATUS: json.dumps({"finished": False, **about})}):
-        raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run")
+    contents = {_FILE: sweep.text, _STATUS: json.dumps({"finished": False, **about})}
+    folder, number = run_folder(runs, run_id) if run_id else runs / name, 1
+    while not create_folder(folder, contents):
+        if run_id:
+            raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run")
+        number += 1
+        folder = runs / f"{name}+{number}"
     return SweepFolder(folder)
 
 
@@ -63,7 +67,7 @@ def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
         if not _same(sweep, found):
             raise UserError(f"{sweep.path} is not the file of {found.folder}: resume with {found.path(_FILE)}")
         return found
-    candidates = sorted(runs.glob(f"*/{_STATUS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    candidates = sorted(runs.glob(f"[!.]*/{_STATUS}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for found in (SweepFolder(path.parent) for path in candidates):
         if not found.status().get("finished") and _same(sweep, found):
             return found

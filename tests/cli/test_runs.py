@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nasface.config import Experiment
-from nasface.runs.listing import FILES, files_of
-from nasface.runs.run import Run, open_run
+from nasface.runs.listing import FILES, files_of, find_run
+from nasface.runs.run import Run, _held, open_run
 from nasface.space.presets import load_preset
+from nasface.utils.lock import lock_folder
 from tests.helpers.tiny import Command
 
 
@@ -24,6 +28,7 @@ def a_run(folder: Path, command: str, name: str, error: float | None = None, **s
         row = {"name": "x", "bins": [1.0, None, error], "mean": error, "all": error, "parameters": 1e6, "macs": 5e7}
         run.update_summary(finished=True, result=row, costs={"retrain_s": 90.0})
         run.path("network.pt").write_bytes(bytes(2_410_000))
+    os.close(_held.pop((run.folder.stat().st_dev, run.folder.stat().st_ino)))  # as when its command has ended
     return run
 
 
@@ -103,6 +108,34 @@ def test_remove_asks(nasface: Command, runs: Path, monkeypatch: pytest.MonkeyPat
     assert sorted(path.name for path in runs.iterdir()) == sorted({*everything} - {"good", "begun"})
     assert nasface("runs", "remove", "broken", "--yes").code == 0 and not (runs / "broken").exists()
     assert nasface("runs", "remove", "benchmarks", "--yes").code == 2 and (runs / "benchmarks").is_dir()
+
+
+def test_a_run_that_is_written_to_stays(nasface: Command, runs: Path) -> None:
+    lock = lock_folder(runs / "begun")
+    assert lock is not None
+    assert "a command is writing to runs/begun: end it first" in nasface("runs", "remove", "begun", "--yes").line
+    os.close(lock)
+    assert (runs / "begun" / "experiment.yaml").is_file()
+    assert nasface("runs", "remove", "begun", "--yes").code == 0 and not (runs / "begun").exists()
+
+
+def test_files_that_go_while_they_are_counted(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry, before = find_run(runs, "good"), files_of(runs / "good")
+    (runs / "good" / ".last.ckpt.x").write_bytes(bytes(9))
+    size = entry.size()
+    real, gone = Path.stat, Path.lstat
+
+    def vanishing(real: Any) -> Any:
+        def stat(path: Path, **how: Any) -> os.stat_result:
+            if path.name == ".last.ckpt.x" and sys._getframe(1).f_code.co_name in ("size", "files_of"):
+                raise FileNotFoundError(path)
+            return real(path, **how)
+
+        return stat
+
+    monkeypatch.setattr(Path, "stat", vanishing(real))
+    monkeypatch.setattr(Path, "lstat", vanishing(gone))
+    assert entry.size() == size - 9 and files_of(runs / "good") == before
 
 
 def test_a_link_is_removed_and_not_what_it_leads_to(nasface: Command, runs: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
@@ -289,6 +289,20 @@ def test_a_database_serves_as_well(tmp_path: Path) -> None:
     result = run_study(samos(iterations=12), table(), url, "s", resume=True)
     assert result.replayed == 5
     assert essence(result) == essence(whole)
+
+
+def test_a_database_that_another_search_is_making(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [ValueError("UNIQUE constraint failed: alembic_version.version_num"), ValueError("table x already exists")]
+
+    def busy(*arguments: Any, **settings: Any) -> RDBStorage:
+        if errors:
+            raise errors.pop()
+        return RDBStorage(*arguments, **settings)
+
+    monkeypatch.setattr("nasface.search.storage.RDBStorage", busy)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    result = run_study(samos(iterations=3), table(), f"sqlite:///{tmp_path}/search.db", "s")
+    assert not errors and len(result.evaluations) > 0
 
 
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all/x.db", "nosuchdatabase://x/y", "sqlite://:::"])

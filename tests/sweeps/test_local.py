@@ -254,6 +254,13 @@ def test_a_sweep_that_is_asked_to_end_says_how_to_go_on(tmp_path: Path, number: 
 # Folders -------------------------------------------------------------------------------------------------------------
 
 
+def test_two_sweeps_of_the_same_second_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.strftime", lambda _: "20250101-000000")
+    sweep = toy_sweep(tmp_path)
+    folders = [open_sweep_folder(sweep, tmp_path / "runs", None, resume=False).folder.name for _ in range(2)]
+    assert folders[0].startswith("20250101-000000-sweep-") and folders[1] == f"{folders[0]}+2"
+
+
 def test_what_resume_takes(tmp_path: Path) -> None:
     runs, sweep = tmp_path / "runs", toy_sweep(tmp_path)
     with pytest.raises(UserError, match="holds no unfinished sweep"):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
-from nasface.runs.run import is_first_process, open_run, settings_file, started_by
+from nasface.runs.run import Run, is_first_process, open_run, settings_file, started_by
 from nasface.utils.errors import UserError
 
 
@@ -61,6 +61,25 @@ def test_resume_takes_the_newest_unfinished_run_of_the_same_settings(experiment:
     assert open_run("retrain", experiment, "m", True, None).id == "retrain"
     with pytest.raises(UserError, match="no unfinished search run of these settings: start it without --resume"):
         open_run("search", replace(experiment, seed=2), "m", True, None)
+
+
+def test_resume_takes_no_run_that_is_being_removed(experiment: Experiment) -> None:
+    run = open_run("search", experiment, "m", False, "gone")
+    run.folder.rename(run.folder.with_name(".gone.abc12345"))
+    with pytest.raises(UserError, match="no unfinished search run"):
+        open_run("search", experiment, "m", True, None)
+
+
+def test_resume_takes_no_run_that_ends_while_it_waits(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_run("search", experiment, "m", False, "ending")
+
+    def wait(_: Run) -> bool:
+        run.update_summary(finished=True)
+        return True
+
+    monkeypatch.setattr("nasface.runs.run._hold", wait)
+    with pytest.raises(UserError, match="no unfinished search run"):
+        open_run("search", experiment, "m", True, None)
 
 
 def test_resume_of_a_named_run(experiment: Experiment) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -72,6 +73,23 @@ def video(path: Path, frames: int = 12) -> Path:
         for _ in range(frames):
             write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8))
     return path
+
+
+def test_two_commands_write_a_video_of_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with video_writer(path, 25.0, True) as write:
+        other = os.fork()
+        if not other:
+            try:
+                video(path, frames=5)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        for _ in range(12):
+            write(np.zeros((48, 64, 3), dtype=np.uint8))
+        assert os.waitpid(other, 0)[1] == 0
+    assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT) == 12
+    assert list(tmp_path.iterdir()) == [path]
 
 
 class _NoFaces:
