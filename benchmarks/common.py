@@ -19,6 +19,7 @@ from nasface.config import Experiment, add_settings, recorded_settings, take_set
 from nasface.runs.run import Run
 from nasface.utils.ending import one_line
 from nasface.utils.errors import UserError
+from nasface.utils.run_files import files_of_runs, supernet_file
 
 SETTINGS = "experiment.yaml"
 """A run's settings, in its folder."""
@@ -103,8 +104,7 @@ def newest_search(runs: str | Path) -> Run:
     Raises:
         UserError: there is none.
     """
-    found = sorted(Path(runs).glob("*/supernet/supernet.pt"), key=lambda path: path.stat().st_mtime)
-    for path in reversed(found):
+    for path in files_of_runs(runs, supernet_file("")):
         run = Run(path.parents[1])
         if run.path(SETTINGS).is_file():
             return run

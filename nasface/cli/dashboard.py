@@ -13,7 +13,7 @@ from jsonargparse.typing import PositiveInt
 
 from nasface.cli.command import Command
 from nasface.utils.errors import UserError
-from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, run_folder, settings_file
+from nasface.utils.run_files import JOURNAL, TRAININGS, files_of_runs, nearest_run, run_folder, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def find_run(runs: Path, run: str | None) -> Path:
         if not settings_file(folder).is_file():
             raise UserError(f"there is no run {folder}: give the id of a search{nearest_run(folder)}")
         return folder
-    found = [path.parent for path in runs.glob(f"[!.]*/{settings_file('').name}") if (path.parent / "search").is_dir()]
+    found = [path.parent for path in files_of_runs(runs, settings_file("")) if (path.parent / "search").is_dir()]
     if not found:
         raise UserError(f"{runs} holds no search: run `make search` first, or give --storage")
     studies = [folder for folder in found if not (folder / TRAININGS).exists()]

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nasface.data.face_set import FaceSet, load_face_set, save_face_set
+from nasface.data.face_set import FaceSet, alone_with, load_face_set, save_face_set
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-from nasface.utils.lock import hold
 from nasface.utils.progress import Progress
 
 IN_MEMORY = 1 << 30
@@ -78,7 +77,7 @@ def cached_face_set(cache_dir: str | Path | None, name: str, build: Callable[[],
     folder = Path(cache_dir) / name
     if (found := _whole(folder)) is not None:
         return found
-    with hold(folder.with_name(f".{name}.lock"), "build", "choose another cache folder", wait=True):
+    with alone_with(folder):
         if (found := _whole(folder)) is not None:  # another process has made it while this one waited
             return found
         save_face_set(folder, build())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nasface.data.crops import resize_image
 from nasface.faces.camera import resize_similarity, transform_points, transform_pose
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_folder
+from nasface.utils.lock import hold
 from nasface.utils.reading import read_json, reading
 
 _META = "meta.json"
@@ -107,6 +109,11 @@ def save_face_set(folder: str | Path, face_set: FaceSet) -> None:
             with (temporary / f"{key}.npy").open("wb") as stream:
                 np.save(stream, array, allow_pickle=False)
         write_meta(temporary, face_set.name)
+
+
+def alone_with(folder: Path) -> AbstractContextManager[object]:
+    """Be the only process that makes the face set of a folder; the others wait, and then find it."""
+    return hold(folder.with_name(f".{folder.name}.lock"), "build", "choose another cache folder", wait=True)
 
 
 def write_meta(folder: Path, name: str) -> None:

@@ -26,7 +26,7 @@ from nasface.training.supernet import SupernetTask
 from nasface.training.targets.uv import FaceMaps
 from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
-from nasface.utils.run_files import settings_file, supernet_file
+from nasface.utils.run_files import files_of_runs, settings_file, supernet_file
 from nasface.utils.yaml_files import load_yaml
 
 _TRAINING = ("space", "seed", "data", "network", "supernet")
@@ -105,9 +105,8 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
     if mine.exists():
         return None
     wanted = {name: asdict(experiment)[name] for name in _TRAINING}
-    others = (supernet_file(folder) for folder in run.folder.parent.glob("[!.]*"))
-    found = [path for path in others if path.exists() and _settings(path, wanted) == wanted]
-    origin = max(found, key=lambda path: path.stat().st_mtime, default=None)
+    others = files_of_runs(run.folder.parent, supernet_file(""))
+    origin = next((path for path in others if _settings(path, wanted) == wanted), None)
     if origin is not None:
         with atomic_write(mine) as temporary:
             temporary.write_bytes(origin.read_bytes())

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from nasface.data.face_set import FaceSet, load_face_set, write_meta
+from nasface.data.face_set import FaceSet, alone_with, load_face_set, write_meta
 from nasface.utils.errors import UserError, os_reason
 from nasface.utils.image_workers import in_processes
-from nasface.utils.lock import hold
 
 CHUNK = 32
 """Faces that are made between two notes of progress."""
@@ -46,7 +45,7 @@ def build_face_set(
     """
     folder = Path(folder)
     if not folder.exists():
-        with hold(folder.with_name(f".{folder.name}.lock"), "build", "choose another cache folder", wait=True):
+        with alone_with(folder):
             if not folder.exists():  # another process may have made it while this one waited
                 _build(folder, make, count, workers, progress)
     return load_face_set(folder)

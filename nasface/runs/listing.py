@@ -19,7 +19,7 @@ from nasface.config import flat
 from nasface.utils.errors import UserError
 from nasface.utils.lock import lock_folder
 from nasface.utils.reading import read_json
-from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, read_summary, settings_file
+from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, read_summary, run_folders, settings_file
 from nasface.utils.yaml_files import load_yaml
 
 SWEEP = "sweep.json"
@@ -105,8 +105,9 @@ class RunEntry:
         """Bytes of its files."""
         total = 0
         for path in self.folder.rglob("*"):
-            with suppress(FileNotFoundError):  # a command that is at work replaces some
-                total += 0 if path.is_dir() else path.lstat().st_size
+            if not path.is_dir():
+                with suppress(FileNotFoundError):  # a command that is at work replaces some
+                    total += path.lstat().st_size
         return total
 
 
@@ -118,7 +119,7 @@ def list_runs(runs: Path) -> tuple[list[RunEntry], int]:
     """
     if not runs.is_dir():
         raise UserError(f"there is no folder {runs}: run `nasface search` or `nasface retrain` first, or give --runs")
-    folders = [path for path in runs.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    folders = run_folders(runs)
     found = [entry for folder in folders if (entry := _entry(folder))]
     return sorted(found, key=lambda entry: (entry.started, entry.id)), len(folders) - len(found)
 

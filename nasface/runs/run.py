@@ -19,7 +19,15 @@ from nasface.config import Experiment, current_settings, flat, recorded_settings
 from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.files import write_json
 from nasface.utils.lock import lock_folder
-from nasface.utils.run_files import create_folder, nearest_run, read_summary, run_folder, settings_file, summary_file
+from nasface.utils.run_files import (
+    files_of_runs,
+    nearest_run,
+    new_folder,
+    read_summary,
+    run_folder,
+    settings_file,
+    summary_file,
+)
 from nasface.utils.yaml_files import load_yaml
 
 # These change where results go or how fast they come, not what they are.
@@ -140,7 +148,7 @@ def _joined(runs: Path, run_id: str | None) -> Run:
 
 
 def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
-    name = run_id or f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
     summary: dict[str, Any] = {"command": command, "label": label, "finished": False}
     if words := _arguments.get():
         summary["arguments"] = [without_passwords(word) for word in words]
@@ -148,13 +156,7 @@ def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: s
         settings_file("").name: yaml.safe_dump(recorded_settings(experiment), sort_keys=False),
         summary_file("").name: json.dumps(summary, indent=2) + "\n",
     }
-    folder, number = run_folder(runs, name) if run_id else runs / name, 1
-    while not create_folder(folder, contents):
-        if run_id:
-            raise UserError(f"run {folder} exists: go on with it by --resume true, or choose another --run")
-        number += 1
-        folder = runs / f"{name}+{number}"
-    return Run(folder)
+    return Run(new_folder(runs, run_id, name, contents, "run "))
 
 
 def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
@@ -169,11 +171,7 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run
-    # Hidden folders are runs that are being made or removed.
-    candidates = sorted(
-        runs.glob(f"[!.]*/{settings_file('').name}"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for path in candidates:
+    for path in files_of_runs(runs, settings_file("")):
         run = Run(path.parent)
         try:
             summary = run.read_summary()

@@ -12,7 +12,7 @@ from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.reading import read_json
-from nasface.utils.run_files import create_folder, run_folder
+from nasface.utils.run_files import files_of_runs, new_folder, run_folder
 
 _FILE, _STATUS = "sweep.yaml", "sweep.json"
 
@@ -50,13 +50,7 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
         return _resumed(sweep, runs, run_id)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}"
     contents = {_FILE: sweep.text, _STATUS: json.dumps({"finished": False, **about})}
-    folder, number = run_folder(runs, run_id) if run_id else runs / name, 1
-    while not create_folder(folder, contents):
-        if run_id:
-            raise UserError(f"{folder} exists: go on with it by --resume true, or choose another --run")
-        number += 1
-        folder = runs / f"{name}+{number}"
-    return SweepFolder(folder)
+    return SweepFolder(new_folder(runs, run_id, name, contents))
 
 
 def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
@@ -67,8 +61,7 @@ def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
         if not _same(sweep, found):
             raise UserError(f"{sweep.path} is not the file of {found.folder}: resume with {found.path(_FILE)}")
         return found
-    candidates = sorted(runs.glob(f"[!.]*/{_STATUS}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for found in (SweepFolder(path.parent) for path in candidates):
+    for found in (SweepFolder(path.parent) for path in files_of_runs(runs, _STATUS)):
         if not found.status().get("finished") and _same(sweep, found):
             return found
     raise UserError(f"{runs} holds no unfinished sweep of {sweep.path}: start it without --resume")

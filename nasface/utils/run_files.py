@@ -52,7 +52,40 @@ def nearest_run(folder: str | Path, runs: str | Path | None = None) -> str:
         runs: folder of the runs; the one that `folder` is in by default.
     """
     there = Path(folder).parent if runs is None else Path(runs)
-    return nearest(Path(folder).name, [one.name for one in there.glob("[!.]*") if one.is_dir() and one != Path(folder)])
+    return nearest(Path(folder).name, [one.name for one in run_folders(there) if one != Path(folder)])
+
+
+def run_folders(runs: str | Path) -> list[Path]:
+    """The folders in `runs`, but for hidden ones: runs that are being made or removed."""
+    return [path for path in Path(runs).glob("[!.]*") if path.is_dir()]
+
+
+def files_of_runs(runs: str | Path, name: str | Path) -> list[Path]:
+    """The files of a name, one in each of the folders in `runs` that have it; the newest first."""
+    found = [file for folder in run_folders(runs) if (file := folder / name).is_file()]
+    return sorted(found, key=lambda file: file.stat().st_mtime, reverse=True)
+
+
+def new_folder(runs: Path, run_id: str | None, name: str, contents: dict[str, str], what: str = "") -> Path:
+    """Make the folder of a new run: by its id, or else `name`, with a number behind it where that is taken.
+
+    Args:
+        runs: folder of the runs.
+        run_id: the id, if the user gave one.
+        name: of the folder where there is none.
+        contents: first files.
+        what: stands before the folder in the message.
+
+    Raises:
+        UserError: the id is no plain name or taken, or the folder cannot be made.
+    """
+    folder, number = run_folder(runs, run_id) if run_id else runs / name, 1
+    while not create_folder(folder, contents):
+        if run_id:
+            raise UserError(f"{what}{folder} exists: go on with it by --resume true, or choose another --run")
+        number += 1
+        folder = runs / f"{name}+{number}"
+    return folder
 
 
 def create_folder(folder: Path, contents: dict[str, str]) -> bool:
