@@ -3,10 +3,11 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 100, 300 and 600):
+The tables that it reads by default come with the program; these commands made them (the second with 100, 300 and 600),
+with `--members 10 --bands [12e6,25e6,50e6] --retrain.optimizer.lr 0.002` each:
 
-    nasface table build --members 10 --bands [12e6,25e6,50e6] --seeds [0,1] --retrain.steps 1800
-    nasface table build --members 10 --bands [12e6,25e6,50e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
+    nasface table build --seeds [0,1] --retrain.steps 1800
+    nasface table build --retrain.steps 300 --retrain.batch_size 16 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add. And how well each predictor orders a band's members: Kendall's tau with

@@ -325,11 +325,11 @@ class HalvingConfig:
 
     Attributes:
         candidates: members that begin: the well-known networks that keep the limits, and random ones.
-        adapt: let well-known networks that cost too much begin, too, once random moves have brought them to the limits.
+        adapt: let well-known networks that miss the limits begin, too, once random moves have brought them there.
         generations: rounds of changed members.
         children: members of each, changed from the best so far.
         parents: the best members that have children, in turn.
-        moves: random moves between a parent and its child.
+        moves: most random moves between a parent and its child; m moves are drawn with a probability that falls as 1/m.
         steps: optimizer steps of a training in the first rounds, and in those of the best; each starts anew. The other
             settings are those of retrain.
         keep: members of one in so many go on to the next number of steps.
@@ -344,8 +344,8 @@ class HalvingConfig:
     children: PositiveInt = 4
     parents: PositiveInt = 2
     moves: PositiveInt = 12
-    steps: list[PositiveInt] = field(default_factory=lambda: [300, 600])
-    keep: PositiveInt = 6
+    steps: list[PositiveInt] = field(default_factory=lambda: [300, 900])
+    keep: PositiveInt = 4
     batch_size: PositiveInt = 16
     share: ClosedUnitInterval = 0.75
     workers: NonNegativeInt = 0

@@ -40,7 +40,7 @@ from nasface.pipelines.search_trainings import (
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
-from nasface.space.neighbours import neighbours
+from nasface.space.neighbours import neighbours, random_neighbour
 from nasface.space.presets import load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture, MultipathSpace
@@ -126,6 +126,24 @@ def test_children_are_changed_best_members_within_the_limits(experiment: Experim
     assert draw_children(one_move, Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
 
 
+def test_most_children_are_near_and_some_are_far(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def change(parent: Architecture, rng: np.random.Generator, moves: int = 1) -> Architecture:
+        drawn.append(moves)
+        return random_neighbour(parent, rng, moves)
+
+    monkeypatch.setattr("nasface.pipelines.search_trainings.random_neighbour", change)
+    free = replace(experiment, search=replace(experiment.search, max_macs=0.0))
+    space = load_space("multipath")
+    parent = MemberSpec(load_preset("hourglass"), experiment.network)
+    ranked = [(ShortTraining(key_of(parent), 1, (1.0,) * 5), parent)]
+    settings = replace(EVOLVING, children=300, moves=4)
+    assert len(draw_children(settings, Limits.of(free, space), ranked, np.random.default_rng(0))) == 300
+    shares = np.bincount(drawn, minlength=5)[1:] / len(drawn)
+    assert shares == pytest.approx([0.48, 0.24, 0.16, 0.12], abs=0.08)
+
+
 WIDE = replace(SPACE, name="wide", widths=(8, 16, 24))
 
 
@@ -166,18 +184,28 @@ def test_well_known_networks_begin_at_their_greatest_width() -> None:
     assert small.digest == members[0].digest and small.config.width == 16
 
 
-def test_well_known_networks_that_cost_too_much_are_brought_to_the_limits() -> None:
+def test_well_known_networks_that_miss_the_limits_are_brought_there() -> None:
     # Of the three, HRNet alone costs more than 30 M multiply-adds, and hourglass and PRNet less than three quarters.
     settings = SearchConfig(max_macs=30e6)
-    plain = Experiment(search=settings, halving=HalvingConfig(candidates=3))
+    plain = Experiment(search=settings, halving=HalvingConfig(candidates=4))
     adapting = replace(plain, halving=replace(plain.halving, adapt=True))
     space, limits = load_space("multipath"), Limits.of(plain, load_space("multipath"))
-    first, *random = draw_candidates(adapting, space)
-    assert random == draw_candidates(plain, space)[:2], "the random ones are the same"
-    assert limits.allow(first) and first.digest != load_preset("hrnet").digest
-    assert (
-        draw_candidates(adapting, space)[0] == first and draw_candidates(replace(adapting, seed=1), space)[0] != first
-    )
+    *changed, random = draw_candidates(adapting, space)
+    assert random == draw_candidates(plain, space)[0], "the random ones are the same"
+    assert all(map(limits.allow, changed))
+    assert not {one.digest for one in changed} & {load_preset(name).digest for name in ("hourglass", "prnet", "hrnet")}
+    again, other = (draw_candidates(replace(adapting, seed=seed), space)[:3] for seed in (0, 1))
+    assert again == changed and other[0] != changed[0]
+
+
+def test_well_known_networks_are_changed_at_the_nearest_width() -> None:
+    # HRNet has 17 M multiply-adds at 16 channels, too few, and a little more than 25 M at 24.
+    settings = Experiment(search=SearchConfig(max_macs=25e6), halving=HalvingConfig(adapt=True))
+    space = load_space("multipath_wide")
+    member = draw_candidates(settings, space)[1]
+    assert member.config.width == 24 and member.digest != load_preset("hrnet").digest
+    hrnet = replace(member, architecture=load_preset("hrnet"))
+    assert 25e6 < hrnet.cost()[1] < 30e6 and Limits.of(settings, space).allow(member)
 
 
 def test_a_space_of_several_widths_is_for_trainings(nasface: Command) -> None:
