@@ -5,6 +5,7 @@ Every stage keeps what it has done in the run, so that a killed search goes on w
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -208,7 +209,7 @@ def write_member(
 
 def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Path]:
     """Write the Pareto front of a search for several objectives: best_<k>.json of its members by rising penalty, and a
-    figure; nothing for one objective."""
+    figure; nothing for one objective. Beside the output those of an earlier, larger front go."""
     experiment, objectives = workspace.experiment, workspace.experiment.search.objectives
     if len(objectives) < 2:
         return []
@@ -220,6 +221,9 @@ def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Pat
         paths.append(run.path(f"best_{number}.json"))
         for path in (paths[-1], Path(experiment.output).with_name(paths[-1].name)):
             evaluation.architecture.save(path, provenance, scores)
+    beside = (Path(experiment.output).with_name(f"best_{number}.json") for number in itertools.count(len(paths) + 1))
+    for former in itertools.takewhile(Path.is_file, beside):
+        former.unlink()
     pareto_figure(result.evaluations, objectives, run.path("pareto.png"))
     return paths
 
