@@ -199,7 +199,7 @@ def test_well_known_networks_that_miss_the_limits_are_brought_there() -> None:
 
 
 def test_well_known_networks_are_changed_at_the_nearest_width() -> None:
-    # HRNet has 17 M multiply-adds at 16 channels, too few, and a little more than 25 M at 24.
+    # HRNet has 15 M multiply-adds at 16 channels, too few, and a little more than 25 M at 24.
     settings = Experiment(search=SearchConfig(max_macs=25e6), halving=HalvingConfig(adapt=True))
     space = load_space("multipath_wide")
     member = draw_candidates(settings, space)[1]
