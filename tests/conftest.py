@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from tests.helpers.tiny import REPOSITORY, Command
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process a core: threads beside that only wait for each other
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under `nohup` the programs that tests start would be deaf to it
 
 
 def pytest_collection_finish() -> None:
