@@ -96,6 +96,8 @@ class MultipathConfig:
         head_width: channels between the output node and the map.
         head: how the map is written: `anchors` (heatmaps of anchor points, from which a smooth shape follows), or
             `cells` (each cell of the finest scale writes its part of the map, as in earlier versions).
+        resample: how a connection changes the scale: `cells` (a learnt projection of every cell), `pool` (means and
+            bilinear interpolation with a 1x1 convolution: cheaper), or `conv` (`pool`, downward a 3x3 convolution).
     """
 
     input_size: PositiveInt = 64
@@ -105,6 +107,7 @@ class MultipathConfig:
     widths: list[PositiveInt] | None = None
     head_width: PositiveInt = 64
     head: Literal["anchors", "cells"] = "anchors"
+    resample: Literal["cells", "pool", "conv"] = "cells"
 
     def scale_widths(self, scales: int) -> list[int]:
         """Channels of every scale, coarsest first."""
@@ -380,7 +383,7 @@ class RetrainConfig:
     landmarks: NonNegativeFloat = 0.0
     evaluate_every: PositiveInt = 600
     videos: NonNegativeInt = 0
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=5e-3))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 
