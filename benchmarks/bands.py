@@ -3,25 +3,27 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 100, 300 and 600),
-with `--members 10 --bands [12e6,25e6,50e6] --retrain.optimizer.lr 0.002` each:
+The tables that it reads by default come with the program; these commands made them (the second with 300, 600 and 900),
+with `--members 30 --bands [14e6,21e6,46e6]` each:
 
-    nasface table build --seeds [0,1] --retrain.steps 1800
+    nasface table build --seeds [0,1]
     nasface table build --retrain.steps 300 --retrain.batch_size 16 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
-between members is without what their seeds add. And how well each predictor orders a band's members: Kendall's tau with
+between members is without what their seeds add; and how well one seed foretells the other, which is the most that a
+predictor of one training could. And how well each predictor orders a band's members: Kendall's tau with
 their validation errors, the same after parameters are taken out of both by regression, the regret: by how much the
 predictor's first choice is worse than the band's best, and what that choice comes to on test faces, beside the mean of
 the band's members with its standard error, which is what a random choice comes to. Supernets' scores come from the
-records of `benchmarks.ranking` on the same members (`--rankings FILE`).
+records of `benchmarks.ranking` on the same members (`--rankings FILE`). The learnt predictor is a ridge regression on
+counts and all short trainings; each member is foretold from the others of its band.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +40,10 @@ from nasface.utils.reading import read_json
 
 Scores = Mapping[str, float]
 """Digest -> what a predictor says; lower is better."""
-BEGIN, KEEP = (2, 4, 8), 3
-"""Members that replayed halvings begin with; one in so many goes on."""
+BEGIN, KEEP, CHOICES = (4, 8, 12), 4, 2000
+"""Members that replayed halvings begin with; one in so many goes on; random choices of them."""
+RIDGE = 1.0
+"""Weight of the learnt predictor's penalty, its features having unit variance."""
 LEAST = 5
 """Members of a band that an order is worth telling of."""
 OPTIONS = (
@@ -74,6 +78,15 @@ def spread(table: MemberTable, digests: Sequence[str]) -> tuple[float, float]:
     return math.sqrt(max(0.0, between - seeds * share)), math.sqrt(seeds)
 
 
+def seeds_agree(table: MemberTable, digests: Sequence[str]) -> float:
+    """Kendall's tau between the first two seeds' validation errors of members; NaN where there are no two."""
+    pairs = [[one.val[3] for one in table.by_member[digest][:2]] for digest in digests]
+    if len(pairs) < 2 or min(map(len, pairs)) < 2:
+        return math.nan
+    first, second = np.array(pairs).T
+    return kendall(first, second)
+
+
 def predictors(
     table: MemberTable, shorter: Mapping[str, MemberTable], rankings: Mapping[str, Scores]
 ) -> dict[str, Scores]:
@@ -86,6 +99,27 @@ def predictors(
         "connections": {digest: one.code.count("0") for digest, one in first.items()},
     }
     return found | {name: other.errors() for name, other in shorter.items()} | dict(rankings)
+
+
+def learnt(table: MemberTable, digests: Sequence[str], shorter: Sequence[Scores]) -> Scores:
+    """Errors that a ridge regression on counts and short trainings foretells, each from the other members."""
+    known = [digest for digest in digests if all(digest in scores for scores in shorter)]
+    if len(known) < LEAST:
+        return {}
+    counts = predictors(table, {}, {}).values()
+    features = np.array([[scores[digest] for scores in (*counts, *shorter)] for digest in known], dtype=float)
+    features = (features - features.mean(0)) / np.where(features.std(0) > 0, features.std(0), 1)
+    every = table.errors()
+    errors = np.array([every[digest] for digest in known])
+    found = {}
+    for place, digest in enumerate(known):
+        others = np.arange(len(known)) != place
+        level = errors[others].mean()
+        among = features[others]
+        matrix = among.T @ among + RIDGE * np.eye(features.shape[1])
+        weights = np.linalg.solve(matrix, among.T @ (errors[others] - level))
+        found[digest] = float(level + features[place] @ weights)
+    return found
 
 
 def residuals(values: np.ndarray, cause: np.ndarray) -> np.ndarray:
@@ -150,8 +184,11 @@ def spread_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
             if math.isnan(seeds)
             else [f"{seeds:.3f}", f"{between / seeds:.2f}" if seeds else NOTHING]
         )
+        agreed = seeds_agree(table, digests)
+        of += [NOTHING if math.isnan(agreed) else f"{agreed:+.3f}"]
         body.append([band, str(len(digests)), f"{min(errors):.2f}", f"{np.median(errors):.2f}", f"{between:.3f}", *of])
-    return text_table(["band", "members", "best", "median", "sd of members", "sd of seeds", "ratio"], body)
+    head = ["band", "members", "best", "median", "sd of members", "sd of seeds", "ratio", "tau of two seeds"]
+    return text_table(head, body)
 
 
 def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
@@ -174,10 +211,10 @@ def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def halved(table: MemberTable, rounds: Sequence[Scores], digests: Sequence[str], begin: int) -> float:
-    """Test error (%) of what successive halving finds, the mean over all choices of `begin` of the members: the best
-    third by each round's errors but the last go on, the best of the last is found."""
+    """Test error (%) of what successive halving finds, the mean over choices of `begin` of the members (all of them, or
+    `CHOICES` random ones): the best of each round's errors go on but after the last, whose best is found."""
     tests, found = table.errors("test"), []
-    for chosen in itertools.combinations(digests, begin):
+    for chosen in _choices(digests, begin):
         left = list(chosen)
         for scores in rounds[:-1]:
             left = sorted(left, key=scores.__getitem__)[: math.ceil(len(left) / KEEP)]
@@ -185,16 +222,29 @@ def halved(table: MemberTable, rounds: Sequence[Scores], digests: Sequence[str],
     return float(np.mean(found))
 
 
-def halving_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
-    """Test error (%) of what halving by 300 and 600 steps finds, replayed in each band, beside a random choice."""
-    rounds = [load_table(name).errors() for name in SHORTER[1:]]
+def _choices(digests: Sequence[str], begin: int) -> Iterable[Sequence[str]]:
+    if math.comb(len(digests), begin) <= CHOICES:
+        return itertools.combinations(digests, begin)
+    rng = np.random.default_rng(begin)
+    return (list(rng.choice(digests, begin, replace=False)) for _ in range(CHOICES))
+
+
+def halving_table(
+    table: MemberTable, bands: Mapping[str, Sequence[str]], shorter: Mapping[str, MemberTable]
+) -> str | None:
+    """Test error (%) of what halving by two short trainings finds, replayed in each band, beside a random choice."""
     body = []
-    for band, digests in bands.items():
-        mean = float(np.mean([table.errors("test")[digest] for digest in digests]))
-        found = [halved(table, rounds, digests, begin) for begin in BEGIN]
-        body.append([band, *(f"{error:.2f}" for error in found), f"{mean:.2f}", f"{found[-1] - mean:+.2f}"])
-    header = ["band", *(f"best of {begin}" for begin in BEGIN), "random choice", "difference"]
-    return text_table(header, body)
+    for (first, one), (last, other) in itertools.combinations(shorter.items(), 2):
+        rounds = [one.errors(), other.errors()]
+        for band, every in bands.items():
+            digests = [digest for digest in every if all(digest in scores for scores in rounds)]
+            if len(digests) < max(BEGIN):
+                continue
+            mean = float(np.mean([table.errors("test")[digest] for digest in digests]))
+            found = [halved(table, rounds, digests, begin) for begin in BEGIN]
+            body.append([first, last, band, *(f"{error:.2f}" for error in found), f"{mean:.2f}"])
+    head = ["first", "last", "band", *(f"best of {begin}" for begin in BEGIN), "random choice"]
+    return text_table(head, body) if body else None
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -211,15 +261,20 @@ def main(arguments: Sequence[str]) -> None:
     for path in own["rankings"]:
         rankings |= rankings_of(Path(path), table)
     bands = bands_of(table)
+    known = predictors(table, shorter, rankings)
+    if shorter:
+        trained = [known[name] for name in shorter]
+        known["learnt"] = {
+            digest: error for digests in bands.values() for digest, error in learnt(table, digests, trained).items()
+        }
     results = []
-    for name, scores in predictors(table, shorter, rankings).items():
+    for name, scores in known.items():
         for band, digests in bands.items():
             if found := judged(table, scores, digests):
                 results.append({"predictor": name, "band": band, **found})
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
-    if own["table"] == "bands":
-        print("\nsuccessive halving of random members, 300 and 600 steps; NME (%) on test faces\n")
-        print(halving_table(table, bands))
+    if halvings := halving_table(table, bands, shorter):
+        print(f"\nsuccessive halving, the best quarter goes on; NME (%) on test faces\n\n{halvings}")
     path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
     write_json(path, {"table": table.fingerprint, "predictors": results})
     print(f"\nfigures  {path}")

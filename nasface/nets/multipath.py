@@ -59,10 +59,10 @@ class Stem(nn.Module):
 class Connection(nn.Module):
     """One connection: an operation at the source's scale, then the change to the target's scale."""
 
-    def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool, resample: str = "cells") -> None:
         super().__init__()
         self.hpm: Any = HPM(inputs) if with_hpm else None  # what has none is never asked for its
-        self.resample = Resample(inputs, outputs, levels)
+        self.resample = Resample(inputs, outputs, levels, resample)
 
     def forward(self, x: Tensor, operation: int) -> Tensor:
         return self.resample(self.hpm(x) if operation == HPM_BLOCK else x)
@@ -103,7 +103,7 @@ class MultipathTrunk(nn.Module):
 
     def _connection(self, gap: int, source: int, target: int, with_hpm: bool) -> Connection:
         start, end = self.scale_of(gap, source), self.scale_of(gap + 1, target)
-        return Connection(self.widths[start], self.widths[end], end - start, with_hpm)
+        return Connection(self.widths[start], self.widths[end], end - start, with_hpm, self.config.resample)
 
     def scale_of(self, layer: int, node: int) -> int:
         """Scale of a node; stem and output node lie at the finest."""

@@ -25,7 +25,7 @@ _CODES = (IDENTITY, HPM_BLOCK)
 def connection_macs(space: MultipathSpace, config: MultipathConfig) -> dict[Place, dict[int, int]]:
     """Multiply-adds of every connection by operation code, for one image."""
     finest, widths = config.input_size // config.stem_stride, config.scale_widths(space.scales)
-    return _table(space, lambda start, end: _connection_macs(space, widths, finest, start, end))
+    return _table(space, lambda start, end: _connection_macs(space, widths, finest, start, end, config.resample))
 
 
 def _table(space: MultipathSpace, costs: Callable[[int, int], dict[int, int]]) -> dict[Place, dict[int, int]]:
@@ -39,13 +39,19 @@ def _table(space: MultipathSpace, costs: Callable[[int, int], dict[int, int]]) -
     return table
 
 
-def _connection_macs(space: MultipathSpace, widths: list[int], finest: int, start: int, end: int) -> dict[int, int]:
+def _connection_macs(
+    space: MultipathSpace, widths: list[int], finest: int, start: int, end: int, kind: str
+) -> dict[int, int]:
     sides = [finest >> (space.scales - 1 - scale) for scale in (start, end)]
     width = widths[start]
     half, quarter = width // 2, width // 4
     hpm = sides[0] ** 2 * 9 * (width * half + half * quarter + quarter * quarter)
-    # A cell of the finer scale meets one of the coarser once, whichever way the connection goes.
-    resample = 0 if start == end else max(sides) ** 2 * width * widths[end]
+    if start == end:
+        resample = 0
+    elif kind == "cells":  # a cell of the finer scale meets one of the coarser once, whichever way the connection goes
+        resample = max(sides) ** 2 * width * widths[end]
+    else:
+        resample = min(sides) ** 2 * (9 if kind == "conv" and end < start else 1) * width * widths[end]
     return {IDENTITY: resample, HPM_BLOCK: resample + hpm}
 
 
@@ -71,7 +77,10 @@ def connection_parameters(space: MultipathSpace, config: MultipathConfig) -> dic
     @cache
     def count(start: int, end: int) -> dict[int, int]:
         with on_meta():
-            made = {code: Connection(widths[start], widths[end], end - start, code == HPM_BLOCK) for code in _CODES}
+            made = {
+                code: Connection(widths[start], widths[end], end - start, code == HPM_BLOCK, config.resample)
+                for code in _CODES
+            }
         return {code: count_parameters(connection) for code, connection in made.items()}
 
     return _table(space, count)

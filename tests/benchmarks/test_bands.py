@@ -80,6 +80,30 @@ def test_what_only_parameters_know_vanishes_beyond_them() -> None:
     assert found is not None and found["tau"] == pytest.approx(1) and abs(found["beyond"]) < 0.2
 
 
+def test_two_seeds_agree_as_far_as_they_say() -> None:
+    table = banded()
+    digests = list(table.by_member)
+    assert bands.seeds_agree(table, digests) == pytest.approx(1)
+    turned = [replace(one, val=(20 - one.val[3],) * 5) if one.seed else one for one in table.trainings]
+    assert bands.seeds_agree(MemberTable(table.space, tuple(turned), table.settings), digests) == pytest.approx(-1)
+    assert math.isnan(bands.seeds_agree(banded(seeds=1), digests))
+
+
+def test_a_learnt_predictor_finds_what_is_linear_and_never_sees_its_answer() -> None:
+    table = banded()
+    digests, errors = list(table.by_member), table.errors()
+    rng = np.random.default_rng(0)
+    noise = {digest: float(rng.normal()) for digest in digests}
+    told = {digest: 3 * errors[digest] + noise[digest] for digest in digests}
+    apart = bands.judged(table, bands.learnt(table, digests, [told, noise]), digests)
+    one = bands.judged(table, told, digests)
+    assert apart is not None and one is not None
+    assert apart["tau"] > 0.9 > one["tau"]
+    blind = bands.judged(table, bands.learnt(table, digests, [noise]), digests)
+    assert blind is not None and blind["tau"] < 0.6
+    assert bands.learnt(table, digests[:4], [told]) == {}
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     table = banded()
@@ -107,3 +131,13 @@ def test_a_replayed_search_by_hand() -> None:
     first, last = dict(zip(digests, (4.0, 3.0, 2.0, 1.0), strict=True)), dict.fromkeys(digests, 0.0)
     expected = np.mean([tests[digests[number]] for number in (2, 3, 3, 3)])
     assert bands.halved(table, [first, last], digests, 3) == pytest.approx(expected)
+
+
+def test_a_replayed_search_of_many_members_takes_random_choices() -> None:
+    table = toy_table(count=60)
+    digests, errors = list(table.by_member), table.errors("test")
+    found = bands.halved(table, [errors, errors], digests, 12)
+    assert found == bands.halved(table, [errors, errors], digests, 12)
+    ordered = sorted(errors[digest] for digest in digests)
+    least = sum(math.comb(59 - place, 11) * error for place, error in enumerate(ordered)) / math.comb(60, 12)
+    assert found == pytest.approx(least, rel=2e-3)

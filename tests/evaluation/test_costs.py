@@ -19,11 +19,13 @@ SPACES = [MultipathSpace("small", 5, 3, (2, 6)), MultipathSpace("wide", 4, 4, (4
 CONFIGS = [
     MultipathConfig(input_size=64, map_size=32, width=8, head_width=8, head="cells"),
     MultipathConfig(input_size=64, map_size=64, stem_stride=2, width=16, head_width=12, head="cells"),
+    MultipathConfig(input_size=64, map_size=32, width=8, head_width=8, resample="pool"),
+    MultipathConfig(input_size=64, map_size=32, width=16, head_width=8, resample="conv"),
 ]
 
 
 @pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
-@pytest.mark.parametrize("config", CONFIGS, ids=["stride4", "stride2"])
+@pytest.mark.parametrize("config", CONFIGS, ids=["stride4", "stride2", "pool", "conv"])
 def test_tables_count_what_the_built_network_has(space: MultipathSpace, config: MultipathConfig) -> None:
     costs, rng = MemberCosts(space, config), np.random.default_rng(0)
     for _ in range(8):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,7 +121,18 @@ def test_dead_ends_do_not_change_a_child() -> None:
     assert torch.equal(supernet(image, codes[None]), supernet(image, with_dead_end[None]))
 
 
-@pytest.mark.parametrize("layer", [HPM(8), Resample(8, 12, 1), Resample(8, 12, -2), Resample(8, 8, 0)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        HPM(8),
+        Resample(8, 12, 1),
+        Resample(8, 12, -2),
+        Resample(8, 8, 0),
+        Resample(8, 12, 2, "pool"),
+        Resample(8, 12, -2, "pool"),
+        Resample(8, 12, -2, "conv"),
+    ],
+)
 @pytest.mark.parametrize("children", [1, 3])
 def test_children_together_equal_children_one_by_one(layer: torch.nn.Module, children: int) -> None:
     torch.manual_seed(0)
@@ -140,8 +152,30 @@ def test_hpm_block_has_the_counted_parameters() -> None:
 
 
 @pytest.mark.parametrize(("levels", "side"), [(-2, 4), (-1, 8), (0, 16), (1, 32), (2, 64)])
-def test_resample_changes_side_and_width(levels: int, side: int) -> None:
-    assert Resample(8, 12, levels)(torch.ones(2, 8, 16, 16)).shape == (2, 12, side, side)
+@pytest.mark.parametrize("kind", ["cells", "pool", "conv"])
+def test_resample_changes_side_and_width(levels: int, side: int, kind: str) -> None:
+    assert Resample(8, 12, levels, kind)(torch.ones(2, 8, 16, 16)).shape == (2, 12, side, side)
+
+
+def test_pooled_cells_tell_no_place_in_a_cell_and_convolved_ones_do() -> None:
+    torch.manual_seed(0)
+    x = torch.zeros(1, 4, 8, 8)
+    x[0, :, 2, 2] = 1
+    moved = x.roll(1, -1)  # within the cell of 2 x 2
+    pool, conv, cells = (Resample(4, 6, -1, kind).eval() for kind in ("pool", "conv", "cells"))
+    torch.testing.assert_close(pool(x), pool(moved))
+    assert all((layer(x) - layer(moved)).abs().max() > 1e-3 for layer in (conv, cells))
+
+
+@pytest.mark.parametrize("kind", ["pool", "conv"])
+def test_children_of_other_changes_of_scale_are_those_of_their_supernet(kind: str) -> None:
+    config = replace(CONFIG, resample=kind)
+    supernet = Supernet(SPACE, config)
+    member = SPACE.random_architecture(np.random.default_rng(0))
+    image = torch.randn(2, 3, 32, 32)
+    child = supernet.child(member)
+    torch.testing.assert_close(child(image), supernet(image, np.array([member.codes]))[0], rtol=1e-4, atol=1e-5)
+    assert child.description()["network"]["resample"] == kind
 
 
 @pytest.mark.parametrize(("levels", "reached"), [(-2, [(1, 0)]), (1, [(10, 4), (10, 5), (11, 4), (11, 5)])])

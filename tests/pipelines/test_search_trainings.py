@@ -384,3 +384,8 @@ def test_a_run_goes_on_as_it_began(tmp_path: Path) -> None:
 def test_experiments_keep_to_their_way() -> None:
     kinds = {"default": "trainings", "aflw": "trainings", "paper": "supernet", "smoke": "supernet"}
     assert {name: kind_of_search(experiment_of(load_yaml(experiment_file(name)))) for name in kinds} == kinds
+
+
+def test_commands_that_name_no_experiment_run_the_default_one() -> None:
+    """`make retrain` names none: a setting of default.yaml's own would not reach it."""
+    assert experiment_of(load_yaml(experiment_file("default"))) == Experiment()

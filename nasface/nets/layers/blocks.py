@@ -113,25 +113,50 @@ class CellDownsample(nn.Conv2d):
         return (cells.reshape(-1, factor**2 * inputs) @ weight.T).view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
+class Pool(nn.Sequential):
+    """The mean of cells of f x f, then a convolution: (B, C_in, H, W) -> (B, C_out, H / f, W / f)."""
+
+    def __init__(self, inputs: int, outputs: int, factor: int, overlap: bool) -> None:
+        pooled = factor // 2 if overlap else factor
+        conv = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False) if overlap else nn.Conv2d(inputs, outputs, 1, bias=False)
+        super().__init__(nn.AvgPool2d(pooled) if pooled > 1 else nn.Identity(), conv)
+
+
+class Interpolate(nn.Sequential):
+    """A 1x1 convolution, then bilinear interpolation: (B, C_in, H, W) -> (B, C_out, f H, f W)."""
+
+    def __init__(self, inputs: int, outputs: int, factor: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False),
+        )
+
+
 class Resample(nn.Module):
     """Change of scale and width: (B, C_in, H, W) -> (B, C_out, H * 2^levels, W * 2^levels), `levels` > 0 upward, to the
-    finer scales.
+    finer scales. Nothing at all where scale and width stay.
 
-    Downward a convolution, upward a transposed convolution, both with a kernel as large as the stride: cells do not
-    overlap, and each place in a cell has weights of its own. Pooling and interpolation would drop where in a cell a
-    feature lies, which is what a network that regresses positions needs. A batch norm follows, as in HRNet's fusion
-    layers, so that no scale outweighs another in a node's sum. Nothing at all where scale and width stay.
+    A batch norm follows, as in HRNet's fusion layers, so that no scale outweighs another in a node's sum.
+
+    Args:
+        inputs: C_in.
+        outputs: C_out.
+        levels: of scale, below 0 downward.
+        kind: `cells`, downward a convolution and upward a transposed one, both with a kernel as large as the stride:
+            each place in a cell has weights of its own, so that where in a cell a feature lies is kept; `pool`, means
+            of cells and bilinear interpolation with a 1x1 convolution, at a quarter of the cost for every level; or
+            `conv`, as `pool`, but downward a 3x3 convolution of stride 2 after the means, as in HRNet.
     """
 
-    def __init__(self, inputs: int, outputs: int, levels: int) -> None:
+    def __init__(self, inputs: int, outputs: int, levels: int, kind: str = "cells") -> None:
         super().__init__()
         factor = 2 ** abs(levels)
         self.project: nn.Module = nn.Identity()
         self.norm: nn.BatchNorm2d | nn.Identity = nn.Identity()
         if levels > 0:
-            self.project = CellUpsample(inputs, outputs, factor)
-            # Every output cell sums C_in products: keep the variance.
-            nn.init.normal_(self.project.weight, std=inputs**-0.5)
+            self.project = _upward(inputs, outputs, factor, kind)
+        elif levels < 0 and kind != "cells":
+            self.project = Pool(inputs, outputs, factor, overlap=kind == "conv")
         elif levels < 0 or inputs != outputs:
             self.project = CellDownsample(inputs, outputs, factor)
         if not isinstance(self.project, nn.Identity):
@@ -145,6 +170,14 @@ class Resample(nn.Module):
         if isinstance(self.norm, nn.Identity):
             return list(features)
         return each_normalised(self.norm, all_at_once(self.project, features))
+
+
+def _upward(inputs: int, outputs: int, factor: int, kind: str) -> nn.Module:
+    if kind != "cells":
+        return Interpolate(inputs, outputs, factor)
+    project = CellUpsample(inputs, outputs, factor)
+    nn.init.normal_(project.weight, std=inputs**-0.5)  # every output cell sums C_in products: keep the variance
+    return project
 
 
 def node_sum(features: Sequence[Tensor]) -> Tensor:
