@@ -24,6 +24,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,6 @@ def spread(table: MemberTable, digests: Sequence[str]) -> tuple[float, float]:
     seeds = float(np.mean(several))
     share = float(np.mean([1 / len(group) for group in groups]))
     return math.sqrt(max(0.0, between - seeds * share)), math.sqrt(seeds)
-
-
-def seeds_agree(table: MemberTable, digests: Sequence[str]) -> float:
-    """Kendall's tau between the first two seeds' validation errors of members; NaN where there are no two."""
-    pairs = [[one.val[3] for one in table.by_member[digest][:2]] for digest in digests]
-    if len(pairs) < 2 or min(map(len, pairs)) < 2:
-        return math.nan
-    first, second = np.array(pairs).T
-    return kendall(first, second)
 
 
 def predictors(
@@ -184,7 +176,8 @@ def spread_table(table: MemberTable, bands: Mapping[str, Sequence[str]]) -> str:
             if math.isnan(seeds)
             else [f"{seeds:.3f}", f"{between / seeds:.2f}" if seeds else NOTHING]
         )
-        agreed = seeds_agree(table, digests)
+        own = tuple(one for digest in digests for one in table.by_member[digest])
+        agreed = replace(table, trainings=own).agreement()
         of += [NOTHING if math.isnan(agreed) else f"{agreed:+.3f}"]
         body.append([band, str(len(digests)), f"{min(errors):.2f}", f"{np.median(errors):.2f}", f"{between:.3f}", *of])
     head = ["band", "members", "best", "median", "sd of members", "sd of seeds", "ratio", "tau of two seeds"]

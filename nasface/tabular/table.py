@@ -153,7 +153,7 @@ class MemberTable:
     def noise_line(self, faces: str = "val") -> str:
         """`noise` and `agreement` as they are told."""
         between, seeds = self.noise(faces)
-        told = f"sd between members {between:.3f}, "
+        told = "" if math.isnan(between) else f"sd between members {between:.3f}, "
         if math.isnan(seeds):
             return told + "one seed a member"
         return told + f"between the seeds of a member {seeds:.3f}; tau between seeds {self.agreement(faces):+.3f}"

@@ -80,13 +80,15 @@ def test_what_only_parameters_know_vanishes_beyond_them() -> None:
     assert found is not None and found["tau"] == pytest.approx(1) and abs(found["beyond"]) < 0.2
 
 
-def test_two_seeds_agree_as_far_as_they_say() -> None:
+def test_the_spread_says_how_well_one_seed_foretells_the_other() -> None:
     table = banded()
-    digests = list(table.by_member)
-    assert bands.seeds_agree(table, digests) == pytest.approx(1)
+    of = bands.bands_of(table)
+    assert [line.split()[-1] for line in bands.spread_table(table, of).splitlines()[2:]] == ["+1.000"] * 2
     turned = [replace(one, val=(20 - one.val[3],) * 5) if one.seed else one for one in table.trainings]
-    assert bands.seeds_agree(MemberTable(table.space, tuple(turned), table.settings), digests) == pytest.approx(-1)
-    assert math.isnan(bands.seeds_agree(banded(seeds=1), digests))
+    table = MemberTable(table.space, tuple(turned), table.settings)
+    assert [line.split()[-1] for line in bands.spread_table(table, of).splitlines()[2:]] == ["-1.000"] * 2
+    single = bands.spread_table(banded(seeds=1), of)
+    assert "one seed" in single and "nan" not in single
 
 
 def test_a_learnt_predictor_finds_what_is_linear_and_never_sees_its_answer() -> None:
