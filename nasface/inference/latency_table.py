@@ -158,10 +158,9 @@ def _measured(space: MultipathSpace, config: MultipathConfig, done: Callable[[],
     for start, end in np.ndindex(space.scales, space.scales):
         source = _noise(widths[start], finest >> (space.scales - 1 - start))
         for operation in (IDENTITY, HPM_BLOCK):
-            few, many = (
-                _time(_SideBySide((widths[start], widths[end]), end - start, operation, count), source)
-                for count in (_FEW, _MANY)
-            )
+            sizes = (widths[start], widths[end], end - start)
+            connect = partial(Connection, *sizes, operation == HPM_BLOCK, config.resample)
+            few, many = (_time(_SideBySide(connect, operation, count), source) for count in (_FEW, _MANY))
             connections[_kind(start, end, operation)] = max(many - few, 0.0) / (_MANY - _FEW)
             done()
     parts = LatencyTable(connections, fixed, (0.0, 1.0, 0.0), 0.0, 0.0)
@@ -206,10 +205,10 @@ def fit_weights(rows: np.ndarray) -> tuple[tuple[float, float, float], np.ndarra
 class _SideBySide(nn.Module):
     """So many connections of a kind from one node to another."""
 
-    def __init__(self, widths: tuple[int, int], levels: int, operation: int, count: int) -> None:
+    def __init__(self, connect: Callable[[], Connection], operation: int, count: int) -> None:
         super().__init__()
         self.operation = operation
-        self.connections = nn.ModuleList(Connection(*widths, levels, operation == HPM_BLOCK) for _ in range(count))
+        self.connections = nn.ModuleList(connect() for _ in range(count))
 
     def forward(self, x: Tensor) -> Tensor:
         return node_sum([connection(x, self.operation) for connection in self.connections])

@@ -59,7 +59,7 @@ class Stem(nn.Module):
 class Connection(nn.Module):
     """One connection: an operation at the source's scale, then the change to the target's scale."""
 
-    def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool, resample: str = "cells") -> None:
+    def __init__(self, inputs: int, outputs: int, levels: int, with_hpm: bool, resample: str) -> None:
         super().__init__()
         self.hpm: Any = HPM(inputs) if with_hpm else None  # what has none is never asked for its
         self.resample = Resample(inputs, outputs, levels, resample)
