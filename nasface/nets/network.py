@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +35,10 @@ class NetworkSpec(ABC):
         target: what it regresses.
         architecture: of a member of a multi-path space, None of a baseline.
         digest: tells a network from others of the same sizes; good for a file's name.
+        learning_rate: of a training whose settings give none.
     """
+
+    learning_rate: ClassVar[float] = 2e-3
 
     name: str
     input_size: int

@@ -19,7 +19,7 @@ import torch
 import nasface
 from nasface.config import Experiment
 from nasface.evaluation.costs import MemberCosts
-from nasface.nets.multipath import MultipathNetwork
+from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
@@ -29,6 +29,7 @@ from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.environment import environment
+from nasface.training.optimizers import with_learning_rate
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
@@ -123,7 +124,8 @@ def build_table(
 def table_settings(experiment: Experiment) -> dict[str, Any]:
     """What a member's figures depend on, beside its code and seed."""
     data = {key: value for key, value in asdict(experiment.data).items() if key != "cache"}
-    retrain = {key: value for key, value in asdict(experiment.retrain).items() if key not in _WITHOUT_EFFECT}
+    trained = with_learning_rate(experiment.retrain, MemberSpec.learning_rate)
+    retrain = {key: value for key, value in asdict(trained).items() if key not in _WITHOUT_EFFECT}
     return {
         "experiment": experiment.name,
         "data": data,

@@ -57,9 +57,9 @@ class GraphedStep:
         self.network, self._images, self._target = network, images.clone(), target.clone()
         self._uv, self._config = uv, config
         self._parameters = list(network.parameters())
-        self._factor = learning_rate_factor(config.optimizer, steps)
+        self._factor, self._lr = learning_rate_factor(config.optimizer, steps), config.optimizer.lr or 0.0
         self._optimizer, _ = make_optimizer(self._parameters, config.optimizer, lambda step: 1.0)
-        self._rate = torch.tensor(config.optimizer.lr, device=images.device)
+        self._rate = torch.tensor(self._lr, device=images.device)
         for group in self._optimizer.param_groups:
             group.update(lr=self._rate, capturable=True)
         self.stream = torch.cuda.Stream(images.device)
@@ -108,7 +108,7 @@ class GraphedStep:
             for step, (images, target) in enumerate(batches):
                 self._images.copy_(images)
                 self._target.copy_(target)
-                self._rate.fill_(self._config.optimizer.lr * self._factor(step))
+                self._rate.fill_(self._lr * self._factor(step))
                 self._graph.replay()
                 if step % 50 == 49 or step == len(batches) - 1:  # keeps the queue short
                     self._check(step)

@@ -20,8 +20,9 @@ from nasface.data.module import BatchSettings, FaceDataModule, prepare_batch
 from nasface.evaluation.inference import predict_faces
 from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
+from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import channels_last
-from nasface.training.optimizers import learning_rate_factor, make_optimizer
+from nasface.training.optimizers import learning_rate_factor, make_optimizer, with_learning_rate
 from nasface.training.targets.uv import FaceMaps, output_loss
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
@@ -49,7 +50,8 @@ class SharedBatches:
     """
 
     def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int, *, keep: bool = True) -> None:
-        self.config, self.seed, self.uv = config, seed, uv
+        self.config = with_learning_rate(config, MemberSpec.learning_rate)
+        self.seed, self.uv = seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)
         self._data = FaceDataModule(faces, faces, batches)

@@ -48,7 +48,7 @@ class FaceModule(pl.LightningModule):
         if not torch.isfinite(loss):
             raise UserError(
                 f"the training loss became {loss.item()} at step {self.steps_done}: lower the learning rate"
-                f" (now {self.optimizer_config.lr:g}); the last checkpoint is intact"
+                f" (now {self.optimizer_config.lr}); the last checkpoint is intact"
             )
         return loss
 

@@ -26,7 +26,13 @@ def make_optimizer(
     precision: str = "32-true",
 ) -> tuple[Optimizer, LambdaLR]:
     """The optimizer of the `config` (clipping is the training's own matter) and its schedule, a `factor` of `lr`, to be
-    advanced once a step; `precision` is Lightning's name of the training's."""
+    advanced once a step; `precision` is Lightning's name of the training's.
+
+    Raises:
+        UserError: the config has no learning rate.
+    """
+    if config.lr is None:
+        raise UserError("optimizer.lr is empty: give a learning rate")
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.kind in _FUSED:  # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
         settings["fused"] = "mixed" not in precision
@@ -54,6 +60,14 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
         return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
 
     return factor
+
+
+def with_learning_rate(config: RetrainConfig, rate: float) -> RetrainConfig:
+    """A training that has a learning rate: its own, or else this one, which its network has
+    (`nasface.nets.network.NetworkSpec`)."""
+    if config.optimizer.lr is not None:
+        return config
+    return replace(config, optimizer=replace(config.optimizer, lr=rate))
 
 
 def in_steps(config: RetrainConfig, faces: int) -> RetrainConfig:

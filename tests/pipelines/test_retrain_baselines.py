@@ -100,3 +100,20 @@ def test_wrong_arguments_are_one_line(nasface: Command, arguments: str, message:
     assert result.code == 2
     assert message in result.line
     assert list(nasface.folder.iterdir()) == [], "something was begun before the complaint"
+
+
+@pytest.mark.parametrize(
+    ("arch", "given", "rate"),
+    [
+        ("hourglass1", ("--scale", "0.0625"), 0.002),
+        ("random", (), 0.005),
+        ("random", ("--retrain.optimizer.lr", "0.003"), 0.003),
+    ],
+)
+def test_a_network_has_its_own_learning_rate(nasface: Command, arch: str, given: tuple[str, ...], rate: float) -> None:
+    arguments = ["--experiment", "smoke", "--arch", arch, "--retrain.steps", "2", *given]
+    result = nasface.tiny("retrain", *arguments)
+    assert result.code == 0, result.errors
+    (checkpoint,) = (nasface.folder / "runs").glob("*/retrain/last.ckpt")
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["optimizer_states"][0]["param_groups"][0]["initial_lr"] == rate

@@ -11,7 +11,7 @@ from torch import nn
 from nasface.config import AugmentConfig, OptimizerConfig, RetrainConfig, VideoConfig
 from nasface.data.module import BatchSettings, FaceDataModule
 from nasface.rendering.video import ShortVideos
-from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer
+from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_learning_rate
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces, toy_model
 from tests.training.toy_training import make_task, train
@@ -45,6 +45,14 @@ def test_schedules_by_hand() -> None:
     assert [falling(step) for step in (0, 1999, 2000, 6000)] == pytest.approx([1, 1, 0.95, 0.95**3])
     with pytest.raises(UserError, match="no optimizer.milestones"):
         learning_rate_factor(OptimizerConfig(schedule="steps"), 10)
+
+
+def test_a_training_without_a_learning_rate_takes_its_networks() -> None:
+    assert with_learning_rate(RetrainConfig(), 0.3).optimizer.lr == 0.3
+    given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1))
+    assert with_learning_rate(given, 0.3) == given
+    with pytest.raises(UserError, match="optimizer.lr is empty"):
+        make_optimizer([], OptimizerConfig(lr=None), lambda step: 1.0)
 
 
 def test_epochs_are_passes_over_the_faces() -> None:
