@@ -153,12 +153,12 @@ class MultipathConfig:
 
 
 def recorded_sizes(record: Mapping[str, Any]) -> MultipathConfig:
-    """The sizes in a file of this or an earlier version, which had one head only.
+    """The sizes in a file of this or an earlier version, which had one head and one change of scale only.
 
     Raises:
         TypeError: an unknown size.
     """
-    return MultipathConfig(**{"head": "cells", **record})
+    return MultipathConfig(**{"head": "cells", "resample": "cells", **record})
 
 
 @dataclass(frozen=True)
