@@ -25,8 +25,8 @@ from nasface.utils.files import atomic_write
 from nasface.utils.reading import require_file
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
-SHORTER = ("bands-100", "bands-300", "bands-600")
-"""The members of the table `bands` after trainings of so many steps."""
+SHORTER = ("bands-300", "bands-600")
+"""Members of the table `bands` after trainings of so many steps."""
 SHIPPED = {name: _ASSETS / f"{name}.parquet" for name in ("table", "bands", *SHORTER)}
 """Tables that come with the program: every member of the space `table`; members of three costs of `multipath`."""
 FACES = ("val", "test")

@@ -169,7 +169,7 @@ def test_the_shipped_table() -> None:
 def test_the_shipped_bands() -> None:
     """Members of one cost, with two seeds each, that differ by more than twice what the seeds do."""
     table = load_table("bands")
-    assert table.space.name == "multipath" and len(table.by_member) == 30 and len(table.trainings) == 60
+    assert table.space.name == "multipath" and len(table.by_member) == 90 and len(table.trainings) == 180
     for digest, code in ((one.digest, one.code) for one in table.trainings):
         assert table.member(digest).codes == tuple(map(int, code))
     with pytest.raises(UserError, match="lacks"):
