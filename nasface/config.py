@@ -152,13 +152,17 @@ class MultipathConfig:
             raise UserError(f"network.map_size {self.map_size} must be a multiple of the finest scale's side, {finest}")
 
 
+EARLIER_SIZES = {"head": "cells", "resample": "cells"}
+"""What files of earlier versions mean by saying nothing of it."""
+
+
 def recorded_sizes(record: Mapping[str, Any]) -> MultipathConfig:
     """The sizes in a file of this or an earlier version, which had one head and one change of scale only.
 
     Raises:
         TypeError: an unknown size.
     """
-    return MultipathConfig(**{"head": "cells", "resample": "cells", **record})
+    return MultipathConfig(**{**EARLIER_SIZES, **record})
 
 
 @dataclass(frozen=True)

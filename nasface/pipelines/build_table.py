@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 import nasface
-from nasface.config import Experiment
+from nasface.config import EARLIER_SIZES, Experiment
 from nasface.evaluation.costs import MemberCosts
 from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines.workers import run_side_by_side
@@ -146,7 +146,9 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
         write_json(path, record)
         return record
     record = read_json(path, "build the table in another --folder")
-    different = next((key for key in mine if record.get(key) != mine[key]), None)
+    sizes = record.get("network")
+    known = record | ({"network": EARLIER_SIZES | sizes} if isinstance(sizes, dict) else {})
+    different = next((key for key in mine if known.get(key) != mine[key]), None)
     if different:
         raise UserError(f"{folder} is of other settings ({different} differs): build the table in another --folder")
     return record
