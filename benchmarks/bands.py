@@ -3,10 +3,11 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 300 and 600):
+The tables that it reads by default come with the program; these commands made them (the second with 600 and 16 members,
+too):
 
     nasface table build --members 30 --bands [14e6,21e6,46e6] --seeds [0,1]
-    nasface table build --members 10 --bands [14e6,21e6,46e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
+    nasface table build --members 12 --bands [14e6,21e6,46e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add; and how well one seed foretells the other, which is the most that a
