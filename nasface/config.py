@@ -197,6 +197,13 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class SupernetOptimizerConfig(OptimizerConfig):
+    """A supernet's optimizer, whose learning rate no network fills in."""
+
+    lr: PositiveFloat = 2e-3
+
+
+@dataclass(frozen=True)
 class DeviceConfig:
     """Lightning's Trainer settings.
 
@@ -261,7 +268,7 @@ class SupernetConfig:
     heatmaps: NonNegativeFloat = 1.0
     landmarks: NonNegativeFloat = 0.0
     checkpoint_every: PositiveInt = 50
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-3))
+    optimizer: SupernetOptimizerConfig = field(default_factory=SupernetOptimizerConfig)
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 

@@ -57,8 +57,9 @@ class GraphedStep:
         self.network, self._images, self._target = network, images.clone(), target.clone()
         self._uv, self._config = uv, config
         self._parameters = list(network.parameters())
-        self._factor, self._lr = learning_rate_factor(config.optimizer, steps), config.optimizer.lr or 0.0
+        self._factor = learning_rate_factor(config.optimizer, steps)
         self._optimizer, _ = make_optimizer(self._parameters, config.optimizer, lambda step: 1.0)
+        self._lr = self._optimizer.defaults["lr"]
         self._rate = torch.tensor(self._lr, device=images.device)
         for group in self._optimizer.param_groups:
             group.update(lr=self._rate, capturable=True)

@@ -31,8 +31,8 @@ def make_optimizer(
     Raises:
         UserError: the config has no learning rate.
     """
-    if config.lr is None:  # of a supernet: a retraining's is filled in by its network's
-        raise UserError("supernet.optimizer.lr is empty: give a learning rate")
+    if config.lr is None:  # `with_learning_rate` fills in the network's
+        raise UserError("optimizer.lr is empty: give a learning rate")
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.kind in _FUSED:  # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
         settings["fused"] = "mixed" not in precision

@@ -57,6 +57,10 @@ def test_what_weights_say_of_their_faces(tmp_path: Path, faces: object) -> None:
             "retrain: {optimizer: {factor: null}}",
             "retrain.optimizer.factor: must be a number greater than 0, and has no value",
         ),
+        (
+            "supernet: {optimizer: {lr: null}}",
+            "supernet.optimizer.lr: must be a number greater than 0, and has no value",
+        ),
         ("search: {reuse: ~}", "search.reuse: must be true or false, and has no value"),
         ("name:", "name: must be text, and has no value"),
         (f"seed: {'9' * 400}", "seed: must be less than 2^32, not 999"),
