@@ -96,8 +96,9 @@ class MultipathConfig:
         head_width: channels between the output node and the map.
         head: how the map is written: `anchors` (heatmaps of anchor points, from which a smooth shape follows), or
             `cells` (each cell of the finest scale writes its part of the map, as in earlier versions).
-        resample: how a connection changes the scale: `cells` (a learnt projection of every cell), `pool` (means and
-            bilinear interpolation with a 1x1 convolution: cheaper), or `conv` (`pool`, downward a 3x3 convolution).
+        resample: how a connection changes the scale: `pool` (means and bilinear interpolation with a 1x1 convolution),
+            `conv` (`pool`, downward a 3x3 convolution), or `cells` (a learnt projection of every cell, as in earlier
+            versions: up to twenty times the parameters).
     """
 
     input_size: PositiveInt = 64
@@ -107,7 +108,7 @@ class MultipathConfig:
     widths: list[PositiveInt] | None = None
     head_width: PositiveInt = 64
     head: Literal["anchors", "cells"] = "anchors"
-    resample: Literal["cells", "pool", "conv"] = "cells"
+    resample: Literal["pool", "conv", "cells"] = "pool"
 
     def scale_widths(self, scales: int) -> list[int]:
         """Channels of every scale, coarsest first."""
@@ -349,19 +350,21 @@ class HalvingConfig:
             settings are those of retrain.
         keep: members of one in so many go on to the next number of steps.
         batch_size: faces a step.
+        last_batch_size: faces a step in the last round, which decides; those of retrain where empty.
         share: least share of the limit that members have: of `search.max_latency`, or else of `search.max_macs`.
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
 
     candidates: PositiveInt = 4
     adapt: bool = False
-    generations: NonNegativeInt = 2
+    generations: NonNegativeInt = 3
     children: PositiveInt = 4
     parents: PositiveInt = 2
     moves: PositiveInt = 12
-    steps: list[PositiveInt] = field(default_factory=lambda: [300, 900])
-    keep: PositiveInt = 4
+    steps: list[PositiveInt] = field(default_factory=lambda: [300, 1200])
+    keep: PositiveInt = 8
     batch_size: PositiveInt = 16
+    last_batch_size: PositiveInt | None = None
     share: ClosedUnitInterval = 0.75
     workers: NonNegativeInt = 0
 

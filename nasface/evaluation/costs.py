@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +29,7 @@ from nasface.nets.multipath_cost import (
 from nasface.nets.network import channels_last
 from nasface.search.objectives import PENALTY, require_objectives
 from nasface.search.strategy import Constraint, Outcome, Proposal
+from nasface.space.presets import presets_in
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
@@ -93,10 +95,12 @@ def _sum(table: dict[Place, dict[int, int]], architecture: Architecture) -> int:
 
 
 def usual_macs(costs: MemberCosts) -> float:
-    """The limit on multiply-adds of a search that names none: 1.25 times the median of random members."""
+    """The limit on multiply-adds of a search that names none: 1.25 times the median of random members, or more, where
+    one of the well-known networks of the space needs it."""
     rng = np.random.default_rng(0)
     macs = [costs.macs(costs.space.random_architecture(rng)) for _ in range(200)]
-    return float(round(1.25 * float(np.median(macs)), -5))
+    known = max(map(costs.macs, presets_in(costs.space).values()), default=0.0)
+    return max(float(round(1.25 * float(np.median(macs)), -5)), 1e5 * math.ceil(known / 1e5))
 
 
 def peak_activations(network: nn.Module, image: Tensor) -> int:

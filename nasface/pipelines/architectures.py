@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.config import EXPERIMENTS, Experiment, MultipathConfig
+from nasface.config import EARLIER_SIZES, EXPERIMENTS, Experiment, MultipathConfig
 from nasface.nets.cost import on_meta
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
@@ -65,7 +65,7 @@ def _resolve_member(experiment: Experiment, arch: str) -> tuple[Experiment, Arch
         except ValueError as error:
             raise UserError(f"{arch}: {error}; correct it, or search again") from None
         # A found network is retrained at the sizes that it was found at, unless the user asks for others.
-        network = _merged(experiment.network, sizes)
+        network = _merged(experiment.network, EARLIER_SIZES | sizes)
         if found_width(record.provenance):  # it was found, as the connections were
             network = replace(network, width=sizes.get("width", network.width))
         experiment = replace(experiment, network=network)

@@ -412,7 +412,15 @@ def _batches(workspace: Workspace, steps: int) -> SharedBatches:
     global _kept
     if _kept is None or _kept[0] is not workspace or _kept[1] != steps:
         experiment = workspace.experiment
-        config = replace(experiment.retrain, steps=steps, epochs=None, batch_size=experiment.halving.batch_size)
+        config = replace(experiment.retrain, steps=steps, epochs=None, batch_size=_batch_size(experiment, steps))
         batches = SharedBatches(workspace.faces.train, workspace.uv, config, experiment.seed, keep=False)
         _kept = workspace, steps, batches
     return _kept[2]
+
+
+def _batch_size(experiment: Experiment, steps: int) -> int:
+    """Faces a step of the trainings of so many steps. The longest, which decide, are as the retraining's."""
+    config = experiment.halving
+    if len(config.steps) == 1 or steps != config.steps[-1]:
+        return config.batch_size
+    return config.last_batch_size or experiment.retrain.batch_size
