@@ -199,7 +199,11 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class SupernetOptimizerConfig(OptimizerConfig):
-    """A supernet's optimizer, whose learning rate no network fills in."""
+    """A supernet's optimizer, whose learning rate no network fills in.
+
+    Attributes:
+        lr: learning rate.
+    """
 
     lr: PositiveFloat = 2e-3
 

@@ -135,11 +135,15 @@ def test_a_build_goes_on_after_a_kill(building: Experiment, tmp_path: Path, monk
     narrow = replace(SPACE, connections=(1, 4))
     build_table(building, narrow, tmp_path / "whole", 4, [0], 1)
     # A folder of an earlier version says nothing of how connections resize.
-    settings = tmp_path / "whole" / "settings.json"
+    older = replace(building, network=replace(NETWORK, resample="cells"))
+    build_table(older, SPACE, tmp_path / "older", 1, [0], 1)
+    settings = tmp_path / "older" / "settings.json"
     record = json.loads(settings.read_text())
     del record["network"]["resample"]
     settings.write_text(json.dumps(record))
-    build_table(building, SPACE, tmp_path / "whole", 4, [0], 1)
+    build_table(older, SPACE, tmp_path / "older", 1, [0], 1)
+    with pytest.raises(UserError, match="other settings .network differs"):
+        build_table(building, SPACE, tmp_path / "older", 1, [0], 1)
     wide = replace(building, network=replace(NETWORK, width=16))
     with pytest.raises(UserError, match="other settings .network differs"):
         build_table(wide, SPACE, tmp_path / "whole", 4, [0], 1)
