@@ -3,9 +3,9 @@
     python -m benchmarks.cores [--baseline 17b6e01]
 
 The work, begun as a user would, each version in a process of its own: a supernet trained, its space searched by the
-paper's simulated annealing, and the best member trained from scratch; networks with the head `cells`, which both
-versions have. The earlier version is taken from the repository's history, so this needs a clone with git. A row ends
-with how many times as fast two cores are today as one core was. Let nothing run beside it.
+paper's simulated annealing, and the best member trained from scratch; networks with the head and the change of scale
+that both versions have, `cells`. The earlier version is taken from the repository's history, so this needs a clone with
+git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ REPOSITORY = Path(__file__).parents[1]
 SPACE = "name: multipath\nlayers: 10\nscales: 4\nconnections: [4, 8]\n"
 """The space of the baseline: a quarter to a half of a gap's connections."""
 FACES = ("--data.train_count", "1000", "--data.val_count", "400", "--data.test_count", "100")
+FORMER = ("--network.head", "cells", "--network.resample", "cells")
+"""The networks of the baseline."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def ways(baseline: Path, name: str) -> list[Way]:
     """The columns: `name`, whose package is in the folder `baseline`, on one core, and this version on one and two."""
     paper = json.dumps(SAMOS.PAPER)
     search = ("--on", "supernet", "--search.max_macs", "0", "--search.settings", paper)
-    today = [Way(f"today, {cores} core(s)", REPOSITORY, cores, search, ("--network.head", "cells")) for cores in (1, 2)]
+    today = [Way(f"today, {cores} core(s)", REPOSITORY, cores, search, FORMER) for cores in (1, 2)]
     return [Way(f"{name}, 1 core", baseline, 1), *today]
 
 

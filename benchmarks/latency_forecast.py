@@ -88,7 +88,9 @@ def main(arguments: Sequence[str]) -> None:
     config, space = parsed.experiment.network, load_space(parsed.experiment.space)
     table = measure_latencies(space, config)
     found = forecasts(table, space, config, int(parsed.own["members"]))
-    print(f"{space.name}, width {config.width}, {config.input_size} pixels, onnxruntime, one thread\n\n{summary(found)}")
+    print(
+        f"{space.name}, width {config.width}, {config.input_size} pixels, onnxruntime, one thread\n\n{summary(found)}"
+    )
     rows = [asdict(one) | {"off": one.off} for one in found]
     write_json(Path(parsed.own["json"]), {"table": asdict(table), "network": asdict(config), "members": rows})
 

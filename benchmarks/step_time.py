@@ -32,6 +32,7 @@ from nasface.training.children import ChildrenThreads
 from nasface.training.targets.uv import uv_loss
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
+from nasface.utils.kept_memory import keep_freed_memory
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 OPTIONS = (
@@ -247,6 +248,7 @@ def main(arguments: Sequence[str]) -> int:
         raise UserError(f"--repeats must be at least 1, not {repeats}")
     space = load_space(experiment.space)
     experiment.network.check(space.scales, space.name)
+    keep_freed_memory()  # as every training does
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     device = find_device(parsed.own["on"])

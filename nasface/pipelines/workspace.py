@@ -13,6 +13,7 @@ from nasface.faces.uv import uv_basis
 from nasface.space.space import MultipathSpace
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
+from nasface.utils.kept_memory import keep_freed_memory
 from nasface.utils.progress import progress_for
 
 if TYPE_CHECKING:  # it brings Lightning, two seconds that a worker of a search should not wait for
@@ -57,7 +58,8 @@ class Workspace:
 
 
 def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
-    """Faces and targets of an experiment."""
+    """Faces and targets of an experiment, in a process that is to compute with them."""
+    keep_freed_memory()
     if space is not None:
         experiment.network.check(space.scales, space.name)
     if experiment.device.threads:

@@ -96,7 +96,11 @@ def test_rows_have_settings_and_names_of_their_own() -> None:
 @pytest.mark.parametrize(("width", "names"), [(32, ["random (seed 0)", "searched = preset/hrnet"]), (16, None)])
 def test_a_search_may_find_a_hand_made_network(tmp_path: Path, width: int, names: list[str] | None) -> None:
     record = json.loads((SPACES / "presets" / "hrnet.json").read_text())
-    record["provenance"] = {"strategy": "trainings", "width": width, "network": {"width": width, "head": "anchors", "resample": "pool"}}
+    record["provenance"] = {
+        "strategy": "trainings",
+        "width": width,
+        "network": {"width": width, "head": "anchors", "resample": "pool"},
+    }
     (tmp_path / "best.json").write_text(json.dumps(record))
     output = str(tmp_path / "best.json")
     networks = ["random", "preset/hrnet", output]
