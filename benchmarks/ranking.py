@@ -79,8 +79,10 @@ def matching_table(name: str, experiment: Experiment) -> MemberTable:
             f"--table must be one of {', '.join(SHIPPED)} or a .parquet file of `nasface table build`, not {name!r}"
         )
     table = read_table(name)
-    if experiment.network != recorded_sizes(table.settings["network"]):
-        raise UserError("the table's networks are of other sizes: take the experiment that it was built with")
+    sizes = asdict(recorded_sizes(table.settings["network"]))
+    mine = asdict(experiment.network)
+    if differing := [f"--network.{key} {value}" for key, value in sizes.items() if mine[key] != value]:
+        raise UserError(f"the table's networks are of other sizes: give {' '.join(differing)}, or their experiment")
     return table
 
 

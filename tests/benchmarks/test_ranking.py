@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.ranking import answer, chosen_members, ranking_table, read_arguments
+from benchmarks.ranking import answer, chosen_members, matching_table, ranking_table, read_arguments
+from nasface.config import Experiment
 from nasface.utils.errors import UserError
 from tests.helpers.toy_table import toy_table
 
@@ -58,3 +59,8 @@ def test_settings_that_cannot_be() -> None:
     for arguments in (["--members", "19"], ["--steps", "0"], ["--samplers", "mnus", "mnus"]):
         with pytest.raises(UserError, match=arguments[0]):
             read_arguments(arguments)
+
+
+def test_a_table_of_other_sizes_says_which() -> None:
+    with pytest.raises(UserError, match="of other sizes: give --network.resample cells, or their experiment"):
+        matching_table("bands", Experiment())

@@ -11,7 +11,7 @@ from nasface.space.space import MultipathSpace
 from nasface.tabular.table import MemberTable, TrainedMember
 
 SPACE = MultipathSpace("toy", layers=3, scales=2)
-NETWORK = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8, head="cells")
+NETWORK = MultipathConfig(input_size=32, map_size=16, width=8, head_width=8, head="cells", resample="cells")
 
 
 def toy_table(space: MultipathSpace = SPACE, seeds: int = 1, count: int = 0) -> MemberTable:
