@@ -291,7 +291,8 @@ class SearchConfig:
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
         max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
-            median of the space's random members where the space says which are drawn, and no limit elsewhere.
+            median of the space's random members, or what its well-known networks need where that is more, where the
+            space says which are drawn, and no limit elsewhere.
         max_latency: longest time of an image in onnxruntime on one thread of this machine, in milliseconds; 0 for no
             limit. Connections are measured once, into the run's folder, and a member's time is foretold from them. A
             search by trainings then has no limit on multiply-adds unless max_macs is given, and measures what it finds.
