@@ -1,10 +1,11 @@
 """What predicts a member's error among members of its cost: counting, supernets, short trainings.
 
-    python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
+    python -m benchmarks.ranking --experiment default --network.resample cells --table bands --members 0 --steps 800 \
+        --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
 The tables that it reads by default come with the program; these commands made them (the second with 600 and 16 members,
-too):
+too), each with `--network.resample cells`:
 
     nasface table build --members 30 --bands [14e6,21e6,46e6] --seeds [0,1]
     nasface table build --members 12 --bands [14e6,21e6,46e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,8 @@ from nasface.utils.reading import read_json
 
 Scores = Mapping[str, float]
 """Digest -> what a predictor says; lower is better."""
-BEGIN, KEEP, CHOICES = (4, 8, 12), 4, 2000
-"""Members that replayed halvings begin with; one in so many goes on; random choices of them."""
+BEGIN, GO_ON, CHOICES = (4, 8, 12), 2, 2000
+"""Members that replayed searches begin with; so many go on to the last round; random choices of members."""
 RIDGE = 1.0
 """Weight of the learnt predictor's penalty, its features having unit variance."""
 LEAST = 5
@@ -203,14 +204,14 @@ def predictor_table(results: Sequence[Mapping[str, Any]]) -> str:
     return text_table(header, body)
 
 
-def halved(table: MemberTable, rounds: Sequence[Scores], digests: Sequence[str], begin: int) -> float:
-    """Test error (%) of what successive halving finds, the mean over choices of `begin` of the members (all of them, or
-    `CHOICES` random ones): the best of each round's errors go on but after the last, whose best is found."""
-    tests, found = table.errors("test"), []
+def halved(tests: Scores, rounds: Sequence[Scores], digests: Sequence[str], begin: int) -> float:
+    """Test error (%) of what a search in rounds finds, the mean over choices of `begin` of the members (all of them, or
+    `CHOICES` random ones): the best `GO_ON` of each round go on but after the last, whose best is found."""
+    found = []
     for chosen in _choices(digests, begin):
         left = list(chosen)
         for scores in rounds[:-1]:
-            left = sorted(left, key=scores.__getitem__)[: math.ceil(len(left) / KEEP)]
+            left = sorted(left, key=scores.__getitem__)[:GO_ON]
         found.append(tests[min(left, key=rounds[-1].__getitem__)])
     return float(np.mean(found))
 
@@ -225,19 +226,39 @@ def _choices(digests: Sequence[str], begin: int) -> Iterable[Sequence[str]]:
 def halving_table(
     table: MemberTable, bands: Mapping[str, Sequence[str]], shorter: Mapping[str, MemberTable]
 ) -> str | None:
-    """Test error (%) of what halving by two short trainings finds, replayed in each band, beside a random choice."""
-    body = []
-    for (first, one), (last, other) in itertools.combinations(shorter.items(), 2):
-        rounds = [one.errors(), other.errors()]
+    """Test error (%) of what two rounds find, replayed in each band, beside a random choice."""
+    body, tests = [], table.errors("test")
+    for first, last, replays in _two_rounds(table, shorter):
         for band, every in bands.items():
-            digests = [digest for digest in every if all(digest in scores for scores in rounds)]
+            digests = [digest for digest in every if all(digest in scores for scores in replays[0][0])]
             if len(digests) < max(BEGIN):
                 continue
-            mean = float(np.mean([table.errors("test")[digest] for digest in digests]))
-            found = [halved(table, rounds, digests, begin) for begin in BEGIN]
+            found = [np.mean([halved(told, rounds, digests, begin) for rounds, told in replays]) for begin in BEGIN]
+            mean = np.mean([tests[digest] for digest in digests])
             body.append([first, last, band, *(f"{error:.2f}" for error in found), f"{mean:.2f}"])
     head = ["first", "last", "band", *(f"best of {begin}" for begin in BEGIN), "random choice"]
     return text_table(head, body) if body else None
+
+
+def _two_rounds(
+    table: MemberTable, shorter: Mapping[str, MemberTable]
+) -> Iterator[tuple[str, str, list[tuple[list[Scores], Scores]]]]:
+    """What each of two rounds trains, and the replays: both rounds' errors, and the test errors of what is found. The
+    last round is a longer one of the short trainings, or a whole training of one seed, when the test is of others."""
+    for (first, one), (last, other) in itertools.combinations(shorter.items(), 2):
+        yield first, last, [([one.errors(), other.errors()], table.errors("test"))]
+    seeds = {training.seed for training in table.trainings}
+    if len(seeds) > 1:
+        for first, one in shorter.items():
+            replays = [
+                ([one.errors(), _of_seeds(table, {seed}).errors()], _of_seeds(table, seeds - {seed}).errors("test"))
+                for seed in sorted(seeds)
+            ]
+            yield first, "whole training, one seed", replays
+
+
+def _of_seeds(table: MemberTable, seeds: Collection[int]) -> MemberTable:
+    return replace(table, trainings=tuple(one for one in table.trainings if one.seed in seeds))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -267,7 +288,7 @@ def main(arguments: Sequence[str]) -> None:
                 results.append({"predictor": name, "band": band, **found})
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
     if halvings := halving_table(table, bands, shorter):
-        print(f"\nsuccessive halving, the best quarter goes on; NME (%) on test faces\n\n{halvings}")
+        print(f"\nthe best {GO_ON} of the first round go on to the last; NME (%) on test faces\n\n{halvings}")
     path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
     write_json(path, {"table": table.fingerprint, "predictors": results})
     print(f"\nfigures  {path}")

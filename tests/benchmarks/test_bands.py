@@ -126,20 +126,30 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
 
 def test_a_replayed_search_by_hand() -> None:
-    """Of four members with three each time: round 1 keeps one of three, so that the last round has no choice."""
-    table = toy_table()
-    digests = list(table.by_member)[:4]
-    tests = table.errors("test")
-    first, last = dict(zip(digests, (4.0, 3.0, 2.0, 1.0), strict=True)), dict.fromkeys(digests, 0.0)
-    expected = np.mean([tests[digests[number]] for number in (2, 3, 3, 3)])
-    assert bands.halved(table, [first, last], digests, 3) == pytest.approx(expected)
+    """Of four members with three each time: round 1 keeps the better two, of which the last takes the better."""
+    tests = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 8.0}
+    first, last = {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0}, {"a": 0.0, "b": 1.0, "c": 2.0, "d": 3.0}
+    # abc: b, c go on; abd: b, d; acd and bcd: c, d.
+    assert bands.halved(tests, [first, last], list(tests), 3) == pytest.approx((2 + 2 + 4 + 4) / 4)
+
+
+def test_whole_trainings_decide_by_one_seed_and_are_told_by_the_others() -> None:
+    table = toy_table(seeds=3)
+    (first, last, replays), *more = bands._two_rounds(table, {"short": toy_table()})
+    assert not more and (first, last) == ("short", "whole training, one seed") and len(replays) == 3
+    for seed, ((_, scores), tests) in enumerate(replays):
+        for digest, trainings in table.by_member.items():
+            assert scores[digest] == next(one.val[3] for one in trainings if one.seed == seed)
+            others = [one.test[3] for one in trainings if one.seed != seed]
+            assert len(others) == 2 and tests[digest] == pytest.approx(np.mean(others))
+    assert not list(bands._two_rounds(toy_table(), {"short": toy_table()}))
 
 
 def test_a_replayed_search_of_many_members_takes_random_choices() -> None:
     table = toy_table(count=60)
     digests, errors = list(table.by_member), table.errors("test")
-    found = bands.halved(table, [errors, errors], digests, 12)
-    assert found == bands.halved(table, [errors, errors], digests, 12)
+    found = bands.halved(errors, [errors, errors], digests, 12)
+    assert found == bands.halved(errors, [errors, errors], digests, 12)
     ordered = sorted(errors[digest] for digest in digests)
     least = sum(math.comb(59 - place, 11) * error for place, error in enumerate(ordered)) / math.comb(60, 12)
     assert found == pytest.approx(least, rel=2e-3)
