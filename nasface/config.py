@@ -346,7 +346,9 @@ class HalvingConfig:
 
     Attributes:
         candidates: members that begin: the well-known networks that keep the limits, and random ones.
-        adapt: let well-known networks that miss the limits begin, too, once random moves have brought them there.
+        adapt: let well-known networks that miss the limits begin, too, once these are kept: by HPM blocks in the place of
+            identities or the reverse, and random moves where those are not enough. Where a space has several widths,
+            each network begins at the next greater one as well, with so many blocks fewer.
         generations: rounds of changed members.
         children: members of each, changed from the best so far.
         parents: the best members that have children, in turn.
@@ -360,9 +362,9 @@ class HalvingConfig:
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
 
-    candidates: PositiveInt = 4
-    adapt: bool = False
-    generations: NonNegativeInt = 3
+    candidates: PositiveInt = 8
+    adapt: bool = True
+    generations: NonNegativeInt = 2
     children: PositiveInt = 4
     parents: PositiveInt = 2
     moves: PositiveInt = 12

@@ -30,7 +30,7 @@ from nasface.evaluation.costs import MemberCosts
 from nasface.inference.latency_table import kept_latencies
 from nasface.inference.member_latencies import Latencies, MemberLatencies
 from nasface.metrics.aflw2000 import BIN_NAMES
-from nasface.nets.multipath import MemberSpec
+from nasface.nets.multipath import HPM_BLOCK, IDENTITY, MemberSpec
 from nasface.pipelines.scoring import macs_limit, search_constraints
 from nasface.pipelines.search import write_member
 from nasface.pipelines.workers import run_side_by_side
@@ -41,7 +41,7 @@ from nasface.search.strategy import Constraint
 from nasface.space.neighbours import random_neighbour
 from nasface.space.presets import presets_in
 from nasface.space.random_members import first_that_fit, members_of_every_density
-from nasface.space.space import MultipathSpace
+from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.artifacts import ARCHITECTURE, RunFile
@@ -248,7 +248,8 @@ def draw_members(space: MultipathSpace, experiment: Experiment, rng: np.random.G
 def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limits | None = None) -> list[MemberSpec]:
     """Different random members of every density that keep the search's limits and cost at least `halving.share` of the
     multiply-adds that are allowed; the well-known networks first, where they do, each at the greatest width at which it
-    does. With `halving.adapt`, those that do at none are changed, at the width that is nearest, until they do.
+    does. With `halving.adapt`, each is there at the next greater width, too, changed until it keeps the limits, and
+    those that keep them at none are changed at the width that is nearest.
 
     Raises:
         UserError: too few are met.
@@ -269,12 +270,15 @@ def _well_known(experiment: Experiment, space: MultipathSpace, limits: Limits) -
     sizes = [replace(experiment.network, width=width) for width in reversed(widths_of(space, experiment))]
     for number, preset in enumerate(presets_in(space).values()):
         members = [MemberSpec(preset, size) for size in sizes]
-        widest = next(filter(limits.allow, members), None)
-        if widest is None and experiment.halving.adapt:
-            nearest = min(members, key=lambda member: abs(limits.off(member)))
-            widest = _within(limits, nearest, np.random.default_rng([experiment.seed, 0xADA, number]))
+        widest = next((place for place, member in enumerate(members) if limits.allow(member)), None)
         if widest is not None:
-            yield widest
+            yield members[widest]
+        if experiment.halving.adapt and widest != 0:
+            nearest = min(members, key=lambda member: abs(limits.off(member)))
+            other = nearest if widest is None else members[widest - 1]
+            adapted = _within(limits, other, np.random.default_rng([experiment.seed, 0xADA, number]))
+            if limits.allow(adapted):
+                yield adapted
 
 
 def key_of(member: MemberSpec) -> str:
@@ -321,7 +325,9 @@ def _other_width(parent: MemberSpec, rng: np.random.Generator) -> int:
 
 
 def _within(limits: Limits, member: MemberSpec, rng: np.random.Generator) -> MemberSpec:
-    """The first member within the limits on a random walk from one on which these are never missed by more."""
+    """A member within the limits, if one is met: HPM blocks are exchanged for identities, or the reverse, which leaves
+    all ways through the network; then random moves follow by which the limits are never missed by more."""
+    member = _with_other_blocks(limits, member, rng)
     off = limits.off(member)
     for _ in range(_WALK):
         if off == 0:
@@ -329,6 +335,21 @@ def _within(limits: Limits, member: MemberSpec, rng: np.random.Generator) -> Mem
         near = replace(member, architecture=random_neighbour(member.architecture, rng))
         if abs(now := limits.off(near)) <= abs(off):
             member, off = near, now
+    return member
+
+
+def _with_other_blocks(limits: Limits, member: MemberSpec, rng: np.random.Generator) -> MemberSpec:
+    """The member with random blocks fewer, where it costs too much, or more, where it costs too little, until it keeps
+    the limits, or as near to them as that brings it."""
+    off = limits.off(member)
+    old, new = (HPM_BLOCK, IDENTITY) if off > 0 else (IDENTITY, HPM_BLOCK)
+    space, codes = member.architecture.space, list(member.architecture.canonical.codes)
+    for place in rng.permutation([place for place, code in enumerate(codes) if code == old]):
+        if off == 0:
+            break
+        near = replace(member, architecture=Architecture(space, (*codes[:place], new, *codes[place + 1 :])))
+        if (now := limits.off(near)) * off >= 0:  # not beyond the limits on the other side
+            member, off, codes[place] = near, now, new
     return member
 
 
