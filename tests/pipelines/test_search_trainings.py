@@ -42,7 +42,7 @@ from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
 from nasface.space.neighbours import neighbours, random_neighbour
-from nasface.space.presets import load_preset
+from nasface.space.presets import PRESETS, load_preset
 from nasface.space.record import load_record
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.training import DivergedError
@@ -200,25 +200,37 @@ def test_the_width_that_is_found_is_retrained(experiment: Experiment, tmp_path: 
 
 
 def test_well_known_networks_begin_at_their_greatest_width() -> None:
-    space, experiment = load_space("multipath_wide"), Experiment(search=SearchConfig(max_macs=25e6))
+    settings = Experiment(search=SearchConfig(max_macs=25e6))
+    space, experiment = load_space("multipath_wide"), replace(settings, halving=HalvingConfig(adapt=False))
     members = draw_candidates(experiment, space)
     assert [member.config.width for member in members[:3]] == [32, 24, 40]
     names = ("hourglass", "hrnet", "prnet")
     assert [member.digest for member in members[:3]] == [load_preset(name).digest for name in names]
     small = draw_candidates(replace(experiment, search=SearchConfig(max_macs=12.5e6)), space)[0]
     assert small.digest == members[0].digest and small.config.width == 16
+    # Beside each, the same network at the next width, with some of its blocks left out and every way through it kept.
+    adapted = draw_candidates(settings, space)
+    assert adapted[:6:2] == members[:3] and [member.config.width for member in adapted[1:6:2]] == [40, 32, 48]
+    for narrow, wide in zip(adapted[:6:2], adapted[1:6:2], strict=True):
+        before, after = (np.array(member.architecture.canonical.codes) for member in (narrow, wide))
+        assert set(after[before == 2]) == {1, 2} and (after[before < 2] == before[before < 2]).all()
+        assert Limits.of(settings, space).allow(wide)
 
 
 def test_well_known_networks_that_miss_the_limits_are_brought_there() -> None:
     # Of the three, HRNet alone costs more than 30 M multiply-adds, and hourglass and PRNet less than three quarters.
     settings = SearchConfig(max_macs=30e6)
-    plain = Experiment(search=settings, halving=HalvingConfig(candidates=4))
+    plain = Experiment(search=settings, halving=HalvingConfig(candidates=4, adapt=False))
     adapting = replace(plain, halving=replace(plain.halving, adapt=True))
     space, limits = load_space("multipath"), Limits.of(plain, load_space("multipath"))
     *changed, random = draw_candidates(adapting, space)
     assert random == draw_candidates(plain, space)[0], "the random ones are the same"
     assert all(map(limits.allow, changed))
     assert not {one.digest for one in changed} & {load_preset(name).digest for name in ("hourglass", "prnet", "hrnet")}
+    # By blocks alone, but for PRNet, which has too few identities: no way through it comes or goes.
+    for name, member in zip(PRESETS[:2], changed[:2], strict=True):
+        absent = [code == 0 for code in load_preset(name).canonical.codes]
+        assert [code == 0 for code in member.architecture.canonical.codes] == absent
     again, other = (draw_candidates(replace(adapting, seed=seed), space)[:3] for seed in (0, 1))
     assert again == changed and other[0] != changed[0]
 
@@ -227,7 +239,7 @@ def test_well_known_networks_are_changed_at_the_nearest_width() -> None:
     # HRNet has 13 M multiply-adds at 16 channels, too few, and a little more than 22 M at 24.
     settings = Experiment(search=SearchConfig(max_macs=22e6), halving=HalvingConfig(adapt=True))
     space = load_space("multipath_wide")
-    member = draw_candidates(settings, space)[1]
+    member = draw_candidates(settings, space)[2]  # after Hourglass at two widths
     assert member.config.width == 24 and member.digest != load_preset("hrnet").digest
     hrnet = replace(member, architecture=load_preset("hrnet"))
     assert 22e6 < hrnet.cost()[1] < 25e6 and Limits.of(settings, space).allow(member)
