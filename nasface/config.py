@@ -346,7 +346,7 @@ class HalvingConfig:
 
     Attributes:
         candidates: members that begin: the well-known networks that keep the limits, and random ones.
-        adapt: let well-known networks that miss the limits begin, too, once they keep them: with HPM blocks in the place
+        adapt: let well-known networks that miss the limits begin, too, once they keep them: with HPM blocks in place
             of identities or the reverse, and by random moves where those are not enough. Where a space has several
             widths, each network begins at the next greater one as well, with so many blocks fewer.
         generations: rounds of changed members.
