@@ -36,9 +36,11 @@ class NetworkSpec(ABC):
         architecture: of a member of a multi-path space, None of a baseline.
         digest: tells a network from others of the same sizes; good for a file's name.
         learning_rate: of a training whose settings give none.
+        warmup: of such a training, the share of its steps over which the learning rate rises.
     """
 
     learning_rate: ClassVar[float] = 2e-3
+    warmup: ClassVar[float] = 0.05
 
     name: str
     input_size: int

@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, AdamW, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LambdaLR
 
 from nasface.config import OptimizerConfig, RetrainConfig
+from nasface.nets.network import NetworkSpec
 from nasface.utils.errors import UserError
 
 _FUSED: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
@@ -31,7 +32,7 @@ def make_optimizer(
     Raises:
         UserError: the config has no learning rate.
     """
-    if config.lr is None:  # `with_learning_rate` fills in the network's
+    if config.lr is None:  # `with_schedule_of` fills in the network's
         raise UserError("optimizer.lr is empty: give a learning rate")
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.kind in _FUSED:  # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
@@ -46,6 +47,9 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
     """The schedule as a factor of `lr` at a step; zero at the end of a cosine schedule."""
     if config.schedule == "steps" and not config.milestones:
         raise UserError("optimizer.schedule steps has no optimizer.milestones: give the steps at which lr falls")
+    if config.warmup is None:
+        raise UserError("optimizer.warmup is empty: give a share of the steps")
+    warmup = max(1, round(config.warmup * total_steps))
 
     def factor(step: int) -> float:
         if config.schedule == "constant":
@@ -54,7 +58,6 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
             return config.factor ** sum(step >= milestone for milestone in config.milestones)
         if config.schedule == "exponential":
             return config.factor ** (step // config.every)
-        warmup = max(1, round(config.warmup * total_steps))
         if step < warmup:
             return (step + 1) / warmup
         return 0.5 * (1 + float(np.cos(np.pi * min(1.0, (step - warmup) / max(1, total_steps - warmup)))))
@@ -62,12 +65,12 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
     return factor
 
 
-def with_learning_rate(config: RetrainConfig, rate: float) -> RetrainConfig:
-    """A training that has a learning rate: its own, or else this one, which its network has
-    (`nasface.nets.network.NetworkSpec`)."""
-    if config.optimizer.lr is not None:
-        return config
-    return replace(config, optimizer=replace(config.optimizer, lr=rate))
+def with_schedule_of(network: NetworkSpec | type[NetworkSpec], config: RetrainConfig) -> RetrainConfig:
+    """A training that has a learning rate and a warm-up: those of its settings, or else its network's."""
+    optimizer = config.optimizer
+    rate = network.learning_rate if optimizer.lr is None else optimizer.lr
+    warmup = network.warmup if optimizer.warmup is None else optimizer.warmup
+    return replace(config, optimizer=replace(optimizer, lr=rate, warmup=warmup))
 
 
 def in_steps(config: RetrainConfig, faces: int) -> RetrainConfig:

@@ -10,8 +10,11 @@ from torch import nn
 
 from nasface.config import AugmentConfig, OptimizerConfig, RetrainConfig, VideoConfig
 from nasface.data.module import BatchSettings, FaceDataModule
+from nasface.nets.multipath import MemberSpec
+from nasface.nets.network import NetworkSpec
+from nasface.nets.registry import BaselineSpec
 from nasface.rendering.video import ShortVideos
-from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_learning_rate
+from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_schedule_of
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces, toy_model
 from tests.training.toy_training import make_task, train
@@ -47,12 +50,16 @@ def test_schedules_by_hand() -> None:
         learning_rate_factor(OptimizerConfig(schedule="steps"), 10)
 
 
-def test_a_training_without_a_learning_rate_takes_its_networks() -> None:
-    assert with_learning_rate(RetrainConfig(), 0.3).optimizer.lr == 0.3
-    given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1))
-    assert with_learning_rate(given, 0.3) == given
+@pytest.mark.parametrize("network", [MemberSpec, BaselineSpec])
+def test_a_training_without_a_schedule_takes_its_networks(network: type[NetworkSpec]) -> None:
+    filled = with_schedule_of(network, RetrainConfig()).optimizer
+    assert (filled.lr, filled.warmup) == (network.learning_rate, network.warmup)
+    given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1, warmup=0.0))
+    assert with_schedule_of(network, given) == given
+    with pytest.raises(UserError, match="optimizer.warmup is empty"):
+        learning_rate_factor(RetrainConfig().optimizer, 10)
     with pytest.raises(UserError, match="optimizer.lr is empty"):
-        make_optimizer([], OptimizerConfig(lr=None), lambda step: 1.0)
+        make_optimizer([], RetrainConfig().optimizer, lambda step: 1.0)
 
 
 def test_epochs_are_passes_over_the_faces() -> None:
