@@ -180,7 +180,7 @@ class Prize:
         searched, random: of every draw.
         validation: of every random one, NME (%) on the validation faces at its training's end.
         made: by name, the mean over its seeds.
-        search_s: seconds of a search, mean.
+        search_s: seconds of one core that a search takes, mean.
         train_s: seconds of a training of one of these members, mean.
     """
 
@@ -297,7 +297,7 @@ def compete(experiment: Experiment, budget: float, own: dict[str, Any]) -> tuple
         if row is None:
             raise error or UserError(f"{one.folder} has no result")
         print(f"{number}/{len(trainings)}  {one.entry.name}: {row.mean:.2f} %, {row.train_s:.0f} s", flush=True)
-    return outcome(budget, trainings, [seconds for _, seconds in searches])
+    return outcome(budget, trainings, [seconds * own["workers"] for _, seconds in searches])
 
 
 def outcome(
