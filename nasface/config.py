@@ -98,7 +98,7 @@ class MultipathConfig:
             `cells` (each cell of the finest scale writes its part of the map, as in earlier versions).
         resample: how a connection changes the scale: `pool` (means and bilinear interpolation with a 1x1 convolution),
             `conv` (`pool`, downward a 3x3 convolution), or `cells` (a learnt projection of every cell, as in earlier
-            versions: up to twenty times the parameters).
+            versions: several times the parameters).
     """
 
     input_size: PositiveInt = 64
