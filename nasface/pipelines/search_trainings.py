@@ -274,9 +274,8 @@ def _well_known(experiment: Experiment, space: MultipathSpace, limits: Limits) -
         if widest is not None:
             yield members[widest]
         if experiment.halving.adapt and widest != 0:
-            nearest = min(members, key=lambda member: abs(limits.off(member)))
-            other = nearest if widest is None else members[widest - 1]
-            adapted = _within(limits, other, np.random.default_rng([experiment.seed, 0xADA, number]))
+            near = members[widest - 1] if widest else min(members, key=lambda member: abs(limits.off(member)))
+            adapted = _within(limits, near, np.random.default_rng([experiment.seed, 0xADA, number]))
             if limits.allow(adapted):
                 yield adapted
 
