@@ -106,7 +106,7 @@ class Trained:
 def by_nasface(workspace: Workspace, sampler: str, children: int, pace: Pace) -> Trained:
     """A supernet by `train_supernet`."""
     experiment = workspace.experiment
-    settings = replace(experiment.supernet, sampler=sampler, children=children)
+    settings = replace(experiment.supernet, sampler=sampler, children=children, whole=0.0)
     # One checkpoint, after the last step.
     settings = replace(settings, checkpoint_every=settings.steps)
     workspace = replace(workspace, experiment=replace(experiment, supernet=settings))

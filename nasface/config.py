@@ -207,8 +207,8 @@ class SupernetOptimizerConfig(OptimizerConfig):
         warmup: share of the steps over which a cosine schedule rises.
     """
 
-    lr: PositiveFloat = 2e-3
-    warmup: ClosedUnitInterval = 0.05
+    lr: PositiveFloat = 5e-3
+    warmup: ClosedUnitInterval = 0.25
 
 
 @dataclass(frozen=True)
@@ -253,6 +253,8 @@ class SupernetConfig:
             quarter, of which 2 or 3 of 4 are left once dead ends are dropped.)
         last_repeats: the same of the last gap, which joins all scales to the output, as in nearly all members that the
             search visits; as `repeats` where empty.
+        whole: share of the steps, the first ones, in which a single child takes every connection, HPM or identity;
+            children of random connections learn next to nothing before there are features. 0 in the paper.
         steps: optimizer steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
@@ -269,6 +271,7 @@ class SupernetConfig:
     children: PositiveInt = 2
     repeats: list[PositiveInt] = field(default_factory=lambda: [1])
     last_repeats: PositiveInt | None = 2
+    whole: ClosedUnitInterval = 0.5
     steps: PositiveInt = 800
     batch_size: PositiveInt = 16
     accumulate: PositiveInt = 1

@@ -15,7 +15,7 @@ from nasface.nets.network import channels_last
 from nasface.nets.weights import load_supernet, save_weights
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run, end_other_processes
-from nasface.space.path_samplers import PathSampler, make_path_sampler
+from nasface.space.path_samplers import PathSampler, WholeFirst, make_path_sampler
 from nasface.space.space import MultipathSpace
 from nasface.tracking.artifacts import SUPERNET, RunFile
 from nasface.tracking.progress import TrainingProgress
@@ -62,7 +62,8 @@ def train_supernet(workspace: Workspace, run: Run, callbacks: Sequence[pl.Callba
         return load_trained_supernet(path, space, experiment)
     network = fresh_supernet(workspace)
     config = experiment.supernet
-    task = SupernetTask(network, make_sampler(experiment, space), workspace.uv, config)
+    sampler = WholeFirst(make_sampler(experiment, space), round(config.whole * config.steps), experiment.seed)
+    task = SupernetTask(network, sampler, workspace.uv, config)
     data = workspace.data_module(config.batch_size, config.checkpoint_every * config.accumulate, config.augmentation)
     log = StageLog(experiment, run, "supernet")
     identity = f"supernet {space.layers}x{space.scales} {json.dumps(asdict(experiment.network))}"

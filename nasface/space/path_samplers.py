@@ -33,8 +33,13 @@ _TOPOLOGY, _OPERATIONS, _ORDER, _UNIFORM, _TRIAL = range(5)
 class PathSampler(Protocol):
     """What training needs of a sampler."""
 
-    space: MultipathSpace
-    children: int
+    @property
+    def space(self) -> MultipathSpace: ...
+
+    @property
+    def children(self) -> int:
+        """K: at most so many children a step."""
+        ...
 
     def sample(self, step: int) -> np.ndarray:
         """The children of a step: codes, int8 of shape (children, num_connections), each valid (Eq. 8) and reaching
@@ -236,6 +241,39 @@ class MNUS:
         order = keys.argsort(axis=-1, kind="stable")
         operation = 1 + np.take_along_axis(order, place[..., None], axis=-1)[..., 0]
         return np.where(taken, operation, 0).astype(np.int8)
+
+
+@dataclass(frozen=True)
+class WholeFirst:
+    """One child that takes every connection for the first steps, and the children of another sampler after them.
+
+    Source: progressive shrinking (Cai et al., "Once-for-all", ICLR 2020) trains the largest network before smaller
+    ones. The operations of its connections are dealt as those of `MNUS`.
+
+    Args:
+        then: the sampler of the later steps, which count on.
+        whole: how many steps come first.
+        seed: of the operations.
+    """
+
+    then: PathSampler
+    whole: int
+    seed: int
+
+    @property
+    def space(self) -> MultipathSpace:
+        return self.then.space
+
+    @property
+    def children(self) -> int:
+        return self.then.children
+
+    @cached_property
+    def _first(self) -> MNUS:
+        return MNUS(self.space, 1, self.seed, repeats=(1,))
+
+    def sample(self, step: int) -> np.ndarray:
+        return (self._first if step < self.whole else self.then).sample(step)
 
 
 def _generator(seed: int, stream: int, step: int) -> np.random.Generator:

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nasface.space.catalogue import load_space
-from nasface.space.path_samplers import MNUS, UniformPaths
+from nasface.space.path_samplers import MNUS, UniformPaths, WholeFirst
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 
@@ -247,3 +247,17 @@ def test_uniform_paths() -> None:
     assert (sampler.sample(3) == UniformPaths(space, 5, 3).sample(3)).all()
     with pytest.raises(UserError, match="children"):
         UniformPaths(space, 0, 0)
+
+
+def test_one_child_takes_all_connections_first() -> None:
+    space = MultipathSpace("small", 4, 3)
+    then = MNUS(space, 3, 7)
+    sampler = WholeFirst(then, 20, 7)
+    whole = [sampler.sample(step) for step in range(20)]
+    assert {codes.shape for codes in whole} == {(1, space.num_connections)}
+    drawn = np.concatenate(whole)
+    # Each of the two operations once in every window of two draws.
+    assert (drawn.reshape(10, 2, -1).sum(1) == 3).all()
+    assert (sampler.sample(20) == then.sample(20)).all()
+    assert (sampler.space, sampler.children) == (space, 3)
+    assert (WholeFirst(then, 0, 7).sample(0) == then.sample(0)).all()

@@ -24,7 +24,7 @@ def test_a_new_run_keeps_its_settings(experiment: Experiment) -> None:
     run = open_run("search", experiment, "multipath", False, None)
     assert run.id.endswith("-search-multipath")
     kept = yaml.safe_load(settings_file(run.folder).read_text())
-    assert kept["search"]["settings"]["temperature"] == 1e-5 and kept["supernet"]["optimizer"]["lr"] == 2e-3
+    assert kept["search"]["settings"]["temperature"] == 1e-5 and kept["supernet"]["optimizer"]["lr"] == 5e-3
     assert run.read_summary() == {"command": "search", "label": "multipath", "finished": False}
 
 
