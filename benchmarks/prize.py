@@ -38,8 +38,10 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
 from nasface.pipelines.architectures import resolve_network
+from nasface.pipelines.candidates import draw_members, key_of
 from nasface.pipelines.compare import Entry, Training
-from nasface.pipelines.search_trainings import costs_of, draw_members, key_of, search_by_trainings
+from nasface.pipelines.member_limits import costs_of
+from nasface.pipelines.search_trainings import search_by_trainings
 from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import prepare
 from nasface.report.tables import NMERow, text_table, yaw_table

@@ -28,16 +28,12 @@ from nasface.evaluation.costs import MemberCosts, usual_macs
 from nasface.inference import member_latencies
 from nasface.inference.latency_table import LatencyTable
 from nasface.nets.multipath import MemberSpec
-from nasface.pipelines import search_trainings
+from nasface.pipelines import member_limits, search_trainings, short_trainings
 from nasface.pipelines.architectures import resolve_network
-from nasface.pipelines.search_trainings import (
-    Limits,
-    ShortTraining,
-    draw_candidates,
-    draw_children,
-    key_of,
-    search_by_trainings,
-)
+from nasface.pipelines.candidates import draw_candidates, draw_children, key_of
+from nasface.pipelines.member_limits import Limits
+from nasface.pipelines.search_trainings import search_by_trainings
+from nasface.pipelines.short_trainings import ShortTraining
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.space.catalogue import load_space
@@ -119,14 +115,14 @@ def test_the_last_round_has_a_batch_size_of_its_own(
         halving=replace(EVOLVING, batch_size=2, last_batch_size=last),
     )
     seen: dict[int, int] = {}
-    made = search_trainings.SharedBatches
+    made = short_trainings.SharedBatches
 
     def batches(*arguments: Any, **more: Any) -> Any:
         config = arguments[2]
         seen[config.steps] = config.batch_size
         return made(*arguments, **more)
 
-    monkeypatch.setattr(search_trainings, "SharedBatches", batches)
+    monkeypatch.setattr(short_trainings, "SharedBatches", batches)
     search_by_trainings(settings, SPACE, new_run(tmp_path / "run"))
     assert seen == {1: 2, 2: expected}
 
@@ -134,20 +130,19 @@ def test_the_last_round_has_a_batch_size_of_its_own(
 def test_children_are_changed_best_members_within_the_limits(experiment: Experiment) -> None:
     costs = MemberCosts(SPACE, experiment.network)
     members = draw_candidates(experiment, SPACE)
-    ranked = [(ShortTraining(one.digest, 1, (1.0,) * 5), one) for one in members]
     limit = float(max(costs.macs(one.architecture) for one in members))
     limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
     limits, one_move = Limits.of(limited, SPACE), replace(EVOLVING, moves=1)
-    children = draw_children(one_move, limits, ranked, np.random.default_rng(0))
+    children = draw_children(one_move, limits, members, np.random.default_rng(0))
     near = [{near.digest for near in neighbours(parent.architecture)} for parent in members[:2]]
     assert len({child.digest for child in children} - {one.digest for one in members}) == 3
     assert all(0.75 * limit <= costs.macs(child.architecture) <= limit for child in children)
     assert all(child.digest in near[0] | near[1] for child in children)
     free = Limits.of(replace(experiment, search=replace(experiment.search, max_macs=0.0)), SPACE)
-    children = draw_children(replace(one_move, children=8), free, ranked, np.random.default_rng(0))
+    children = draw_children(replace(one_move, children=8), free, members, np.random.default_rng(0))
     assert all({child.digest for child in children} & around for around in near)  # both have some
     none = replace(limited, search=replace(experiment.search, max_macs=1.0))
-    assert draw_children(one_move, Limits.of(none, SPACE), ranked, np.random.default_rng(0)) == []
+    assert draw_children(one_move, Limits.of(none, SPACE), members, np.random.default_rng(0)) == []
 
 
 def test_most_children_are_near_and_some_are_far(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,13 +152,12 @@ def test_most_children_are_near_and_some_are_far(experiment: Experiment, monkeyp
         drawn.append(moves)
         return random_neighbour(parent, rng, moves)
 
-    monkeypatch.setattr("nasface.pipelines.search_trainings.random_neighbour", change)
+    monkeypatch.setattr("nasface.pipelines.candidates.random_neighbour", change)
     free = replace(experiment, search=replace(experiment.search, max_macs=0.0))
     space = load_space("multipath")
     parent = MemberSpec(load_preset("hourglass"), experiment.network)
-    ranked = [(ShortTraining(key_of(parent), 1, (1.0,) * 5), parent)]
     settings = replace(EVOLVING, children=300, moves=4)
-    assert len(draw_children(settings, Limits.of(free, space), ranked, np.random.default_rng(0))) == 300
+    assert len(draw_children(settings, Limits.of(free, space), [parent], np.random.default_rng(0))) == 300
     shares = np.bincount(drawn, minlength=5)[1:] / len(drawn)
     assert shares == pytest.approx([0.48, 0.24, 0.16, 0.12], abs=0.08)
 
@@ -177,8 +171,7 @@ def test_children_may_be_of_another_width(experiment: Experiment) -> None:
     limited = replace(experiment, search=replace(experiment.search, max_macs=limit))
     limits, settings = Limits.of(limited, WIDE), replace(EVOLVING, children=8, parents=1)
     members = draw_candidates(limited, WIDE, limits)
-    ranked = [(ShortTraining(key_of(one), 1, (1.0,) * 5), one) for one in members]
-    children = draw_children(settings, limits, ranked, np.random.default_rng(0))
+    children = draw_children(settings, limits, members, np.random.default_rng(0))
     assert len({key_of(one) for one in [*members, *children]}) == len(members) + 8
     assert all(0.75 * limit <= child.cost()[1] <= limit for child in [*members, *children])
     own = members[0].config.width
@@ -266,7 +259,7 @@ def test_a_limit_on_latency_takes_the_place_of_multiply_adds(
         kinds = {f"{a} {b} {code}": code * config.width / 8 for a in (0, 1) for b in (0, 1) for code in (1, 2)}
         return LatencyTable(kinds, 0.0, (0.0, 1.0, 0.0), error=0.04, worst=0.09)
 
-    monkeypatch.setattr(search_trainings, "kept_latencies", table)
+    monkeypatch.setattr(member_limits, "kept_latencies", table)
     measured: list[str] = []
     monkeypatch.setattr(member_latencies, "measured_latency", lambda member: measured.append(key_of(member)) or 7.5)
     drawn = replace(space, drawn=(1, 4))  # such a space has a limit on multiply-adds of its own
@@ -278,9 +271,9 @@ def test_a_limit_on_latency_takes_the_place_of_multiply_adds(
     assert 6 / 1.09 <= latency.pop("ms") <= 8 * 1.09
     assert latency == {"error": 0.04, "worst": 0.09, "measured": 7.5, "limit": 8.0}
     assert len(measured) == len(set(measured)) > 1, "each once, though the limit is asked for many times"
-    assert {
-        one.name for one in Limits.of(limited, drawn, search_trainings._latencies(limited, drawn, run)).most[8]
-    } == {"latency"}
+    assert {one.name for one in Limits.of(limited, drawn, member_limits.latencies_of(limited, drawn, run)).most[8]} == {
+        "latency"
+    }
     with pytest.raises(UserError, match="or raise search.max_latency"):
         few = replace(limited, search=replace(limited.search, max_latency=0.1))
         search_by_trainings(few, drawn, new_run(tmp_path / "few"))
@@ -293,7 +286,7 @@ def test_a_killed_search_ends_as_a_whole_one(
     experiment = replace(experiment, halving=settings)
     whole, killed = new_run(tmp_path / "whole"), new_run(tmp_path / "killed")
     search_by_trainings(experiment, SPACE, whole)
-    train, done = search_trainings._train, []
+    train, done = short_trainings._train, []
 
     def dies(*arguments: object) -> ShortTraining:
         if len(done) == 6:
@@ -302,7 +295,7 @@ def test_a_killed_search_ends_as_a_whole_one(
         return train(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(search_trainings, "_train", dies)
+        patched.setattr(short_trainings, "_train", dies)
         with pytest.raises(KeyboardInterrupt):
             search_by_trainings(experiment, SPACE, killed)
     record = killed.path("search", "trainings.jsonl")
@@ -315,18 +308,18 @@ def test_a_killed_search_ends_as_a_whole_one(
 def test_a_training_that_fails_comes_last(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone, bad = search_trainings.train_alone, draw_candidates(experiment, SPACE)[0]
+    alone, bad = short_trainings.train_alone, draw_candidates(experiment, SPACE)[0]
 
     def fails(build: object, batches: object) -> object:
         if build.__self__.digest == bad.digest:
             raise DivergedError("the training loss became nan at step 0")
         return alone(build, batches)
 
-    monkeypatch.setattr(search_trainings, "train_alone", fails)
+    monkeypatch.setattr(short_trainings, "train_alone", fails)
     run = new_run(tmp_path / "run")
     search_by_trainings(experiment, SPACE, run)
     assert rounds_of(run)[0][-1] == bad.digest
-    monkeypatch.setattr(search_trainings, "_train", lambda _, job: job.trained(None))
+    monkeypatch.setattr(short_trainings, "_train", lambda _, job: job.trained(None))
     with pytest.raises(UserError, match="lower retrain.optimizer.lr"):
         search_by_trainings(experiment, SPACE, new_run(tmp_path / "other"))
 
@@ -342,10 +335,10 @@ def test_one_that_fails_beside_others_on_a_gpu_comes_last(
             raise DivergedError("the training loss became nan by step 0")
         return [build() for build in builds], 1.0
 
-    monkeypatch.setattr(search_trainings, "train_together", train_together)
-    monkeypatch.setattr(search_trainings.torch, "device", lambda _: torch.empty(0).device)
-    jobs = [search_trainings._Job(member, 1) for member in members]
-    found = list(search_trainings._train_on_gpu(workspace, jobs))
+    monkeypatch.setattr(short_trainings, "train_together", train_together)
+    monkeypatch.setattr(short_trainings.torch, "device", lambda _: torch.empty(0).device)
+    jobs = [short_trainings._Job(member, 1) for member in members]
+    found = list(short_trainings._train_on_gpu(workspace, jobs))
     assert groups == [members, *([member] for member in members)]
     assert [one.nme is None for one in found] == [False, True, False]
 

@@ -1,0 +1,140 @@
+"""Short trainings of many members: those of a round side by side, each a line of a record before the next ends."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from nasface.config import Experiment
+from nasface.metrics.aflw2000 import BIN_NAMES
+from nasface.nets.multipath import MemberSpec
+from nasface.pipelines.candidates import key_of
+from nasface.pipelines.workers import run_side_by_side
+from nasface.pipelines.workspace import Workspace
+from nasface.runs.run import Run
+from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
+from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
+from nasface.utils.cores import available_cores
+from nasface.utils.line_record import append_line, read_entries
+from nasface.utils.progress import stage_bar
+from nasface.utils.run_files import TRAININGS
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """A member after so many steps of its own.
+
+    Attributes:
+        digest: of the member, with its width where the space has several (`key_of`).
+        steps: optimizer steps.
+        nme: NME (%) on the validation faces: three yaw bins, their mean, all faces; None where the training failed.
+    """
+
+    digest: str
+    steps: int
+    nme: tuple[float, ...] | None
+
+    def penalty(self, bins: str) -> float:
+        """What a search minimises (`search.penalty`): `mean` of the yaw bins, or one; infinite where there is none."""
+        value = math.inf if self.nme is None else self.nme[(*BIN_NAMES, "mean").index(bins)]
+        return math.inf if math.isnan(value) else value
+
+
+@dataclass(frozen=True)
+class _Job:
+    member: MemberSpec
+    steps: int
+
+    def trained(self, nme: tuple[float, ...] | None) -> ShortTraining:
+        return ShortTraining(key_of(self.member), self.steps, nme)
+
+
+def train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int, run: Run) -> list[ShortTraining]:
+    """What the members are worth after so many steps, in their order; those on record are not trained again."""
+    path = run.path(TRAININGS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = {(one.digest, one.steps): one for one in read_entries(path, _training_of)}
+    waiting = [_Job(member, steps) for member in members if (key_of(member), steps) not in done]
+    with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
+        for training in _trainings(workspace, waiting, run):
+            append_line(path, json.dumps(asdict(training)))
+            done[training.digest, training.steps] = training
+            bar.update(1)
+    return [done[key_of(member), steps] for member in members]
+
+
+def _training_of(entry: Any) -> ShortTraining:
+    nme = None if entry["nme"] is None else tuple(map(float, entry["nme"]))
+    return ShortTraining(str(entry["digest"]), int(entry["steps"]), nme)
+
+
+def _trainings(workspace: Workspace, jobs: Sequence[_Job], run: Run) -> Iterator[ShortTraining]:
+    experiment = workspace.experiment
+    if jobs and trains_on_gpu(experiment.device):
+        for start in range(0, len(jobs), TOGETHER):
+            yield from _train_on_gpu(workspace, jobs[start : start + TOGETHER])
+        return
+    single = replace(experiment, device=replace(experiment.device, threads=1))
+    workers = min(experiment.halving.workers or available_cores(), len(jobs))
+    if not workers:
+        return
+    here = replace(workspace, experiment=single)
+    how = "the same command with --resume true goes on"
+    for _, future in run_side_by_side(single, workspace.space, run.path("search"), workers, _train, jobs, here, how):
+        yield future.result()
+
+
+def _train(workspace: Workspace, job: _Job) -> ShortTraining:
+    batches = _batches(workspace, job.steps)
+    try:
+        network, _ = train_alone(job.member.build, batches)
+    except DivergedError:
+        return job.trained(None)
+    return _measured(workspace, job, network, workspace.uv)
+
+
+def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
+    device = torch.device("cuda")
+    try:
+        networks, _ = train_together([job.member.build for job in jobs], _batches(workspace, jobs[0].steps), device)
+    except DivergedError:  # one has ended all: which one comes out where each is alone
+        if len(jobs) == 1:
+            yield jobs[0].trained(None)
+        else:
+            for job in jobs:
+                yield from _train_on_gpu(workspace, [job])
+        return
+    uv = copy.deepcopy(workspace.uv).to(device)
+    for job, network in zip(jobs, networks, strict=True):
+        yield _measured(workspace, job, network, uv)
+
+
+def _measured(workspace: Workspace, job: _Job, network: torch.nn.Module, uv: Any) -> ShortTraining:
+    return job.trained(figures_of(errors_of(network, uv, workspace.faces.val)))
+
+
+_kept: tuple[Workspace, int, SharedBatches] | None = None  # of this process: what networks have in common
+
+
+def _batches(workspace: Workspace, steps: int) -> SharedBatches:
+    global _kept
+    if _kept is None or _kept[0] is not workspace or _kept[1] != steps:
+        experiment = workspace.experiment
+        config = replace(experiment.retrain, steps=steps, epochs=None, batch_size=_batch_size(experiment, steps))
+        batches = SharedBatches(workspace.faces.train, workspace.uv, config, experiment.seed, keep=False)
+        _kept = workspace, steps, batches
+    return _kept[2]
+
+
+def _batch_size(experiment: Experiment, steps: int) -> int:
+    """Faces a step of the trainings of so many steps. The longest, which decide, are as the retraining's."""
+    config = experiment.halving
+    if len(config.steps) == 1 or steps != config.steps[-1]:
+        return config.batch_size
+    return config.last_batch_size or experiment.retrain.batch_size
