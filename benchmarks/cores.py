@@ -65,7 +65,7 @@ class Way:
 def ways(baseline: Path, name: str) -> list[Way]:
     """The columns: `name`, whose package is in the folder `baseline`, on one core, and this version on one and two."""
     paper = json.dumps(SAMOS.PAPER)
-    search = ("--on", "supernet", "--search.max_macs", "0", "--search.settings", paper)
+    search = ("--on", "supernet", "--supernet.whole", "0", "--search.max_macs", "0", "--search.settings", paper)
     today = [Way(f"today, {cores} core(s)", REPOSITORY, cores, search, FORMER) for cores in (1, 2)]
     return [Way(f"{name}, 1 core", baseline, 1), *today]
 
