@@ -2,10 +2,10 @@
 
     python -m benchmarks.cores [--baseline 17b6e01]
 
-The work, begun as a user would, each version in a process of its own: a supernet trained, its space searched by the
-paper's simulated annealing, and the best member trained from scratch; networks with the head and the change of scale
-that both versions have, `cells`. The earlier version is taken from the repository's history, so this needs a clone with
-git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it.
+The work, each version in a process of its own: a supernet trained (all steps on its children), its space searched by
+the paper's simulated annealing, and the best member trained from scratch; networks with the head and the change of
+scale that both versions have, `cells`. The earlier version is taken from the repository's history, so this needs a
+clone with git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ SPACE = "name: multipath\nlayers: 10\nscales: 4\nconnections: [4, 8]\n"
 FACES = ("--data.train_count", "1000", "--data.val_count", "400", "--data.test_count", "100")
 FORMER = ("--network.head", "cells", "--network.resample", "cells")
 """The networks of the baseline."""
+FORMER_TRAINING = ("--supernet.whole", "0", "--supernet.optimizer.lr", "0.002", "--supernet.optimizer.warmup", "0.05")
+"""The training of its supernet."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Way:
 def ways(baseline: Path, name: str) -> list[Way]:
     """The columns: `name`, whose package is in the folder `baseline`, on one core, and this version on one and two."""
     paper = json.dumps(SAMOS.PAPER)
-    search = ("--on", "supernet", "--supernet.whole", "0", "--search.max_macs", "0", "--search.settings", paper)
+    search = ("--on", "supernet", *FORMER_TRAINING, "--search.max_macs", "0", "--search.settings", paper)
     today = [Way(f"today, {cores} core(s)", REPOSITORY, cores, search, FORMER) for cores in (1, 2)]
     return [Way(f"{name}, 1 core", baseline, 1), *today]
 

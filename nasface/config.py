@@ -675,8 +675,15 @@ RENAMED_SETTINGS = {
 }
 
 
+EARLIER_SETTINGS: dict[str, dict[str, Any]] = {"network": EARLIER_SIZES, "supernet": {"whole": 0.0}}
+"""What runs of earlier versions had, whose records say nothing of it."""
+
+
+_OF_RUNS = {"space", "data", "network", "supernet", "search", "retrain", "device", "log"}  # a user's file lacks some
+
+
 def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> dict[str, Any]:
-    """Settings as a file holds them, under the names of today.
+    """Settings as a file holds them, under the names of today, with what a run of an earlier version could only have.
 
     What another strategy than the search's was given under a former name is left out, as it had no effect then; so are
     the defaults of then in what a run has recorded: all names, whether they were given or not.
@@ -685,6 +692,9 @@ def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> d
         recorded: nested settings of an experiment, as YAML gives them.
         strategy: the search's, where it is not the recorded one.
     """
+    if recorded.keys() >= _OF_RUNS:
+        earlier = {name: values | recorded[name] for name, values in EARLIER_SETTINGS.items()}
+        recorded = recorded | {name: values for name, values in earlier.items() if values != recorded[name]}
     search = recorded.get("search")
     former = {name.partition(".")[2]: entry for name, entry in RENAMED_SETTINGS.items()}
     if not isinstance(search, dict) or not former.keys() & search.keys():

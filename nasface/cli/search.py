@@ -66,6 +66,10 @@ _OF_BOTH = ("penalty", "max_macs", "max_latency", "max_parameters", "max_memory"
 """What a search by trainings takes of `search.*`; the rest is of a search on a supernet."""
 
 
+_FORMER_DEFAULTS = {"supernet.whole": 0.0, "supernet.optimizer.lr": 0.002, "supernet.optimizer.warmup": 0.05}
+"""What the runs of earlier versions have recorded of a supernet (and another `search.chunk`), asked for or not."""
+
+
 def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_supernet: bool = False) -> str:
     """Whether a search that does not say so is on a supernet or by trainings: as the run to be resumed began, or by the
     settings that are not the defaults."""
@@ -77,8 +81,9 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
 def _of_a_supernet(experiment: Experiment) -> list[str]:
     """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
     given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
-    # The settings of runs of former versions hold another default of the chunk.
     of_both = {"search.chunk", *(f"search.{name}" for name in _OF_BOTH)}
+    if _FORMER_DEFAULTS.items() <= given.items():
+        of_both |= _FORMER_DEFAULTS.keys()
     sections = ("supernet.", "search.", "finalists.")
     return [
         name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from nasface.config import Experiment
+from nasface.config import Experiment, current_settings
 from nasface.nets.multipath import Supernet
 from nasface.nets.network import channels_last
 from nasface.nets.weights import load_supernet, save_weights
@@ -123,6 +123,7 @@ def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | 
         return None
     if not isinstance(recorded, dict):
         return None
+    recorded = current_settings(recorded)
     if isinstance(recorded.get("data"), dict):
         recorded["data"] = {"folders": {}} | recorded["data"]  # runs of the former version have none
     return {name: recorded.get(name) for name in wanted}

@@ -42,8 +42,8 @@ class PathSampler(Protocol):
         ...
 
     def sample(self, step: int) -> np.ndarray:
-        """The children of a step: codes, int8 of shape (children, num_connections), each valid (Eq. 8) and reaching
-        the output."""
+        """The children of a step: codes, int8 of shape (at most `children`, num_connections), each valid (Eq. 8) and
+        reaching the output."""
         ...
 
 

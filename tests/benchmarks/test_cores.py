@@ -47,6 +47,7 @@ def test_each_way_does_the_same_work(commands: list[tuple[cores.Way, dict[str, A
     assert [one.device.threads for one in settings] == [1, 1, 2, 2]
     assert [(one.supernet.steps, one.search.iterations) for one in settings[::2]] == [(3, 20), (3, 20)]
     assert [one.retrain.steps for one in settings[1::2]] == [5, 5]
+    assert (settings[0].supernet.whole, settings[0].supernet.optimizer.lr) == (0.0, 2e-3)
     assert settings[0].network.head == "cells" and settings[0].search.settings["temperature"] == 1024
 
 

@@ -26,7 +26,7 @@ def test_numbers_are_the_papers(paper: Experiment) -> None:
     space = load_space(paper.space)
     assert (space.layers, space.scales) == (10, 4)
     assert (paper.network.input_size, paper.network.map_size) == (256, 256)
-    assert (paper.supernet.sampler, paper.supernet.children) == ("mnus", 4)
+    assert (paper.supernet.sampler, paper.supernet.children, paper.supernet.whole) == ("mnus", 4, 0.0)
     for training in (paper.supernet, paper.retrain):
         optimizer = training.optimizer
         assert (optimizer.lr, optimizer.schedule, optimizer.weight_decay) == (1e-3, "constant", 0.0)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from nasface.cli.parser import read_arguments
-from nasface.config import RENAMED_SETTINGS, Experiment, SearchConfig, current_settings
+from nasface.config import RENAMED_SETTINGS, Experiment, SearchConfig, current_settings, recorded_settings
 from nasface.runs.run import open_run, settings_file
 from nasface.search.strategies.samos import SAMOS
 from nasface.utils.errors import UserError
@@ -104,3 +104,14 @@ def test_a_run_of_the_former_version_resumes(tmp_path: Path) -> None:
 def test_current_settings_leave_others_alone() -> None:
     for content in ({}, {"seed": 1}, {"search": {"iterations": 3}}, {"search": None}):
         assert current_settings(content) is content
+
+
+def test_what_an_earlier_version_could_only_have() -> None:
+    now = recorded_settings(Experiment())
+    then = {name: dict(section) if isinstance(section, dict) else section for name, section in now.items()}
+    del then["supernet"]["whole"], then["network"]["resample"]
+    assert current_settings(then)["supernet"] == now["supernet"] | {"whole": 0.0}
+    assert current_settings(then)["network"] == now["network"] | {"resample": "cells"}
+    assert current_settings(now) == now
+    users = {"supernet": then["supernet"], "network": then["network"]}  # a file of settings, not the record of a run
+    assert current_settings(users) is users

@@ -21,6 +21,7 @@ from nasface.config import (
     RetrainConfig,
     SearchConfig,
     SupernetConfig,
+    SupernetOptimizerConfig,
     experiment_file,
     experiment_of,
 )
@@ -383,6 +384,9 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
         ({"search": SearchConfig(objectives=["penalty", "macs"])}, "supernet"),
         ({"supernet": SupernetConfig(steps=7)}, "supernet"),
         ({"finalists": FinalistsConfig(count=2)}, "supernet"),
+        # As runs of earlier versions have recorded theirs, asked for or not.
+        ({"supernet": SupernetConfig(whole=0.0, optimizer=SupernetOptimizerConfig(2e-3, warmup=0.05))}, "trainings"),
+        ({"supernet": SupernetConfig(optimizer=SupernetOptimizerConfig(2e-3))}, "supernet"),
     ],
 )
 def test_settings_say_what_is_searched_on(changes: dict[str, object], kind: str) -> None:
