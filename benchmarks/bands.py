@@ -1,6 +1,7 @@
 """What predicts a member's error among members of its cost: counting, supernets, short trainings.
 
-    python -m benchmarks.ranking --experiment default --network.resample cells --table bands --members 0 --steps 800 \
+    python -m benchmarks.ranking --experiment default --network.resample cells --supernet.whole 0 \
+        --supernet.optimizer.lr 0.002 --supernet.optimizer.warmup 0.05 --table bands --members 0 --steps 800 \
         --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 

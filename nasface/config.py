@@ -246,15 +246,15 @@ class SupernetConfig:
     Attributes:
         sampler: how the children of a step are drawn: `mnus` (unbiased, the paper's) or `uniform`.
         children: K, children a step; 4 in the paper. With `repeats` of 1 every connection is trained exactly once in a
-            step, by one of them. The fewer children, the denser they are, and the sooner they learn: with 4, short
-            trainings (700 steps) are still near the mean face.
+            step, by one of them. The fewer children, the denser they are, and the sooner they learn.
         repeats: how often each connection of an inner gap is taken by the children of one step; drawn per step from
             these. A child holds repeats / K of a gap's connections: a half by default. (The paper's Fig. 2 has a
             quarter, of which 2 or 3 of 4 are left once dead ends are dropped.)
         last_repeats: the same of the last gap, which joins all scales to the output, as in nearly all members that the
             search visits; as `repeats` where empty.
-        whole: share of the steps, the first ones, in which a single child takes every connection, HPM or identity;
-            children of random connections learn next to nothing before there are features. 0 in the paper.
+        whole: share of the steps, the first ones, in which a single child takes every connection, HPM or identity: with
+            the change of scale `pool`, children of random connections learn next to nothing before there are features.
+            0 in the paper.
         steps: optimizer steps.
         batch_size: faces a step (of one process, before accumulation).
         accumulate: batches whose gradients make one optimizer step.
