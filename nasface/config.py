@@ -693,8 +693,8 @@ def current_settings(recorded: dict[str, Any], strategy: str | None = None) -> d
         strategy: the search's, where it is not the recorded one.
     """
     if recorded.keys() >= _OF_RUNS:
-        earlier = {name: values | recorded[name] for name, values in EARLIER_SETTINGS.items()}
-        recorded = recorded | {name: values for name, values in earlier.items() if values != recorded[name]}
+        sections = [name for name in EARLIER_SETTINGS if isinstance(recorded[name], dict)]  # others are complained of
+        recorded = recorded | {name: EARLIER_SETTINGS[name] | recorded[name] for name in sections}
     search = recorded.get("search")
     former = {name.partition(".")[2]: entry for name, entry in RENAMED_SETTINGS.items()}
     if not isinstance(search, dict) or not former.keys() & search.keys():

@@ -115,3 +115,4 @@ def test_what_an_earlier_version_could_only_have() -> None:
     assert current_settings(now) == now
     users = {"supernet": then["supernet"], "network": then["network"]}  # a file of settings, not the record of a run
     assert current_settings(users) is users
+    assert current_settings(now | {"supernet": 3})["supernet"] == 3
