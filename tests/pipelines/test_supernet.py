@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from nasface.config import Experiment, SupernetConfig
+from nasface.config import Experiment, LogConfig, SupernetConfig
 from nasface.pipelines.supernet import take_supernet, train_supernet
 from nasface.runs.run import Run, open_run
 from nasface.training.supernet import SupernetTask
@@ -59,6 +59,7 @@ def test_a_supernet_of_an_earlier_version_is_of_its_children_alone(tmp_path: Pat
 def test_the_whole_supernet_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = toy_workspace(tmp_path)
     config = replace(workspace.experiment.supernet, whole=0.5, steps=10, children=3)
+    experiment = replace(workspace.experiment, supernet=config, log=LogConfig(wandb="off"))
     drawn: list[np.ndarray] = []
 
     def only_draws(task: SupernetTask, *_: object) -> float:
@@ -67,9 +68,7 @@ def test_the_whole_supernet_comes_first(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("nasface.pipelines.supernet.fit", only_draws)
     with pytest.raises(KeyboardInterrupt):
-        train_supernet(
-            replace(workspace, experiment=replace(workspace.experiment, supernet=config)), Run(tmp_path / "run")
-        )
+        train_supernet(replace(workspace, experiment=experiment), Run(tmp_path / "run"))
     assert [len(codes) for codes in drawn] == [1] * 5 + [3] * 5
     assert all((codes > 0).all() for codes in drawn[:5])
 
