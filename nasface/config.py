@@ -675,7 +675,11 @@ RENAMED_SETTINGS = {
 }
 
 
-EARLIER_SETTINGS: dict[str, dict[str, Any]] = {"network": EARLIER_SIZES, "supernet": {"whole": 0.0}}
+EARLIER_SETTINGS: dict[str, dict[str, Any]] = {
+    "data": {"folders": {}},
+    "network": EARLIER_SIZES,
+    "supernet": {"whole": 0.0},
+}
 """What runs of earlier versions had, whose records say nothing of it."""
 
 

@@ -67,7 +67,7 @@ _OF_BOTH = ("penalty", "max_macs", "max_latency", "max_parameters", "max_memory"
 
 
 _FORMER_DEFAULTS = {"supernet.whole": 0.0, "supernet.optimizer.lr": 0.002, "supernet.optimizer.warmup": 0.05}
-"""What the runs of earlier versions have recorded of a supernet (and another `search.chunk`), asked for or not."""
+"""What the runs of earlier versions have recorded of a supernet, asked for or not."""
 
 
 def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_supernet: bool = False) -> str:
@@ -81,6 +81,7 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
 def _of_a_supernet(experiment: Experiment) -> list[str]:
     """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
     given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
+    # The settings of runs of former versions hold other defaults: of the chunk, and of a supernet's training.
     of_both = {"search.chunk", *(f"search.{name}" for name in _OF_BOTH)}
     if _FORMER_DEFAULTS.items() <= given.items():
         of_both |= _FORMER_DEFAULTS.keys()

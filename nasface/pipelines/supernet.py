@@ -124,6 +124,4 @@ def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | 
     if not isinstance(recorded, dict):
         return None
     recorded = current_settings(recorded)
-    if isinstance(recorded.get("data"), dict):
-        recorded["data"] = {"folders": {}} | recorded["data"]  # runs of the former version have none
     return {name: recorded.get(name) for name in wanted}
