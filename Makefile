@@ -1,6 +1,6 @@
 # Every target makes its own environment first, so each works as the first command on a fresh machine.
 #
-#   make search  [SPACE=multipath] [EXPERIMENT=default] [ON=supernet] [RESUME=1] [ARGS="--seed 1 ..."]
+#   make search  [SPACE=multipath_wide] [EXPERIMENT=default] [ON=supernet] [RESUME=1] [ARGS="--seed 1 ..."]
 #   make retrain [ARCH=best.json]  [EXPERIMENT=default] [RESUME=1] [ARGS="--init supernet ..."]
 #   make compare [EXPERIMENT=default] [RESUME=1] [ARGS="--compare.networks [...]"]
 #   make report  RUN="runs/..."    [ARGS="--output report.html"]

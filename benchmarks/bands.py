@@ -6,7 +6,7 @@
     python -m benchmarks.bands --rankings rankings.json
 
 The tables that it reads by default come with the program; these commands made them (the second with 600 and 16 members,
-too), each with `--network.resample cells --retrain.optimizer.warmup 0.05`:
+too), each with `--space multipath --network.resample cells --retrain.optimizer.warmup 0.05`:
 
     nasface table build --members 30 --bands [14e6,21e6,46e6] --seeds [0,1]
     nasface table build --members 12 --bands [14e6,21e6,46e6] --retrain.steps 300 --retrain.batch_size 16 --folder short

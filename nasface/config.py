@@ -602,7 +602,7 @@ class Experiment:
     """
 
     name: str = "default"
-    space: str = "multipath"
+    space: str = "multipath_wide"
     seed: NonNegativeInt = 0
     runs: str = "runs"
     output: str = "best.json"

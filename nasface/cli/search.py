@@ -10,7 +10,7 @@ from typing import Any
 from jsonargparse.typing import NonNegativeInt
 
 from nasface.cli.command import FACES, SIZES, Command
-from nasface.config import Experiment, flat
+from nasface.config import Experiment, MultipathConfig, flat
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
@@ -129,6 +129,8 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
     if unused := _of_a_supernet(experiment):
         print(f"unused   {', '.join(unused)}: only a search on a supernet has them")
+    if space.widths and experiment.network.width != MultipathConfig.width:
+        print(f"unused   network.width: {space.name} leaves it to the search, --space multipath searches one width")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
     _print_latency(folder.read_summary())
@@ -157,6 +159,8 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
         f" {power(space.count_members())} members"
     )
+    if space.widths:
+        print(f"width    {experiment.network.width}: a supernet has one, --network.width")
     if workers > (chains := strategy.settings.get("chains", workers)):
         print(f"workers  samos walks {chains} chain(s), so others wait: see --search.settings.chains")
     found = pipeline.search(
@@ -198,7 +202,9 @@ def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
     space = _checked_space(experiment)
     if space.widths and experiment.network.widths:
-        raise UserError(f"space {space.name} leaves the width to the search: leave out --network.widths")
+        raise UserError(
+            f"space {space.name} leaves the width to the search: leave out --network.widths, or take --space multipath"
+        )
     return space
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from nasface.cli.command import Command
+from nasface.config import Experiment
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
 
 
-def space(space: str = "multipath", exact: bool = False) -> None:
+def space(space: str = Experiment.space, exact: bool = False) -> None:
     """Print a space's size.
 
     Args:
@@ -24,7 +25,7 @@ def space(space: str = "multipath", exact: bool = False) -> None:
     if loaded.drawn:
         print("drawn {} to {:2} a gap {}".format(*loaded.drawn, show(loaded.count_canonical(loaded.drawn))))
     if loaded.widths:
-        print(f"widths             {', '.join(map(str, loaded.widths))}, searched by short trainings")
+        print(f"widths             {', '.join(map(str, loaded.widths))}, of which a search by short trainings chooses")
 
 
 COMMAND = Command(space)

@@ -36,13 +36,8 @@ def make_sampler(experiment: Experiment, space: MultipathSpace) -> PathSampler:
     """The path sampler that the experiment names.
 
     Raises:
-        UserError: it is unknown, a setting does not fit it, or the space leaves the width to the search.
+        UserError: it is unknown, or a setting does not fit it.
     """
-    if space.widths:
-        raise UserError(
-            f"a supernet has one width, and space {space.name} leaves the width to the search: take --on trainings, or"
-            " a space without widths"
-        )
     config = experiment.supernet
     return make_path_sampler(
         config.sampler,

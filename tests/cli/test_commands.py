@@ -140,7 +140,7 @@ def test_version(nasface: Command) -> None:
         ("search --experiment marble", "unknown experiment 'marble': give one of ablation_cpu, aflw, "),
         ("search --search.strategy marble", "unknown strategy 'marble'; known are: evolution, local, nni/evolution"),
         ("search --supernet.sampler marble", "unknown path sampler 'marble'; known are: mnus, uniform"),
-        ("search --network.widths [8,8]", "network.widths has 2 numbers but space 'multipath' has 4 scales"),
+        ("search --network.widths [8,8]", "network.widths has 2 numbers but space 'multipath_wide' has 4 scales"),
         ("search --device.accelerator abacus", "the device settings do not fit this machine"),
         ("search --device.precision 3-mixed", "the device settings do not fit this machine"),
         ("search --config absent.yaml", "cannot read the settings absent.yaml: No such file"),

@@ -11,6 +11,8 @@ from pathlib import Path
 import optuna
 import pytest
 
+from nasface.config import Experiment
+from nasface.pipelines.architectures import resolve_network
 from nasface.search.storage import open_storage
 from nasface.space.record import load_record
 from tests.helpers.forked import fork_command
@@ -69,6 +71,18 @@ def check_complaints(nasface: Command) -> None:
     ):
         result = nasface(*arguments)
         assert result.code == 2 and message in result.line
+
+
+def test_a_supernet_of_a_space_of_several_widths_has_one(nasface: Command) -> None:
+    space = (REPOSITORY / "search_spaces" / "multipath_small.yaml").read_text().replace("multipath_small", "wide")
+    (nasface.folder / "wide.yaml").write_text(f"{space}widths: [16, 24]\n")
+    result = nasface.tiny("search", "--space", "wide.yaml", "--network.width", "8", "--run", "wide")
+    assert result.code == 0, result.errors
+    assert "width    8: a supernet has one" in result.output
+    found = load_record(nasface.folder / "best.json")
+    assert found.provenance["width"] == 8 and found.provenance["sampler"] == "mnus"
+    _, network, _ = resolve_network(Experiment(), "best.json")
+    assert network.cost() == (found.scores["parameters"], found.scores["macs"])
 
 
 def test_a_front(nasface: Command) -> None:
