@@ -35,6 +35,7 @@ from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import NETWORKS, BaselineSpec
 from nasface.pipelines.architectures import member
 from nasface.report.tables import NOTHING, milliseconds, quantity, text_table
+from nasface.utils.compute_threads import torch_threads
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError, first_line
 from nasface.utils.files import write_json
@@ -169,15 +170,10 @@ def measure(subject: Subject, file: Path, threads: Sequence[int], repeats: int) 
     number of threads."""
     network, side = subject.build()
     image = images(side, 1)
-    before = torch.get_num_threads()
     times: list[float | None] = []
-    try:
-        for count in threads:
-            torch.set_num_threads(count)
-            with torch.inference_mode():
-                times.append(least_time(lambda: network(image), repeats))
-    finally:
-        torch.set_num_threads(before)
+    for count in threads:
+        with torch_threads(count), torch.inference_mode():
+            times.append(least_time(lambda: network(image), repeats))
     feed = {"image": image.numpy()}
     for count in threads:
         session = onnx_session(file, count) if file.exists() else None

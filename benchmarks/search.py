@@ -1,9 +1,9 @@
-"""What prefix reuse and early rejection save: one search, replayed three ways on the same supernet and seed.
+"""What reuse, early rejection and further cores save: one search, replayed four ways on the same supernet and seed.
 
     python -m benchmarks.search [--run runs/ID] [--search.iterations 200 ...]
     python -m benchmarks.search --experiment NAME --weights runs/ID/supernet/supernet.pt
 
-Without either it takes the newest run in runs/ whose supernet is trained. All three must visit the same members, decide
+Without either it takes the newest run in runs/ whose supernet is trained. All four must visit the same members, decide
 alike, and end at the same best member; the exit code is 1 where they do not.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from benchmarks.common import (
     SETTINGS,
@@ -44,12 +46,15 @@ from nasface.search.strategy import Strategy
 from nasface.search.study import Evaluation
 from nasface.search.workers import Pace, create_shared_study, run_shared
 from nasface.space.catalogue import load_space
+from nasface.utils.compute_threads import torch_threads
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
+ONE_THREAD = "naive, one thread"
 WAYS = {
+    ONE_THREAD: {"reuse": False, "early_rejection": False},
     "naive": {"reuse": False, "early_rejection": False},
     "reuse": {"reuse": True, "early_rejection": False},
     "reuse + early rejection": {"reuse": True, "early_rejection": True},
@@ -122,6 +127,11 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     config = replace(experiment.search, strategy="samos", **WAYS[way])
     workspace = replace(workspace, experiment=replace(experiment, search=config))
     reset_peak()
+    with torch_threads(1 if way == ONE_THREAD else torch.get_num_threads()):
+        return _replay(workspace, supernet, way)
+
+
+def _replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     start = time.perf_counter()
     evaluator = make_evaluator(supernet, workspace.uv, workspace.faces, workspace.experiment)
     setup = time.perf_counter() - start

@@ -30,6 +30,7 @@ from nasface.nets.layers.blocks import node_sum
 from nasface.nets.multipath import HPM_BLOCK, IDENTITY, Connection, MemberSpec, MultipathNetwork, Stem
 from nasface.nets.uv_head import make_head
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.utils.compute_threads import torch_threads
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 from nasface.utils.reading import read_json, reading
@@ -131,13 +132,8 @@ def _alone() -> Iterator[None]:
     """On one thread, with random numbers that nobody misses: weights do not change a time."""
     for package in ("onnx", "onnxruntime"):
         need(package)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        torch.set_num_threads(threads)
+    with torch_threads(1), torch.random.fork_rng(devices=[]):
+        yield
 
 
 def measure_latencies(space: MultipathSpace, config: MultipathConfig) -> LatencyTable:

@@ -18,6 +18,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from nasface.utils.compute_threads import torch_threads
+
 aten = torch.ops.aten
 
 
@@ -103,17 +105,12 @@ def cpu_latency(network: nn.Module, input_size: int, repeats: int = 30, threads:
     """Median time of one image in milliseconds on `threads` CPU threads."""
     network = network.cpu().eval()
     image = torch.zeros(1, 3, input_size, input_size)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     times = []
-    try:
-        with torch.inference_mode():
-            for _ in range(repeats + 5):
-                start = time.perf_counter()
-                network(image)
-                times.append(time.perf_counter() - start)
-    finally:
-        torch.set_num_threads(before)
+    with torch_threads(threads), torch.inference_mode():
+        for _ in range(repeats + 5):
+            start = time.perf_counter()
+            network(image)
+            times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[5:])
 
 

@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import torch
-
 from nasface.config import Experiment
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.space.space import MultipathSpace
+from nasface.utils.compute_threads import torch_threads
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.worker_pool import Job, run_in_workers
@@ -95,12 +94,8 @@ def _begin(
 
 def _here(function: Callable[[Workspace, Job], Any], workspace: Workspace, threads: int, job: Job) -> Any:
     """Do a job as a worker would: the order of sums, and so the result, may depend on the number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         return function(workspace, job)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(workspace: Workspace, training: Training) -> None:

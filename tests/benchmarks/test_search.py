@@ -1,4 +1,4 @@
-"""The replay of a search three ways: the same search each time, less work, and differences that do not go unseen."""
+"""The replay of a search four ways: the same search each time, less work, and differences that do not go unseen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def replays(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Replay]:
 
 
 def test_all_ways_are_the_same_search(replays: dict[str, Replay]) -> None:
-    naive, reuse, both = replays.values()
+    one_thread, naive, reuse, both = replays.values()
+    assert difference(naive, one_thread) is None
     assert difference(naive, reuse) is None
     assert difference(naive, both) is None
     accepted = [accepted for _, accepted in naive.trajectory]
@@ -45,8 +46,8 @@ def test_all_ways_are_the_same_search(replays: dict[str, Replay]) -> None:
 
 
 def test_each_way_does_less_than_the_one_before(replays: dict[str, Replay]) -> None:
-    naive, reuse, both = replays.values()
-    assert naive.executed_macs == naive.needed_macs
+    one_thread, naive, reuse, both = replays.values()
+    assert one_thread.executed_macs == naive.executed_macs == naive.needed_macs
     assert naive.stopped == reuse.stopped == 0 < both.stopped
     assert both.executed_macs < reuse.executed_macs < naive.executed_macs
 
