@@ -91,8 +91,9 @@ class MultipathConfig:
         input_size: side of the square input image in pixels.
         map_size: side of the UV position map that the head writes, in cells.
         stem_stride: input pixels per cell of the finest scale (a power of two, at least 2).
-        width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more.
-        widths: channels of every scale, coarsest first, where they should be others.
+        width: channels of the finest scale, a multiple of 8; each coarser scale has half as many more. A search by
+            trainings of a space with several widths, such as the default one, chooses among those.
+        widths: channels of every scale, coarsest first, where they should be others; such a search refuses them.
         head_width: channels between the output node and the map.
         head: how the map is written: `anchors` (heatmaps of anchor points, from which a smooth shape follows), or
             `cells` (each cell of the finest scale writes its part of the map, as in earlier versions).
@@ -141,6 +142,8 @@ class MultipathConfig:
                 f"network.widths has {len(widths)} numbers but space {space!r} has {scales} scales: give one each"
             )
         if any(width < 4 or width % 4 for width in widths):
+            if not self.widths:
+                raise UserError(f"network.width must be a positive multiple of 8, not {self.width}")
             raise UserError(f"network.widths must be positive multiples of 4, not {widths}")
         if self.stem_stride < 2 or self.stem_stride & (self.stem_stride - 1):
             raise UserError(f"network.stem_stride must be a power of two of at least 2, not {self.stem_stride}")
@@ -292,13 +295,13 @@ class SearchConfig:
             (regularized), `spos` (its evolution), `local`, `nsga2` (several objectives), a sampler of Optuna such as
             `optuna/tpe`, or a tuner of NNI such as `nni/tpe`.
         settings: the strategy's own, each by its name, such as `--search.settings.temperature 0.1`.
-        iterations: architectures that the search proposes.
+        iterations: architectures that the search proposes, after those that it begins with.
         penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
         max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
-            median of the space's random members, or what its well-known networks need where that is more, where the
-            space says which are drawn, and no limit elsewhere.
+            median of the space's random members, or what its well-known networks need where that is more, of
+            network.width, where the space says which are drawn, and no limit elsewhere.
         max_latency: longest time of an image in onnxruntime on one thread of this machine, in milliseconds; 0 for no
             limit. Connections are measured once, into the run's folder, and a member's time is foretold from them. A
             search by trainings then has no limit on multiply-adds unless max_macs is given, and measures what it finds.
@@ -351,7 +354,7 @@ class HalvingConfig:
     """Search by short trainings (`nasface search --on trainings`): evolution, then successive halving.
 
     Attributes:
-        candidates: members that begin: the well-known networks that keep the limits, and random ones.
+        candidates: members that begin: the well-known networks that keep the limits, those of `adapt`, and random ones.
         adapt: let well-known networks that miss the limits begin, too, once they keep them: with HPM blocks in place
             of identities or the reverse, and by random moves where those are not enough. Where a space has several
             widths, each network begins at the next greater one as well, with so many blocks fewer.

@@ -8,7 +8,7 @@ from typing import Any
 from jsonargparse.typing import PositiveFloat
 
 from nasface.cli.command import FACES, MACHINE, SIZES, TRAINING, Command
-from nasface.config import Experiment
+from nasface.config import Experiment, MultipathConfig
 from nasface.runs.run import open_run
 from nasface.space.record import load_record
 from nasface.utils.errors import UserError
@@ -43,9 +43,12 @@ def retrain(
     from nasface.tracking.artifacts import parents_of
     from nasface.tracking.wandb import sync_line
 
+    asked = experiment.network.width
     experiment, spec, name, weights, start = _checked(experiment, arch, scale, init)
     folder = open_run("retrain", experiment, spec.digest, resume, run)
     print(f"run      {folder.folder}")
+    if asked not in (MultipathConfig.width, width := experiment.network.width):
+        print(f"width    {width}, which was found with the connections of {arch}, in the place of {asked}")
     with folder.timed("data_s"):
         workspace = prepare(experiment, spec.architecture and spec.architecture.space)
     row = pipeline.retrain(workspace, spec, folder, start, label or name, parents_of(arch, weights)).row

@@ -55,11 +55,12 @@ def _searches(found: Sequence[RunEntry]) -> str:
 
     body = []
     for one in found:
-        scores, counts, costs = load_record(one.product).scores, one.summary["search"], one.summary.get("costs") or {}
-        body.append([one.id, f"{counts['penalty']:.3f}", str(counts.get("evaluations", "-"))])
+        record, counts, costs = load_record(one.product), one.summary["search"], one.summary.get("costs") or {}
+        scores, strategy = record.scores, str(record.provenance.get("strategy", "-"))
+        body.append([one.id, strategy, f"{counts['penalty']:.3f}", str(counts.get("evaluations", "-"))])
         body[-1] += [quantity(scores[name]) if name in scores else "-" for name in ("parameters", "macs")]
         body[-1].append(duration(sum(costs.values())))
-    return text_table(["run", "NME (%), validation", "evaluations", "parameters", "MACs", "time"], body)
+    return text_table(["run", "strategy", "NME (%), validation", "evaluations", "parameters", "MACs", "time"], body)
 
 
 COMMAND = Command(runs_compare)

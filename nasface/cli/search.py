@@ -14,7 +14,7 @@ from nasface.config import Experiment, MultipathConfig, flat
 from nasface.runs.run import Run, open_run
 from nasface.space.catalogue import load_space
 from nasface.space.counting import power
-from nasface.space.record import load_record
+from nasface.space.record import found_width, load_record
 from nasface.space.space import MultipathSpace
 from nasface.utils.errors import UserError
 from nasface.utils.files import check_output
@@ -129,8 +129,10 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     print(f"space    {space.name}: L={space.layers}, D={space.scales}, {power(space.count_members())} members")
     if unused := _of_a_supernet(experiment):
         print(f"unused   {', '.join(unused)}: only a search on a supernet has them")
-    if space.widths and experiment.network.width != MultipathConfig.width:
-        print(f"unused   network.width: {space.name} leaves it to the search, --space multipath searches one width")
+    if space.widths and (width := experiment.network.width) != MultipathConfig.width:
+        limited = experiment.search.max_macs is not None or experiment.search.max_latency
+        use = "is unused" if limited else "sets no more than the limit on multiply-adds"
+        print(f"width    {width} {use}: {space.name} leaves the width to the search, --space multipath does not")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
     _print_latency(folder.read_summary())
@@ -160,7 +162,8 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
         f" {power(space.count_members())} members"
     )
     if space.widths:
-        print(f"width    {experiment.network.width}: a supernet has one, --network.width")
+        finest = experiment.network.scale_widths(space.scales)[-1]
+        print(f"width    {finest} (network.width): a supernet has one")
     if workers > (chains := strategy.settings.get("chains", workers)):
         print(f"workers  samos walks {chains} chain(s), so others wait: see --search.settings.chains")
     found = pipeline.search(
@@ -198,6 +201,8 @@ def _strategy(experiment: Experiment) -> Any:
 
 
 def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
+    if not experiment.halving.steps:
+        raise UserError("halving.steps is empty: give the steps of each round's trainings, such as [300,1200]")
     if len(experiment.search.objectives) > 1:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
     space = _checked_space(experiment)
@@ -257,9 +262,13 @@ def _print_latency(summary: dict[str, Any]) -> None:
 
 
 def _print_found(folder: Run, best: Path, how: str) -> None:
-    scores = load_record(folder.path("best.json")).scores  # another search may have replaced `best`
+    record = load_record(folder.path("best.json"))  # another search may have replaced `best`
+    scores, width = record.scores, found_width(record.provenance)
     bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
-    print(f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs")
+    print(
+        f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs"
+        + (f", width {width}" if width else "")
+    )
     print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, {how}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt
@@ -53,10 +54,11 @@ def table_build(
                 raise UserError(f"{path} exists, and is no table: choose another --parquet")
     table = build_table(experiment, space, place, members, seeds, workers, bands, together)
     table.save(path)
-    errors = sorted(table.errors("test").values())
+    errors = list(table.errors("test").values())
+    best, median, worst = min(errors), statistics.median(errors), max(errors)
     seconds = sum(one.seconds for one in table.trainings)
     print(f"\nmembers  {len(errors)}, {len(table.trainings)} trainings, {seconds:.0f} s of one thread or GPU")
-    print(f"NME (%)  best {errors[0]:.2f}, median {errors[len(errors) // 2]:.2f}, worst {errors[-1]:.2f} on test faces")
+    print(f"NME (%)  best {best:.2f}, median {median:.2f}, worst {worst:.2f} on test faces")
     print(f"         {table.noise_line('test')}")
     print(f"table    {path}, {path.stat().st_size / 1024:.0f} KiB")
 

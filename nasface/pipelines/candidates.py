@@ -39,12 +39,23 @@ def draw_candidates(experiment: Experiment, space: MultipathSpace, limits: Limit
     config, limits = experiment.halving, limits or Limits.of(experiment, space)
     rng = np.random.default_rng([experiment.seed, 0x4A1F])
     known = _well_known(experiment, space, limits)
-    limit = "search.max_latency" if experiment.search.max_latency else "search.max_macs"
-    lacking = (
-        f"keep the limits, not halving.candidates {config.candidates}: lower it or halving.share, or raise {limit}"
-    )
     drawn = draw_members(space, experiment, rng)
-    return first_that_fit(drawn, limits.allow, config.candidates, key_of, lacking, known)
+    return first_that_fit(drawn, limits.allow, config.candidates, key_of, _lacking(experiment, limits), known)
+
+
+def _lacking(experiment: Experiment, limits: Limits) -> str:
+    """What too few members do, and the remedy."""
+    config, search = experiment.halving, experiment.search
+    constraints = next(iter(limits.most.values()))
+    leading = "latency" if search.max_latency else "macs"
+    others = [f"search.max_{limit.name}" for limit in constraints if limit.name != leading]
+    kept = " and ".join(f"{limit.name} <= {limit.limit:g}" for limit in constraints) or "what they are asked for"
+    remedy = f"raise {' or '.join(others)}, or lower search.max_{leading}" if others else f"raise search.max_{leading}"
+    return (
+        f"have {kept}, and no less than {config.share:g} of the {leading} (halving.share), and"
+        f" {config.candidates} (halving.candidates) are to begin: {remedy}, or lower halving.share or"
+        " halving.candidates"
+    )
 
 
 def _well_known(experiment: Experiment, space: MultipathSpace, limits: Limits) -> Iterator[MemberSpec]:

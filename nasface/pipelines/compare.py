@@ -81,8 +81,13 @@ def read_entries(experiment: Experiment) -> list[Entry]:
     entries = [_read_entry(experiment, text) for text in names_of(experiment) if text != absent]
     entries = _join_searched(entries, experiment.output)
     names = [entry.name for entry in entries]
-    if len(set(names)) != len(names) or not names:
-        raise UserError("compare.networks must name at least one network, and none twice")
+    if not names:
+        raise UserError("compare.networks must name at least one network, such as [hrnet]")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"compare.networks has several rows {twice[0]!r}: leave one out, or give it a name, as in"
+            " 'best_1.json as other'"
+        )
     if len({entry.digest for entry in entries}) != len(entries):
         raise UserError("compare.networks must name no network twice with the same settings")
     for entry in entries:

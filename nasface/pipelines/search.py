@@ -77,6 +77,7 @@ def search(
         UserError: a setting does not fit, a file is absent or broken, or the disk is full.
     """
     latency = latencies(experiment, space, run)
+    make_search_strategy(experiment, space, latency).ask()  # a limit that no member keeps shall come out now
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
     if reuse_supernet and (origin := take_supernet(experiment, run)):
@@ -159,13 +160,11 @@ def latencies(experiment: Experiment, space: MultipathSpace, run: Run) -> Latenc
     """What the limit on latency is checked with: the run's table, measured where it has none; None without a limit.
 
     Raises:
-        UserError: onnxruntime is not installed, the table is damaged, or no member keeps the limits.
+        UserError: onnxruntime is not installed, or the table is damaged.
     """
     if not experiment.search.max_latency:
         return None
-    table = kept_latencies(run.path("search", "latency.json"), space, experiment.network)
-    make_search_strategy(experiment, space, table).ask()  # a limit that no member keeps shall come out now
-    return table
+    return kept_latencies(run.path("search", "latency.json"), space, experiment.network)
 
 
 def write_best(workspace: Workspace, run: Run, result: StudyResult) -> Path:
@@ -197,7 +196,7 @@ def write_member(
     provenance = _provenance(experiment, run)
     if strategy:
         provenance |= {"strategy": strategy, "sampler": None}
-    if best.space.widths:
+    if strategy and best.space.widths:  # a supernet's was given
         provenance["width"] = experiment.network.width
     best.save(run.path("best.json"), provenance, scores)
     for kind in ("png", "svg"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from nasface.config import Experiment
+from nasface.config import Experiment, MultipathConfig
 from nasface.pipelines.architectures import resolve_network
 from nasface.search.storage import open_storage
 from nasface.space.record import load_record
@@ -78,11 +78,19 @@ def test_a_supernet_of_a_space_of_several_widths_has_one(nasface: Command) -> No
     (nasface.folder / "wide.yaml").write_text(f"{space}widths: [16, 24]\n")
     result = nasface.tiny("search", "--space", "wide.yaml", "--network.width", "8", "--run", "wide")
     assert result.code == 0, result.errors
-    assert "width    8: a supernet has one" in result.output
+    assert "width    8 (network.width): a supernet has one" in result.output
     found = load_record(nasface.folder / "best.json")
-    assert found.provenance["width"] == 8 and found.provenance["sampler"] == "mnus"
+    assert "width" not in found.provenance, "it was given, so that a retraining may have another"
     _, network, _ = resolve_network(Experiment(), "best.json")
     assert network.cost() == (found.scores["parameters"], found.scores["macs"])
+    wider = Experiment(network=MultipathConfig(width=16))
+    assert resolve_network(wider, "best.json")[0].network.width == 16
+
+
+def test_a_limit_that_no_member_keeps_comes_out_before_the_training(nasface: Command) -> None:
+    result = nasface.tiny("search", "--search.max_parameters", "100", "--run", "none")
+    assert result.code == 2 and "parameters <= 100 was found: raise the limit" in result.line
+    assert not (nasface.folder / "runs" / "none" / "supernet").exists()
 
 
 def test_a_front(nasface: Command) -> None:

@@ -80,7 +80,7 @@ def test_a_search_keeps_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert search.latencies(replace(experiment, search=SearchConfig()), SPACE, run) is None
     narrow = replace(experiment, search=SearchConfig(max_latency=1e-3))
     with pytest.raises(UserError, match="latency <= 0.001"):
-        search.latencies(narrow, SPACE, Run(tmp_path / "other"))
+        search.search(narrow, SPACE, Run(tmp_path / "other"))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="needs onnx and onnxruntime (extra `export`)")

@@ -59,7 +59,7 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
     ("networks", "message"),
     [
         ('["marble"]', "unknown architecture 'marble'"),
-        ('["random","random"]', "none twice"),
+        ('["random","random"]', "several rows 'random (seed 0)': leave one out"),
         ("[]", "at least one network"),
         ('["hourglass1@wide"]', "the scale of 'hourglass1@wide' is no number"),
         ('["random@0.5"]', "random takes no scale"),
@@ -70,7 +70,7 @@ def test_rows_of_all_networks_and_nothing_trained_twice(nasface: Command) -> Non
         ('["hourglass1@0.0625 retrain=1"]', "'retrain=1' is no setting of a row"),
         ('["hourglass1@0.0625 retrain.loss=worst"]', "retrain.loss=worst"),
         ('["hourglass1@0.0625 as one","hourglass1@0.0625 as two"]', "no network twice"),
-        ('["hourglass1@0.0625 as one","hourglass1@0.125 as one"]', "none twice"),
+        ('["hourglass1@0.0625 as one","hourglass1@0.125 as one"]', "several rows 'one': leave one out"),
         ('["best.json"]', "at least one network"),
         ('["@absent"]', "unknown list @absent: give one of @candidates"),
     ],

@@ -112,6 +112,13 @@ def test_names_that_are_no_text(tmp_path: Path, content: str) -> None:
             "compare.networks: retrain.steps=many: retrain.steps: must be a whole number of at least 1",
         ),
         ("search --on supernet --search.storage mysql://host/d", "no driver is installed for mysql://host/d: give"),
+        ("search --on trainings --halving.steps []", "halving.steps is empty: give the steps"),
+        ("search --network.width 20", "network.width must be a positive multiple of 8, not 20"),
+        (
+            "search --on trainings --search.max_parameters 100",
+            "parameters <= 100, and no less than 0.75 of the macs (halving.share), and 8 (halving.candidates) are to"
+            " begin: raise search.max_parameters, or lower search.max_macs",
+        ),
     ],
 )
 def test_experiments_beyond_reason(words: str, message: str, nasface: Command) -> None:
