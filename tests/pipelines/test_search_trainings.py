@@ -271,7 +271,7 @@ def test_a_limit_on_latency_takes_the_place_of_multiply_adds(
     assert {one.name for one in Limits.of(limited, drawn, member_limits.latencies_of(limited, drawn, run)).most[8]} == {
         "latency"
     }
-    with pytest.raises(UserError, match="or raise search.max_latency"):
+    with pytest.raises(UserError, match="latency <= 0.1, .*: raise search.max_latency"):
         few = replace(limited, search=replace(limited.search, max_latency=0.1))
         search_by_trainings(few, drawn, new_run(tmp_path / "few"))
 
