@@ -160,14 +160,17 @@ def trainings_of(
 
 
 def search_once(experiment: Experiment, space: MultipathSpace, folder: Path) -> tuple[MemberSpec, float]:
-    """What one search finds, and its seconds; a search that is done is not made again."""
+    """What one search finds, and its seconds of one core; a search that is done is not made again."""
     folder.mkdir(parents=True, exist_ok=True)
     run, best = Run(folder), folder / "best.json"
     if not (run.read_summary().get("finished") and best.exists()):
         search_by_trainings(replace(experiment, output=str(best)), space, run, print)
+        run.update_summary(workers=experiment.halving.workers)
     _, found, _ = resolve_network(experiment, str(best))
     assert isinstance(found, MemberSpec)
-    return found, float(run.read_summary()["costs"]["search_s"])
+    summary = run.read_summary()
+    # The same command may go on with other workers than the search was made with.
+    return found, summary["costs"]["search_s"] * summary.get("workers", experiment.halving.workers)
 
 
 # What comes out -------------------------------------------------------------------------------------------------------
@@ -299,7 +302,7 @@ def compete(experiment: Experiment, budget: float, own: dict[str, Any]) -> tuple
         if row is None:
             raise error or UserError(f"{one.folder} has no result")
         print(f"{number}/{len(trainings)}  {one.entry.name}: {row.mean:.2f} %, {row.train_s:.0f} s", flush=True)
-    return outcome(budget, trainings, [seconds * own["workers"] for _, seconds in searches])
+    return outcome(budget, trainings, [seconds for _, seconds in searches])
 
 
 def outcome(

@@ -149,7 +149,9 @@ def test_the_whole_command(trained: list[str], tmp_path: Path, capsys: pytest.Ca
     assert "+2.00 ± 0.00" in text and "yes" in text
     (figures,) = json.loads((runs / "benchmarks" / "prize.json").read_text())["prizes"]
     assert figures["won"] and figures["search_s"] == 30 and figures["random"] == figures["validation"] == [5.0] * 3
-    assert main(arguments) == 0 and len(trained) == 8  # all of it is on record
+    assert main([*arguments, "--workers", "2"]) == 0 and len(trained) == 8  # all of it is on record
+    (again,) = json.loads((runs / "benchmarks" / "prize.json").read_text())["prizes"]
+    assert again == figures, "what a search cost does not depend on who asks"
     assert main([*arguments, "--members", "4"]) == 0 and trained[8:] == ["random 1"]
     with pytest.raises(UserError, match="other settings"):
         main([*arguments, "--retrain.steps", "41"])
