@@ -207,7 +207,7 @@ def test_any_resolution(input_size: int, map_size: int, stride: int) -> None:
     ("settings", "named"),
     [
         ({"widths": [8, 8]}, "network.widths"),
-        ({"width": 6}, "network.widths"),
+        ({"width": 6}, "network.width must be a positive multiple of 8, not 6"),
         ({"input_size": 40}, "network.input_size"),
         ({"map_size": 20}, "network.map_size"),
         ({"stem_stride": 3}, "network.stem_stride"),
