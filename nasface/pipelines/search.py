@@ -80,8 +80,9 @@ def search(
     make_search_strategy(experiment, space, latency).ask()  # a limit that no member keeps shall come out now
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
-    if reuse_supernet and (origin := take_supernet(experiment, run)):
-        say(f"supernet {origin}")
+    if reuse_supernet and not supernet_file(run.folder).exists():
+        origin = take_supernet(experiment, run)
+        say(f"supernet {origin or 'trained here: that of no earlier run was trained alike'}")
     supernet = train_supernet(workspace, run)
     end_other_processes()
     if resume and any(name.startswith("search/") for name in read_metrics(run.folder)):

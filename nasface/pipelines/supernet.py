@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -100,9 +101,9 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
     mine = supernet_file(run.folder)
     if mine.exists():
         return None
-    wanted = {name: asdict(experiment)[name] for name in _TRAINING}
+    wanted = _of_training(asdict(experiment))
     others = files_of_runs(run.folder.parent, supernet_file(""))
-    origin = next((path for path in others if _settings(path, wanted) == wanted), None)
+    origin = next((path for path in others if _settings(path) == wanted), None)
     if origin is not None:
         with atomic_write(mine) as temporary:
             temporary.write_bytes(origin.read_bytes())
@@ -110,7 +111,7 @@ def take_supernet(experiment: Experiment, run: Run) -> Path | None:
     return origin
 
 
-def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | None:
+def _settings(supernet: Path) -> dict[str, object] | None:
     """What a run was trained with; None where that cannot be read."""
     try:
         recorded = load_yaml(settings_file(supernet.parent.parent))
@@ -118,5 +119,12 @@ def _settings(supernet: Path, wanted: dict[str, object]) -> dict[str, object] | 
         return None
     if not isinstance(recorded, dict):
         return None
-    recorded = current_settings(recorded)
-    return {name: recorded.get(name) for name in wanted}
+    return _of_training(current_settings(recorded))
+
+
+def _of_training(settings: Mapping[str, Any]) -> dict[str, object]:
+    """The settings that a supernet's weights come from. Where its faces are kept is not among them."""
+    found = {name: settings.get(name) for name in _TRAINING}
+    if isinstance(data := found["data"], dict):
+        found["data"] = {name: value for name, value in data.items() if name != "cache"}
+    return found

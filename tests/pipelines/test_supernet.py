@@ -38,6 +38,7 @@ def test_which_supernet_is_taken(tmp_path: Path) -> None:
 
     # What the training does not depend on may differ.
     other = replace(experiment, output="a.json", search=replace(experiment.search, strategy="random"))
+    other = replace(other, data=replace(other.data, cache="elsewhere"))
     run_of(other, "old", b"old", age=50)
     origin = run_of(other, "new", b"new").path("supernet", "supernet.pt")
     assert take_supernet(experiment, mine) == origin
