@@ -162,8 +162,11 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
         f" {power(space.count_members())} members"
     )
     if space.widths:
-        finest = experiment.network.scale_widths(space.scales)[-1]
-        print(f"width    {finest} (network.width): a supernet has one")
+        sizes = experiment.network
+        print(
+            f"width    {sizes.scale_widths(space.scales)[-1]} (network.{'widths' if sizes.widths else 'width'}):"
+            " a supernet has one"
+        )
     if workers > (chains := strategy.settings.get("chains", workers)):
         print(f"workers  samos walks {chains} chain(s), so others wait: see --search.settings.chains")
     found = pipeline.search(
