@@ -176,7 +176,9 @@ class OptimizerConfig:
     Attributes:
         lr: learning rate; of a retraining, where empty, the network's own: 0.005 for members of a space, 0.002 for
             others.
-        kind: `adamw`, `adam`, `nadam`, `rmsprop` or `sgd`.
+        kind: `muon` (momentum with orthogonalised updates for convolutions, AdamW for the rest), `adamw`, `adam`,
+            `nadam`, `rmsprop` or `sgd`; of a retraining, where empty, the network's own: `muon` for members of a space,
+            `adamw` for others.
         schedule: `constant`; `cosine` down to zero after a short warm-up; `steps` (times `factor` at each of
             `milestones`); or `exponential` (times `factor` every `every` steps).
         warmup: share of the steps over which a cosine schedule rises; of a retraining, where empty, the network's own:
@@ -190,7 +192,7 @@ class OptimizerConfig:
     """
 
     lr: PositiveFloat | None = 1e-3
-    kind: Literal["adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
+    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] | None = "adamw"
     schedule: Literal["constant", "cosine", "steps", "exponential"] = "cosine"
     warmup: ClosedUnitInterval | None = 0.05
     milestones: list[PositiveFloat] = field(default_factory=list)
@@ -203,14 +205,17 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class SupernetOptimizerConfig(OptimizerConfig):
-    """A supernet's optimizer, whose learning rate and warm-up no network fills in.
+    """A supernet's optimizer, whose kind, learning rate and warm-up no network fills in.
 
     Attributes:
         lr: learning rate.
+        kind: `muon` (momentum with orthogonalised updates for convolutions, AdamW for the rest), `adamw`, `adam`,
+            `nadam`, `rmsprop` or `sgd`.
         warmup: share of the steps over which a cosine schedule rises.
     """
 
     lr: PositiveFloat = 5e-3
+    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
     warmup: ClosedUnitInterval = 0.25
 
 
@@ -414,7 +419,7 @@ class RetrainConfig:
     landmarks: NonNegativeFloat = 0.0
     evaluate_every: PositiveInt = 600
     videos: NonNegativeInt = 0
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=None, warmup=None))
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=None, kind=None, warmup=None))
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
 
 

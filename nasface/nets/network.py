@@ -36,10 +36,12 @@ class NetworkSpec(ABC):
         architecture: of a member of a multi-path space, None of a baseline.
         digest: tells a network from others of the same sizes; good for a file's name.
         learning_rate: of a training whose settings give none.
+        optimizer: of such a training, as `OptimizerConfig.kind` names it.
         warmup: of such a training, the share of its steps over which the learning rate rises.
     """
 
     learning_rate: ClassVar[float] = 2e-3
+    optimizer: ClassVar[str] = "adamw"
     warmup: ClassVar[float] = 0.05
 
     name: str

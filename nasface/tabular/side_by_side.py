@@ -29,7 +29,7 @@ from nasface.utils.errors import UserError
 
 TOGETHER = 16
 """Networks that are trained at the same time where nobody says another number."""
-GRAPHED = ("adam", "adamw")
+GRAPHED = ("muon", "adam", "adamw")
 """Optimizers whose step can be part of a graph."""
 _WARM_UP = 2  # passes before a capture, in which libraries choose their kernels
 

@@ -13,10 +13,11 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from nasface.config import OptimizerConfig, RetrainConfig
 from nasface.nets.network import NetworkSpec
+from nasface.training.muon import Muon
 from nasface.utils.errors import UserError
 
 _FUSED: dict[str, type[Optimizer]] = {"adamw": AdamW, "adam": Adam, "sgd": SGD}
-_KINDS: dict[str, type[Optimizer]] = {**_FUSED, "nadam": NAdam, "rmsprop": RMSprop}
+_KINDS: dict[str, type[Optimizer]] = {**_FUSED, "muon": Muon, "nadam": NAdam, "rmsprop": RMSprop}
 
 
 def make_optimizer(
@@ -34,6 +35,8 @@ def make_optimizer(
     """
     if config.lr is None:  # `with_schedule_of` fills in the network's
         raise UserError("optimizer.lr is empty: give a learning rate")
+    if config.kind is None:
+        raise UserError("optimizer.kind is empty: name an optimizer")
     settings: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.kind in _FUSED:  # Lightning refuses to clip the gradients of a fused optimizer under mixed precision.
         settings["fused"] = "mixed" not in precision
@@ -66,11 +69,11 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
 
 
 def with_schedule_of(network: NetworkSpec | type[NetworkSpec], config: RetrainConfig) -> RetrainConfig:
-    """A training that has a learning rate and a warm-up: those of its settings, or else its network's."""
+    """A training that has an optimizer, a learning rate and a warm-up: those of its settings, or else its network's."""
     optimizer = config.optimizer
-    rate = network.learning_rate if optimizer.lr is None else optimizer.lr
-    warmup = network.warmup if optimizer.warmup is None else optimizer.warmup
-    return replace(config, optimizer=replace(optimizer, lr=rate, warmup=warmup))
+    own = {"lr": network.learning_rate, "kind": network.optimizer, "warmup": network.warmup}
+    empty: dict[str, Any] = {name: value for name, value in own.items() if getattr(optimizer, name) is None}
+    return replace(config, optimizer=replace(optimizer, **empty))
 
 
 def in_steps(config: RetrainConfig, faces: int) -> RetrainConfig:

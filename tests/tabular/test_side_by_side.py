@@ -28,7 +28,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> SharedBatches:
 def test_an_optimizer_that_no_graph_holds_is_refused(batches: SharedBatches) -> None:
     config = replace(batches.config, optimizer=replace(batches.config.optimizer, kind="sgd"))
     other = SharedBatches(batches.maps.faces, batches.uv, config, seed=3)
-    with pytest.raises(UserError, match="sgd cannot train side by side on a GPU: use one of adam, adamw"):
+    with pytest.raises(UserError, match="sgd cannot train side by side on a GPU: use one of muon, adam, adamw"):
         train_together([], other, torch.device("cuda"))
 
 

@@ -53,13 +53,15 @@ def test_schedules_by_hand() -> None:
 @pytest.mark.parametrize("network", [MemberSpec, BaselineSpec])
 def test_a_training_without_a_schedule_takes_its_networks(network: type[NetworkSpec]) -> None:
     filled = with_schedule_of(network, RetrainConfig()).optimizer
-    assert (filled.lr, filled.warmup) == (network.learning_rate, network.warmup)
-    given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1, warmup=0.0))
+    assert (filled.lr, filled.kind, filled.warmup) == (network.learning_rate, network.optimizer, network.warmup)
+    given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1, kind="sgd", warmup=0.0))
     assert with_schedule_of(network, given) == given
     with pytest.raises(UserError, match="optimizer.warmup is empty"):
         learning_rate_factor(RetrainConfig().optimizer, 10)
     with pytest.raises(UserError, match="optimizer.lr is empty"):
         make_optimizer([], RetrainConfig().optimizer, lambda step: 1.0)
+    with pytest.raises(UserError, match="optimizer.kind is empty"):
+        make_optimizer([], OptimizerConfig(kind=None), lambda step: 1.0)
 
 
 def test_epochs_are_passes_over_the_faces() -> None:
@@ -70,7 +72,7 @@ def test_epochs_are_passes_over_the_faces() -> None:
     assert in_steps(RetrainConfig(epochs=0.001, batch_size=8), 8).steps == 1
 
 
-@pytest.mark.parametrize("kind", ["nadam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("kind", ["muon", "nadam", "rmsprop", "sgd"])
 def test_a_resumed_training_is_the_plain_one(tmp_path: Path, kind: str) -> None:
     config = OptimizerConfig(kind=kind, lr=1e-3, schedule="steps", milestones=[2], factor=0.5)
     plain = train("network", tmp_path / "plain", task=make_task("network", config, 4), steps=4)
