@@ -71,7 +71,9 @@ class Muon(Optimizer):
             updates = orthogonalised(torch.stack([self._momentum(parameter, group) for parameter in alike]))
             updates = updates * (group["lr"] * MATRIX_STEP * max(1.0, rows / columns) ** 0.5)
             for parameter, update in zip(alike, updates, strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(update.view(parameter.shape))
+                if group["weight_decay"]:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(update.view(parameter.shape))
 
     def _momentum(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
         """The gradient of the coming step, as a matrix."""
@@ -118,5 +120,5 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     a, b, c = _COEFFICIENTS
     for _ in range(_ITERATIONS):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * (gram @ gram)) @ x
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x if wide is matrices else x.mT
