@@ -30,9 +30,12 @@ REPOSITORY = Path(__file__).parents[1]
 SPACE = "name: multipath\nlayers: 10\nscales: 4\nconnections: [4, 8]\n"
 """The space of the baseline: a quarter to a half of a gap's connections."""
 FACES = ("--data.train_count", "1000", "--data.val_count", "400", "--data.test_count", "100")
-FORMER = ("--network.head", "cells", "--network.resample", "cells")
-"""The networks of the baseline."""
-FORMER_TRAINING = ("--supernet.whole", "0", "--supernet.optimizer.lr", "0.002", "--supernet.optimizer.warmup", "0.05")
+FORMER = ("--network.head", "cells", "--network.resample", "cells", "--retrain.optimizer.kind", "adamw")
+"""The networks of the baseline, and their optimizer."""
+FORMER_TRAINING = (
+    *("--supernet.whole", "0", "--supernet.optimizer.kind", "adamw"),
+    *("--supernet.optimizer.lr", "0.002", "--supernet.optimizer.warmup", "0.05"),
+)
 """The training of its supernet."""
 
 

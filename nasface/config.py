@@ -215,7 +215,7 @@ class SupernetOptimizerConfig(OptimizerConfig):
     """
 
     lr: PositiveFloat = 5e-3
-    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] = "adamw"
+    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] = "muon"
     warmup: ClosedUnitInterval = 0.25
 
 
@@ -271,7 +271,7 @@ class SupernetConfig:
         landmarks: weight of the error of the 68 landmarks in the image plane, over their box, which is what the NME
             measures; for networks of UV maps.
         checkpoint_every: steps between checkpoints; a killed training goes on from the last one.
-        optimizer: Adam and its schedule.
+        optimizer: Muon, or another, and its schedule.
         augmentation: of the training faces.
     """
 
@@ -406,7 +406,7 @@ class RetrainConfig:
             measures; for networks of UV maps.
         evaluate_every: steps between validations and checkpoints.
         videos: test faces of which short videos are made to measure stability; 0 leaves it out.
-        optimizer: Adam and its schedule.
+        optimizer: Muon, AdamW or another, and its schedule.
         augmentation: of the training faces.
     """
 

@@ -66,7 +66,12 @@ _OF_BOTH = ("penalty", "max_macs", "max_latency", "max_parameters", "max_memory"
 """What a search by trainings takes of `search.*`; the rest is of a search on a supernet."""
 
 
-_FORMER_DEFAULTS = {"supernet.whole": 0.0, "supernet.optimizer.lr": 0.002, "supernet.optimizer.warmup": 0.05}
+_FORMER_DEFAULTS = {
+    "supernet.whole": 0.0,
+    "supernet.optimizer.lr": 0.002,
+    "supernet.optimizer.kind": "adamw",
+    "supernet.optimizer.warmup": 0.05,
+}
 """What the runs of earlier versions have recorded of a supernet, asked for or not."""
 
 

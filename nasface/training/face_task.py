@@ -30,7 +30,7 @@ from nasface.utils.errors import UserError
 
 
 class FaceModule(pl.LightningModule):
-    """A training of `total_steps` on faces: Adam with its schedule, clipping, and the check that the loss is a number.
+    """A training of `total_steps` on faces: an optimizer with its schedule, clipping, a check of the loss.
     `uv` makes targets from morphable model parameters and reads landmarks."""
 
     def __init__(self, uv: UVTarget, optimizer: OptimizerConfig, total_steps: int) -> None:

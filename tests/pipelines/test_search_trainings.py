@@ -381,7 +381,10 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
         ({"supernet": SupernetConfig(steps=7)}, "supernet"),
         ({"finalists": FinalistsConfig(count=2)}, "supernet"),
         # As runs of earlier versions have recorded theirs, asked for or not.
-        ({"supernet": SupernetConfig(whole=0.0, optimizer=SupernetOptimizerConfig(2e-3, warmup=0.05))}, "trainings"),
+        (
+            {"supernet": SupernetConfig(whole=0.0, optimizer=SupernetOptimizerConfig(2e-3, "adamw", warmup=0.05))},
+            "trainings",
+        ),
         ({"supernet": SupernetConfig(optimizer=SupernetOptimizerConfig(2e-3))}, "supernet"),
     ],
 )
