@@ -1,7 +1,7 @@
 """Muon: momentum whose update of every weight matrix is orthogonalised, and AdamW for what is no matrix.
 
 An orthogonalised update moves a layer as far in the directions that gradients rarely have as in those that they mostly
-have. Networks of few connections leave the mean face several times as soon with it (docs/search.md).
+have. Networks of few connections learn sooner with it: docs/search.md has figures.
 
 Source: Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024
 (https://kellerjordan.github.io/posts/muon). `torch.optim.Muon` has the same update, but takes plain matrices only, one
