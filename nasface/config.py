@@ -169,6 +169,9 @@ def recorded_sizes(record: Mapping[str, Any]) -> MultipathConfig:
     return MultipathConfig(**{**EARLIER_SIZES, **record})
 
 
+OptimizerKind = Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"]
+
+
 @dataclass(frozen=True)
 class OptimizerConfig:
     """The optimizer, PyTorch's, and its schedule.
@@ -187,12 +190,12 @@ class OptimizerConfig:
         factor: of the schedules `steps` and `exponential`.
         every: steps between two falls of an exponential schedule.
         momentum: of `sgd`.
-        weight_decay: decoupled from the gradient in `adamw`, a part of it in the others.
+        weight_decay: decoupled from the gradient in `muon` and `adamw`, a part of it in the others.
         clip: largest gradient norm; 0 switches clipping off.
     """
 
     lr: PositiveFloat | None = 1e-3
-    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] | None = "adamw"
+    kind: OptimizerKind | None = "adamw"
     schedule: Literal["constant", "cosine", "steps", "exponential"] = "cosine"
     warmup: ClosedUnitInterval | None = 0.05
     milestones: list[PositiveFloat] = field(default_factory=list)
@@ -215,7 +218,7 @@ class SupernetOptimizerConfig(OptimizerConfig):
     """
 
     lr: PositiveFloat = 5e-3
-    kind: Literal["muon", "adamw", "adam", "nadam", "rmsprop", "sgd"] = "muon"
+    kind: OptimizerKind = "muon"
     warmup: ClosedUnitInterval = 0.25
 
 

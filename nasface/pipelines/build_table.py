@@ -29,7 +29,7 @@ from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.environment import environment
-from nasface.training.optimizers import with_schedule_of
+from nasface.training.optimizers import with_optimizer_of
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
@@ -124,7 +124,7 @@ def build_table(
 def table_settings(experiment: Experiment) -> dict[str, Any]:
     """What a member's figures depend on, beside its code and seed."""
     data = {key: value for key, value in asdict(experiment.data).items() if key != "cache"}
-    trained = with_schedule_of(MemberSpec, experiment.retrain)
+    trained = with_optimizer_of(MemberSpec, experiment.retrain)
     retrain = {key: value for key, value in asdict(trained).items() if key not in _WITHOUT_EFFECT}
     return {
         "experiment": experiment.name,

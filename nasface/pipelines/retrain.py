@@ -34,7 +34,7 @@ from nasface.tracking.training_figures import TrainingFigures
 from nasface.tracking.training_metrics import TrainingMetrics
 from nasface.training.face_task import FaceTask, TaskContext
 from nasface.training.fit import TrainingPlan, fit, make_trainer
-from nasface.training.optimizers import in_steps, with_schedule_of
+from nasface.training.optimizers import in_steps, with_optimizer_of
 from nasface.training.tasks import make_task
 
 Start = Callable[[Network], None]
@@ -60,7 +60,7 @@ def _train(
 ) -> tuple[FaceTask, RetrainStage, float]:
     """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
-    config = with_schedule_of(spec, in_steps(experiment.retrain, len(workspace.faces.train)))
+    config = with_optimizer_of(spec, in_steps(experiment.retrain, len(workspace.faces.train)))
     experiment = replace(experiment, retrain=config)
     if config.videos:
         require_videos(workspace.faces.test)

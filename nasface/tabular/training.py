@@ -22,7 +22,7 @@ from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import channels_last
-from nasface.training.optimizers import learning_rate_factor, make_optimizer, with_schedule_of
+from nasface.training.optimizers import learning_rate_factor, make_optimizer, with_optimizer_of
 from nasface.training.targets.uv import FaceMaps, output_loss
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
@@ -50,7 +50,7 @@ class SharedBatches:
     """
 
     def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int, *, keep: bool = True) -> None:
-        self.config = with_schedule_of(MemberSpec, config)
+        self.config = with_optimizer_of(MemberSpec, config)
         self.seed, self.uv = seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)

@@ -33,7 +33,7 @@ def make_optimizer(
     Raises:
         UserError: the config has no learning rate.
     """
-    if config.lr is None:  # `with_schedule_of` fills in the network's
+    if config.lr is None:  # `with_optimizer_of` fills in the network's
         raise UserError("optimizer.lr is empty: give a learning rate")
     if config.kind is None:
         raise UserError("optimizer.kind is empty: name an optimizer")
@@ -68,7 +68,7 @@ def learning_rate_factor(config: OptimizerConfig, total_steps: int) -> Callable[
     return factor
 
 
-def with_schedule_of(network: NetworkSpec | type[NetworkSpec], config: RetrainConfig) -> RetrainConfig:
+def with_optimizer_of(network: NetworkSpec | type[NetworkSpec], config: RetrainConfig) -> RetrainConfig:
     """A training that has an optimizer, a learning rate and a warm-up: those of its settings, or else its network's."""
     optimizer = config.optimizer
     own = {"lr": network.learning_rate, "kind": network.optimizer, "warmup": network.warmup}

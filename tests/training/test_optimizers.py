@@ -14,7 +14,7 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
 from nasface.rendering.video import ShortVideos
-from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_schedule_of
+from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_optimizer_of
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces, toy_model
 from tests.training.toy_training import make_task, train
@@ -52,10 +52,10 @@ def test_schedules_by_hand() -> None:
 
 @pytest.mark.parametrize("network", [MemberSpec, BaselineSpec])
 def test_a_training_without_a_schedule_takes_its_networks(network: type[NetworkSpec]) -> None:
-    filled = with_schedule_of(network, RetrainConfig()).optimizer
+    filled = with_optimizer_of(network, RetrainConfig()).optimizer
     assert (filled.lr, filled.kind, filled.warmup) == (network.learning_rate, network.optimizer, network.warmup)
     given = RetrainConfig(optimizer=OptimizerConfig(lr=0.1, kind="sgd", warmup=0.0))
-    assert with_schedule_of(network, given) == given
+    assert with_optimizer_of(network, given) == given
     with pytest.raises(UserError, match="optimizer.warmup is empty"):
         learning_rate_factor(RetrainConfig().optimizer, 10)
     with pytest.raises(UserError, match="optimizer.lr is empty"):
