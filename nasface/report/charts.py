@@ -78,6 +78,7 @@ def line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, descripti
             style |= {"alpha": 0.6, "markeredgewidth": 0}
         else:
             style = {"linestyle": dashes, "drawstyle": "steps-post" if one.step else "default"}
+            style |= {"marker": "o"} if len(one.x) == 1 else {}  # a line of one value would not be seen
         axes.plot(one.x, one.y, color=colour, **style)
         keys.append((one.name, '<circle cx="12" cy="5" r="4"/>' if one.points else _line(dashes), number))
         for i in range(0, len(one.x), max(1, -(-len(one.x) // _SHOWN))):
@@ -128,7 +129,7 @@ def _scale(axes: Axes, which: str, axis: Axis) -> None:
     ticks = getattr(axes, f"{which}axis")
     low, high = getattr(axes.dataLim, f"interval{which}")
     least = getattr(axes.dataLim, f"minpos{which}")
-    plain = FuncFormatter(lambda value, _: f"{value:.6g}")
+    plain = FuncFormatter(lambda value, _: f"{value:.6g}" if value == round(value) else f"{value:.4g}")
     if low == high and axis.least is None and axis.most is None:  # all values are one: it is the only tick
         ticks.set_major_locator(FixedLocator([low]))
         ticks.set_major_formatter(plain)

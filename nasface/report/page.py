@@ -142,7 +142,8 @@ def _curves(named: Sequence[tuple[str, Metrics]], name: str, title: str, y: Axis
     if not known:
         return []
     label, steps, values = known[0]
-    words = f"{label}: {values[0]:.4g} at step {steps[0]}, {values[-1]:.4g} at step {steps[-1]}."
+    ends = list(dict.fromkeys(f"{values[end]:.4g} at step {steps[end]}" for end in (0, -1)))
+    words = f"{label}: {', '.join(ends)}."
     return [_line_chart([Series(*entry) for entry in known], Axis("step", whole=True), y, title, words)]
 
 

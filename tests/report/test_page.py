@@ -89,6 +89,16 @@ def test_a_value_that_never_changes_is_the_only_tick(log: bool) -> None:
     svg = line_chart([Series("a", [1, 2, 3], [1024.0] * 3)], X, Axis("temperature", log=log), "t", "d")
     said = re.findall(r">([\d.−-]+)</text>", svg)
     assert said.count("1024") == 1 and all(float(one) <= 3 for one in said if one != "1024")
+    svg = line_chart([Series("a", [120000], [3.39449])], X, Axis("NME", log=log), "t", "d")
+    assert re.findall(r">([\d.−-]+)</text>", svg) == ["120000", "3.394"]
+
+
+def test_a_line_of_one_value_is_seen() -> None:
+    def marks(values: list[float]) -> list[str]:
+        svg = line_chart([Series("a", range(len(values)), values)], X, Y, "t", "d")
+        return [e.get("x") for e in ElementTree.fromstring(svg).iter("use") if "fill: var(--c0)" in e.get("style", "")]
+
+    assert len(marks([3.39449])) == 1 and not marks([3.39449, 3.0])
 
 
 def test_who_points_at_a_value_reads_it() -> None:
@@ -243,6 +253,13 @@ def test_networks_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> 
     assert "retrain.steps: 77 / 1200" in page and "data.cache:" not in page
     other = replace(runs[2], summary={**runs[2].summary, "architecture": "0123456789abcdef"})
     assert "searched (01234567)" in render_report([runs[0], other])
+
+
+def test_a_curve_of_one_value_is_said_once(tmp_path: Path) -> None:
+    folder = a_retraining(tmp_path, "prnet")
+    begin_metrics(folder, ("val/",))
+    append_metrics(folder, {"val/nme": 9.5}, 20)
+    assert "prnet: 9.5 at step 20." in render_report([read_run(folder)])
 
 
 def test_curves_faces_and_regions_of_a_run(tmp_path: Path) -> None:
