@@ -22,6 +22,7 @@ def load(
     detector: Detector | str | Path | None = None,
     threshold: float = 0.5,
     device: str = "cpu",
+    flip_test: bool = False,
 ) -> FaceAligner:
     """A trained network, ready for photographs.
 
@@ -39,6 +40,7 @@ def load(
             where it has none, whole images are faces.
         threshold: least score of a detected face.
         device: where the network computes: `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        flip_test: average what is found on each face and on its mirror image: a little better, twice the time.
 
     Raises:
         UserError: a file is absent, broken or of another kind, or this machine has no such device.
@@ -46,7 +48,9 @@ def load(
     # Imported when asked for: torch takes seconds, and `nasface --help` needs none of it.
     from nasface.inference import load_aligner
 
-    return load_aligner(path, arch=arch, model=model, detector=detector, threshold=threshold, device=device)
+    return load_aligner(
+        path, arch=arch, model=model, detector=detector, threshold=threshold, device=device, flip_test=flip_test
+    )
 
 
 def __getattr__(name: str) -> Any:

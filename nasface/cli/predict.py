@@ -30,6 +30,7 @@ def predict(
     smooth: ClosedUnitInterval = 0.0,
     beside: bool = False,
     device: str = "cpu",
+    flip_test: bool = False,
 ) -> None:
     """Align the faces of images, of videos, or of folders of them.
 
@@ -51,6 +52,7 @@ def predict(
         smooth: weight of the previous frame in smoothing a video, which starts anew at a cut; 0 is off, 0.6 is calm.
         beside: write image or video side by side with its overlay.
         device: where the network computes: cpu, cuda, mps.
+        flip_test: average what is found on each face and on its mirror image: a little better, and slower.
     """
     import torch
 
@@ -65,7 +67,9 @@ def predict(
     boxes: Boxes = "image" if box == "image" else None if box is None else [parse_box(box)]
     if 0 < aligned < 16:
         raise UserError(f"--aligned {aligned} is too small for a face: give 112, or 0 for none")
-    aligner = load_aligner(weights, arch=arch, model=model, detector=detector, threshold=threshold, device=device)
+    aligner = load_aligner(
+        weights, arch=arch, model=model, detector=detector, threshold=threshold, device=device, flip_test=flip_test
+    )
     if boxes is None and aligner.detector is None:
         print(NO_DETECTOR)
         boxes = "image"

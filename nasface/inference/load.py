@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from nasface.data.augment import normalise
+from nasface.evaluation.flip import with_mirrored
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Detector, make_detector
 from nasface.inference.exported import is_torchscript, load_onnx, load_torchscript
@@ -27,10 +29,12 @@ def load_aligner(
     detector: Detector | str | Path | None = None,
     threshold: float = 0.5,
     device: str = "cpu",
+    flip_test: bool = False,
 ) -> FaceAligner:
     """A network with trained weights, ready for photographs; what stands behind `nasface.load`, with its arguments."""
     find = detector if callable(detector) else make_detector(detector, threshold)
-    return load_weights(path, arch, model, find, device)
+    aligner = load_weights(path, arch, model, find, device)
+    return replace(aligner, regress=with_mirrored(aligner.regress)) if flip_test else aligner
 
 
 def load_weights(

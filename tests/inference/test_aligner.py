@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import nasface
-from nasface.data.augment import normalise
+from nasface.data.augment import mirrored, normalise
 from nasface.data.crops import crop_square, crop_window, resize_image
 from nasface.data.sets.aflw2000 import find_pairs, read_annotation
 from nasface.faces.landmarks import bounding_box
@@ -80,6 +80,18 @@ def test_a_runs_folder_stands_for_its_network(tmp_path: Path) -> None:
         nasface.load(tmp_path)
     toy_weights(tmp_path / "network.pt")
     assert nasface.load(tmp_path).input_size == SIZE
+
+
+def test_flips_make_a_face_and_its_mirror_image_agree(tmp_path: Path) -> None:
+    toy_weights(tmp_path / "network.pt")
+    image = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    for flip_test in (False, True):
+        aligner = nasface.load(tmp_path / "network.pt", detector=lambda image: [], flip_test=flip_test)
+        aligner.refine = 0
+        straight, turned = (aligner.predict(view, "image")[0] for view in (image, image[:, ::-1].copy()))
+        assert (
+            np.allclose(mirrored(torch.from_numpy(turned.landmarks), SIZE), straight.landmarks, atol=1e-3) == flip_test
+        )
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
