@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +93,20 @@ class Run:
 
     @contextmanager
     def timed(self, cost: str) -> Iterator[None]:
-        """Add the block's wall time to a cost of the run, in seconds."""
+        """Add the block's wall time to a cost of the run, in seconds; that of a block that fails or is interrupted,
+        too."""
         start = time.perf_counter()
-        yield
+        try:
+            yield
+        except BaseException:
+            with suppress(UserError, OSError):  # what ended the block is to be said
+                self._add_cost(cost, time.perf_counter() - start)
+            raise
+        self._add_cost(cost, time.perf_counter() - start)
+
+    def _add_cost(self, cost: str, seconds: float) -> None:
         before = self.read_summary().get("costs", {}).get(cost, 0.0)
-        self.update_summary(costs={cost: round(before + time.perf_counter() - start, 1)})
+        self.update_summary(costs={cost: round(before + seconds, 1)})
 
 
 def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
