@@ -24,11 +24,15 @@ def main() -> None:
     parser.add_argument("--output", default="faces.png")
     parser.add_argument("--faces", type=int, default=200, help="rendered faces that are tested (200)")
     options = parser.parse_args()
-    default = Experiment()
-    experiment = replace(default, data=replace(default.data, train_count=64, val_count=16, test_count=options.faces))
+    network, default = load_network(find_weights(options.weights)), Experiment()
+    experiment = replace(
+        default,
+        data=replace(default.data, train_count=64, val_count=16, test_count=options.faces),
+        network=replace(default.network, input_size=network.spec.input_size),
+    )
     workspace = prepare(experiment, None)
     context = TaskContext(workspace.uv, workspace.faces.model, experiment)
-    task = make_task(load_network(find_weights(options.weights)), context).eval()
+    task = make_task(network, context).eval()
     evaluation = evaluate_faces(task, workspace.faces.test)
     results_figure(evaluation.spread, options.output)
     print(f"NME (%)  {evaluation.figures['nme']:.2f} on {options.faces} rendered faces\nwritten  {options.output}")
