@@ -26,6 +26,7 @@ from nasface.inference.packaged import FOLDER
 from nasface.nets.cost import least_time
 from nasface.nets.weights import read_weights
 from nasface.report.tables import text_table
+from nasface.space.record import load_record
 from nasface.tracking.environment import environment
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_text
@@ -37,12 +38,13 @@ _REPEATS = 200  # images that are timed; the least time is the network's, the ot
 
 CARD = """# nasface-s and nasface-m
 
-Networks for 3D face alignment: a face image of 64 x 64 pixels in; 68 3D landmarks, a dense UV position map and the
-head's pose out. `nasface predict photo.jpg` and `nasface.load()` take nasface-m; `--weights nasface-s` is the fast one.
+Networks for 3D face alignment: a face image of {side} x {side} pixels in; 68 3D landmarks, a dense UV position map and
+the head's pose out. `nasface predict photo.jpg` and `nasface.load()` take nasface-m; `--weights nasface-s` is the fast
+one.
 
 | | |
 |---|---|
-| Architecture | members of the multi-path space (MONAS), found by search: search_spaces/found |
+| Architecture | members of the multi-path space (MONAS), found by search{searched_at}: search_spaces/found |
 | Training data | {train_count} faces rendered from the head that ships with nasface, which is CC0; no photograph |
 | Made by | `make weights` (experiments/weights_s.yaml, experiments/weights_m.yaml), {steps} steps |
 | Licence | CC0 1.0, see LICENSE |
@@ -57,7 +59,7 @@ and the time of one image in onnxruntime on one thread of {cpu}:
 ## Limits
 
 - No photograph was used in training. `nasface evaluate --weights nasface-m --benchmark aflw2000 --root DIR` prints
-  the errors on photographs, twice those on rendered faces: those of version 0.2 have a mean of 5.66 % (m) and 5.91 %
+  the errors on photographs, twice those on rendered faces: those of version 0.2 have a mean of 4.68 % (m) and 5.15 %
   (s) on 101 images of AFLW2000-3D. They are largest under hands, hair, masks and strong make-up, on children, and on
   dark or blurred pictures.
 - Shape and depth are those of a linear model. They are no measurement of a person's head.
@@ -110,11 +112,20 @@ def write_card(places: Places) -> None:
     card = CARD.format(
         table=table,
         cpu=environment()["cpu"],
+        side=(side := experiment["network"]["input_size"]),
+        searched_at=_searched_at(places, side),
         steps=experiment["retrain"]["steps"],
         train_count=experiment["data"]["train_count"],
         test_count=experiment["data"]["test_count"],
     )
     write_text(places.package / "MODEL_CARD.md", card)
+
+
+def _searched_at(places: Places, side: int) -> str:
+    """At which sizes of image the networks were found, where those are others than the side that they take."""
+    found = (load_record(path).provenance.get("network", {}) for path in places.found.glob("nasface-*.json"))
+    others = {sizes.get("input_size", side) for sizes in found} - {side}
+    return f" at {' and '.join(map(str, sorted(others)))} pixels" if others else ""
 
 
 def _search(places: Places, size: str, experiment: str) -> None:

@@ -39,13 +39,16 @@ def trained_record(context: TaskContext) -> dict[str, Any]:
         context: of the network's training.
     """
     uv, model, experiment = context.uv, context.model, context.experiment
+    # Where runs and rendered faces lie is this machine's own, and the file may be given away.
+    data = replace(experiment.data, cache=DataConfig.cache)
+    given = replace(experiment, data=data, runs=Experiment.runs, output=Experiment.output)
     return {
         "model": model.name,
         "folder": "" if model.name == load_embedded_head().name else experiment.data.bfm or experiment.data.ddfa_assets,
         "mean": uv.mean.detach().cpu().reshape(3, uv.map_size, uv.map_size),
         "weight": uv.weight.detach().cpu(),
         "landmark_uv": torch.from_numpy(np.array(model.landmark_uv, dtype=np.float32)),
-        "experiment": recorded_settings(experiment),
+        "experiment": recorded_settings(given),
     }
 
 

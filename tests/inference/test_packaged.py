@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nasface
+from nasface.config import DataConfig
 from nasface.faces.morphable import load_embedded_head
 from nasface.inference.packaged import FOLDER, PACKAGED, find_weights
 from nasface.inference.trained import load_task
@@ -19,6 +20,7 @@ def test_a_packaged_network_finds_the_face_it_was_trained_on(name: str) -> None:
     trained = load_task(name)
     assert trained.record["model"] == load_embedded_head().name and trained.record["folder"] == ""
     assert trained.record["experiment"]["data"]["train"] == "synthetic"
+    assert trained.record["experiment"]["data"]["cache"] == DataConfig.cache, "no path of the machine that made it"
     aligner = nasface.load(name, detector=lambda image: [])
     (face,) = aligner.predict(np.full((80, 80, 3), 128, np.uint8), "image")
     assert face.landmarks.shape == (68, 3) and np.isfinite(face.vertices).all()

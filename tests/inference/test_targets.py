@@ -47,6 +47,12 @@ def context() -> TaskContext:
     return TaskContext(UVTarget(uv_basis(head, 16), SIZE), head, replace(experiment, network=sizes))
 
 
+def test_what_a_file_of_weights_says_names_no_place_of_this_machine(context: TaskContext) -> None:
+    data = replace(context.experiment.data, cache="/home/me/cache")
+    experiment = replace(context.experiment, runs="/home/me/runs", output="/home/me/best.json", data=data)
+    assert "/home/me" not in str(trained_record(replace(context, experiment=experiment))["experiment"])
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, context: TaskContext) -> Path:
     """network.pt in a folder of the network's name, as a retraining leaves it."""
