@@ -108,11 +108,12 @@ def write_card(places: Places) -> None:
             about = {**read_summary(run), "record": read_weights(run / "network.pt", "network")["faces"]["experiment"]}
     header = ["", "[0,30]", "[30,60]", "[60,90]", "mean", "dense", "roughness", "parameters", "MACs", "ms", "file"]
     table, experiment = text_table(header, rows), about["record"]
+    side = experiment["network"]["input_size"]
     print(table)
     card = CARD.format(
         table=table,
         cpu=environment()["cpu"],
-        side=(side := experiment["network"]["input_size"]),
+        side=side,
         searched_at=_searched_at(places, side),
         steps=experiment["retrain"]["steps"],
         train_count=experiment["data"]["train_count"],
