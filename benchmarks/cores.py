@@ -3,7 +3,7 @@
     python -m benchmarks.cores [--baseline 17b6e01]
 
 The work, each version in a process of its own: a supernet trained (all steps on its children), its space searched by
-the paper's simulated annealing, and the best member trained from scratch; networks with the head and the change of
+the paper's simulated annealing, and HRNet as a member trained from scratch; networks with the head and the change of
 scale that both versions have, `cells`. The earlier version is taken from the repository's history, so this needs a
 clone with git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it.
 """
@@ -27,6 +27,8 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 
 REPOSITORY = Path(__file__).parents[1]
+MEMBER = REPOSITORY / "search_spaces" / "presets" / "hrnet.json"
+"""What is retrained. It names no sizes, which the earlier version would not read: both take their default's."""
 SPACE = "name: multipath\nlayers: 10\nscales: 4\nconnections: [4, 8]\n"
 """The space of the baseline: a quarter to a half of a gap's connections."""
 FACES = ("--data.train_count", "1000", "--data.val_count", "400", "--data.test_count", "100")
@@ -85,8 +87,7 @@ def seconds_of(way: Way, work: Work, folder: Path) -> dict[str, float]:
     _run(way, [*search, str(work.candidates), "--run", "search"], folder)
     costs = _costs(folder / "runs" / "search")
     steps = str(work.retraining)
-    member = REPOSITORY / "search_spaces" / "found" / "nasface-m.json"
-    retrain = ["retrain", "--arch", str(member), "--run", "retrain", *common]
+    retrain = ["retrain", "--arch", str(MEMBER), "--run", "retrain", *common]
     _run(way, [*retrain, "--retrain.steps", steps, "--retrain.evaluate_every", steps], folder)
     return {
         f"supernet, {work.supernet} steps": costs["supernet_s"],

@@ -137,7 +137,7 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
     if space.widths and (width := experiment.network.width) != MultipathConfig.width:
         limited = experiment.search.max_macs is not None or experiment.search.max_latency
         use = "is unused" if limited else "sets no more than the limit on multiply-adds"
-        print(f"width    {width} {use}: {space.name} leaves the width to the search, --space multipath does not")
+        print(f"width    {width} {use}: {space.name} leaves the width to the search, {_of_one_width(space)} does not")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
     _print_latency(folder.read_summary())
@@ -216,9 +216,15 @@ def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
     space = _checked_space(experiment)
     if space.widths and experiment.network.widths:
         raise UserError(
-            f"space {space.name} leaves the width to the search: leave out --network.widths, or take --space multipath"
+            f"space {space.name} leaves the width to the search: leave out --network.widths, or take"
+            f" {_of_one_width(space)}"
         )
     return space
+
+
+def _of_one_width(space: MultipathSpace) -> str:
+    """What to take in the place of a space that leaves the width to the search."""
+    return "--space multipath" if space.name == "multipath_wide" else "a space without widths"
 
 
 def _checked_space(experiment: Experiment) -> MultipathSpace:

@@ -209,19 +209,20 @@ def write_member(
 
 def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Path]:
     """Write the Pareto front of a search for several objectives: best_<k>.json of its members by rising penalty, and a
-    figure; nothing for one objective. Beside the output those of an earlier, larger front go."""
+    figure; nothing for one objective. Beside the output, NAME.json, they are NAME_<k>.json, and those of an earlier,
+    larger front go."""
     experiment, objectives = workspace.experiment, workspace.experiment.search.objectives
     if len(objectives) < 2:
         return []
-    paths, provenance = [], _provenance(experiment, run)
+    paths, provenance, output = [], _provenance(experiment, run), Path(experiment.output)
     for number, (evaluation, values) in enumerate(pareto_front(result.evaluations, objectives), start=1):
         details = evaluation.outcome.details
         scores = {"nme": details["nme"], "nme_all": details["nme_all"], **details["costs"]}
         scores |= dict(zip(objectives, values, strict=True))
         paths.append(run.path(f"best_{number}.json"))
-        for path in (paths[-1], Path(experiment.output).with_name(paths[-1].name)):
+        for path in (paths[-1], output.with_name(f"{output.stem}_{number}.json")):
             evaluation.architecture.save(path, provenance, scores)
-    beside = (Path(experiment.output).with_name(f"best_{number}.json") for number in itertools.count(len(paths) + 1))
+    beside = (output.with_name(f"{output.stem}_{number}.json") for number in itertools.count(len(paths) + 1))
     for former in itertools.takewhile(Path.is_file, beside):
         former.unlink()
     pareto_figure(result.evaluations, objectives, run.path("pareto.png"))

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import cores
 from nasface.cli.parser import read_arguments
+from nasface.space.record import load_record
 from nasface.utils.errors import UserError
 
 WORK = cores.Work(supernet=3, candidates=20, retraining=5)
@@ -49,6 +50,10 @@ def test_each_way_does_the_same_work(commands: list[tuple[cores.Way, dict[str, A
     assert [one.retrain.steps for one in settings[1::2]] == [5, 5]
     assert (settings[0].supernet.whole, settings[0].supernet.optimizer.lr) == (0.0, 2e-3)
     assert settings[0].network.head == "cells" and settings[0].search.settings["temperature"] == 1024
+
+
+def test_the_retrained_member_has_the_same_sizes_for_each() -> None:
+    assert "network" not in load_record(cores.MEMBER).provenance
 
 
 def test_the_gain_is_the_last_columns() -> None:

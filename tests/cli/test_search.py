@@ -102,18 +102,19 @@ def test_a_front(nasface: Command) -> None:
         "--search.objectives",
         "[penalty,macs]",
     )
-    for name in ("best_12.json", "best_13.json", "best_99.json", "best_12.txt"):  # two of an earlier front of thirteen
-        (nasface.folder / name).write_text("{}")
+    for name in ("small_12.json", "small_13.json", "small_99.json", "small_12.txt", "best_1.json"):
+        (nasface.folder / name).write_text("{}")  # two of an earlier front of thirteen, and another search's
     for number in range(1, 12):
-        (nasface.folder / f"best_{number}.json").write_text("{}")
-    result = nasface.tiny("search", *settings, "--search.iterations", "11", "--run", "front")
+        (nasface.folder / f"small_{number}.json").write_text("{}")
+    result = nasface.tiny("search", *settings, "--search.iterations", "11", "--output", "small.json", "--run", "front")
     assert result.code == 0, result.errors
-    left = {path.name for path in nasface.folder.glob("best_*")}
+    left = {path.name for path in nasface.folder.glob("*_*.*")}
     run = nasface.folder / "runs" / "front"
     records = [load_record(path) for path in sorted(run.glob("best_*.json"))]
     points = [(record.scores["penalty"], record.scores["macs"]) for record in records]
-    own = {f"best_{number}.json" for number in range(1, len(points) + 1)}
-    assert left == own | {"best_99.json", "best_12.txt"}
+    own = {f"small_{number}.json" for number in range(1, len(points) + 1)}
+    assert left == own | {"small_99.json", "small_12.txt", "best_1.json"}
+    assert (nasface.folder / "best_1.json").read_text() == "{}"
     assert points == sorted(points) and [macs for _, macs in points] == sorted((m for _, m in points), reverse=True)
     assert points[0][0] == load_record(run / "best.json").scores["penalty"]
     assert (run / "pareto.png").read_bytes().startswith(b"\x89PNG")
