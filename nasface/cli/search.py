@@ -140,6 +140,8 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
         print(f"width    {width} {use}: {space.name} leaves the width to the search, {_of_one_width(space)} does not")
     best = search_by_trainings(experiment, space, folder, print)
     _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
+    if (weights := folder.path("network.pt")).exists():
+        print(f"weights  {weights}; nasface predict photo.jpg --weights {folder.folder}")
     _print_latency(folder.read_summary())
     _print_costs(folder, best)
     if line := sync_line(folder.folder):

@@ -35,5 +35,7 @@ def find_weights(weights: str | Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / "network.pt").is_file():
-        raise UserError(f"{path} holds no network.pt: give the folder of a finished `nasface retrain`")
+        raise UserError(
+            f"{path} holds no network.pt: give the folder of a finished `nasface retrain`, or of a search by trainings"
+        )
     return path / "network.pt"

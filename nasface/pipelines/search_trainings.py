@@ -14,6 +14,7 @@ those that the file lacks. Which members win does not depend on the number of wo
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -28,12 +29,12 @@ from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.candidates import draw_candidates, draw_children
 from nasface.pipelines.member_limits import Limits, latencies_of
 from nasface.pipelines.search import write_member
-from nasface.pipelines.short_trainings import ShortTraining, train_round
+from nasface.pipelines.short_trainings import ShortTraining, train_round, weights_file
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.space.space import MultipathSpace
-from nasface.tracking.artifacts import ARCHITECTURE, RunFile
+from nasface.tracking.artifacts import ARCHITECTURE, NETWORK, RunFile
 from nasface.tracking.stage_log import StageLog
 from nasface.utils.errors import UserError
 
@@ -41,7 +42,8 @@ from nasface.utils.errors import UserError
 def search_by_trainings(
     experiment: Experiment, space: MultipathSpace, run: Run, say: Callable[[str], None] = lambda line: None
 ) -> Path:
-    """Search a space by short trainings, and write best.json; its path.
+    """Search a space by short trainings, and write best.json; its path. The found member's network, as its last
+    training left it, is the run's network.pt.
 
     Args:
         experiment: every setting.
@@ -80,10 +82,22 @@ def search_by_trainings(
     if latency:
         parameters = MemberCosts(space, member.config).parameters(member.architecture)
         _tell_latency(latency[member.config.width], member, parameters, run)
-    rounds.log.made(RunFile(run.path("best.json"), ARCHITECTURE, run.id))
+    made = RunFile(run.path("best.json"), ARCHITECTURE, run.id)
+    rounds.log.made(made)
+    if _keep_network(run, member):
+        rounds.log.made(RunFile(run.path("network.pt"), NETWORK, run.id), (made,))
     rounds.log.close()
     run.update_summary(finished=True)
     return path
+
+
+def _keep_network(run: Run, member: MemberSpec) -> bool:
+    """Keep the found member's network, and none of the others of its round; whether there is one."""
+    kept, weights = run.path("network.pt"), weights_file(run, member)
+    if weights.exists():  # a search that an earlier version began has none
+        weights.replace(kept)
+    shutil.rmtree(weights.parent, ignore_errors=True)
+    return kept.exists()
 
 
 def _tell_latency(latency: MemberLatencies, member: MemberSpec, parameters: float, run: Run) -> None:

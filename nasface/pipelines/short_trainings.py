@@ -1,4 +1,5 @@
-"""Short trainings of many members: those of a round side by side, each a line of a record before the next ends."""
+"""Short trainings of many members: those of a round side by side, each a line of a record before the next ends. The
+networks of the last round are kept."""
 
 from __future__ import annotations
 
@@ -7,19 +8,23 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from nasface.config import Experiment
+from nasface.config import RetrainConfig
+from nasface.inference.trained import trained_record
 from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MemberSpec
+from nasface.nets.weights import save_weights
 from nasface.pipelines.candidates import key_of
 from nasface.pipelines.workers import run_side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
+from nasface.training.face_task import TaskContext
 from nasface.utils.cores import available_cores
 from nasface.utils.line_record import append_line, read_entries
 from nasface.utils.progress import stage_bar
@@ -50,9 +55,16 @@ class ShortTraining:
 class _Job:
     member: MemberSpec
     steps: int
+    weights: Path | None = None
+    """File that its network goes to; none where it is not kept."""
 
     def trained(self, nme: tuple[float, ...] | None) -> ShortTraining:
         return ShortTraining(key_of(self.member), self.steps, nme)
+
+
+def weights_file(run: Run, member: MemberSpec) -> Path:
+    """Where a member's network is after the last round, until the search ends."""
+    return run.path("search") / "networks" / f"{key_of(member)}.pt"
 
 
 def train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int, run: Run) -> list[ShortTraining]:
@@ -60,7 +72,12 @@ def train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int,
     path = run.path(TRAININGS)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = {(one.digest, one.steps): one for one in read_entries(path, _training_of)}
-    waiting = [_Job(member, steps) for member in members if (key_of(member), steps) not in done]
+    last = steps == workspace.experiment.halving.steps[-1]
+    waiting = [
+        _Job(member, steps, weights_file(run, member) if last else None)
+        for member in members
+        if (key_of(member), steps) not in done
+    ]
     with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
         for training in _trainings(workspace, waiting, run):
             append_line(path, json.dumps(asdict(training)))
@@ -115,7 +132,13 @@ def _train_on_gpu(workspace: Workspace, jobs: Sequence[_Job]) -> Iterator[ShortT
         yield _measured(workspace, job, network, uv)
 
 
-def _measured(workspace: Workspace, job: _Job, network: torch.nn.Module, uv: Any) -> ShortTraining:
+def _measured(workspace: Workspace, job: _Job, network: Any, uv: Any) -> ShortTraining:
+    if job.weights is not None:
+        job.weights.parent.mkdir(parents=True, exist_ok=True)
+        experiment = workspace.experiment
+        experiment = replace(experiment, network=job.member.config, retrain=_settings(workspace, job.steps))
+        context = TaskContext(workspace.uv, workspace.faces.model, experiment)
+        save_weights(job.weights, network, trained_record(context))
     return job.trained(figures_of(errors_of(network, uv, workspace.faces.val)))
 
 
@@ -125,16 +148,16 @@ _kept: tuple[Workspace, int, SharedBatches] | None = None  # of this process: wh
 def _batches(workspace: Workspace, steps: int) -> SharedBatches:
     global _kept
     if _kept is None or _kept[0] is not workspace or _kept[1] != steps:
-        experiment = workspace.experiment
-        config = replace(experiment.retrain, steps=steps, epochs=None, batch_size=_batch_size(experiment, steps))
-        batches = SharedBatches(workspace.faces.train, workspace.uv, config, experiment.seed, keep=False)
+        config, seed = _settings(workspace, steps), workspace.experiment.seed
+        batches = SharedBatches(workspace.faces.train, workspace.uv, config, seed, keep=False)
         _kept = workspace, steps, batches
     return _kept[2]
 
 
-def _batch_size(experiment: Experiment, steps: int) -> int:
-    """Faces a step of the trainings of so many steps. The longest, which decide, are as the retraining's."""
-    config = experiment.halving
-    if len(config.steps) == 1 or steps != config.steps[-1]:
-        return config.batch_size
-    return config.last_batch_size or experiment.retrain.batch_size
+def _settings(workspace: Workspace, steps: int) -> RetrainConfig:
+    """Of the trainings of so many steps. The longest, which decide, have as many faces a step as the retraining."""
+    config, retrain = workspace.experiment.halving, workspace.experiment.retrain
+    size = config.batch_size
+    if len(config.steps) > 1 and steps == config.steps[-1]:
+        size = config.last_batch_size or retrain.batch_size
+    return replace(retrain, steps=steps, epochs=None, batch_size=size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,13 @@ from nasface.config import (
     experiment_of,
 )
 from nasface.evaluation.costs import MemberCosts, usual_macs
+from nasface.evaluation.inference import predict_faces
+from nasface.faces.morphable import load_embedded_head
 from nasface.inference import member_latencies
 from nasface.inference.latency_table import LatencyTable
+from nasface.inference.trained import load_task
+from nasface.metrics.aflw2000 import binned_nme
+from nasface.metrics.nme import nme_68
 from nasface.nets.multipath import MemberSpec
 from nasface.pipelines import member_limits, search_trainings, short_trainings
 from nasface.pipelines.architectures import resolve_network
@@ -47,6 +53,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.yaml_files import load_yaml
 from tests.benchmarks.toy import toy_workspace
 from tests.helpers.tiny import Command
+from tests.helpers.toy import toy_basis
 
 SPACE = MultipathSpace("small", layers=3, scales=2)
 SHORT = HalvingConfig(candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
@@ -58,7 +65,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     torch.set_num_threads(1)
     workspace = toy_workspace(tmp_path_factory.mktemp("runs"))
     settings = replace(workspace.experiment, halving=SHORT, log=replace(workspace.experiment.log, wandb="off"))
-    return replace(workspace, experiment=settings, space=SPACE)
+    model = replace(load_embedded_head(), landmark_uv=toy_basis().landmark_uv)
+    return replace(workspace, experiment=settings, space=SPACE, faces=replace(workspace.faces, model=model))
 
 
 @pytest.fixture
@@ -91,6 +99,30 @@ def test_the_best_of_each_round_go_on(experiment: Experiment, tmp_path: Path) ->
     assert [errors[digest, 1] for digest in first] == sorted(errors[digest, 1] for digest in first)
     assert len(said) == 3 and said[0].startswith("round    5 members x 1 steps:")
     assert run.read_summary()["finished"] and len(trained) == 10
+
+
+def test_the_found_network_is_kept(experiment: Experiment, workspace: Workspace, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    record = load_record(search_by_trainings(experiment, SPACE, run), SPACE)
+    found, faces = load_task(run.folder), workspace.faces.val
+    landmarks = predict_faces(found.task, faces.images).landmarks
+    errors = binned_nme(nme_68(landmarks, faces.landmarks, faces.box), faces.yaw)
+    assert errors.all == pytest.approx(record.scores["nme_all"], rel=1e-4)
+    settings = found.record["experiment"]
+    assert (settings["retrain"]["steps"], settings["retrain"]["batch_size"]) == (3, experiment.retrain.batch_size)
+    assert not run.path("search", "networks").exists()
+    network = run.path("network.pt").read_bytes()
+    search_by_trainings(experiment, SPACE, run)  # with all trainings on record
+    assert run.path("network.pt").read_bytes() == network
+
+
+def test_a_search_whose_last_round_was_on_record_has_no_network(experiment: Experiment, tmp_path: Path) -> None:
+    search_by_trainings(experiment, SPACE, new_run(tmp_path / "first"))
+    run = new_run(tmp_path / "second")
+    run.path("search").mkdir()
+    shutil.copy(tmp_path / "first" / "search" / "trainings.jsonl", run.path("search"))
+    assert search_by_trainings(experiment, SPACE, run).exists()
+    assert not run.path("network.pt").exists()
 
 
 def test_the_best_have_children_that_compete_with_all_before_them(experiment: Experiment, tmp_path: Path) -> None:
