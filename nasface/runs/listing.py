@@ -31,7 +31,7 @@ FILES: tuple[tuple[str, str, str], ...] = (
     ("experiment.yaml", "every setting that the run was started with", ""),
     ("summary.json", "command, state, costs, results, environment", ""),
     ("metrics.csv", "losses, validation errors, the search's curve: step, name, value", "the report's curves"),
-    ("network.pt", "the trained network", "predict, evaluate and export"),
+    ("network.pt", "the trained network, of a search by trainings that of its best", "predict, evaluate and export"),
     ("test_faces.npz", "errors of every test face, and pictures of some", "the report's faces and error curves"),
     ("faces.png", "test faces with their landmarks, by yaw", "nothing"),
     ("retrain/last.ckpt", "checkpoint of the training", "going on with a training that was cut short"),
