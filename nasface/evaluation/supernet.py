@@ -11,7 +11,6 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,6 @@ from nasface.nets.multipath import Supernet, incoming
 from nasface.nets.multipath_cost import connection_macs, head_macs
 from nasface.search.strategy import Outcome, Proposal
 from nasface.training.uv_target import UVTarget
-from nasface.utils.compute_threads import torch_threads
 from nasface.utils.errors import UserError
 
 
@@ -62,8 +60,6 @@ class EvaluationFaces:
         return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
 
 
-_FOLLOWED = 1.3
-"""Faces that are scored in the time in which one is calibrated on, whose statistics are taken, too."""
 _Value = dict[int, Tensor]
 """Features on the calibration faces (0) and on the chunks of the validation faces (1, ...)."""
 
@@ -98,8 +94,7 @@ class SupernetEvaluator:
     Every child's batch-norm statistics are those of the calibration faces under that child, so no score depends on what
     was scored before. The validation faces are taken hardest first (judged once, by a fixed member), in chunks; since
     errors are never negative, a chunk's running sum that reaches the proposal's `reject_above` settles the rejection.
-    On a CPU as many chunks are computed side by side as PyTorch has threads, and the first of them beside the
-    calibration, a node behind it; scores are the same bits for any number of threads.
+    On a CPU as many chunks are computed side by side as PyTorch has threads.
 
     Args:
         supernet: trained; it is copied and stays as it is.
@@ -161,9 +156,8 @@ class SupernetEvaluator:
         """Stem features, which all members share; plain evaluation computes them anew for each."""
         self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
         stem = self.supernet.stem
-        with torch_threads(1):  # statistics would not be the same bits with more
-            self._stem = {0: _calibrate(stem, self._calibration)}
-        self._stem |= {number: stem(self._faces.image[part]) for number, part in enumerate(self._parts, 1)}
+        chunks = enumerate((stem(self._faces.image[part]) for part in self._parts), 1)
+        self._stem = {0: _calibrate(stem, self._calibration)} | dict(chunks)
 
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
@@ -218,57 +212,31 @@ class SupernetEvaluator:
         self.needed_macs += (calibration + faces) * needed
         self.executed_macs += calibration * executed
 
+        start = time.perf_counter()
         head, output = self.supernet.head, graph[-1].key
-        # That a node's connections are calibrated, and in the end that the head is.
-        calibrated: list[Future[None]] = [Future() for _ in range(len(fresh) + 1)]
+        self._advance(fresh, wanted, values, 0)
+        _calibrate(head, values[output][0])
+        self._calibration_seconds = time.perf_counter() - start
 
-        def calibrate() -> None:
-            start = time.perf_counter()
-            try:
-                for node, done in zip(fresh, calibrated, strict=False):
-                    self._compute(node, wanted, values, 0)
-                    done.set_result(None)
-                _calibrate(head, values[output][0])
-                calibrated[-1].set_result(None)
-            finally:
-                for done in calibrated:  # where it failed, nobody is to wait for the rest
-                    done.cancel()
-            self._calibration_seconds = time.perf_counter() - start
+        def score(number: int) -> Tensor:
+            self._advance(fresh, wanted, values, number)
+            return self._nme(head(values[output][number]), self._parts[number - 1])
 
-        def score(numbers: Sequence[int]) -> list[Tensor]:
-            for node, done in zip(fresh, calibrated, strict=False):
-                done.result()
-                for number in numbers:
-                    self._compute(node, wanted, values, number)
-            calibrated[-1].result()
-            return [self._nme(head(values[output][number]), self._parts[number - 1]) for number in numbers]
+        numbers = range(1, len(self._parts) + 1)
+        for part, nme in zip(self._parts, self._threads.map(score, numbers), strict=True):
+            self.executed_macs += len(part) * executed
+            yield nme
 
-        groups = self._groups()
-        for numbers, scores in zip(groups, self._threads.map(score, groups, calibrate), strict=True):
-            for number, nme in zip(numbers, scores, strict=True):
-                self.executed_macs += len(self._parts[number - 1]) * executed
-                yield nme
-
-    def _groups(self) -> list[list[int]]:
-        """The chunks 1, 2, ... as threads take them: one by one, but for the first of all threads but one. These
-        follow the calibration, node by node, each with about as many faces as are calibrated on."""
-        chunks, following = len(self._parts), self._threads.count - 1
-        if not following:
-            return [[number] for number in range(1, chunks + 1)]
-        size = min(math.ceil(_FOLLOWED * len(self._calibration) / self.chunk), math.ceil(chunks / following))
-        starts = [*range(1, chunks + 1, size)][:following]
-        groups = [[*range(start, min(start + size, chunks + 1))] for start in starts]
-        return groups + [[number] for number in range(groups[-1][-1] + 1, chunks + 1)]
-
-    def _compute(self, node: _Node, wanted: set[int], values: dict[int, _Value], number: int) -> None:
-        """Compute a fresh node and its wanted connections, on the calibration faces (0) or on a chunk (1, ...)."""
+    def _advance(self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], number: int) -> None:
+        """Compute the wanted connections and the fresh nodes, on the calibration faces (0) or on a chunk (1, ...)."""
         run = torch.nn.Module.__call__ if number else _calibrate
-        for connection in node.connections:
-            if connection.key in wanted:
-                source = values[connection.source_key] if connection.source_key else self._stem
-                module = self.supernet.connection(node.layer - 1, connection.source, node.target)
-                values[connection.key][number] = run(module, source[number], connection.operation)
-        values[node.key][number] = node_sum([values[connection.key][number] for connection in node.connections])
+        for node in fresh:
+            for connection in node.connections:
+                if connection.key in wanted:
+                    source = values[connection.source_key] if connection.source_key else self._stem
+                    module = self.supernet.connection(node.layer - 1, connection.source, node.target)
+                    values[connection.key][number] = run(module, source[number], connection.operation)
+            values[node.key][number] = node_sum([values[connection.key][number] for connection in node.connections])
 
     def _graph(self, codes: Sequence[int]) -> list[_Node]:
         """The active nodes in the order of computation."""

@@ -44,35 +44,3 @@ def test_a_failing_chunk_is_the_callers() -> None:
 
     with pytest.raises(ValueError, match="chunk 0"):
         list(ChunkThreads(2).map(fail, range(3)))
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_what_comes_first_is_done_once_and_beside_the_first_chunks(count: int) -> None:
-    events: list[str] = []
-    begun, ready = threading.Semaphore(0), threading.Event()
-
-    def follow(number: int) -> int:
-        begun.release()
-        assert ready.wait(30)
-        events.append("chunk")
-        return number
-
-    def first() -> None:
-        for _ in range(count - 1):  # so many are at work before it ends
-            assert begun.acquire(timeout=30)
-        events.append("first")
-        ready.set()
-
-    assert list(ChunkThreads(count).map(follow, range(5), first)) == [0, 1, 2, 3, 4]
-    assert events == ["first", *["chunk"] * 5]
-
-
-def test_what_comes_first_fails_for_the_caller() -> None:
-    failed = threading.Event()
-
-    def first() -> None:
-        failed.set()
-        raise ValueError("no faces")
-
-    with pytest.raises(ValueError, match="no faces"):
-        list(ChunkThreads(2).map(lambda _: failed.wait(30), range(3), first))
