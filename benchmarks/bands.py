@@ -18,8 +18,9 @@ predictor of one training could. And how well each predictor orders a band's mem
 their validation errors, the same after parameters are taken out of both by regression, the regret: by how much the
 predictor's first choice is worse than the band's best, and what that choice comes to on test faces, beside the mean of
 the band's members with its standard error, which is what a random choice comes to. Supernets' scores come from the
-records of `benchmarks.ranking` on the same members (`--rankings FILE`). The learnt predictor is a ridge regression on
-counts and all short trainings; each member is foretold from the others of its band.
+records of `benchmarks.ranking` on the same members (`--rankings FILE`). A short training is judged by the mean of the
+yaw bins, as what it foretells is, and by its error over all faces, in which the few profiles weigh less. The learnt
+predictor is a ridge regression on counts and all short trainings; each member is foretold from the others of its band.
 """
 
 from __future__ import annotations
@@ -93,7 +94,9 @@ def predictors(
         "HPM blocks": {digest: -one.code.count("2") for digest, one in first.items()},
         "connections": {digest: one.code.count("0") for digest, one in first.items()},
     }
-    return found | {name: other.errors() for name, other in shorter.items()} | dict(rankings)
+    for name, other in shorter.items():
+        found |= {name: other.errors(), f"{name}, all faces": other.errors(over_all=True)}
+    return found | dict(rankings)
 
 
 def learnt(table: MemberTable, digests: Sequence[str], shorter: Sequence[Scores]) -> Scores:

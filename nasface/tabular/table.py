@@ -116,10 +116,11 @@ class MemberTable:
         rows = sorted(json.dumps(one.row()) for one in self.trainings)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
-    def errors(self, faces: str = "val") -> dict[str, float]:
-        """digest -> NME (%), mean of the yaw bins and of the seeds, on the `val` or `test` faces."""
+    def errors(self, faces: str = "val", *, over_all: bool = False) -> dict[str, float]:
+        """digest -> NME (%), mean of the seeds, on the `val` or `test` faces: the mean of the yaw bins, or that over
+        all faces alike."""
         return {
-            digest: float(np.mean([getattr(one, faces)[3] for one in trainings]))
+            digest: float(np.mean([getattr(one, faces)[4 if over_all else 3] for one in trainings]))
             for digest, trainings in self.by_member.items()
         }
 

@@ -125,6 +125,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         bands.main([*arguments, "--rankings", str(tmp_path / "r.json")])
 
 
+def test_a_short_training_is_judged_by_both_means() -> None:
+    table = banded()
+    short = replace(table, trainings=tuple(replace(one, val=(1.0, 2.0, 9.0, 4.0, 1.5)) for one in table.trainings))
+    found = bands.predictors(table, {"short": short}, {})
+    assert set(found["short"].values()) == {4.0} and set(found["short, all faces"].values()) == {1.5}
+
+
 def test_a_replayed_search_by_hand() -> None:
     """Of four members with three each time: round 1 keeps the better two, of which the last takes the better."""
     tests = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 8.0}

@@ -53,6 +53,7 @@ def test_errors_and_noise_by_hand(table: MemberTable) -> None:
     digest = SPACE.member(7).digest
     first, second = table.by_member[digest]
     assert table.errors()[digest] == pytest.approx((first.val[3] + second.val[3]) / 2)
+    assert table.errors("test", over_all=True)[digest] == pytest.approx((first.test[4] + second.test[4]) / 2)
     between, seeds = table.noise("test")
     assert seeds == pytest.approx(0.1 / np.sqrt(2))
     assert between == pytest.approx(np.std(list(table.errors("test").values()), ddof=1))
