@@ -71,7 +71,7 @@ format: $(READY) ## mend style
 
 check: lint test ## lint and tests
 
-bench: $(READY) ## what the search costs and saves, time of a step (needs a finished search)
+bench: $(READY) ## what the search costs and saves, time of a step (needs a finished search ON=supernet)
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.step_time
 	$(BIN)/python -m benchmarks.paper_smoke
@@ -101,7 +101,7 @@ docs: $(READY) ## build the documentation's site into build/site, strictly
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	@echo "build/site/index.html; with its search box: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site"
 
-weights: $(READY) ## search, train and package nasface-s and nasface-m (hours; goes on where it was killed)
+weights: $(READY) ## train and package nasface-s and nasface-m, search those that search_spaces/found lacks (hours; goes on where it was killed)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable ".[export]"
 	$(BIN)/python -m tools.make_weights $(ARGS)
 

@@ -108,7 +108,8 @@ def newest_search(runs: str | Path) -> Run:
         run = Run(path.parents[1])
         if run.path(SETTINGS).is_file():
             return run
-    raise UserError(f"{runs} holds no run with a trained supernet: start `make search` first, or name one by --run")
+    mend = "start `make search ON=supernet` first, or name one by --run"
+    raise UserError(f"{runs} holds no run with a trained supernet: {mend}")
 
 
 def run_benchmark(main: Callable[[Sequence[str]], int | None], goes_on: bool = False) -> None:

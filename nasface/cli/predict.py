@@ -37,7 +37,7 @@ def predict(
     Args:
         input: images, videos, or folders of them.
         weights: a packaged network, nasface-s (fast) or nasface-m; network.pt of a retraining, or its run's folder;
-            or a published checkpoint (see arch).
+            an exported file; or a published checkpoint (see arch).
         output: folder to write to.
         arch: mobilenet_x05 or mobilenet, where the weights are 3DDFA_V2's published ones.
         model: morphable model: embedded, or the folder of 3DDFA's files; as the weights say where empty.
