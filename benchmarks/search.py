@@ -34,7 +34,6 @@ from benchmarks.common import (
 from nasface.config import Experiment
 from nasface.evaluation.supernet import make_evaluator
 from nasface.nets.multipath import Supernet
-from nasface.nets.weights import load_supernet
 from nasface.pipelines.scoring import make_search_strategy, search_context
 from nasface.pipelines.supernet import load_trained_supernet
 from nasface.pipelines.workspace import Workspace, prepare
@@ -319,7 +318,7 @@ def main(arguments: Sequence[str]) -> int:
     experiment, weights, own = read_arguments(arguments)
     output = own["json"]
     space = load_space(experiment.space)
-    supernet = load_supernet(weights, space, experiment.network)
+    supernet = load_trained_supernet(weights, space, experiment)
     workspace = prepare(experiment, space)
     faces, config = workspace.faces, experiment.search
     print(

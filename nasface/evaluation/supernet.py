@@ -8,10 +8,12 @@ accepted member has the same features, bit for bit, and is not computed again.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from nasface.config import Experiment, SearchConfig
 from nasface.data.augment import normalise
 from nasface.data.face_set import FaceSet
 from nasface.data.sources import Faces
-from nasface.evaluation.chunk_threads import ChunkThreads
+from nasface.evaluation.stage_threads import Stage, StageThreads
 from nasface.metrics.aflw2000 import BIN_NAMES, binned_nme, yaw_bin
 from nasface.metrics.nme_torch import nme_68
 from nasface.nets.layers.blocks import node_sum
@@ -60,8 +62,9 @@ class EvaluationFaces:
         return EvaluationFaces(self.image.to(device), self.landmarks.to(device), self.box.to(device), self.yaw.cpu())
 
 
+CALIBRATION = -1
 _Value = dict[int, Tensor]
-"""Features on the calibration faces (0) and on the chunks of the validation faces (1, ...)."""
+"""Features on the calibration faces (`CALIBRATION`) and on the chunks of the validation faces (0, 1, ...)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class SupernetEvaluator:
     Every child's batch-norm statistics are those of the calibration faces under that child, so no score depends on what
     was scored before. The validation faces are taken hardest first (judged once, by a fixed member), in chunks; since
     errors are never negative, a chunk's running sum that reaches the proposal's `reject_above` settles the rejection.
-    On a CPU as many chunks are computed side by side as PyTorch has threads.
+    On a CPU as many threads as PyTorch has calibrate the connections of a layer side by side, and chunks follow through
+    the layers that are calibrated; the scores are those of one thread, bit for bit.
 
     Args:
         supernet: trained; it is copied and stays as it is.
@@ -131,9 +135,10 @@ class SupernetEvaluator:
         self._kept: dict[int, _Value] = {}
         self.needed_macs = self.executed_macs = 0
         self._calibration_seconds = 0.0
-        self._threads = ChunkThreads(torch.get_num_threads() if torch.device(device).type == "cpu" else 1)
+        self._threads = StageThreads(torch.get_num_threads() if torch.device(device).type == "cpu" else 1)
         self._calibration, self._faces = calibration, validation
         with torch.inference_mode():
+            self._points = self.supernet.head.points(uv.reading)
             self._start()
             judge = supernet.space.random_architecture(np.random.default_rng([seed, 0x6A]))
             scores = torch.cat(list(self._run(judge.canonical.codes, {})))
@@ -156,8 +161,15 @@ class SupernetEvaluator:
         """Stem features, which all members share; plain evaluation computes them anew for each."""
         self._parts = list(torch.arange(len(self._faces)).split(self.chunk))
         stem = self.supernet.stem
-        chunks = enumerate((stem(self._faces.image[part]) for part in self._parts), 1)
-        self._stem = {0: _calibrate(stem, self._calibration)} | dict(chunks)
+        self._stem: _Value = {}
+
+        def calibrate() -> None:
+            self._stem[CALIBRATION] = _calibrate(stem, self._calibration)
+
+        def compute(_: int, chunk: int) -> Tensor:
+            return stem(self._faces.image[self._parts[chunk]])
+
+        self._stem |= enumerate(self._threads.run([Stage([calibrate])], compute, len(self._parts)))
 
     def _weights(self) -> Tensor:
         """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
@@ -170,8 +182,8 @@ class SupernetEvaluator:
             weights[bins == index] = 1 / (len(present) * (bins == index).sum())
         return torch.from_numpy(weights)
 
-    def _nme(self, maps: Tensor, part: Tensor) -> Tensor:
-        landmarks = self.uv.read(maps).landmarks
+    def _nme(self, points: Tensor, part: Tensor) -> Tensor:
+        landmarks = self.uv.points_to_pixels(points)
         return nme_68(landmarks, self._faces.landmarks[part], self._faces.box[part]).double().cpu()
 
     def _evaluate(self, proposal: Proposal) -> Outcome:
@@ -212,31 +224,55 @@ class SupernetEvaluator:
         self.needed_macs += (calibration + faces) * needed
         self.executed_macs += calibration * executed
 
-        start = time.perf_counter()
+        layers = [list(layer) for _, layer in itertools.groupby(fresh, lambda node: node.layer)]
         head, output = self.supernet.head, graph[-1].key
-        self._advance(fresh, wanted, values, 0)
-        _calibrate(head, values[output][0])
-        self._calibration_seconds = time.perf_counter() - start
+        start = time.perf_counter()
 
-        def score(number: int) -> Tensor:
-            self._advance(fresh, wanted, values, number)
-            return self._nme(head(values[output][number]), self._parts[number - 1])
+        def end_calibration() -> None:
+            head.eval()
+            self._calibration_seconds = time.perf_counter() - start
 
-        numbers = range(1, len(self._parts) + 1)
-        for part, nme in zip(self._parts, self._threads.map(score, numbers), strict=True):
+        def score(stage: int, chunk: int) -> Tensor | None:
+            if stage < len(layers):
+                self._advance(layers[stage], wanted, values, chunk)
+                return None
+            return self._nme(self._points(values[output][chunk]), self._parts[chunk])
+
+        stages = [self._calibration_of(layer, wanted, values) for layer in layers]
+        stages.append(Stage([lambda: head.train().hidden(values[output][CALIBRATION])], end_calibration))
+        scores = self._threads.run(stages, score, len(self._parts))
+        for part, nme in zip(self._parts, scores, strict=True):
             self.executed_macs += len(part) * executed
             yield nme
 
-    def _advance(self, fresh: list[_Node], wanted: set[int], values: dict[int, _Value], number: int) -> None:
-        """Compute the wanted connections and the fresh nodes, on the calibration faces (0) or on a chunk (1, ...)."""
-        run = torch.nn.Module.__call__ if number else _calibrate
-        for node in fresh:
+    def _calibration_of(self, layer: list[_Node], wanted: set[int], values: dict[int, _Value]) -> Stage:
+        """Calibrate the wanted connections into fresh nodes of one layer."""
+        new = [(node, of) for node in layer for of in node.connections if of.key in wanted]
+        new.sort(key=lambda of: -self._macs[of[0].layer - 1, of[1].source, of[0].target][of[1].operation])
+
+        def add() -> None:
+            for node in layer:
+                self._add(node, values, CALIBRATION)
+
+        return Stage([partial(self._connect, *of, values, CALIBRATION) for of in new], add)
+
+    def _advance(self, layer: list[_Node], wanted: set[int], values: dict[int, _Value], chunk: int) -> None:
+        """Compute a layer's wanted connections and its fresh nodes on a chunk."""
+        for node in layer:
             for connection in node.connections:
                 if connection.key in wanted:
-                    source = values[connection.source_key] if connection.source_key else self._stem
-                    module = self.supernet.connection(node.layer - 1, connection.source, node.target)
-                    values[connection.key][number] = run(module, source[number], connection.operation)
-            values[node.key][number] = node_sum([values[connection.key][number] for connection in node.connections])
+                    self._connect(node, connection, values, chunk)
+            self._add(node, values, chunk)
+
+    def _connect(self, node: _Node, connection: _Connection, values: dict[int, _Value], chunk: int) -> None:
+        """Compute a connection on a chunk, or on the calibration faces, whose statistics it then keeps."""
+        source = values[connection.source_key] if connection.source_key else self._stem
+        module = self.supernet.connection(node.layer - 1, connection.source, node.target)
+        run = _calibrate if chunk == CALIBRATION else torch.nn.Module.__call__
+        values[connection.key][chunk] = run(module, source[chunk], connection.operation)
+
+    def _add(self, node: _Node, values: dict[int, _Value], chunk: int) -> None:
+        values[node.key][chunk] = node_sum([values[connection.key][chunk] for connection in node.connections])
 
     def _graph(self, codes: Sequence[int]) -> list[_Node]:
         """The active nodes in the order of computation."""

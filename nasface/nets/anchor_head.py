@@ -12,11 +12,12 @@ landmarks: Cootes et al., "Active shape models", CVIU 1995.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
@@ -57,7 +58,7 @@ class AnchorHead(nn.Module):
         assert self.heat.bias is not None
         nn.init.zeros_(self.heat.bias)
         line = (torch.arange(cells) + 0.5) * (2 / cells) - 1
-        grid = torch.stack(torch.meshgrid(line, line, indexing="xy")).flatten(1).T
+        grid = torch.stack(torch.meshgrid(line, line, indexing="xy")).flatten(1)
         self.register_buffer("cells", grid.contiguous(), persistent=False)
         self.register_buffer("mean_map", torch.zeros(3 * self.map_size**2))
         self.register_buffer("modes", 0.01 * torch.randn(MODES, 3 * self.map_size**2))
@@ -75,23 +76,60 @@ class AnchorHead(nn.Module):
 
     def output(self, x: Tensor) -> UVOutput:
         """`forward` of one network, with its heatmaps."""
-        x = self.conv1(torch.relu(self.norm1(x)))
+        hidden = self.hidden(x)
+        with full_precision(hidden):
+            return self._output(hidden, 1)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """What all statistics of the head are of: (B, hidden, F, F)."""
+        x = self.conv1(F.relu(self.norm1(x), inplace=True))
         with full_precision(x):
-            return self._output(torch.relu(self.norm2(x.float())), 1)
+            return F.relu(self.norm2(x.float()), inplace=True)
+
+    def points(self, reading: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function from features (B, width, F, F) to points (B, 3, P) of the map, read with `reading` (M * M, P).
+
+        They are `forward(x).flatten(2) @ reading` up to the order of sums, without the map. The heatmaps' bias is left
+        out: it moves all cells of a heatmap alike, which the softmax does not see.
+        """
+        mean = (self.mean_map.view(3, -1) @ reading).flatten()
+        modes = (self.modes.view(-1, reading.shape[0]) @ reading).view(len(self.modes), -1)
+
+        def read(x: Tensor) -> Tensor:
+            hidden = self.hidden(x)
+            with full_precision(hidden):
+                logits = self.heat.weight.flatten(1).expand(len(hidden), -1, -1) @ hidden.flatten(2)
+                return (mean + self._coefficients(hidden, logits) @ modes).unflatten(1, (3, -1))
+
+        return read
 
     def children_output(self, features: Sequence[Tensor]) -> UVOutput:
         """`output` in training mode on each of K children's features, without running statistics."""
-        features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
+        features = all_at_once(self.conv1, [F.relu(x, inplace=True) for x in each_normalised(self.norm1, features)])
         with full_precision(features[0]):
-            hidden = torch.relu(torch.cat(each_normalised(self.norm2, [x.float() for x in features])))
+            hidden = F.relu(torch.cat(each_normalised(self.norm2, [x.float() for x in features])), inplace=True)
             return self._output(hidden, len(features))
 
     def _output(self, hidden: Tensor, children: int) -> UVOutput:
-        logits = self.heat(hidden).flatten(2)
-        anchors = (logits.softmax(-1) @ self.cells).transpose(1, 2).flatten(1)
-        coefficients = self.lift(torch.cat((anchors - self.mean_anchors, hidden.mean((2, 3))), 1))
+        logits = self._logits(hidden)
+        coefficients = self._coefficients(hidden, logits)
         maps = (self.mean_map + coefficients @ self.modes).unflatten(1, (3, self.map_size, self.map_size))
         return UVOutput(maps.unflatten(0, (children, -1)), logits.unflatten(0, (children, -1)))
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        """Heatmaps (B, P, F * F) in rows without gaps, as the softmax reads them."""
+        if hidden.is_contiguous():
+            return self.heat(hidden).flatten(2)
+        # In the layout channels_last the convolution would write them in columns: a matrix product gives the same bits.
+        batch, weight = len(hidden), self.heat.weight.flatten(1)
+        assert self.heat.bias is not None
+        bias = self.heat.bias[:, None].expand(batch, -1, 1)
+        return torch.baddbmm(bias, weight.expand(batch, -1, -1), hidden.flatten(2))
+
+    def _coefficients(self, hidden: Tensor, logits: Tensor) -> Tensor:
+        """Of the components: (B, MODES)."""
+        anchors = F.linear(logits.softmax(-1), self.cells).transpose(1, 2).flatten(1)
+        return self.lift(torch.cat((anchors - self.mean_anchors, hidden.mean((2, 3))), 1))
 
     # What is learnt before training ----------------------------------------------------------------------------------
 
@@ -117,7 +155,7 @@ class AnchorHead(nn.Module):
         around the true anchors of maps (B, 3, M, M) in the head's units, averaged over the anchors that lie on the
         image."""
         side = round(logits.shape[-1] ** 0.5)
-        line = self.cells[:side, 0]  # of the first row: a column's and a row's middles are the same
+        line = self.cells[0, :side]  # of the first row: a column's and a row's middles are the same
         distance = (self.anchor_places(maps)[..., None] - line) * (side / 2)
         profiles = torch.exp(-distance.square() / (2 * _SIGMA**2))  # a Gaussian is the product of its two profiles
         mass = profiles.sum(-1)

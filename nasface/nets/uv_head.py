@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -67,10 +67,19 @@ class UVHead(PositionMap):
         return self.conv2
 
     def forward(self, x: Tensor) -> Tensor:
+        hidden = self.hidden(x)
+        with full_precision(hidden):
+            return self.to_map(self.conv2(hidden))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """What all statistics of the head are of: (B, hidden, F, F)."""
         x = self.conv1(torch.relu(self.norm1(x)))
         with full_precision(x):
-            x = torch.relu(self.norm2(x.float() + self.cell_bias))
-            return self.to_map(self.conv2(x))
+            return torch.relu(self.norm2(x.float() + self.cell_bias))
+
+    def points(self, reading: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function from features (B, width, F, F) to points (B, 3, P) of the map, read with `reading` (M * M, P)."""
+        return lambda x: self(x).flatten(2) @ reading
 
     def output(self, x: Tensor) -> UVOutput:
         """`forward` as the output of one network."""

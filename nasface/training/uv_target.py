@@ -64,6 +64,10 @@ class UVTarget(nn.Module):
         pixels = self.to_pixels(maps.float())
         return FacePrediction(self.landmarks(pixels), pixels)
 
+    def points_to_pixels(self, points: Tensor) -> Tensor:
+        """Points (B, 3, P) of maps in the networks' units as landmarks (B, P, 3)."""
+        return self.to_pixels(points.float().unsqueeze(-1)).squeeze(-1).transpose(1, 2)
+
     def to_units(self, maps: Tensor) -> Tensor:
         """Crop pixels to units of half the image's side about its centre (depth: about zero)."""
         return torch.cat((maps[..., :2, :, :] - (self.image_size - 1) / 2, maps[..., 2:, :, :]), -3) * (

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt(3)
 _MOST = 2**31 - 1
 _LARGEST = (2**30, 2**25)  # bytes; some versions take no more than the second
-_OWN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+_PAD = 2**26  # bytes: as much as a further thread's heap has
+_OWN = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES")
 
 
 def keep_freed_memory() -> bool:
@@ -21,4 +22,5 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None or any(name in os.environ for name in _OWN):
         return False
+    mallopt(_TOP_PAD, _PAD)  # the heaps of threads other than the first are given back by this, not by the threshold
     return bool(mallopt(_TRIM_THRESHOLD, _MOST)) and any(mallopt(_MMAP_THRESHOLD, size) for size in _LARGEST)

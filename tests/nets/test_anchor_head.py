@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from nasface.config import MultipathConfig
+from nasface.faces.uv import reading_matrix
 from nasface.nets.anchor_head import GRID, MODES, AnchorHead
+from nasface.nets.uv_head import make_head
 
 SIZE, MAP, WIDTH = 32, 16, 8
 LANDMARK_UV = np.random.default_rng(0).uniform(0.1, 0.9, (68, 2))
@@ -48,7 +50,7 @@ def test_a_heatmap_at_one_cell_is_an_anchor_there() -> None:
     cell = 19
     logits = torch.zeros(8, 8)
     logits.view(-1)[cell] = 50.0
-    anchors = logits.flatten().softmax(-1) @ head.cells
+    anchors = head.cells @ logits.flatten().softmax(-1)
     # Cells of 4 pixels: number 19 is the fourth of the third row, whose middle is at pixel 13.5, 9.5 of 0..31.
     assert anchors.tolist() == pytest.approx([(13.5 - 15.5) / 16, (9.5 - 15.5) / 16])
 
@@ -57,7 +59,7 @@ def test_the_heatmap_loss_is_zero_at_its_target_and_positive_elsewhere() -> None
     maps = smooth_maps(3)
     head = learnt_head(smooth_maps(20))
     true = head.anchor_places(maps).transpose(1, 2)
-    distance = ((true[:, :, None] - head.cells) * 4).square().sum(-1)
+    distance = ((true[:, :, None] - head.cells.T) * 4).square().sum(-1)
     perfect = -distance / (2 * 0.8**2)
     assert float(head.heatmap_loss(perfect[None], maps)) == pytest.approx(0, abs=1e-5)
     uniform = torch.zeros_like(perfect)[None]
@@ -101,3 +103,32 @@ def test_everything_is_trained() -> None:
     (output.maps[0] - maps[:4]).square().mean().backward()
     head.heatmap_loss(head.output(torch.randn(4, WIDTH, 8, 8)).heatmaps, maps[:4]).backward()
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in head.parameters())
+
+
+@pytest.mark.parametrize("head", ["anchors", "cells"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_points_are_those_of_the_map(head: str, layout: torch.memory_format) -> None:
+    torch.manual_seed(0)
+    config = MultipathConfig(input_size=SIZE, map_size=MAP, width=WIDTH, head_width=8, head=head)
+    network = make_head(config, WIDTH)
+    if head == "anchors":
+        network.learn(SimpleNamespace(sample=smooth_maps(40), landmark_uv=LANDMARK_UV))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    network.eval().to(memory_format=layout)
+    reading = torch.from_numpy(reading_matrix(LANDMARK_UV, MAP))
+    features = torch.randn(4, WIDTH, 8, 8).to(memory_format=layout)
+    with torch.no_grad():
+        expected = network(features).flatten(2) @ reading
+        torch.testing.assert_close(network.points(reading)(features), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_heatmaps_are_the_same_in_both_layouts() -> None:
+    head = learnt_head(smooth_maps(20)).eval()
+    torch.nn.init.normal_(head.heat.weight)
+    torch.nn.init.normal_(head.heat.bias)
+    features = torch.randn(4, WIDTH, 8, 8)
+    rows = head.output(features).heatmaps
+    columns = head.to(memory_format=torch.channels_last).output(features.to(memory_format=torch.channels_last)).heatmaps
+    torch.testing.assert_close(columns, rows, rtol=0, atol=1e-5)
+    assert columns.is_contiguous()
