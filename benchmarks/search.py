@@ -3,7 +3,7 @@
     python -m benchmarks.search [--run runs/ID] [--search.iterations 200 ...]
     python -m benchmarks.search --experiment NAME --weights runs/ID/supernet/supernet.pt
 
-Without either it takes the newest run in runs/ whose supernet is trained. All four must visit the same members, decide
+Without either it takes the newest run in runs/ whose supernet is trained. Each way has a process of its own. All four must visit the same members, decide
 alike, and end at the same best member; the exit code is 1 where they do not.
 """
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,17 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
     reset_peak()
     with torch_threads(1 if way == ONE_THREAD else torch.get_num_threads()):
         return _replay(workspace, supernet, way)
+
+
+def replay_alone(experiment: Experiment, weights: Path, way: str) -> Replay:
+    """`replay` in a process of its own, so that no way finds memory as another has left it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_replay_from, experiment, weights, way).result()
+
+
+def _replay_from(experiment: Experiment, weights: Path, way: str) -> Replay:
+    space = load_space(experiment.space)
+    return replay(prepare(experiment, space), load_trained_supernet(weights, space, experiment), way)
 
 
 def _replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
@@ -318,7 +331,6 @@ def main(arguments: Sequence[str]) -> int:
     experiment, weights, own = read_arguments(arguments)
     output = own["json"]
     space = load_space(experiment.space)
-    supernet = load_trained_supernet(weights, space, experiment)
     workspace = prepare(experiment, space)
     faces, config = workspace.faces, experiment.search
     print(
@@ -326,7 +338,7 @@ def main(arguments: Sequence[str]) -> int:
         f" {min(config.calibration, len(faces.train))} calibration and {len(faces.val)} validation faces of"
         f" {experiment.network.input_size} px"
     )
-    replays = [replay(workspace, supernet, way) for way in WAYS]
+    replays = [replay_alone(experiment, weights, way) for way in WAYS]
     print(f"\n{cost_table(replays)}\n")
     problems = [problem for item in replays[1:] if (problem := difference(replays[0], item))]
     first = replays[0]

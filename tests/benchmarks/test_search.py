@@ -117,18 +117,17 @@ def test_exit_code_tells_a_difference(
     replays: dict[str, Replay], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worse = replace(replays["naive"], penalty=1e3)
-    monkeypatch.setattr(search, "load_supernet", lambda *_: None)
     monkeypatch.setattr(search, "prepare", lambda *_: toy_workspace(tmp_path))
     run = open_run("search", toy_experiment(tmp_path), "test", resume=False, run_id="one")
     arguments = ["--run", str(run.folder)]
     monkeypatch.setattr(search, "replay_shared", lambda *_: Rate("2 workers", 10, 0.5))
-    monkeypatch.setattr(search, "replay", lambda _workspace, _supernet, way: replays[way])
+    monkeypatch.setattr(search, "replay_alone", lambda _experiment, _weights, way: replays[way])
     assert search.main(arguments) == 0
     output = capsys.readouterr().out
     assert "same trajectory: yes" in output and "20.00" in output
     figures = json.loads((tmp_path / "benchmarks" / "search.json").read_text())
     assert [item["way"] for item in figures["rates"]] == [*WAYS, "2 workers"]
-    monkeypatch.setattr(search, "replay", lambda _workspace, _supernet, way: worse if way == "reuse" else replays[way])
+    monkeypatch.setattr(search, "replay_alone", lambda *of: worse if of[-1] == "reuse" else replays[of[-1]])
     assert search.main(arguments) == 1
     assert "same trajectory: NO" in capsys.readouterr().out
 
