@@ -3,8 +3,8 @@
     python -m benchmarks.search [--run runs/ID] [--search.iterations 200 ...]
     python -m benchmarks.search --experiment NAME --weights runs/ID/supernet/supernet.pt
 
-Without either it takes the newest run in runs/ whose supernet is trained. Each way has a process of its own. All four must visit the same members, decide
-alike, and end at the same best member; the exit code is 1 where they do not.
+Without either it takes the newest run in runs/ whose supernet is trained. Each way has a process of its own. All four
+must visit the same members, decide alike, and end at the same best member; the exit code is 1 where they do not.
 """
 
 from __future__ import annotations
