@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,7 @@ from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
+from nasface.utils.worker_pool import run_in_workers
 
 ONE_THREAD = "naive, one thread"
 WAYS = {
@@ -134,13 +134,14 @@ def replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:
 
 def replay_alone(experiment: Experiment, weights: Path, way: str) -> Replay:
     """`replay` in a process of its own, so that no way finds memory as another has left it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(_replay_from, experiment, weights, way).result()
+    begin, threads = partial(_replayer, experiment, weights), torch.get_num_threads()
+    ((_, done),) = run_in_workers(begin, [way], 1, threads=threads, how_to_go_on="close other programs")
+    return done.result()
 
 
-def _replay_from(experiment: Experiment, weights: Path, way: str) -> Replay:
+def _replayer(experiment: Experiment, weights: Path) -> Callable[[str], Replay]:
     space = load_space(experiment.space)
-    return replay(prepare(experiment, space), load_trained_supernet(weights, space, experiment), way)
+    return partial(replay, prepare(experiment, space), load_trained_supernet(weights, space, experiment))
 
 
 def _replay(workspace: Workspace, supernet: Supernet, way: str) -> Replay:

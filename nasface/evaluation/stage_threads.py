@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,13 +28,15 @@ class Stage:
 
 
 Follow = Callable[[int, int], Tensor | None]
-"""(stage, chunk) -> what the chunk is after the stage; asked for the last stage alone."""
+"""(stage, chunk) -> what the chunk is after the stage; called for every stage, and the last one's value is the
+chunk's."""
 
 
 class StageThreads:
     """Prepares stages one after the other, while chunks follow, on as many threads as PyTorch has.
 
     Each thread computes alone, so that no operation is divided: the results are those of one thread, bit for bit.
+    Several threads compute in `torch.inference_mode`; one is the caller's, and computes as the caller does.
 
     Args:
         count: threads, PyTorch's own number; one computes where the caller does.
@@ -44,15 +46,22 @@ class StageThreads:
         self.count = count
         self._pool = compute_threads(count) if count > 1 else None
 
-    def run(self, stages: Sequence[Stage], follow: Follow, chunks: int) -> Iterator[Tensor]:
-        """The chunks 0, 1, ... after the last stage, in their order; once the caller wants no more, at most those that
-        have begun are computed in vain."""
+    def run(self, stages: Sequence[Stage], follow: Follow, chunks: int) -> Generator[Tensor, None, None]:
+        """The chunks 0, 1, ... after the last stage, which is at least the first, in their order.
+
+        Threads do not wait for the caller, who closes the iterator when no more is wanted.
+        """
+        if not stages:
+            raise ValueError("no stage")
         if self._pool is None:
             yield from _one_by_one(stages, follow, chunks)
             return
         plan = _Plan(stages, chunks)
-        begun = [self._pool.submit(_work, plan, follow) for _ in range(self.count)]
+        begun: list[Future[None]] = []
         try:
+            for _ in range(self.count):
+                begun.append(self._pool.submit(_work, plan, follow))
+                begun[-1].add_done_callback(plan.ended)
             for chunk in range(chunks):
                 yield plan.result(chunk)
         finally:
@@ -116,10 +125,10 @@ class _Plan:
                 if self.ready < len(self.stages) and self.begun < len(self.tasks):
                     self.begun += 1
                     return self.tasks[self.begun - 1]
-                able = [at for at, passed in enumerate(self.passed) if passed < self.ready and at not in self.busy]
-                if able:
-                    self.busy.add(able[0])
-                    return _Piece(able[0], range(self.passed[able[0]], self.ready))
+                for chunk, passed in enumerate(self.passed):
+                    if passed < self.ready and chunk not in self.busy:
+                        self.busy.add(chunk)
+                        return _Piece(chunk, range(passed, self.ready))
                 self.changed.wait()
         return None
 
@@ -147,10 +156,13 @@ class _Plan:
                 self.results[piece.chunk] = value
             self.changed.notify_all()
 
-    def fail(self, error: BaseException) -> None:
-        with self.changed:
-            self.error, self.stopped = error, True
-            self.changed.notify_all()
+    def ended(self, work: Future[None]) -> None:
+        """A thread's work has ended; where it failed, the others' ends, and the caller has the first error."""
+        error = work.exception()
+        if error is not None:
+            with self.changed:
+                self.error = self.error or error
+            self.stop()
 
     def stop(self) -> None:
         with self.changed:
@@ -171,16 +183,13 @@ class _Plan:
 @torch.inference_mode()
 def _work(plan: _Plan, follow: Follow) -> None:
     """Do what may be done next until nothing is left."""
-    try:
-        while (item := plan.next()) is not None:
-            if not isinstance(item, _Piece):
-                item()
-                plan.finished_task()
-                continue
-            for stage in item.stages:
-                if plan.stopped:
-                    return
-                value = follow(stage, item.chunk)
-            plan.finished_piece(item, value)
-    except BaseException as error:  # the caller's, as if it had computed
-        plan.fail(error)
+    while (item := plan.next()) is not None:
+        if not isinstance(item, _Piece):
+            item()
+            plan.finished_task()
+            continue
+        for stage in item.stages:
+            if plan.stopped:
+                return
+            value = follow(stage, item.chunk)
+        plan.finished_piece(item, value)

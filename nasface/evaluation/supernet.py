@@ -11,7 +11,8 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -190,16 +191,19 @@ class SupernetEvaluator:
         weights = self._weights()
         values: dict[int, _Value] = {}
         total, scores, done = 0.0, [], 0
-        for part, nme in zip(self._parts, self._run(proposal.architecture.canonical.codes, values), strict=False):
-            scores.append(nme)
-            done += len(part)
-            total += float((nme * weights[part]).sum())
-            if math.isnan(total) or (self.early_rejection and total >= proposal.reject_above):
-                break
+        # Closed before the next member is calibrated: threads may still be at work on this one.
+        with closing(self._run(proposal.architecture.canonical.codes, values)) as errors:
+            for part, nme in zip(self._parts, errors, strict=False):
+                scores.append(nme)
+                done += len(part)
+                total += float((nme * weights[part]).sum())
+                if math.isnan(total) or (self.early_rejection and total >= proposal.reject_above):
+                    break
         complete = done == len(self._faces)
         details: dict[str, float | list[float]] = {
             "faces": done,
             "saved": self.saved,
+            # Until the last statistics are there, in which other threads have begun to score.
             "calibration_s": self._calibration_seconds,
         }
         if complete:
@@ -209,8 +213,8 @@ class SupernetEvaluator:
                 self._kept = values
         return Outcome(penalty=total, complete=complete, details=details)
 
-    def _run(self, codes: Sequence[int], values: dict[int, _Value]) -> Iterable[Tensor]:
-        """Calibrate a member, then yield the NME (n,) of each chunk of faces; fills `values` with what may be kept."""
+    def _run(self, codes: Sequence[int], values: dict[int, _Value]) -> Generator[Tensor, None, None]:
+        """Calibrate a member and yield the NME (n,) of each chunk of faces; fills `values` with what may be kept."""
         graph = self._graph(codes)
         if not self.reuse:
             self._start()
@@ -240,21 +244,21 @@ class SupernetEvaluator:
 
         stages = [self._calibration_of(layer, wanted, values) for layer in layers]
         stages.append(Stage([lambda: head.train().hidden(values[output][CALIBRATION])], end_calibration))
-        scores = self._threads.run(stages, score, len(self._parts))
-        for part, nme in zip(self._parts, scores, strict=True):
-            self.executed_macs += len(part) * executed
-            yield nme
+        with closing(self._threads.run(stages, score, len(self._parts))) as scores:
+            for part, nme in zip(self._parts, scores, strict=True):
+                self.executed_macs += len(part) * executed
+                yield nme
 
     def _calibration_of(self, layer: list[_Node], wanted: set[int], values: dict[int, _Value]) -> Stage:
-        """Calibrate the wanted connections into fresh nodes of one layer."""
-        new = [(node, of) for node in layer for of in node.connections if of.key in wanted]
-        new.sort(key=lambda of: -self._macs[of[0].layer - 1, of[1].source, of[0].target][of[1].operation])
+        """The stage that calibrates the wanted connections into fresh nodes of one layer."""
+        new = [(node, connection) for node in layer for connection in node.connections if connection.key in wanted]
+        new.sort(key=lambda pair: self._connection_macs(*pair), reverse=True)
 
         def add() -> None:
             for node in layer:
                 self._add(node, values, CALIBRATION)
 
-        return Stage([partial(self._connect, *of, values, CALIBRATION) for of in new], add)
+        return Stage([partial(self._connect, *pair, values, CALIBRATION) for pair in new], add)
 
     def _advance(self, layer: list[_Node], wanted: set[int], values: dict[int, _Value], chunk: int) -> None:
         """Compute a layer's wanted connections and its fresh nodes on a chunk."""
@@ -294,11 +298,14 @@ class SupernetEvaluator:
     def _cost(self, graph: list[_Node], wanted: set[int] | None) -> int:
         """Multiply-adds for one face of the wanted connections (None: of all) and the head."""
         return self._head_macs + sum(
-            self._macs[node.layer - 1, connection.source, node.target][connection.operation]
+            self._connection_macs(node, connection)
             for node in graph
             for connection in node.connections
             if wanted is None or connection.key in wanted
         )
+
+    def _connection_macs(self, node: _Node, connection: _Connection) -> int:
+        return self._macs[node.layer - 1, connection.source, node.target][connection.operation]
 
 
 def _calibrate(module: torch.nn.Module, *arguments: Any) -> Tensor:

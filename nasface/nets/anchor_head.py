@@ -81,7 +81,8 @@ class AnchorHead(nn.Module):
             return self._output(hidden, 1)
 
     def hidden(self, x: Tensor) -> Tensor:
-        """What all statistics of the head are of: (B, hidden, F, F)."""
+        """Features (B, hidden, F, F) behind the head's last batch norm: in training mode, what computes them renews all
+        of its running statistics."""
         x = self.conv1(F.relu(self.norm1(x), inplace=True))
         with full_precision(x):
             return F.relu(self.norm2(x.float()), inplace=True)
@@ -120,7 +121,7 @@ class AnchorHead(nn.Module):
         """Heatmaps (B, P, F * F) in rows without gaps, as the softmax reads them."""
         if hidden.is_contiguous():
             return self.heat(hidden).flatten(2)
-        # In the layout channels_last the convolution would write them in columns: a matrix product gives the same bits.
+        # In the layout channels_last the convolution would write them in columns; a matrix product does not.
         batch, weight = len(hidden), self.heat.weight.flatten(1)
         assert self.heat.bias is not None
         bias = self.heat.bias[:, None].expand(batch, -1, 1)

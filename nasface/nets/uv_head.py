@@ -72,7 +72,8 @@ class UVHead(PositionMap):
             return self.to_map(self.conv2(hidden))
 
     def hidden(self, x: Tensor) -> Tensor:
-        """What all statistics of the head are of: (B, hidden, F, F)."""
+        """Features (B, hidden, F, F) behind the head's last batch norm: in training mode, what computes them renews all
+        of its running statistics."""
         x = self.conv1(torch.relu(self.norm1(x)))
         with full_precision(x):
             return torch.relu(self.norm2(x.float() + self.cell_bias))

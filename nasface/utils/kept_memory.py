@@ -17,7 +17,8 @@ def keep_freed_memory() -> bool:
 
     Every step of a training takes and frees the same tensors. By default large ones are given back to the system in
     between and cost a page fault for each 4 KiB when they are taken again: a tenth of a step on a CPU. The most memory
-    that a process has at once stays the same. What the user has told the C library by environment variables holds.
+    that a process has at once stays the same, but that each of several threads keeps the most that it has had. What
+    the user has told the C library by environment variables holds.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None or any(name in os.environ for name in _OWN):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import search
 from benchmarks.search import (
@@ -19,12 +20,18 @@ from benchmarks.search import (
     rate_table,
     read_arguments,
     replay,
+    replay_alone,
     results,
     side_by_side,
     together,
 )
+from nasface.nets.multipath import Supernet
+from nasface.nets.network import channels_last
+from nasface.nets.weights import save_weights
 from nasface.pipelines.scoring import make_search_strategy
+from nasface.pipelines.workspace import prepare
 from nasface.runs.run import open_run
+from nasface.space.catalogue import load_space
 from nasface.utils.errors import UserError
 from tests.benchmarks.toy import toy_experiment, toy_supernet, toy_workspace
 
@@ -43,6 +50,18 @@ def test_all_ways_are_the_same_search(replays: dict[str, Replay]) -> None:
     accepted = [accepted for _, accepted in naive.trajectory]
     assert len(accepted) == 60
     assert any(accepted) and not all(accepted)
+
+
+def test_a_way_in_a_process_of_its_own_is_the_same_search(tmp_path: Path) -> None:
+    toy = toy_experiment(tmp_path)
+    data = replace(toy.data, train_count=12, val_count=24, test_count=6)
+    experiment = replace(toy, data=data, search=replace(toy.search, iterations=5, chunk=8))
+    space = load_space(experiment.space)
+    torch.manual_seed(0)
+    supernet = Supernet(space, experiment.network)
+    save_weights(tmp_path / "supernet.pt", supernet)
+    here = replay(prepare(experiment, space), channels_last(supernet), "reuse")
+    assert difference(here, replay_alone(experiment, tmp_path / "supernet.pt", "reuse")) is None
 
 
 def test_each_way_does_less_than_the_one_before(replays: dict[str, Replay]) -> None:

@@ -69,19 +69,25 @@ def test_values_come_in_the_order_of_the_chunks(count: int) -> None:
 
 
 @COUNTS
-def test_few_chunks_are_computed_in_vain(count: int) -> None:
+def test_a_closed_run_ends_its_threads(count: int) -> None:
     begun: list[int] = []
+    closed = threading.Event()
 
     def double(_: int, chunk: int) -> Tensor:
         begun.append(chunk)
-        time.sleep(0.01)
+        if chunk > 1 and not closed.is_set():
+            closed.wait(0.5)  # no thread gets through many before the caller closes
         return torch.tensor(2 * chunk)
 
     threads = StageThreads(count)
     values = threads.run([Stage([])], double, 40)
     assert [int(next(values)), int(next(values))] == [0, 2]
+    threading.Timer(0.05, closed.set).start()
     values.close()
-    assert len(begun) <= 2 + 2 * count
+    there = len(begun)
+    assert there <= 2 + count, "what had begun, and no more"
+    time.sleep(0.05)
+    assert len(begun) == there, "a thread was still at work"
     assert [int(value) for value in threads.run([Stage([])], double, 3)] == [0, 2, 4], "the threads are free again"
 
 

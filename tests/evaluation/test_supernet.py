@@ -12,6 +12,7 @@ import torch
 from nasface.config import MultipathConfig, SearchConfig
 from nasface.data.augment import normalise
 from nasface.evaluation.supernet import EvaluationFaces, SupernetEvaluator
+from nasface.nets.anchor_head import AnchorHead
 from nasface.nets.multipath import MultipathNetwork, Supernet
 from nasface.search.strategies.samos import SAMOS
 from nasface.search.strategy import Outcome, Proposal
@@ -20,14 +21,16 @@ from nasface.training.uv_target import UVTarget
 from tests.helpers.toy import MAP, SIZE, toy_basis, toy_faces
 
 SPACE = MultipathSpace(name="test", layers=5, scales=3, connections=(2, 6))
-CONFIG = MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8, head="cells")
 
 
-@pytest.fixture(scope="module")
-def supernet() -> Supernet:
+@pytest.fixture(scope="module", params=["anchors", "cells"])
+def supernet(request: pytest.FixtureRequest) -> Supernet:
     torch.manual_seed(0)
-    network = Supernet(SPACE, CONFIG)
-    torch.nn.init.normal_(network.head.conv2.weight, std=0.1)
+    network = Supernet(SPACE, MultipathConfig(input_size=SIZE, map_size=MAP, width=8, head_width=8, head=request.param))
+    # Members whose scores differ from the start.
+    torch.nn.init.normal_(network.head.last.weight, std=0.1 if request.param == "cells" else 1.0)
+    if isinstance(network.head, AnchorHead):
+        torch.nn.init.normal_(network.head.lift.weight)
     return network
 
 
