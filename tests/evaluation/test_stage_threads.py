@@ -75,17 +75,17 @@ def test_a_closed_run_ends_its_threads(count: int) -> None:
 
     def double(_: int, chunk: int) -> Tensor:
         begun.append(chunk)
-        if chunk > 1 and not closed.is_set():
-            closed.wait(0.5)  # no thread gets through many before the caller closes
+        if chunk > 1:
+            assert closed.wait(30)  # no thread gets through another before the caller closes
         return torch.tensor(2 * chunk)
 
     threads = StageThreads(count)
     values = threads.run([Stage([])], double, 40)
     assert [int(next(values)), int(next(values))] == [0, 2]
-    threading.Timer(0.05, closed.set).start()
+    threading.Timer(0.5, closed.set).start()  # close() waits for what has begun
     values.close()
     there = len(begun)
-    assert there <= 2 + count, "what had begun, and no more"
+    assert sorted(begun) == list(range(there)) and there <= 2 + count, "what had begun, and no more"
     time.sleep(0.05)
     assert len(begun) == there, "a thread was still at work"
     assert [int(value) for value in threads.run([Stage([])], double, 3)] == [0, 2, 4], "the threads are free again"
