@@ -10,7 +10,7 @@ by one and in 16 bits, and leaves everything else to a second optimizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -64,25 +64,31 @@ class Muon(Optimizer):
         return loss
 
     def _step_matrices(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        by_shape: dict[tuple[int, int], list[Tensor]] = {}
-        for parameter in parameters:
-            by_shape.setdefault((len(parameter), parameter[0].numel()), []).append(parameter)
-        for (rows, columns), alike in by_shape.items():
-            updates = orthogonalised(torch.stack([self._momentum(parameter, group) for parameter in alike]))
-            updates = updates * (group["lr"] * MATRIX_STEP * max(1.0, rows / columns) ** 0.5)
-            for parameter, update in zip(alike, updates, strict=True):
-                if group["weight_decay"]:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.sub_(update.view(parameter.shape))
+        if not parameters:
+            return
+        by_shape: dict[torch.Size, list[int]] = {}
+        for number, parameter in enumerate(parameters):
+            by_shape.setdefault(parameter.movedim(1, -1).shape, []).append(number)
+        gradients = self._with_momentum(parameters, group)
+        # Channels last, as networks train: nothing is copied but into the stack.
+        stacks = [torch.stack([gradients[n].movedim(1, -1) for n in alike]).flatten(2) for alike in by_shape.values()]
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        for (shape, alike), update in zip(by_shape.items(), orthogonalised(stacks), strict=True):
+            rows, columns = update.shape[1:]
+            update.mul_(group["lr"] * MATRIX_STEP * max(1.0, rows / columns) ** 0.5)
+            steps = update.unflatten(2, shape[1:]).movedim(-1, 2).unbind()
+            torch._foreach_sub_([parameters[number] for number in alike], steps)
 
-    def _momentum(self, parameter: Tensor, group: dict[str, Any]) -> Tensor:
-        """The gradient of the coming step, as a matrix."""
-        state, gradient = self.state[parameter], parameter.grad
-        assert gradient is not None  # `step` leaves out parameters without
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        mean = state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        return gradient.lerp(mean, group["momentum"]).flatten(1)
+    def _with_momentum(self, parameters: list[Tensor], group: dict[str, Any]) -> tuple[Tensor, ...]:
+        """The gradients of the coming step."""
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        means = [self.state[parameter]["momentum"] for parameter in parameters]
+        torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+        return torch._foreach_lerp(gradients, means, group["momentum"])
 
     def _step_others(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         if not parameters:
@@ -112,13 +118,43 @@ class Muon(Optimizer):
         )
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
-    """Matrices (N, R, C) with about the same singular vectors and all singular values near 1 (0.7 to 1.2), by a
-    Newton-Schulz iteration: products of matrices alone."""
-    wide = matrices if matrices.shape[1] <= matrices.shape[2] else matrices.mT
-    x = wide / (wide.norm(dim=(1, 2), keepdim=True) + 1e-7)
+def orthogonalised(stacks: Sequence[Tensor]) -> list[Tensor]:
+    """Matrices (N, R, C), a stack for each shape, with about the same singular vectors and all singular values near 1
+    (0.7 to 1.2).
+
+    The Newton-Schulz iteration of the source multiplies a matrix by polynomials of its Gram matrix, which commute: so
+    the iteration is done on the small Gram matrices, those of all shapes with as many rows together, and the matrices
+    are multiplied once by the product of all polynomials.
+    """
+    wide = [stack if stack.shape[1] <= stack.shape[2] else stack.mT for stack in stacks]
+    grams = [stack @ stack.mT for stack in wide]
+    by_rows: dict[int, list[int]] = {}
+    for number, gram in enumerate(grams):
+        by_rows.setdefault(gram.shape[1], []).append(number)
+    found: list[Tensor] = [*stacks]
+    for alike in by_rows.values():
+        factors = _inverse_root(torch.cat([grams[number] for number in alike]))
+        for number, factor in zip(alike, factors.split([len(grams[number]) for number in alike]), strict=True):
+            result = factor @ wide[number]
+            found[number] = result if wide[number] is stacks[number] else result.mT
+    return found
+
+
+def _inverse_root(grams: Tensor) -> Tensor:
+    """What a matrix whose Gram matrix is one of these (N, R, R) is multiplied by to be orthogonalised."""
+    norm = grams.diagonal(dim1=1, dim2=2).sum(1).sqrt()[:, None, None] + 1e-7
+    gram = grams / norm.square()
     a, b, c = _COEFFICIENTS
-    for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x if wide is matrices else x.mT
+    product: Tensor | None = None
+    for iteration in range(_ITERATIONS):
+        rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # the polynomial without its constant
+        if product is None:
+            product = rest.clone()
+            product.diagonal(dim1=1, dim2=2).add_(a)
+        else:
+            product = torch.baddbmm(product, rest, product, beta=a)
+        if iteration < _ITERATIONS - 1:
+            half = torch.baddbmm(gram, rest, gram, beta=a)
+            gram = torch.baddbmm(half, half, rest, beta=a)
+    assert product is not None
+    return product / norm
