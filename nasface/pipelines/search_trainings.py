@@ -29,8 +29,8 @@ from nasface.nets.multipath import MemberSpec
 from nasface.pipelines.candidates import draw_candidates, draw_children
 from nasface.pipelines.member_limits import Limits, latencies_of
 from nasface.pipelines.search import write_member
-from nasface.pipelines.short_trainings import ShortTraining, train_round, weights_file
-from nasface.pipelines.workspace import Workspace, prepare
+from nasface.pipelines.short_trainings import ShortTraining, ShortTrainings, weights_file
+from nasface.pipelines.workspace import prepare
 from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.space.space import MultipathSpace
@@ -62,8 +62,8 @@ def search_by_trainings(
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
-    rounds = _Rounds(workspace, run, say)
-    with run.timed("search_s"):
+    with ShortTrainings(workspace, run) as trainings, run.timed("search_s"):
+        rounds = _Rounds(trainings, say)
         ranked = rounds.train(members, config.steps[0], "members")
         for generation in range(1, config.generations + 1):
             rng = np.random.default_rng([experiment.seed, generation])
@@ -114,10 +114,11 @@ Ranking = list[tuple[ShortTraining, MemberSpec]]
 class _Rounds:
     """The rounds of one search: trains, ranks, logs, and tells the user."""
 
-    def __init__(self, workspace: Workspace, run: Run, say: Callable[[str], None]) -> None:
-        self.workspace, self.run, self.say = workspace, run, say
-        self.bins = workspace.experiment.search.penalty
-        self.log, self.metrics = StageLog(workspace.experiment, run, "search"), RunMetrics(run.folder, "search/")
+    def __init__(self, trainings: ShortTrainings, say: Callable[[str], None]) -> None:
+        self.trainings, self.say = trainings, say
+        experiment, run = trainings.workspace.experiment, trainings.run
+        self.bins = experiment.search.penalty
+        self.log, self.metrics = StageLog(experiment, run, "search"), RunMetrics(run.folder, "search/")
         self.trained: list[ShortTraining] = []
         self.told: list[dict[str, Any]] = []
 
@@ -127,7 +128,7 @@ class _Rounds:
 
     def train(self, members: Sequence[MemberSpec], steps: int, what: str) -> Ranking:
         """The members after so many steps."""
-        found = train_round(self.workspace, members, steps, self.run)
+        found = self.trainings.train(members, steps)
         for training in found:
             self._record(training)
         ranked = self.rank(zip(found, members, strict=True))

@@ -19,7 +19,7 @@ from nasface.metrics.aflw2000 import BIN_NAMES
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.weights import save_weights
 from nasface.pipelines.candidates import key_of
-from nasface.pipelines.workers import run_side_by_side
+from nasface.pipelines.workers import side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
@@ -29,6 +29,7 @@ from nasface.utils.cores import available_cores
 from nasface.utils.line_record import append_line, read_entries
 from nasface.utils.progress import stage_bar
 from nasface.utils.run_files import TRAININGS
+from nasface.utils.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -67,44 +68,61 @@ def weights_file(run: Run, member: MemberSpec) -> Path:
     return run.path("search") / "networks" / f"{key_of(member)}.pt"
 
 
-def train_round(workspace: Workspace, members: Sequence[MemberSpec], steps: int, run: Run) -> list[ShortTraining]:
-    """What the members are worth after so many steps, in their order; those on record are not trained again."""
-    path = run.path(TRAININGS)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done = {(one.digest, one.steps): one for one in read_entries(path, _training_of)}
-    last = steps == workspace.experiment.halving.steps[-1]
-    waiting = [
-        _Job(member, steps, weights_file(run, member) if last else None)
-        for member in members
-        if (key_of(member), steps) not in done
-    ]
-    with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
-        for training in _trainings(workspace, waiting, run):
-            append_line(path, json.dumps(asdict(training)))
-            done[training.digest, training.steps] = training
-            bar.update(1)
-    return [done[key_of(member), steps] for member in members]
+class ShortTrainings:
+    """The trainings of a search, a round of them at a time, in workers that stay from round to round.
+
+    Args:
+        workspace: what is trained on.
+        run: keeps what is done; what it has on record is not trained again.
+    """
+
+    def __init__(self, workspace: Workspace, run: Run) -> None:
+        self.workspace, self.run = workspace, run
+        self._record = run.path(TRAININGS)
+        experiment = workspace.experiment
+        single = replace(experiment, device=replace(experiment.device, threads=1))
+        workers = min(experiment.halving.workers or available_cores(), experiment.halving.candidates)
+        here = replace(workspace, experiment=single)
+        how = "the same command with --resume true goes on"
+        self._pool: WorkerPool[_Job, ShortTraining] = side_by_side(
+            single, workspace.space, run.path("search"), workers, _train, here, how
+        )
+
+    def __enter__(self) -> ShortTrainings:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._pool.__exit__(*error)
+
+    def train(self, members: Sequence[MemberSpec], steps: int) -> list[ShortTraining]:
+        """What the members are worth after so many steps, in their order."""
+        self._record.parent.mkdir(parents=True, exist_ok=True)
+        done = {(one.digest, one.steps): one for one in read_entries(self._record, _training_of)}
+        last = steps == self.workspace.experiment.halving.steps[-1]
+        waiting = [
+            _Job(member, steps, weights_file(self.run, member) if last else None)
+            for member in members
+            if (key_of(member), steps) not in done
+        ]
+        with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
+            for training in self._trained(waiting):
+                append_line(self._record, json.dumps(asdict(training)))
+                done[training.digest, training.steps] = training
+                bar.update(1)
+        return [done[key_of(member), steps] for member in members]
+
+    def _trained(self, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
+        if trains_on_gpu(self.workspace.experiment.device):
+            for start in range(0, len(jobs), TOGETHER):
+                yield from _train_on_gpu(self.workspace, jobs[start : start + TOGETHER])
+        elif jobs:
+            for _, future in self._pool.run(jobs):
+                yield future.result()
 
 
 def _training_of(entry: Any) -> ShortTraining:
     nme = None if entry["nme"] is None else tuple(map(float, entry["nme"]))
     return ShortTraining(str(entry["digest"]), int(entry["steps"]), nme)
-
-
-def _trainings(workspace: Workspace, jobs: Sequence[_Job], run: Run) -> Iterator[ShortTraining]:
-    experiment = workspace.experiment
-    if jobs and trains_on_gpu(experiment.device):
-        for start in range(0, len(jobs), TOGETHER):
-            yield from _train_on_gpu(workspace, jobs[start : start + TOGETHER])
-        return
-    single = replace(experiment, device=replace(experiment.device, threads=1))
-    workers = min(experiment.halving.workers or available_cores(), len(jobs))
-    if not workers:
-        return
-    here = replace(workspace, experiment=single)
-    how = "the same command with --resume true goes on"
-    for _, future in run_side_by_side(single, workspace.space, run.path("search"), workers, _train, jobs, here, how):
-        yield future.result()
 
 
 def _train(workspace: Workspace, job: _Job) -> ShortTraining:

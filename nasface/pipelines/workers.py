@@ -15,7 +15,7 @@ from nasface.space.space import MultipathSpace
 from nasface.utils.compute_threads import torch_threads
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
-from nasface.utils.worker_pool import Job, run_in_workers
+from nasface.utils.worker_pool import Job, WorkerPool
 
 
 class Training(Protocol):
@@ -25,6 +25,38 @@ class Training(Protocol):
 
 
 AnyTraining = TypeVar("AnyTraining", bound=Training)
+
+
+def side_by_side(
+    experiment: Experiment,
+    space: MultipathSpace | None,
+    folder: Path,
+    workers: int,
+    function: Callable[[Workspace, Job], Any],
+    workspace: Workspace | None = None,
+    how_to_go_on: str = "the same command goes on",
+) -> WorkerPool[Job, Any]:
+    """Workers that each hold the faces of an experiment and give every job to a function.
+
+    Args:
+        experiment: settings of the workers; `device.threads` 0 shares the cores among them.
+        space: of the workspace; None for the experiment's own.
+        folder: of the workers' logs.
+        workers: processes.
+        function: of a module, so that a worker finds it; is given the worker's workspace and a job.
+        workspace: on which one worker does the jobs in this process; None starts it all the same.
+        how_to_go_on: said to the user when a worker was killed.
+    """
+    threads = experiment.device.threads or max(1, available_cores() // workers)
+    experiment = replace(experiment, device=replace(experiment.device, threads=threads))
+    return WorkerPool(
+        partial(_begin, experiment, space, function),
+        workers,
+        threads=threads,
+        logs=folder,
+        here=None if workspace is None else partial(_here, function, workspace, threads),
+        how_to_go_on=f"{how_to_go_on}, with fewer --workers where memory is short",
+    )
 
 
 def run_side_by_side(
@@ -37,33 +69,15 @@ def run_side_by_side(
     workspace: Workspace | None = None,
     how_to_go_on: str = "the same command goes on",
 ) -> Iterator[tuple[Job, Future[Any]]]:
-    """Every job as it ends, with what `function` returned or the UserError that it raised; see `run_in_workers`.
-
-    Args:
-        experiment: settings of the workers; `device.threads` 0 shares the cores among them.
-        space: of the workspace; None for the experiment's own.
-        folder: of the workers' logs.
-        workers: processes.
-        function: of a module, so that a worker finds it; is given the worker's workspace and a job.
-        jobs: picklable, taken from the front.
-        workspace: on which one worker does the jobs in this process; None starts it all the same.
-        how_to_go_on: said to the user when a worker was killed.
+    """Every job (picklable, taken from the front) as it ends, with what `function` returned or the UserError that it
+    raised; other arguments as of `side_by_side`.
 
     Raises:
         UserError: a worker was killed.
         Exception: what `function` raised beside UserError.
     """
-    threads = experiment.device.threads or max(1, available_cores() // workers)
-    experiment = replace(experiment, device=replace(experiment.device, threads=threads))
-    return run_in_workers(
-        partial(_begin, experiment, space, function),
-        jobs,
-        workers,
-        threads=threads,
-        logs=folder,
-        here=None if workspace is None else partial(_here, function, workspace, threads),
-        how_to_go_on=f"{how_to_go_on}, with fewer --workers where memory is short",
-    )
+    with side_by_side(experiment, space, folder, workers, function, workspace, how_to_go_on) as pool:
+        yield from pool.run(jobs)
 
 
 def train_side_by_side(

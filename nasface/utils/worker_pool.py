@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import spawn
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nasface.utils import parent_death
 from nasface.utils.errors import UserError
@@ -24,68 +24,101 @@ Result = TypeVar("Result")
 _work: Callable[[Any], Any]  # of this worker
 
 
-def run_in_workers(
-    begin: Callable[[], Callable[[Job], Result]],
-    jobs: Iterable[Job],
-    workers: int,
-    *,
-    threads: int = 1,
-    logs: Path | None = None,
-    start: str = "spawn",
-    here: Callable[[Job], Result] | None = None,
-    how_to_go_on: str = "the same command goes on, with fewer workers where memory is short",
-) -> Iterator[tuple[Job, Future[Result]]]:
-    """Every job as it ends, with its result or the UserError that it raised.
+class WorkerPool(Generic[Job, Result]):
+    """Worker processes that do one set of jobs after the other; they start with the first and end with the context.
 
-    The workers end with this process, also when that is killed, and are killed when the caller stops early: a job
-    must go on from what it has kept.
+    The workers end with this process, also when that is killed, and are killed when an error passes, or a caller stops
+    early: a job must go on from what it has kept.
 
     Args:
         begin: called once in every worker; returns what does a job there. Picklable where processes are spawned.
-        jobs: picklable, taken from the front.
-        workers: processes.
+        workers: processes, at most; there are no more than jobs.
         threads: CPU threads of each, from its first import on.
         logs: folder in which each worker leaves what it says, worker_<process id>.log; None for this process's output.
         start: "spawn", or "fork" for work that starts at once and shares the arrays of this process, which must have
             no threads of torch or OpenCV then.
         here: does the jobs in this process, one after the other, where only one worker is asked for; None starts one.
         how_to_go_on: said to the user when a worker was killed.
-
-    Raises:
-        UserError: a worker was killed.
-        Exception: what `begin` or a job raised beside UserError.
     """
-    if workers == 1 and here is not None:
-        for job in jobs:
-            done: Future[Result] = Future()
-            try:
-                done.set_result(here(job))
-            except UserError as refusal:
-                done.set_exception(refusal)
-            yield job, done
-        return
-    if logs is not None:
-        logs.mkdir(parents=True, exist_ok=True)
-    others = set(multiprocessing.active_children())
-    with _threads_of_children(threads), _working_for_this():
-        context = multiprocessing.get_context(start)
-        pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), logs, begin))
-        try:
-            futures = {pool.submit(_run, job): job for job in jobs}
-            for future in as_completed(futures):
-                error = future.exception()
-                if error is not None and not isinstance(error, UserError):
-                    raise error
-                yield futures[future], future
-        except BrokenProcessPool:
-            see = f" (see {logs}/worker_*.log)" if logs else ""
-            raise UserError(f"a worker was killed, perhaps for want of memory{see}: {how_to_go_on}") from None
-        except BaseException:
-            for process in set(multiprocessing.active_children()) - others:
+
+    def __init__(
+        self,
+        begin: Callable[[], Callable[[Job], Result]],
+        workers: int,
+        *,
+        threads: int = 1,
+        logs: Path | None = None,
+        start: str = "spawn",
+        here: Callable[[Job], Result] | None = None,
+        how_to_go_on: str = "the same command goes on, with fewer workers where memory is short",
+    ) -> None:
+        self._begin, self._workers, self._threads, self._logs, self._start = begin, workers, threads, logs, start
+        self._here, self._how_to_go_on = here if workers == 1 else None, how_to_go_on
+        self._pool: ProcessPoolExecutor | None = None
+        self._others: set[Any] = set()  # processes of this one that are not the pool's
+
+    def __enter__(self) -> WorkerPool[Job, Result]:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if self._pool is None:
+            return
+        if error is not None:
+            for process in set(multiprocessing.active_children()) - self._others:
                 process.kill()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Future[Result]]]:
+        """Every job as it ends, taken from the front, with its result or the UserError that it raised.
+
+        Raises:
+            UserError: a worker was killed.
+            Exception: what `begin` or a job raised beside UserError.
+        """
+        if self._here is not None:
+            for job in jobs:
+                yield job, _done(self._here, job)
+            return
+        with _threads_of_children(self._threads), _working_for_this():
+            pool = self._started()
+            try:
+                futures = {pool.submit(_run, job): job for job in jobs}
+                for future in as_completed(futures):
+                    error = future.exception()
+                    if error is not None and not isinstance(error, UserError):
+                        raise error
+                    yield futures[future], future
+            except BrokenProcessPool:
+                see = f" (see {self._logs}/worker_*.log)" if self._logs else ""
+                killed = f"a worker was killed, perhaps for want of memory{see}"
+                raise UserError(f"{killed}: {self._how_to_go_on}") from None
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            if self._logs is not None:
+                self._logs.mkdir(parents=True, exist_ok=True)
+            self._others = set(multiprocessing.active_children())
+            context = multiprocessing.get_context(self._start)
+            begin = os.getpid(), self._logs, self._begin
+            self._pool = ProcessPoolExecutor(self._workers, context, _begin, begin)
+        return self._pool
+
+
+def _done(work: Callable[[Job], Result], job: Job) -> Future[Result]:
+    done: Future[Result] = Future()
+    try:
+        done.set_result(work(job))
+    except UserError as refusal:
+        done.set_exception(refusal)
+    return done
+
+
+def run_in_workers(
+    begin: Callable[[], Callable[[Job], Result]], jobs: Iterable[Job], workers: int, **settings: Any
+) -> Iterator[tuple[Job, Future[Result]]]:
+    """One set of jobs in workers of its own; arguments and errors as of `WorkerPool` and its `run`."""
+    with WorkerPool(begin, workers, **settings) as pool:
+        yield from pool.run(jobs)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nasface.utils.errors import UserError
-from nasface.utils.worker_pool import run_in_workers
+from nasface.utils.worker_pool import WorkerPool, run_in_workers
 from tests.helpers.tiny import REPOSITORY, wait_for_end
 
 STARTS = ("spawn", "fork")
@@ -71,6 +71,36 @@ def test_workers_are_killed_when_the_caller_stops(tmp_path: Path) -> None:
     assert next(ended)[0] == "a"
     ended.close()
     assert not multiprocessing.active_children()
+
+
+def process(job: str) -> tuple[str, int]:
+    return job, os.getpid()
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_workers_stay_for_the_next_jobs_and_end_with_the_pool(start: str) -> None:
+    with WorkerPool(partial(partial, process), 1, start=start) as pool:
+        first, second = ([future.result() for _, future in pool.run(jobs)] for jobs in (["a", "b"], ["c"]))
+    assert sorted(job for job, _ in first) == ["a", "b"] and [job for job, _ in second] == ["c"]
+    assert len({number for _, number in [*first, *second]} - {os.getpid()}) == 1
+    wait_for_end(second[0][1], "the worker outlives its pool")
+
+
+def test_workers_are_killed_when_an_error_ends_their_pool() -> None:
+    def fail_between() -> None:
+        with WorkerPool(begin, 2) as pool:
+            jobs = pool.run(["a", "sleep"])
+            assert next(jobs)[0] == "a"
+            raise ZeroDivisionError("between two jobs")
+
+    with pytest.raises(ZeroDivisionError):
+        fail_between()
+    assert not multiprocessing.active_children()
+
+
+def test_one_worker_may_be_this_process() -> None:
+    with WorkerPool(partial(partial, process), 1, here=process) as pool:
+        assert [future.result() for _, future in pool.run(["a"])] == [("a", os.getpid())]
 
 
 def test_what_keeps_a_worker_from_beginning_is_said() -> None:
