@@ -163,8 +163,9 @@ class AnchorHead(nn.Module):
         profiles = profiles / mass[..., None].clamp(min=1e-3)
         column, row = profiles.unbind(1)
         entropy = torch.xlogy(profiles, profiles).sum((1, 3))
-        expected = (logits.float().unflatten(-1, (side, side)) @ column[..., None])[..., 0]
-        error = entropy + logits.float().logsumexp(-1) - (expected * row).sum(-1)
+        # One product with the whole: two with the profiles are many small ones, whose gradients take longer.
+        target = (row[..., :, None] * column[..., None, :]).flatten(-2)
+        error = entropy + logits.float().logsumexp(-1) - (logits.float() * target).sum(-1)
         seen = (mass.prod(1) > _OUTSIDE).float()
         return (error * seen).sum() / (len(logits) * seen.sum().clamp(min=1))
 
