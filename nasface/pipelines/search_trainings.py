@@ -62,7 +62,7 @@ def search_by_trainings(
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
         workspace = prepare(experiment, space)
-    with ShortTrainings(workspace, run) as trainings, run.timed("search_s"):
+    with run.timed("search_s") as write_time, ShortTrainings(workspace, run, write_time) as trainings:
         rounds = _Rounds(trainings, say)
         ranked = rounds.train(members, config.steps[0], "members")
         for generation in range(1, config.generations + 1):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,11 @@ class ShortTrainings:
     Args:
         workspace: what is trained on.
         run: keeps what is done; what it has on record is not trained again.
+        recorded: called whenever a training has come on record.
     """
 
-    def __init__(self, workspace: Workspace, run: Run) -> None:
-        self.workspace, self.run = workspace, run
+    def __init__(self, workspace: Workspace, run: Run, recorded: Callable[[], None] = lambda: None) -> None:
+        self.workspace, self.run, self.recorded = workspace, run, recorded
         self._record = run.path(TRAININGS)
         experiment = workspace.experiment
         single = replace(experiment, device=replace(experiment.device, threads=1))
@@ -108,6 +109,7 @@ class ShortTrainings:
             for training in self._trained(waiting):
                 append_line(self._record, json.dumps(asdict(training)))
                 done[training.digest, training.steps] = training
+                self.recorded()
                 bar.update(1)
         return [done[key_of(member), steps] for member in members]
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -92,21 +92,21 @@ class Run:
         write_json(summary_file(self.folder), summary)
 
     @contextmanager
-    def timed(self, cost: str) -> Iterator[None]:
+    def timed(self, cost: str) -> Iterator[Callable[[], None]]:
         """Add the block's wall time to a cost of the run, in seconds; that of a block that fails or is interrupted,
-        too."""
-        start = time.perf_counter()
+        too. The block is given a function that writes the time so far, which a kill then leaves."""
+        start, before = time.perf_counter(), self.read_summary().get("costs", {}).get(cost, 0.0)
+
+        def write() -> None:
+            self.update_summary(costs={cost: round(before + time.perf_counter() - start, 1)})
+
         try:
-            yield
+            yield write
         except BaseException:
             with suppress(UserError, OSError):  # what ended the block is to be said
-                self._add_cost(cost, time.perf_counter() - start)
+                write()
             raise
-        self._add_cost(cost, time.perf_counter() - start)
-
-    def _add_cost(self, cost: str, seconds: float) -> None:
-        before = self.read_summary().get("costs", {}).get(cost, 0.0)
-        self.update_summary(costs={cost: round(before + seconds, 1)})
+        write()
 
 
 def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:

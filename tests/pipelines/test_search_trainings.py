@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,19 @@ def test_a_killed_search_ends_as_a_whole_one(
     search_by_trainings(experiment, SPACE, killed)
     assert killed.read_summary()["search"] == whole.read_summary()["search"]
     assert record.read_bytes() == whole.path("search", "trainings.jsonl").read_bytes()
+
+
+def test_a_kill_leaves_the_time_so_far(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, train, seen = new_run(tmp_path / "run"), short_trainings._train, []
+
+    def slowly(*arguments: object) -> ShortTraining:
+        seen.append(run.read_summary().get("costs", {}).get("search_s", 0.0))
+        time.sleep(0.2)
+        return train(*arguments)
+
+    monkeypatch.setattr(short_trainings, "_train", slowly)
+    search_by_trainings(experiment, SPACE, run)
+    assert len(seen) > 5 and all(seconds >= 0.2 * count for count, seconds in enumerate(seen))
 
 
 def test_a_training_that_fails_comes_last(
