@@ -28,12 +28,14 @@ def runs_show(run: str, runs: str = "runs") -> None:
     costs = found.summary.get("costs") or {}
     if costs:
         print("costs    " + ", ".join(f"{name.removesuffix('_s')} {duration(value)}" for name, value in costs.items()))
+    if found.state == "failed":
+        print(f"failed   {found.summary['failed']}")
     body = [[name, size(number), what, loss or "the run"] for name, number, what, loss in files_of(found.folder)]
     lines = text_table(["file", "size", "what it is", "lost without it"], body, left=(0, 2, 3))
     print(f"\n{lines}\n")
     if found.state == "finished":
         print(f"next     {_next(found.command, found.product, found.folder)}")
-    elif found.state == "unfinished":
+    elif found.state in ("unfinished", "failed"):
         print(f"next     the same command with --resume true --run {found.id}")
 
 

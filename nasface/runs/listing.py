@@ -17,6 +17,7 @@ from typing import Any
 
 from nasface.config import flat
 from nasface.utils.errors import UserError
+from nasface.utils.held_folders import is_held
 from nasface.utils.lock import lock_folder
 from nasface.utils.reading import read_json
 from nasface.utils.run_files import JOURNAL, TRAININGS, nearest_run, read_summary, run_folders, settings_file
@@ -67,7 +68,7 @@ class RunEntry:
     Attributes:
         folder: its place.
         command: that made it.
-        state: `finished`, `unfinished` or `damaged`.
+        state: `finished`, `running`, `failed`, `unfinished` (interrupted or killed) or `damaged`.
         started: seconds since the epoch.
         summary: what it says of itself.
         settings: that it was started with; empty for a sweep and where they cannot be read.
@@ -158,8 +159,17 @@ def _entry(folder: Path) -> RunEntry | None:
             raise UserError(f"{file} has no settings")
     except UserError:
         return RunEntry(folder, "sweep" if sweep else "?", DAMAGED, started)
-    state = "finished" if summary.get("finished") else "unfinished"
-    return RunEntry(folder, "sweep" if sweep else str(summary.get("command", "?")), state, started, summary, settings)
+    command = "sweep" if sweep else str(summary.get("command", "?"))
+    return RunEntry(folder, command, _state(folder, summary), started, summary, settings)
+
+
+def _state(folder: Path, summary: Mapping[str, Any]) -> str:
+    if summary.get("finished"):
+        return "finished"
+    with suppress(OSError):  # it is being removed
+        if is_held(folder):
+            return "running"
+    return "failed" if summary.get("failed") else "unfinished"
 
 
 def files_of(folder: Path) -> list[tuple[str, int, str, str]]:

@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from nasface.config import Experiment, current_settings, flat, recorded_settings
-from nasface.utils.errors import UserError, without_passwords
+from nasface.utils.errors import UserError, first_line, without_passwords
 from nasface.utils.files import write_json
-from nasface.utils.lock import lock_folder
+from nasface.utils.held_folders import free_folders, hold_folder
 from nasface.utils.run_files import (
     files_of_runs,
     nearest_run,
@@ -33,23 +33,36 @@ from nasface.utils.yaml_files import load_yaml
 # These change where results go or how fast they come, not what they are.
 _FREE_ON_RESUME = ("runs", "output", "log.", "device.", "search.storage", "halving.workers", "finalists.workers")
 _arguments: ContextVar[Sequence[str]] = ContextVar("arguments", default=())
-_held: dict[tuple[int, int], int] = {}
-"""Descriptors of the runs' folders that this process has locked, by device and inode."""
+_opened: list[Run] = []
+"""Runs that this process's command writes to."""
 # The run of a training that Lightning itself starts in several processes: they begin with the first one's command line.
 _JOINED = "NASFACE_RUN"
 
 
 @contextmanager
 def started_by(arguments: Sequence[str]) -> Iterator[None]:
-    """Within the block, new runs keep these words after `nasface` on the command line; what is opened there is free for
-    other processes afterwards."""
+    """Within the block, new runs keep these words after `nasface` on the command line, and why the block failed; what
+    is opened there is free for other processes afterwards."""
     token = _arguments.set(arguments)
+    _opened.clear()
     try:
         yield
+    except Exception as error:
+        _keep_reason(error)
+        raise
     finally:
         _arguments.reset(token)
-        while _held:
-            os.close(_held.popitem()[1])
+        _opened.clear()
+        free_folders()
+
+
+def _keep_reason(error: Exception) -> None:
+    """Write into the runs that are not finished why they will not be."""
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+    for run in _opened:
+        with suppress(UserError, OSError):  # the error itself is to be said
+            if not run.read_summary().get("finished"):
+                run.update_summary(failed=without_passwords(reason))
 
 
 def is_first_process() -> bool:
@@ -127,26 +140,13 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
     run = (
         _resumed(runs, command, experiment, label, run_id) if resume else _new(runs, command, experiment, label, run_id)
     )
-    if not _hold(run):
+    if not hold_folder(run.folder):
         raise UserError(f"another command is writing to {run.folder}: wait for it, or choose another --run")
+    if run.read_summary().get("failed"):
+        run.update_summary(failed="")
+    _opened.append(run)
     os.environ[_JOINED] = run.id
     return run
-
-
-def _hold(run: Run) -> bool:
-    """Lock a run for this process until it ends, or its command does; False where another one has it. Processes that a
-    killed command has forked end a moment after it."""
-    about = run.folder.stat()
-    key = about.st_dev, about.st_ino
-    patience = time.monotonic() + 2
-    while key not in _held:
-        if (descriptor := lock_folder(run.folder)) is not None:
-            _held[key] = descriptor
-        elif time.monotonic() > patience:
-            return False
-        else:
-            time.sleep(0.1)
-    return True
 
 
 def _joined(runs: Path, run_id: str | None) -> Run:
@@ -186,7 +186,7 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
             summary = run.read_summary()
             same = (summary.get("command"), summary.get("label")) == (command, label)
             if same and not summary.get("finished") and not _difference(run, experiment):
-                if not _hold(run):
+                if not hold_folder(run.folder):
                     print(f"left out {run.folder}: another command is writing to it", file=sys.stderr)
                 elif not run.read_summary().get("finished"):  # as it may be by the command that has just let go of it
                     return run

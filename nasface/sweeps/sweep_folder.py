@@ -11,6 +11,7 @@ from typing import Any
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
+from nasface.utils.held_folders import hold_folder
 from nasface.utils.reading import read_json
 from nasface.utils.run_files import files_of_runs, new_folder, run_folder
 
@@ -44,10 +45,16 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
     """A new sweep's folder, or with `resume` that of `run_id` or the newest unfinished one of the same file.
 
     Raises:
-        UserError: nothing to resume, the file was changed since, or a new sweep's id is taken.
+        UserError: nothing to resume, the file was changed since, a new sweep's id is taken, or another command is
+            writing to it.
     """
-    if resume:
-        return _resumed(sweep, runs, run_id)
+    found = _resumed(sweep, runs, run_id) if resume else _new(sweep, runs, run_id, about)
+    if not hold_folder(found.folder):
+        raise UserError(f"another command is writing to {found.folder}: wait for it, or choose another --run")
+    return found
+
+
+def _new(sweep: SweepFile, runs: Path, run_id: str | None, about: dict[str, Any]) -> SweepFolder:
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-sweep-{sweep.path.stem}"
     contents = {_FILE: sweep.text, _STATUS: json.dumps({"finished": False, **about})}
     return SweepFolder(new_folder(runs, run_id, name, contents))

@@ -12,8 +12,10 @@ import pytest
 
 from nasface.config import Experiment
 from nasface.runs.listing import FILES, files_of, find_run
-from nasface.runs.run import Run, _held, open_run
+from nasface.runs.run import Run, open_run, started_by
 from nasface.space.presets import load_preset
+from nasface.utils.errors import UserError
+from nasface.utils.held_folders import free_folders
 from nasface.utils.lock import lock_folder
 from tests.helpers.tiny import Command
 
@@ -28,7 +30,7 @@ def a_run(folder: Path, command: str, name: str, error: float | None = None, **s
         row = {"name": "x", "bins": [1.0, None, error], "mean": error, "all": error, "parameters": 1e6, "macs": 5e7}
         run.update_summary(finished=True, result=row, costs={"retrain_s": 90.0})
         run.path("network.pt").write_bytes(bytes(2_410_000))
-    os.close(_held.pop((run.folder.stat().st_dev, run.folder.stat().st_ino)))  # as when its command has ended
+    free_folders()  # as when its command has ended
     return run
 
 
@@ -67,6 +69,27 @@ def test_show(nasface: Command, runs: Path) -> None:
     assert "--resume true --run begun" in nasface("runs", "show", "begun").output
     assert "there is no run lost, here or in runs" in nasface("runs", "show", "lost").line
     assert "runs/benchmarks is no run" in nasface("runs", "show", "benchmarks").line
+
+
+def test_states(nasface: Command, runs: Path) -> None:
+    with pytest.raises(UserError), started_by(["retrain"]):
+        open_run("retrain", Experiment(runs=str(runs)), "x", True, "begun")
+        raise UserError("the disk is full: free some")
+    shown = nasface("runs", "show", "begun").output
+    assert ", failed, " in shown and "failed   the disk is full: free some" in shown and "--run begun" in shown
+    with started_by(["retrain"]):
+        run = open_run("retrain", Experiment(runs=str(runs)), "x", True, "begun")
+        assert not run.read_summary()["failed"], "it goes on"
+        assert find_run(runs, "begun").state == "running"
+    assert find_run(runs, "begun").state == "unfinished", "as when it was interrupted"
+    with pytest.raises(ZeroDivisionError), started_by(["retrain"]):
+        open_run("retrain", Experiment(runs=str(runs)), "x", True, "begun")
+        raise ZeroDivisionError("of ours")
+    assert find_run(runs, "begun").summary["failed"] == "ZeroDivisionError: of ours"
+    with pytest.raises(UserError), started_by(["retrain"]):
+        open_run("retrain", Experiment(runs=str(runs)), "x", False, "done").update_summary(finished=True)
+        raise UserError("too late")
+    assert find_run(runs, "done").state == "finished"
 
 
 def test_compare(nasface: Command, runs: Path) -> None:

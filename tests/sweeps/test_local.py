@@ -18,12 +18,15 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from nasface.cli.sweep import COMMAND
+from nasface.runs.listing import find_run, remove_run
 from nasface.sweeps.command_line import command_line
 from nasface.sweeps.local import run_local_sweep, values_of
 from nasface.sweeps.outcome import best_of, next_command, ranked, sweep_table, write_best, write_table
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.sweeps.sweep_folder import SweepFolder, open_sweep_folder
 from nasface.utils.errors import UserError
+from nasface.utils.held_folders import free_folders
+from nasface.utils.lock import lock_folder
 from nasface.utils.progress import close_bars
 from tests.helpers.tiny import REPOSITORY, children_of, finish, is_alive, wait_for_end
 from tests.helpers.tiny import start as start_nasface
@@ -278,3 +281,17 @@ def test_what_resume_takes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no unfinished sweep"):
         open_sweep_folder(sweep, runs, None, resume=True)
     assert open_sweep_folder(sweep, runs, first.folder.name, resume=True) == first
+
+
+def test_one_command_goes_on_with_a_sweep(tmp_path: Path) -> None:
+    runs, sweep = tmp_path / "runs", toy_sweep(tmp_path)
+    folder = open_sweep_folder(sweep, runs, "one", resume=False).folder
+    free_folders()
+    lock = lock_folder(folder)
+    assert lock is not None
+    with pytest.raises(UserError, match="another command is writing to .*one: wait for it"):
+        open_sweep_folder(sweep, runs, "one", resume=True)
+    with pytest.raises(UserError, match="a command is writing to .*one: end it first"):
+        remove_run(find_run(runs, "one"))
+    os.close(lock)
+    assert open_sweep_folder(sweep, runs, "one", resume=True).folder == folder

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
-from nasface.runs.run import Run, is_first_process, open_run, settings_file, started_by
+from nasface.runs.run import is_first_process, open_run, settings_file, started_by
 from nasface.utils.errors import UserError
 
 
@@ -73,11 +73,11 @@ def test_resume_takes_no_run_that_is_being_removed(experiment: Experiment) -> No
 def test_resume_takes_no_run_that_ends_while_it_waits(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     run = open_run("search", experiment, "m", False, "ending")
 
-    def wait(_: Run) -> bool:
+    def wait(_: Path) -> bool:
         run.update_summary(finished=True)
         return True
 
-    monkeypatch.setattr("nasface.runs.run._hold", wait)
+    monkeypatch.setattr("nasface.runs.run.hold_folder", wait)
     with pytest.raises(UserError, match="no unfinished search run"):
         open_run("search", experiment, "m", True, None)
 
