@@ -31,7 +31,7 @@ GRID, MODES = 8, 64
 """Anchors are the landmarks and a GRID x GRID grid over the chart; principal components of the maps."""
 _NOISE = 0.03  # deviation of an anchor that the first linear map expects, in halves of the image's side
 _SIGMA = 0.8  # deviation of a target heatmap in cells
-_OUTSIDE = 0.3  # of a target's mass: anchors with less of it on the image have no heatmap
+_OUTSIDE = 0.3  # least sum of a target over its cells, 4 where all of it is on the image; others have no heatmap
 
 
 class AnchorHead(nn.Module):

@@ -80,8 +80,8 @@ def make_path_sampler(name: str, space: MultipathSpace, children: int, seed: int
 @register_path_sampler("uniform")
 @dataclass(frozen=True)
 class UniformPaths:
-    """K independent members of the space a step, each uniform over the canonical ones within the space's range of
-    connections.
+    """K independent members of the space a step, each uniform over the canonical ones that the space draws from (its
+    `drawn`).
 
     Args:
         space: the space.

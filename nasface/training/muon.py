@@ -59,8 +59,8 @@ class Muon(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             trained = [parameter for parameter in group["params"] if parameter.grad is not None]
-            self._step_matrices([parameter for parameter in trained if parameter.ndim > 2], group)
-            self._step_others([parameter for parameter in trained if parameter.ndim <= 2], group)
+            self._step_matrices([parameter for parameter in trained if _is_of_convolution(parameter)], group)
+            self._step_others([parameter for parameter in trained if not _is_of_convolution(parameter)], group)
         return loss
 
     def _step_matrices(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
@@ -116,6 +116,11 @@ class Muon(Optimizer):
             eps=_EPS,
             maximize=False,
         )
+
+
+def _is_of_convolution(parameter: Tensor) -> bool:
+    """Whether it is of a convolution, and not a bias of every cell (1, C, H, W)."""
+    return parameter.ndim > 2 and len(parameter) > 1
 
 
 def orthogonalised(stacks: Sequence[Tensor]) -> list[Tensor]:

@@ -117,6 +117,20 @@ def test_loss_is_equation_1() -> None:
     assert HeatmapConfig().coherence == 0.001
 
 
+def test_landmarks_that_are_not_known_do_not_count_in_either_view() -> None:
+    """The corners of a second view may lie outside the first one's maps, which are 0 there."""
+    task, batch = task_of(Pointwise()), batch_of(8)
+    del batch["pose"], batch["coefficients"]
+    batch["landmarks"][:, :17] = torch.nan
+    views = draw_views(8, task.config.view, 0)
+    target = draw_heatmaps(batch["landmarks"], SIZE, 1, 1.5)
+    both = torch.cat((target, views.heatmaps(target)))
+    assert not both[8:, :, 0, 0].isnan().all(), "a view begins outside"
+    count = int(both.isnan().flatten(-2).any(-1).sum())
+    assert count == 2 * 8 * 17
+    assert all(torch.isfinite(value) for value in task.loss(batch).values())
+
+
 def test_the_second_views_truth_is_the_firsts_moved() -> None:
     """A landmark's Gaussian grows and shrinks with the face, as what the network finds does."""
     small = Views(torch.tensor([[[1.25, 0, 0], [0, 1.25, 0]]]), torch.tensor([False]))

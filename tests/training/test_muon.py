@@ -58,9 +58,10 @@ class _Layers(nn.Module):
         self.same = nn.ModuleList(nn.Conv2d(4, 6, 3, bias=False) for _ in range(3))
         self.wide, self.norm, self.linear = nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4), nn.Linear(6, 2)
         self.unused = nn.Conv2d(4, 6, 3)
+        self.cell_bias = nn.Parameter(torch.zeros(1, 4, 5, 5))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.norm(self.wide(x))
+        x = self.norm(self.wide(x) + self.cell_bias)
         parts = [layer(x).relu().mean((2, 3)) for layer in self.same]
         return self.linear(parts[0] + 2 * parts[1] - parts[2])
 
@@ -83,11 +84,13 @@ def test_convolutions_move_as_with_torchs_muon_and_the_rest_as_with_adamw() -> N
         _train(ours, optimizer, steps=1, seed=step)
         x = torch.randn(8, 3, 5, 5, generator=torch.Generator().manual_seed(step))
         theirs(x).square().mean().backward()
-        matrices = {name: value for name, value in theirs.named_parameters() if value.ndim == 4}
-        others = [value for value in theirs.parameters() if value.ndim < 4]
+        matrices = {
+            name: value for name, value in theirs.named_parameters() if name.endswith("weight") and value.ndim == 4
+        }
+        others = [value for name, value in theirs.named_parameters() if name not in matrices]
         torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1).step()
         for name, value in theirs.named_parameters():
-            if value.ndim < 4:
+            if name not in matrices:
                 torch.testing.assert_close(ours.get_parameter(name), value, rtol=1e-5, atol=1e-7)
         for name, value in matrices.items():
             if value.grad is None:

@@ -201,6 +201,37 @@ def test_points_that_are_not_annotated_do_not_count(uv: UVTarget) -> None:
     assert all(torch.isfinite(one.grad).all() for one in task.network.parameters() if one.grad is not None)
 
 
+def test_who_learns_from_volumes_learns_from_whole_faces(uv: UVTarget) -> None:
+    """P from drawn volumes, and D what real ones are: as if the faces that lack a point were not there."""
+    task, batch = make(uv, adversarial=True), batch_of(3)
+    batch["landmarks"][1, 5] = torch.nan
+    labels = task.labels(weak(batch, deep=range(3)), mixed=False)
+    others = {name: value[[0, 2]] for name, value in weak(batch, deep=range(3)).items()}
+    whole = task.labels(others, mixed=False)
+    assert whole.known is None and len(whole.image) == 2
+    expected = task.pretraining(whole)["coordinates"]
+    torch.testing.assert_close(task.pretraining(labels)["coordinates"], expected)
+    estimates = task.network.estimator(labels.image)
+    found = task.discriminator_half(estimates, labels)["real"]
+    expected = task.discriminator_half([one[[0, 2]] for one in estimates], whole)["real"]
+    torch.testing.assert_close(found, expected)
+    batch["landmarks"][:, 5] = torch.nan
+    none = task.labels(weak(batch, deep=range(3)), mixed=False)
+    assert "coordinates" not in task.pretraining(none)
+    assert "real" not in task.discriminator_half(estimates, none)
+
+
+def test_faces_that_all_lack_points_are_refused(uv: UVTarget) -> None:
+    task, faces = make(uv), toy_faces(12)
+    landmarks = faces.landmarks.copy()
+    landmarks[:, [60, 64]] = np.nan
+    with pytest.raises(UserError, match="has all 68 points whose volumes jvcr-1-64.* learns"):
+        task.learn_statistics(replace(faces, landmarks=landmarks))
+    make(uv, name="jvcr-5points-compact").learn_statistics(replace(faces, landmarks=landmarks))
+    landmarks[3] = faces.landmarks[3]
+    task.learn_statistics(replace(faces, landmarks=landmarks))
+
+
 def test_wild_faces_join_after_pretraining(uv: UVTarget) -> None:
     task, batch = make(uv, wild=True), batch_of(3)
     assert len(task.labels(batch, mixed=False).image) == 3

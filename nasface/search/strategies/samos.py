@@ -107,7 +107,8 @@ class SAMOS(Strategy):
     - the walk begins at the best of `starts` members, the well-known networks of the space (`presets`) among them;
     - the moves are `balanced`: a move that its reverse does not match in probability leads the walk towards members
       with many ways in (smaller ones, in most spaces). The decision takes the ratio of the two probabilities in
-      (Hastings, Biometrika 57(1), 1970), so that at any temperature the walk is drawn by penalties alone.
+      (Hastings, Biometrika 57(1), 1970), so that at any temperature the walk is drawn by penalties alone;
+    - a move beyond a limit of cost is drawn again, at once: the walk stays where it is, and no iteration is counted.
 
     Off by default: several chains, each with a first member and a temperature of its own, that share the iterations and
     what is known; restarts; larger neighbourhoods; and a first temperature that is calibrated. For the last, the first

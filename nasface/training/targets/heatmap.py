@@ -19,7 +19,7 @@ def heatmap_loss(stacks: Sequence[Tensor], target: Tensor) -> Tensor:
     """Sigmoid cross-entropy of every stack's logits (..., H, W) to heatmaps (..., H, W) in [0, 1], averaged over stacks
     and cells; less the heatmaps' own entropy, so that it is 0 where the prediction is right. Heatmaps of landmarks that
     are not known (NaN) do not count."""
-    known = ~target[..., 0, 0].isnan()
+    known = ~target.isnan().flatten(-2).any(-1)  # a moved map is 0 where it begins outside the one that was moved
     if not known.all():
         stacks, target = [logits[known] for logits in stacks], target[known]
     floor = -(torch.xlogy(target, target) + torch.xlogy(1 - target, 1 - target)).mean()

@@ -34,6 +34,7 @@ from nasface.training.targets.volume_drawing import (
     marginal,
 )
 from nasface.training.targets.wild_faces import WildFaces, load_wild_faces
+from nasface.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,20 @@ class VolumeTask(FaceTask):
         return cls(network, context, load_wild_faces(experiment, source, network.spec.input_size) if source else None)
 
     def learn_statistics(self, faces: FaceSet) -> None:
+        self._require_whole_faces(faces)
         chosen = np.random.default_rng(0).permutation(len(faces))[:5000]
         landmarks = torch.from_numpy(self.complete_landmarks(faces.subset(chosen)))
         both = torch.cat((landmarks, mirrored(landmarks, self.network.spec.input_size)))
         self.network.set_shapes(self.to_units(both))
+
+    def _require_whole_faces(self, faces: FaceSet) -> None:
+        """Refuse faces of which none has all points: no volume could be drawn."""
+        missing = np.isnan(np.asarray(faces.landmarks)[..., 0]).astype(np.float32)
+        if (missing @ self.targets.cpu().numpy().T > 0).any(1).all():
+            raise UserError(
+                f"no face of {faces.name} has all {len(self.targets)} points whose volumes {self.network.spec.name}"
+                " learns: take a network of fewer points, such as jvcr-66points, or other faces"
+            )
 
     # Units -----------------------------------------------------------------------------------------------------------
 
@@ -225,8 +236,7 @@ class VolumeTask(FaceTask):
     def pretraining(self, labels: Labelled) -> dict[str, Tensor]:
         """G learns volumes, P reads the drawn ones: Eq. (5) and (6)."""
         values = {"voxels": self.voxel_loss(self.network.estimator(labels.image), labels)}
-        if labels.deep:
-            known = _with_depth(labels)
+        if len((known := _with_volumes(labels)).image):
             values["coordinates"] = coordinate_loss(self.network.points(known.volumes, known.image), known)
         return {"loss": torch.stack(tuple(values.values())).sum(), **values}
 
@@ -243,14 +253,14 @@ class VolumeTask(FaceTask):
         Isolated from D (`aux` 0), P learns by the weight that it has beside G.
         """
         config, estimates = self.config, [estimate.detach() for estimate in estimates]
-        weight, share = config.aux or config.coord, labels.deep / len(labels.image)
+        known = _with_volumes(labels)
+        weight, share = config.aux or config.coord, len(known.image) / len(labels.image)
         with _untracked(self.network.regressor, self.decoder):
             remade, points = discriminate(self.network, self.decoder, estimates, labels.image)
             fake = self.reconstruction_loss(estimates, remade)
             total = weight * coordinate_loss(points, labels) - self.mu * fake
             values = {"fake": fake}
-            if labels.deep:
-                known = _with_depth(labels)
+            if len(known.image):
                 remade, points = discriminate(self.network, self.decoder, known.volumes, known.image)
                 values["real"] = self.reconstruction_loss(known.volumes, remade)
                 total = total + share * (values["real"] + weight * coordinate_loss(points, known))
@@ -316,7 +326,7 @@ class VolumeTask(FaceTask):
         values |= self.generator_half(estimates, labels)
         self._backward(values["loss"])
         self._move(generator)
-        if labels.deep:
+        if "real" in values:
             self.update_mu(values["real"], values["fake"])
         return values | {"mu": self.mu}
 
@@ -371,11 +381,14 @@ class VolumeTask(FaceTask):
         return FacePrediction(self.to_pixels(self.network.landmarks(points))), errors
 
 
-def _with_depth(labels: Labelled) -> Labelled:
-    """The faces with depth alone."""
-    deep = labels.deep
-    known = None if labels.known is None else labels.known[:deep]
-    return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, labels.heatmap[:0], known)
+def _with_volumes(labels: Labelled) -> Labelled:
+    """The faces that have volumes alone: those with depth that lack no point."""
+    deep, nobody = labels.deep, labels.heatmap[:0]
+    if labels.known is None:
+        return Labelled(labels.image[:deep], labels.points[:deep], labels.volumes, nobody)
+    whole = labels.known[:deep].all(1)
+    volumes = [volume[whole] for volume in labels.volumes]
+    return Labelled(labels.image[:deep][whole], labels.points[:deep][whole], volumes, nobody)
 
 
 @contextmanager
