@@ -52,6 +52,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Command, dict[str, Any]]:
         values = {"experiment": take_settings(values)} | values
         if name == "search":
             _check_strategy(values["experiment"].search)
+            values["on"] = values["on"] or _asked_for(words, values)
     return command, values
 
 
@@ -72,6 +73,14 @@ def _check_values(parser: ArgumentParser, settings: Any, hints: Mapping[str, Any
                 raise UserError(f"{name}: {one!r} holds a zero byte: leave it out")
             if isinstance(one, str) and name.endswith("storage") and "://" in one and len(one.split()) > 1:
                 raise UserError(f"{name}: a space ends a URL: write %20 in its place")  # it may be a password's
+
+
+def _asked_for(words: Sequence[str], values: Mapping[str, Any]) -> str:
+    """What a search is on by the settings that are given; empty where they do not say, or its run does."""
+    from nasface.cli.search import asks_for_supernet
+
+    goes_on = values["resume"] and values["run"]
+    return "supernet" if not goes_on and asks_for_supernet(words) else ""
 
 
 def _check_strategy(config: SearchConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def search(
             --halving.candidates); `supernet`, which is trained first (with MNUS, and searched with SAMOS, as the MONAS
             paper does); `table`, the tabular benchmark that comes with the program; or another .parquet file of
             `nasface table build`. A table brings its own space and sizes. Where empty, a supernet if a setting is
-            given that only such a search has (supernet.*, search.strategy and its kin), else trainings.
+            given that only such a search has (supernet.*, finalists.*, search.strategy and its kin; of a file, where it
+            is not the default), else trainings.
     """
     on = on or kind_of_search(experiment, run if resume else None, reuse_supernet)
     if on == "supernet":
@@ -96,6 +98,17 @@ def _of_a_supernet(experiment: Experiment) -> list[str]:
         for name, value in given.items()
         if name.startswith(sections) and name not in of_both and value != defaults.get(name)
     ]
+
+
+def asks_for_supernet(words: Sequence[str]) -> bool:
+    """Whether a command line gives a setting that only a search on a supernet has, the default's own value, too."""
+    flags = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
+    both = {"chunk", *_OF_BOTH}
+    return any(
+        flag.startswith(("supernet.", "finalists."))
+        or (flag.startswith("search.") and flag.removeprefix("search.") not in both)
+        for flag in flags
+    )
 
 
 def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int | None, on: str) -> None:

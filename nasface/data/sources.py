@@ -20,6 +20,8 @@ from nasface.utils.progress import Progress
 ProgressFor = Callable[[str], Progress]
 VALIDATION_SHARE = 0.05
 """Share of the training faces that are kept for validation, of a set without a split of its own."""
+LEAST_SHARE = 0.001
+"""Of a set among several: one of every thousand training faces."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,15 @@ def training_sets(config: DataConfig) -> dict[str, float]:
         shares[name] = value
     if not shares:
         raise UserError("data.train names no set: give one, such as synthetic")
-    return {name: share / sum(shares.values()) for name, share in shares.items()}
+    total = sum(shares.values())
+    shares = {name: share / total for name, share in shares.items()}
+    for name, part in shares.items():
+        if part < LEAST_SHARE:
+            raise UserError(
+                f"data.train: {name} has a share of {part:.2g}, too little for a face of every thousand: give it"
+                f" {LEAST_SHARE:g} or more, or leave it out"
+            )
+    return shares
 
 
 def check_sets(config: DataConfig, needs: Needs = "model") -> None:

@@ -3,6 +3,7 @@ precision."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -11,11 +12,12 @@ def point_errors(prediction: Tensor, target: Tensor, dimensions: int = 2) -> Ten
     return (prediction[..., :dimensions] - target[..., :dimensions]).norm(dim=-1)
 
 
-def mean_over_box(errors: Tensor, box: Tensor) -> Tensor:
-    """Per-face NME (B,) in percent: the mean of errors (B, M), those that are NaN left out, over sqrt(w * h) of boxes
-    (B, 2)."""
-    known = ~errors.isnan()
-    mean = errors.mean(-1) if known.all() else errors.nansum(-1) / known.sum(-1)
+def mean_over_box(errors: Tensor, box: Tensor, known: Tensor | None = None) -> Tensor:
+    """Per-face NME (B,) in percent: the mean of errors (B, M) over sqrt(w * h) of boxes (B, 2), of the points that are
+    `known` (B, M) alone, where some are not. A known point that is NaN gives NaN."""
+    mean = errors.mean(-1)
+    if known is not None and not known.all():
+        mean = torch.where(known, errors, 0).sum(-1) / known.sum(-1)
     return 100 / box.prod(-1).sqrt() * mean
 
 

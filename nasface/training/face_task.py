@@ -142,7 +142,8 @@ class FaceTask(FaceModule):
         """
         prediction = self(batch["image"])
         distances = point_errors(prediction.landmarks.float(), batch["landmarks"])
-        errors = {"nme": mean_over_box(distances, batch["box"])}
+        known = ~batch["landmarks"][..., :2].isnan().any(-1)
+        errors = {"nme": mean_over_box(distances, batch["box"], known)}
         if prediction.dense is None:
             return prediction, errors
         errors["roughness"] = roughness(prediction.dense.float(), self.uv.weight > 0, batch["box"])

@@ -22,7 +22,7 @@ from nasface.data.sets.aflw2000 import find_pairs, with_other_points
 from nasface.data.sets.aflw_lfpa import load_aflw_lfpa
 from nasface.data.sets.cofw import load_cofw
 from nasface.data.sets.florence import load_florence, load_scan, rendering_subjects
-from nasface.data.sets.ls3d_w import load_ls3d_w
+from nasface.data.sets.ls3d_w import groups_of, load_ls3d_w
 from nasface.data.sets.menpo3d import frame_videos, load_menpo3d
 from nasface.data.sets.pts import load_pts, read_pts
 from nasface.data.sets.threedfaw import load_3dfaw
@@ -214,6 +214,18 @@ def test_ls3d_w(tmp_path: Path) -> None:
     assert faces.name == "ls3d-w-300W-Testset-3D"
     (tmp_path / "300W-Testset-3D" / "indoor_0.t7").write_bytes(t7_tensor(np.zeros((66, 2))))
     _one_line(lambda: load_ls3d_w(tmp_path, CropSettings(32)), "indoor_0.t7 is not one tensor of 68 x 2")
+
+
+def test_frames_of_a_video_of_ls3d_w_stay_together(tmp_path: Path) -> None:
+    frames = ("Trainset/001/0001", "Trainset/001/0002", "CatA/002/0001")
+    for name in (*(f"300VW-3D/{frame}" for frame in frames), "Menpo-3D/a", "Menpo-3D/b"):
+        path = tmp_path / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.with_suffix(".t7").touch()
+    groups = [Path(group).name for group in groups_of(tmp_path)]
+    assert groups == ["002", "001", "001", "a.jpg", "b.jpg"]
+    assert len(set(groups_of(tmp_path / "300VW-3D" / "Trainset"))) == 1
 
 
 def test_aflw2000_with_ls3d_ws_annotations(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from nasface.config import AugmentConfig, DataConfig
 from nasface.data.augment import augment, moved_landmarks, normalise
 from nasface.data.mixture import join, rows
 from nasface.data.module import Batch, SeededBatches, prepare_batch
-from nasface.data.sources import load_faces, training_sets
+from nasface.data.sources import LEAST_SHARE, load_faces, training_sets
 from nasface.faces.correspondences import as_68, point_matrix
 from nasface.faces.landmarks import complete_landmarks
 from nasface.faces.morphable import load_embedded_head
@@ -40,6 +40,11 @@ def test_every_batch_has_the_shares_and_every_set_its_passes(batch_size: int) ->
         passes = own[: len(own) // count * count].reshape(-1, count)
         assert len(passes) > 40 and (np.sort(passes) == np.arange(count)).all()
         assert len(np.unique(passes, axis=0)) > 1, "shuffled anew"
+
+
+def test_the_least_share_is_met() -> None:
+    stream = SeededBatches(15, 10, 100, 3, mixture=((6, 1 - LEAST_SHARE), (9, LEAST_SHARE)))
+    assert (np.concatenate([batch.indices for batch in stream]) >= 6).sum() == 1
 
 
 def test_processes_share_a_mixed_stream() -> None:

@@ -59,6 +59,7 @@ def test_the_known_sets_and_what_each_is_for() -> None:
         (DataConfig(train=["synthetic", "marble:2"]), "unknown data set 'marble'"),
         (DataConfig(train=["synthetic:half"]), "data.train: 'synthetic:half' is no set and share"),
         (DataConfig(train=["synthetic:0"]), "is no set and share"),
+        (DataConfig(train=["synthetic:1", "pts:0.0005"]), "pts has a share of 0.0005, too little"),
         (DataConfig(train=["pts", "pts"]), "or one twice"),
         (DataConfig(train=[]), "data.train names no set"),
         (DataConfig(train="pts"), "data.test synthetic goes with data.train synthetic only"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from nasface.cli.parser import read_arguments
 from nasface.cli.search import kind_of_search
 from nasface.cli.search import search as command
 from nasface.config import (
@@ -436,6 +437,24 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
 )
 def test_settings_say_what_is_searched_on(changes: dict[str, object], kind: str) -> None:
     assert kind_of_search(Experiment(**changes)) == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("", ""),
+        ("--search.max_macs 1e7 --search.penalty 0-30 --search.chunk 50 --halving.candidates 3", ""),
+        ("--search.strategy samos", "supernet"),  # the default's own values, too
+        ("--search.iterations=200", "supernet"),
+        ("--supernet.steps 800", "supernet"),
+        ("--finalists.count 0", "supernet"),
+        ("--search.settings.temperature 0.1", "supernet"),
+        ("--on trainings --search.strategy samos", "trainings"),
+        ("--resume true --run one --search.strategy samos", ""),
+    ],
+)
+def test_a_command_line_says_what_is_searched_on(words: str, kind: str) -> None:
+    assert read_arguments(["search", *words.split()])[1]["on"] == kind
 
 
 def test_settings_that_trainings_do_not_have_are_named(

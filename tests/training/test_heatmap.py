@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nasface.config import HeatmapConfig, ViewConfig
-from nasface.data.module import prepare_batch
+from nasface.config import AugmentConfig, HeatmapConfig, ViewConfig
+from nasface.data.augment import _draw
+from nasface.data.module import SeededBatches, prepare_batch
 from nasface.evaluation.inference import evaluate_faces
 from nasface.faces.landmarks import FLIP_68
 from nasface.faces.morphable import load_embedded_head
@@ -20,7 +21,7 @@ from nasface.faces.uv import uv_basis
 from nasface.nets.heatmap_network import HeatmapNetwork
 from nasface.nets.registry import BaselineSpec, create_network
 from nasface.report.faces import results_figure
-from nasface.training.targets.heatmap import HeatmapTask, coherence_loss, heatmap_loss
+from nasface.training.targets.heatmap import HeatmapTask, coherence_loss, heatmap_loss, view_seed
 from nasface.training.targets.heatmap_coding import draw_heatmaps
 from nasface.training.targets.views import Views, draw_views
 from nasface.training.tasks import make_task
@@ -105,7 +106,7 @@ def test_loss_is_equation_1() -> None:
     network, config = Pointwise(), HeatmapConfig(sigma=1.5, coherence=0.3)
     task, batch = task_of(network, config, seed=4), batch_of()
     values = task.loss(batch)
-    views = draw_views(3, config.view, 1_000_003 * 4)
+    views = draw_views(3, config.view, view_seed(4, 0))
     points = task.uv.target_landmarks(batch)
     first, second = network(batch["image"]), network(views.images(batch["image"]))
     target = draw_heatmaps(points, SIZE, 1, 1.5)
@@ -115,6 +116,17 @@ def test_loss_is_equation_1() -> None:
     torch.testing.assert_close(values["coherence"], agreement)
     torch.testing.assert_close(values["loss"], truth + 0.3 * agreement)
     assert HeatmapConfig().coherence == 0.001
+
+
+def test_second_views_do_not_follow_from_the_augmentation() -> None:
+    """Both are drawn from a seed of the step."""
+    angles: list[tuple[float, float]] = []
+    for batch in SeededBatches(1000, 16, 20, seed=3):
+        views = draw_views(16, ViewConfig(flip=0), view_seed(3, len(angles) // 16))
+        moved = _draw(torch.zeros(16, 3, 8, 8), AugmentConfig(), batch.seed).forward
+        both = (torch.atan2(one[:, 1, 0], one[:, 0, 0]) for one in (moved, views.places))
+        angles += zip(*(one.tolist() for one in both), strict=True)
+    assert len(angles) == 320 and abs(np.corrcoef(np.array(angles).T)[0, 1]) < 0.2
 
 
 def test_landmarks_that_are_not_known_do_not_count_in_either_view() -> None:

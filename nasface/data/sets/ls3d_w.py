@@ -51,7 +51,22 @@ def read_points(path: str | Path) -> np.ndarray:
     return points.astype(np.float64)
 
 
-@register_data_set("ls3d_w", splits=("all",), labels=Labels(yaw=False), published=DATASET_URL)
+def groups_of(folder: str | Path) -> np.ndarray:
+    """What must not be divided (N,): the frames of a video of 300VW, and any other photograph for itself."""
+    names = []
+    for image, _ in find_photographs(folder, ".t7", f"LS3D-W is published at {DATASET_URL}"):
+        of_video = any(part.lower().startswith("300vw") for part in image.resolve().parts)
+        names.append((image.parent if of_video else image).as_posix())
+    return np.array(names)
+
+
+@register_data_set(
+    "ls3d_w",
+    splits=("all",),
+    labels=Labels(yaw=False),
+    published=DATASET_URL,
+    groups=lambda request: groups_of(request.folder),
+)
 def ls3d_w(request: Request) -> FaceSet:
     """A subset of LS3D-W, or all, in `data.folders`."""
     return load_ls3d_w(request.folder, request.crops)

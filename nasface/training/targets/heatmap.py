@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -47,6 +48,12 @@ def coherence_loss(stacks: Sequence[Tensor], views: Views) -> Tensor:
     return torch.stack(differences).mean()
 
 
+def view_seed(seed: int, step: int) -> int:
+    """Of the second views of a step; apart from the seeds of the batches, whose augmentation draws angle, scale and
+    shift in the same order."""
+    return int(np.random.SeedSequence([seed, step, 0x51E3]).generate_state(1)[0])
+
+
 class HeatmapTask(FaceTask):
     """Trains and evaluates one network that maps images (B, 3, S, S) to the logits of heatmaps (B, 68, H, W), one set
     for each stack.
@@ -77,7 +84,7 @@ class HeatmapTask(FaceTask):
         if not self.network.coherent:
             return {"loss": heatmap_loss(self.network(image), target)}
         # The step is the same in all micro-batches and ranks of one: so are their draws, place by place.
-        views = draw_views(len(image), self.config.view, 1_000_003 * self.seed + self.global_step, image.device)
+        views = draw_views(len(image), self.config.view, view_seed(self.seed, self.global_step), image.device)
         # Both views in one pass, so that batch norm sees them as one batch.
         both = self.network(torch.cat((image, views.images(image))))
         truth = 2 * heatmap_loss(both, torch.cat((target, views.heatmaps(target))))

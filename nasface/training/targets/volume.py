@@ -370,13 +370,16 @@ class VolumeTask(FaceTask):
         missing = batch["landmarks"].isnan().any(-1)
         with full_precision(points):
             error = self.to_pixels(points) - self.targets @ batch["landmarks"].nan_to_num()
-            error[missing.float() @ self.targets.T > 0] = torch.nan
+            known = missing.float() @ self.targets.T == 0
         depth = error[..., 2:]
-        level = depth.nanmean(1, keepdim=True) if missing.any() else depth.mean(1, keepdim=True)
+        if missing.any():
+            level = torch.where(known[..., None], depth, torch.nan).nanmean(1, keepdim=True)
+        else:
+            level = depth.mean(1, keepdim=True)
         aligned = torch.cat((error[..., :2], depth - level), -1)
         errors = {
-            "nme": mean_over_box(error[..., :2].norm(dim=-1), batch["box"]),
-            "nme_3d": mean_over_box(aligned.norm(dim=-1), batch["box"]),
+            "nme": mean_over_box(error[..., :2].norm(dim=-1), batch["box"], known),
+            "nme_3d": mean_over_box(aligned.norm(dim=-1), batch["box"], known),
         }
         return FacePrediction(self.to_pixels(self.network.landmarks(points))), errors
 
