@@ -13,8 +13,8 @@ def runs_best(command: Literal["retrain", "search"] = "retrain", runs: str = "ru
     """Print the finished run with the least error for each test set; of searches, for each space and training set.
 
     Args:
-        command: whose runs: retrain (by the error on the test faces) or search (on the validation faces, with the
-            supernet's weights).
+        command: whose runs: retrain (by the error on the test faces) or search (on the validation faces, by whatever
+            scored its members).
         runs: folder of the runs.
     """
     from nasface.report.tables import text_table
