@@ -28,13 +28,20 @@ def export(
     from nasface.inference.export import FORMATS, export_network
     from nasface.report.tables import text_table
 
-    path = Path(output or Path(weights).with_suffix(f".torchscript{FORMATS[format]}" if format == "torchscript" else
-                                                    FORMATS[format]))  # fmt: skip
+    ending = f".torchscript{FORMATS[format]}" if format == "torchscript" else FORMATS[format]
+    path = Path(output) if output else _beside(Path(weights), ending)
     trained, parity = export_network(weights, path, format, model, half)
     print(f"greatest difference from PyTorch, crops of {trained.input_size} x {trained.input_size} pixels\n")
     body = [[entry.output, str(entry.batch), f"{entry.difference:.1e} px"] for entry in parity]
     print(text_table(["output", "batch", format], body))
     print(f"\nwritten  {path} ({path.stat().st_size / 2**20:.1f} MiB)")
+
+
+def _beside(weights: Path, ending: str) -> Path:
+    if weights.is_dir():  # a run, whose name may hold dots
+        weights = weights if weights.name not in ("", "..") else weights.resolve()
+        return weights.with_name(weights.name + ending)
+    return weights.with_suffix(ending)
 
 
 COMMAND = Command(export)

@@ -28,6 +28,8 @@ Boxes = Sequence[Box] | Literal["image"] | None
 DETECTED_SIDE, DETECTED_DOWN = 1.58, 0.14
 """From a detector's box (forehead to chin) to the crop (3DDFA_V2, utils/functions.py, parse_roi_box_from_bbox): side in
 units of the box's mean side, and how far the middle moves down in the same unit."""
+_AT_ONCE = 32
+"""Faces that pass the network together: more take more memory, and no less time each."""
 
 
 @dataclass(eq=False)
@@ -73,9 +75,10 @@ class FaceAligner:
             (68, 3)
 
         Args:
-            image: (H, W, 3) uint8 RGB, or an image file; or several, whose faces pass the network as one batch.
-            boxes: x, y, width, height around each face in pixels, instead of a detector's; or `image`: the whole
-                photograph is one face. One such value a photograph where there are several.
+            image: (H, W, 3) uint8 RGB, or an image file; or several, whose faces pass the network together.
+            boxes: x, y, width, height around each face in pixels, instead of a detector's, as a list or an array
+                (N, 4); or `image`: the whole photograph is one face. One such value a photograph where there are
+                several; a single `image` is for all.
 
         Warns:
             UserWarning: there is neither a detector nor a box, so that the whole photograph is taken for one face.
@@ -85,9 +88,9 @@ class FaceAligner:
             ValueError: an array is no RGB image, or a box is empty.
         """
         if isinstance(image, Sequence) and not isinstance(image, str):
-            known = boxes if boxes is not None else [None] * len(image)
-            return self._align([_pixels(one) for one in image], known)
-        return self._align([_pixels(image)], [boxes])[0]
+            known = [boxes] * len(image) if boxes is None or isinstance(boxes, str) else boxes
+            return self._align([_pixels(one) for one in image], [_boxes(one) for one in known])
+        return self._align([_pixels(image)], [_boxes(boxes)])[0]
 
     def _align(self, images: list[np.ndarray], boxes: Sequence[Boxes]) -> list[list[Face]]:
         found = [self._windows(image, known) for image, known in zip(images, boxes, strict=True)]
@@ -151,7 +154,7 @@ class FaceAligner:
     def _windows(self, image: np.ndarray, boxes: Boxes) -> tuple[list[Detection], list[tuple[int, int, int]]]:
         height, width = image.shape[:2]
         if boxes is not None and boxes != "image":
-            detections = [Detection(_checked(as_box(box), width, height)) for box in boxes]
+            detections = [Detection(_checked(box, width, height)) for box in boxes]
         elif boxes is None and self.detector is not None:
             detections = self.detector(image)
         else:
@@ -165,13 +168,33 @@ class FaceAligner:
         self, images: list[np.ndarray], windows: list[tuple[int, int, int]]
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Landmarks (N, 68, 3) and maps (N, 3, M, M) in pixels of the photographs, of a window in each."""
-        crops = [crop_square(image, *window) for image, window in zip(images, windows, strict=True)]
-        landmarks, dense = self.regress(np.stack([resize_image(crop, self.input_size) for crop in crops]))
+        places, parts = list(zip(images, windows, strict=True)), []
+        for start in range(0, len(places), _AT_ONCE):
+            crops = [crop_square(image, *window) for image, window in places[start : start + _AT_ONCE]]
+            parts.append(self.regress(np.stack([resize_image(crop, self.input_size) for crop in crops])))
+        landmarks = np.concatenate([part for part, _ in parts])
+        maps = [part for _, part in parts if part is not None]
+        dense = np.concatenate(maps) if maps else None
         back = np.stack([_to_image(window, self.input_size, self.corners) for window in windows])
         if dense is not None:
             points = transform_points(dense.reshape(*dense.shape[:2], -1).swapaxes(1, 2), back)
             dense = np.ascontiguousarray(points.swapaxes(1, 2)).reshape(dense.shape)
         return transform_points(landmarks, back), dense
+
+
+def _boxes(value: Any) -> Boxes:
+    """One photograph's boxes as `FaceAligner.predict` takes them: also as an array (N, 4), or a single box."""
+    if isinstance(value, str):
+        if value != "image":
+            raise ValueError(f'boxes are x, y, width, height each, or "image", not "{value}"')
+        return "image"
+    if value is None:
+        return None
+    try:
+        found = [value] if len(value) == 4 and all(np.ndim(one) == 0 for one in value) else value
+        return [as_box(box) for box in found]
+    except (TypeError, ValueError):
+        raise ValueError(f"boxes are x, y, width, height each, in a list or an array (N, 4), not {value!r}") from None
 
 
 def _pixels(image: Photograph) -> np.ndarray:

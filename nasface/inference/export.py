@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import torch
@@ -139,7 +140,7 @@ def output_names(values: tuple[Tensor, ...]) -> tuple[str, ...]:
     return ("landmarks", "dense", "pose") if len(values) == 3 else ("landmarks", "pose")
 
 
-def export_metadata(trained: TrainedTask) -> dict[str, str]:
+def export_metadata(trained: TrainedTask, coordinates: int = 3, dense: bool = True) -> dict[str, str]:
     """What a program needs to know of an exported network, as ONNX keeps it.
 
     `size`, `mean`, `std`: the square's side in pixels, and image = (RGB - mean) / std. `box_side`, `box_down`: the
@@ -160,9 +161,10 @@ def export_metadata(trained: TrainedTask) -> dict[str, str]:
         "skin": " ".join("".join(str(int(cell)) for cell in row) for row in trained.inside),
         "model": trained.record["model"],
         "image": "(batch, 3, size, size) float32, RGB, (value - mean) / std of a square around the face",
-        "landmarks": "(batch, 68, 3), iBUG order; pixels of image: x right, y down, z toward the camera",
-        "dense": "(batch, 3, M, M), UV position map, in the same pixels",
-        "pose": "(batch, 3, 4): pose[:, :, :3] @ mean_landmarks + pose[:, :, 3] is nearest to landmarks",
+        "landmarks": f"(batch, 68, {coordinates}), iBUG order; pixels of image: x right, y down"
+        + (", z toward the camera" if coordinates == 3 else ""),
+        **({"dense": "(batch, 3, M, M), UV position map, in the same pixels"} if dense else {}),
+        "pose": f"(batch, {coordinates}, 4): pose[:, :, :3] @ mean_landmarks + pose[:, :, 3] is nearest to landmarks",
         "made_by": f"nasface {__version__}",
     }
 
@@ -216,15 +218,35 @@ def onnx_bytes(
         )
     assert program is not None  # it is with dynamo
     proto = program.model_proto
+    _forget_sources(proto)
     onnx.helper.set_model_props(proto, dict(metadata or {}))
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
 
 
+def _forget_sources(proto: Any) -> None:
+    """Take out of an ONNX model where this machine has the source of every node: the file may be given away."""
+    graphs = [proto.graph, *proto.functions]
+    parts = [part for graph in graphs for part in (*graph.node, *graph.value_info)]
+    for part in (*parts, *proto.graph.initializer, *proto.functions):
+        del part.metadata_props[:]
+
+
+def _without_sources(archive: bytes) -> bytes:
+    """An archive of TorchScript without the same."""
+    content = io.BytesIO()
+    with ZipFile(io.BytesIO(archive)) as whole, ZipFile(content, "w") as kept:
+        for entry in whole.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                kept.writestr(entry.filename, whole.read(entry))
+    return content.getvalue()
+
+
 def _write_onnx(network: ExportedNetwork, image: Tensor, path: Path, trained: TrainedTask) -> Any:
     with torch.no_grad():
         names = output_names(network(image))
-    path.write_bytes(onnx_bytes(network, image, names, export_metadata(trained)))
+    metadata = export_metadata(trained, network.coordinates, "dense" in names)
+    path.write_bytes(onnx_bytes(network, image, names, metadata))
     session = onnx_session(path)
     return lambda images: session.run(None, {"image": images.numpy()})
 
@@ -235,10 +257,11 @@ def _write_torchscript(network: ExportedNetwork, image: Tensor, path: Path, trai
     # Tracing looks at every attribute of a module; Lightning's `trainer` raises unless it is told of the tracing.
     with warnings.catch_warnings(action="ignore"), torch.no_grad(), _jit_is_scripting():
         program = torch.jit.trace(network, (image,), check_trace=False)
-        known = {IMAGE_SIZE: str(image.shape[-1]), METADATA: json.dumps(export_metadata(trained))}
+        metadata = export_metadata(trained, network.coordinates, "dense" in output_names(network(image)))
+        known = {IMAGE_SIZE: str(image.shape[-1]), METADATA: json.dumps(metadata)}
         content = io.BytesIO()  # on a full disk, its own writing would end the process
         torch.jit.save(program, content, _extra_files=known)
-        path.write_bytes(content.getbuffer())
+        path.write_bytes(_without_sources(content.getvalue()))
         found = torch.jit.load(str(path))
 
     def run(images: Tensor) -> list[Tensor]:

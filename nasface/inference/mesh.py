@@ -18,8 +18,10 @@ from nasface.utils.files import atomic_write, write_text
 def write_mesh(
     path: str | Path, dense: np.ndarray, surface: Surface, image: np.ndarray, texture_size: int = 256
 ) -> None:
-    """Write NAME.obj, NAME.mtl and the texture NAME.png, or NAME.ply. In the names of material and texture, which the
-    OBJ holds, `_` stands for what is no letter of ASCII, digit, dot or dash, and a digest follows where there was such.
+    """Write NAME.obj, NAME.mtl and the texture NAME.texture.png, or NAME.ply.
+
+    In the names of material and texture, which the OBJ holds, `_` stands for what is no letter of ASCII, digit, dot or
+    dash, and a digest follows where there was such.
 
     Vertices are in pixels of the photograph with y up and z toward the camera, so that any viewer shows the face
     upright; the UV chart is the position map's.
@@ -56,8 +58,8 @@ def _write_obj(path: Path, vertices: np.ndarray, surface: Surface) -> Path:
     lines += [f"vt {u:.5f} {1 - v:.5f}" for u, v in surface.uv]
     lines += [f"f {a}/{a} {b}/{b} {c}/{c}" for a, b, c in surface.triangles + 1]
     write_text(path, "\n".join(lines) + "\n")
-    write_text(path.with_name(f"{name}.mtl"), f"newmtl face\nKa 1 1 1\nKd 1 1 1\nillum 0\nmap_Kd {name}.png\n")
-    return path.with_name(f"{name}.png")
+    write_text(path.with_name(f"{name}.mtl"), f"newmtl face\nKa 1 1 1\nKd 1 1 1\nillum 0\nmap_Kd {name}.texture.png\n")
+    return path.with_name(f"{name}.texture.png")  # NAME.png may be the photograph
 
 
 def _write_ply(path: Path, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray) -> None:

@@ -135,8 +135,14 @@ def labels(weights: Sequence[str]) -> list[str]:
     paths = [Path(text) for text in weights]
     if len({path.resolve() for path in paths}) != len(paths):
         raise UserError("--weights names a file twice: give each once")
-    short = [path.parent.name or path.stem if path.stem == "network" else path.stem for path in paths]
+    short = [_short(path) for path in paths]
     return [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]
+
+
+def _short(path: Path) -> str:
+    if path.is_dir():  # a run, whose name may hold dots
+        return path.resolve().name
+    return path.resolve().parent.name if path.stem == "network" else path.stem
 
 
 def require(benchmark: Benchmark, label: str, network: FaceAligner) -> None:

@@ -51,6 +51,31 @@ def test_boxes_replace_the_detector_and_no_detector_is_the_whole_image() -> None
     assert face.detection.box == (0, 0, 200, 160)
 
 
+def test_boxes_of_any_kind() -> None:
+    image, one = coordinate_image(), (60, 50, 60, 60)
+    (expected,) = KnowingAligner(box=None).predict(image, [one])
+    for boxes in (one, list(one), np.array(one), np.array([one]), np.array([one], np.int32), [np.array(one)]):
+        (face,) = KnowingAligner(box=None).predict(image, boxes)
+        assert face.detection.box == expected.detection.box
+    assert KnowingAligner(box=None).predict(image, np.zeros((0, 4))) == []
+    both = KnowingAligner(box=None).predict([image, image], "image")
+    assert [face.detection.box for (face,) in both] == [(0, 0, 200, 160)] * 2
+    with pytest.raises(ValueError, match='or "image", not "face"'):
+        KnowingAligner().predict(image, "face")
+    for wrong in (5, [(1, 2)], [1, 2, 3], np.zeros((2, 2, 4)), ["a,b,c,d"]):
+        with pytest.raises(ValueError, match="boxes are x, y, width, height each, in a list"):
+            KnowingAligner().predict(image, wrong)
+
+
+def test_a_crowd_passes_in_parts() -> None:
+    aligner = KnowingAligner()
+    boxes = [(55 + k % 9, 48 + k % 5, 60, 60) for k in range(70)]
+    faces = aligner.predict(coordinate_image(), boxes)
+    assert [len(crops) for crops in aligner.seen] == [32, 32, 6] * 2
+    (alone,) = KnowingAligner().predict(coordinate_image(), boxes[69:])
+    np.testing.assert_array_equal(faces[69].landmarks, alone.landmarks)
+
+
 def test_several_photographs_pass_as_one_batch(tmp_path: Path) -> None:
     Image.fromarray(coordinate_image()).save(tmp_path / "photo.png")
     aligner = KnowingAligner()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from matplotlib import cbook
+from PIL import Image
 
 import nasface
+from nasface.inference.demo import server as server_module
 from nasface.inference.demo.server import LARGEST, DemoServer
 from nasface.utils.errors import UserError
 from tests.helpers.browser import CHROMIUM, Browser
@@ -54,6 +59,36 @@ def test_a_picture_is_answered(server: DemoServer, photo: Path) -> None:
     face = nasface.load("nasface-s").predict(photo)[0]
     assert answer["faces"][0]["landmarks"] == face.as_dict()["landmarks"]
     assert (answer["width"], answer["height"]) == (512, 600)
+
+
+def test_a_strip_of_a_picture_is_answered(server: DemoServer) -> None:
+    content = BytesIO()
+    Image.new("RGB", (3, 20000)).save(content, "png")
+    status, answer = ask(server, "POST", "/predict", content.getvalue())
+    assert status == 200 and json.loads(answer)["height"] == 20000
+
+
+def test_a_mistake_of_ours_is_answered(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing(KnowingAligner):
+        def predict(self, *_: object) -> list:
+            raise ZeroDivisionError("division")
+
+    with DemoServer(Failing()) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        status, answer = ask(server, "POST", "/predict", photo.read_bytes())
+        with socket.create_connection(("127.0.0.1", server.server_port)) as gone:  # a reset in the middle of a body
+            gone.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: 9\r\n\r\nx" % server.server_port
+            )
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert ask(server, "GET", "/")[0] == 200
+        server.shutdown()
+    assert status == 500 and json.loads(answer)["error"] == "ZeroDivisionError: division; this is a mistake of nasface"
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_the_page_knows_the_largest_picture() -> None:
+    assert LARGEST == 32 * 2**20 and "const LARGEST = 32 * 2 ** 20;" in server_module._PAGE.read_text(encoding="utf-8")
 
 
 def test_what_is_refused(server: DemoServer, photo: Path) -> None:

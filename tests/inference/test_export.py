@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 from matplotlib import cbook
 
 import nasface
+from nasface.cli.export import _beside
 from nasface.evaluation.inference import predict_faces
 from nasface.faces.camera import split_pose
 from nasface.faces.procrustes import similarity_between
 from nasface.inference import export
 from nasface.inference.published import load_published_mobilenet
 from nasface.inference.trained import EMBEDDED, load_task
+from nasface.pipelines.evaluate import labels
+from nasface.training.targets.heatmap_coding import decode_heatmaps, draw_heatmaps
 from nasface.utils.errors import UserError
 from tests.helpers.tiny import REPOSITORY
 from tests.helpers.toy import SIZE
@@ -55,6 +59,45 @@ def assert_nearest(pose: torch.Tensor, landmarks: torch.Tensor, mean: np.ndarray
         scale, rotation, shift = similarity_between(mean, points * [1.0, -1.0, 1.0])
         expected = np.column_stack([scale * rotation, shift]) * [[1.0], [-1.0], [1.0]]
         np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ("onnx", "torchscript"))
+def test_a_file_does_not_say_where_it_was_made(weights: Path, tmp_path: Path, kind: str) -> None:
+    if kind == "onnx":
+        need_onnx()
+    path = tmp_path / f"n{export.FORMATS[kind]}"
+    export.export_network(weights, path, kind)
+    parts = [path.read_bytes()]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            parts = [archive.read(name) for name in archive.namelist()]
+    assert not [part for part in parts if str(REPOSITORY).encode() in part or b"site-packages" in part]
+
+
+def test_a_network_of_heatmaps_says_what_it_gives(tmp_path: Path) -> None:
+    toy_weights(tmp_path / "n.pt")
+    trained = load_task(tmp_path / "n.pt")
+    whole, flat = export.export_metadata(trained), export.export_metadata(trained, 2, dense=False)
+    assert "toward the camera" in whole["landmarks"] and whole["dense"] and "(batch, 3, 4)" in whole["pose"]
+    assert flat["landmarks"].startswith("(batch, 68, 2)") and "camera" not in flat["landmarks"]
+    assert "dense" not in flat and "(batch, 2, 4)" in flat["pose"]
+
+
+def test_heatmaps_are_decoded_alike(tmp_path: Path) -> None:
+    """Of a confident network, whose cells have probabilities near 1."""
+    need_onnx()
+
+    class Decoder(torch.nn.Module):
+        def forward(self, logits: torch.Tensor) -> torch.Tensor:
+            return decode_heatmaps(logits, 4)
+
+    points = torch.rand(3, 68, 2, generator=torch.Generator().manual_seed(0)) * 48 + 8
+    heatmaps = draw_heatmaps(points, 16, 4, 1.5)
+    for peak in (2.0, 18.0, 40.0):
+        logits = peak + torch.log(heatmaps.clamp(min=1e-12))
+        session = export.onnx_session(export.onnx_bytes(Decoder(), logits, ["points"]), 1)
+        (found,) = session.run(None, {"image": logits.numpy()})
+        np.testing.assert_allclose(found, decode_heatmaps(logits, 4).numpy(), atol=1e-3)
 
 
 def test_onnx_of_any_batch(weights: Path, tmp_path: Path) -> None:
@@ -139,6 +182,18 @@ def test_safetensors_is_a_weights_file(weights: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="not a readable weights file"):
         load_task(tmp_path / "cut.safetensors")
+
+
+def test_names_of_exports_and_rows_keep_a_runs_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "lr0.01"
+    run.mkdir()
+    assert _beside(run, ".onnx") == tmp_path / "lr0.01.onnx"
+    assert _beside(run / "network.pt", ".onnx") == run / "network.onnx"
+    assert _beside(Path("nasface-m"), ".onnx") == Path("nasface-m.onnx")
+    assert labels([str(run), str(tmp_path / "other" / "network.pt"), "a.b.onnx"]) == ["lr0.01", "other", "a.b"]
+    monkeypatch.chdir(run)
+    assert _beside(Path(), ".onnx") == tmp_path / "lr0.01.onnx" and labels(["."]) == ["lr0.01"]
+    assert labels(["network.pt"]) == ["lr0.01"]
 
 
 def test_half_is_for_safetensors_and_nearly_the_same(weights: Path, tmp_path: Path) -> None:

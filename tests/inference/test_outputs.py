@@ -58,7 +58,9 @@ def test_mesh_faces_the_viewer_and_has_its_texture(tmp_path: Path) -> None:
     image = coordinate_image()
     inside = np.ones((4, 4), bool)
     inside[0, 0] = False
+    Image.fromarray(image).save(tmp_path / "face.png")
     write_mesh(tmp_path / "face.obj", sheet(), chart_surface(inside), image, texture_size=8)
+    assert Image.open(tmp_path / "face.png").size == (200, 160), "the photograph stays"
     lines = [line.split() for line in (tmp_path / "face.obj").read_text().splitlines()]
     vertices = np.array([line[1:] for line in lines if line[0] == "v"], dtype=float)
     uv = np.array([line[1:] for line in lines if line[0] == "vt"], dtype=float)
@@ -68,9 +70,9 @@ def test_mesh_faces_the_viewer_and_has_its_texture(tmp_path: Path) -> None:
     assert (np.cross(b - a, c - a)[:, 2] > 0).all()
     assert uv.min() == 0 and uv.max() == 1
     np.testing.assert_allclose(vertices[:, 1].max(), 159 - 10)
-    assert f"map_Kd {'face'}.png" in (tmp_path / "face.mtl").read_text()
+    assert "map_Kd face.texture.png" in (tmp_path / "face.mtl").read_text()
     # Texel (row, column) shows the photograph at its place on the chart; the picture holds x and y as colours.
-    found = np.asarray(Image.open(tmp_path / "face.png")).astype(float)
+    found = np.asarray(Image.open(tmp_path / "face.texture.png")).astype(float)
     expected = 20 + 30 * (np.arange(8) + 0.5) / 8
     np.testing.assert_allclose(found[:, :, 0], np.tile(expected, (8, 1)), atol=0.6)
     assert texture(sheet(), image, 16).shape == (16, 16, 3)
@@ -156,7 +158,8 @@ def test_image_and_video_end_to_end(tmp_path: Path) -> None:
     assert predict_image(aligner, tmp_path / "photo.png", out, Wanted(aligned=64, dense=True), None) == (1, 0)
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "photo.png.json", "photo.png.overlay.png", "photo.png-0.obj", "photo.png-0.mtl", "photo.png-0.png",
+        "photo.png.json", "photo.png.overlay.png", "photo.png-0.obj", "photo.png-0.mtl",
+        "photo.png-0.texture.png",
         "photo.png-0.aligned.png",
     }  # fmt: skip
     record = json.loads((out / "photo.png.json").read_text())
@@ -169,6 +172,7 @@ def test_image_and_video_end_to_end(tmp_path: Path) -> None:
     assert predict_video(aligner, tmp_path / "clip.avi", out, Wanted(beside=True), None) == (3, 3)
     record = json.loads((out / "clip.avi.json").read_text())
     assert [len(frame["faces"]) for frame in record["frames"]] == [1, 1, 1] and record["frames_per_second"] == 10
+    assert [frame["frame"] for frame in record["frames"]] == [0, 1, 2] and record["video"] == "clip.avi"
     made = cv2.VideoCapture(str(out / "clip.avi.overlay.mp4"))
     assert made.get(cv2.CAP_PROP_FRAME_COUNT) == 3 and made.get(cv2.CAP_PROP_FRAME_WIDTH) == 200
     made = cv2.VideoCapture(str(out / "clip.avi.beside.mp4"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +18,7 @@ from nasface.inference.aligner import FaceAligner
 from nasface.inference.face import Face
 from nasface.inference.following import FaceFollower
 from nasface.inference.overlay import draw_faces
-from nasface.utils.errors import UserError
+from nasface.utils.errors import UserError, first_line
 from nasface.utils.images import decode_image
 
 HOST = "127.0.0.1"
@@ -58,6 +59,11 @@ class DemoServer(ThreadingHTTPServer):
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", "they end at 65535")
             raise UserError(f"port {port} cannot be had ({reason}): give another by --port") from None
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing of a browser that has gone away."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -100,7 +106,8 @@ def _base64(values: np.ndarray) -> str:
 def _jpeg(image: np.ndarray) -> str:
     ratio = min(1.0, _SHOWN / max(image.shape[:2]))
     if ratio < 1:
-        image = cv2.resize(image, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+        size = [max(1, round(ratio * side)) for side in image.shape[1::-1]]
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     content = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
     return "data:image/jpeg;base64," + _base64(content)
 
@@ -132,6 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
             found = self.server.answer(self.rfile.read(length), self.path.endswith("?live"))
         except UserError as error:
             self._say(400, str(error))
+            return
+        except Exception as error:  # of ours: the page says so, and the next picture may do
+            self._say(500, f"{type(error).__name__}: {first_line(error)}; this is a mistake of nasface")
             return
         self._send(200, json.dumps(found, allow_nan=False).encode(), "application/json")
 

@@ -44,7 +44,7 @@ def decode_heatmaps(logits: Tensor, stride: int) -> Tensor:
         (B, N, 2) x and y in crop pixels, float32.
     """
     height, width = logits.shape[-2:]
-    logarithm = F.logsigmoid(logits.float())
+    logarithm = -F.softplus(-logits.float())  # of the sigmoid; ONNX has a logsigmoid that rounds to 0 where it is near
     best = logarithm.flatten(-2).argmax(-1)
     row, column = best // width, best % width
     across = logarithm.gather(-2, row[..., None, None].expand(*row.shape, 1, width)).squeeze(-2)
