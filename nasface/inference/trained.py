@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 """What `--model` calls the head that ships with the package."""
+_LEVEL = "levels_depth"
+"""Key of a record whose task predicts depth about its mean."""
 
 
 def trained_record(context: TaskContext) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         model = None  # what the file says holds: `model` may be meant for a set, or for other weights
     experiment = _settings(Experiment(), faces["experiment"]) if faces else Experiment()
     size = network.spec.input_size
-    task: FaceTask | UVReader
+    task: Any
     if faces and model is None and network.target == UV_MAP:
         basis = _chart(faces, path)
         task = UVReader(network, UVTarget(basis, size))
@@ -104,6 +106,8 @@ def load_task(path: str | Path, model: str | None = None) -> TrainedTask:
         basis = uv_basis(shape, network.spec.map_size)
         context = TaskContext(UVTarget(basis, size), shape, experiment)
         task = make_task(network, context)
+        if faces and faces.get(_LEVEL):
+            task.levels_depth = True
         faces = faces if faces and model is None else trained_record(context)
     return TrainedTask(task.eval(), size, sample_map(basis.mean, basis.landmark_uv), basis.inside, faces)
 
@@ -119,10 +123,11 @@ def _published_task(path: Path, arch: str, model: str | None) -> TrainedTask:
     network: Any = BaselineSpec(arch, CROP_SIZE, CROP_SIZE).build()
     basis = uv_basis(shape, CROP_SIZE)
     context = TaskContext(UVTarget(basis, CROP_SIZE), shape, Experiment(data=DataConfig(ddfa_assets=str(folder))))
-    task = make_task(network, context)
+    task: Any = make_task(network, context)
     adopt_published(network, load_published(path, WIDTHS[arch]), whitening)
+    task.levels_depth = True  # its own training's depth had another origin
     mean = sample_map(basis.mean, basis.landmark_uv)
-    return TrainedTask(task.eval(), CROP_SIZE, mean, basis.inside, trained_record(context))
+    return TrainedTask(task.eval(), CROP_SIZE, mean, basis.inside, trained_record(context) | {_LEVEL: True})
 
 
 def load_model(name: str) -> MorphableModel:

@@ -59,6 +59,7 @@ class ParametersTask(FaceTask):
         _check(network, self.objective, self.landmarks)
         if config.video.frames > 1:
             self.videos, self.mirrors = ShortVideos(context.model, config.video), False
+        self.levels_depth = False  # whether depth is predicted about its mean, whatever the parameters' origin
         self.mirror: ParameterMirror | None = None  # made when the first mirrored face comes
         self.half_side = context.uv.image_size / 2
         self._fit_model(network)
@@ -94,6 +95,8 @@ class ParametersTask(FaceTask):
         output = network(image)
         with full_precision(output):
             maps = self._maps(Face(*network.vector.decode(output)))
+            if self.levels_depth:
+                maps = torch.cat((maps[:, :2], maps[:, 2:] - maps[:, 2:].mean((2, 3), keepdim=True)), 1)
             return FacePrediction(landmarks=self.uv.landmarks(maps), dense=maps)
 
     def loss(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
