@@ -589,7 +589,7 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment: data, space, network sizes, supernet training, search, retraining.
+    """One experiment: data, space, sizes, supernet training, search, retraining.
 
     Attributes:
         name: of the experiment.

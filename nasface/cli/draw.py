@@ -11,7 +11,7 @@ def draw(arch: str = "best.json", output: str = "architecture.svg") -> None:
     """Draw an architecture.
 
     Args:
-        arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet, preset/hrnet, or random.
+        arch: architecture: a JSON file such as best.json, preset/hourglass, preset/prnet or preset/hrnet.
         output: file to write, .svg or .png.
     """
     from nasface.pipelines.architectures import member_record

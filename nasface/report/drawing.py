@@ -128,10 +128,10 @@ def _draw_labels(axes: Axes, network: Architecture, directions: bool, width: int
     axes.text(left, top + 0.98, counts, ha="left", va="top", fontsize=9.5, color=_INK)
     for scale in range(space.scales):
         fraction = "1" if scale == space.scales - 1 else f"1/{2 ** (space.scales - 1 - scale)}"
-        axes.text(left, scale * _ROW, fraction, ha="left", va="center", fontsize=9, color=_GREY)
+        axes.text(left, scale * _ROW, fraction, ha="left", va="center", fontsize=9, color=_COLOURS[1])
     for layer in range(1, space.layers):
-        axes.text(layer * _COLUMN, -0.36, str(layer), ha="center", va="top", fontsize=9, color=_GREY)
-    axes.text(left, -0.36, "layer", ha="left", va="top", fontsize=9, color=_GREY)
+        axes.text(layer * _COLUMN, -0.36, str(layer), ha="center", va="top", fontsize=9, color=_COLOURS[1])
+    axes.text(left, -0.36, "layer", ha="left", va="top", fontsize=9, color=_COLOURS[1])
     shown = {OPERATIONS[operation]: style for operation, style in reversed(_STYLES.items())}
     if directions:
         lines = dict(zip(DIRECTIONS, _COLOURS, strict=True))

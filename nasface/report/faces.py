@@ -14,6 +14,7 @@ from nasface.evaluation.test_faces import ShownFaces
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.landmarks import CLOSED_GROUPS, GROUPS, NUM_LANDMARKS
 from nasface.report.figures import save_figure
+from nasface.report.tables import signed_degrees
 
 _SIDE = 1.75  # inches of one face
 _TEXT = 0.24  # inches of the line above a face
@@ -119,7 +120,7 @@ def _draw_landmarks(axes: Axes, points: np.ndarray, colour: str) -> None:
 
 
 def _caption(face: int, nme: np.ndarray | None, yaw: np.ndarray | None) -> str:
-    parts = [] if yaw is None else [f"{float(yaw[face]):+.0f}°"]
+    parts = [] if yaw is None else [signed_degrees(float(yaw[face]))]
     return "  ".join(parts if nme is None else [*parts, f"NME {float(nme[face]):.1f} %"])
 
 

@@ -22,8 +22,8 @@ from nasface.metrics.aflw2000 import YAW_BINS
 from nasface.report.charts import SERIES, Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import COUNTED, architecture_svg, layer_counts
 from nasface.report.run_records import AnyRun, Metrics, RankingRun, RetrainRun, SearchRun
-from nasface.report.tables import duration, quantity, yaw_cells
-from nasface.runs.listing import compared_settings
+from nasface.report.tables import duration, quantity, signed_degrees, three_digits, yaw_cells
+from nasface.runs.listing import EMPTY, compared_settings
 from nasface.search.objectives import non_dominated
 from nasface.space.record import Record, found_width
 from nasface.utils.errors import UserError
@@ -49,24 +49,36 @@ class Network:
     name: str
     runs: tuple[RetrainRun, ...]
 
+    @property
+    def seeds(self) -> dict[Any, RetrainRun]:
+        """The run of each seed, the latest of those that repeat one."""
+        return {run.settings.get("seed"): run for run in self.runs}
+
+    def name_of(self, run: RetrainRun) -> str:
+        """The name of one of its runs among all."""
+        seed = run.settings.get("seed")
+        several = f", seed {seed}" if len(self.seeds) > 1 else ""
+        repeats = sum(other.settings.get("seed") == seed for other in self.runs) > 1
+        return f"{self.name}{several}{f', {run.id}' if repeats else ''}"
+
     def mean(self, key: str) -> float | None:
         """Mean over the seeds of a figure of the table."""
-        known = [float(run.result[key]) for run in self.runs if run.result.get(key) is not None]
+        known = [float(run.result[key]) for run in self.seeds.values() if run.result.get(key) is not None]
         return sum(known) / len(known) if known else None
 
     def bins(self) -> list[list[float | None]]:
         """Of each yaw bin, the NME of each seed."""
-        return [[run.result["bins"][k] for run in self.runs] for k in range(len(YAW_BINS))]
+        return [[run.result["bins"][k] for run in self.seeds.values()] for k in range(len(YAW_BINS))]
 
     def faces(self) -> tuple[np.ndarray, np.ndarray]:
         """NME and yaw of all test faces that are recorded, the seeds one after the other."""
-        known = [run.faces for run in self.runs if run.faces is not None]
+        known = [run.faces for run in self.seeds.values() if run.faces is not None]
         nme, yaw = (np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
         return nme, yaw
 
     def regions(self) -> list[float] | None:
         """Mean error of the landmarks of each region; None where no run has recorded them."""
-        known = [run.faces.points for run in self.runs if run.faces is not None and len(run.faces.points)]
+        known = [run.faces.points for run in self.seeds.values() if run.faces is not None and len(run.faces.points)]
         if not known:
             return None
         points = np.concatenate(known).astype(np.float64).mean(0)
@@ -105,7 +117,7 @@ def render_report(runs: Sequence[AnyRun]) -> str:
         ranks=_rank_charts(runs),
         faces=[_faces_view(run, name, len(retrained)) for run, name in _named_runs(networks)],
         environments=_environments(experiments),
-        settings=[(run.id, run.command, flat(run.settings)) for run in experiments],
+        settings=[(run.id, run.command, _shown(run.settings)) for run in experiments],
     )
 
 
@@ -142,7 +154,7 @@ def _curves(named: Sequence[tuple[str, Metrics]], name: str, title: str, y: Axis
     if not known:
         return []
     label, steps, values = known[0]
-    ends = list(dict.fromkeys(f"{values[end]:.4g} at step {steps[end]}" for end in (0, -1)))
+    ends = list(dict.fromkeys(f"{three_digits(values[end])} at step {steps[end]}" for end in (0, -1)))
     words = f"{label}: {', '.join(ends)}."
     return [_line_chart([Series(*entry) for entry in known], Axis("step", whole=True), y, title, words)]
 
@@ -152,7 +164,7 @@ def _search_charts(run: SearchRun) -> list[Chart]:
     loss = _curves([("supernet", run.metrics)], "supernet/loss", "Supernet's training loss", Axis("loss", log=True))
     if not entries:
         return loss + _training_charts(run.metrics)
-    number = np.arange(len(entries))
+    number = np.arange(1, len(entries) + 1)
     complete = np.array([bool(entry.get("complete")) for entry in entries])
     penalty = np.array([float(entry["penalty"]) for entry in entries])
     best = np.minimum.accumulate(np.where(complete, penalty, np.inf))
@@ -173,7 +185,7 @@ def _search_charts(run: SearchRun) -> list[Chart]:
         known = np.isfinite(values) & ((values > 0) | (not axis.log))
         if known.any():
             first, last = values[known][[0, -1]]
-            words = f"{title}: {first:.4g} at first, {last:.4g} at the end."
+            words = f"{title}: {three_digits(first)} at first, {three_digits(last)} at the end."
             line = [Series(title, number[known], values[known])]
             charts.append(_line_chart(line, evaluations, axis, title, words))
     return [*charts, *_cost_chart(entries)]
@@ -184,7 +196,7 @@ def _training_charts(metrics: Metrics) -> list[Chart]:
     if "search/steps" not in metrics:
         return []
     steps, penalty = (np.array(metrics[name][1]) for name in ("search/steps", "search/penalty"))
-    number = np.arange(len(steps))
+    number = np.arange(1, len(steps) + 1)
     series, words = [], []
     for length in np.unique(steps):
         trained = steps == length
@@ -208,7 +220,8 @@ def _cost_chart(entries: Sequence[Mapping[str, Any]]) -> list[Chart]:
     points = np.array(sorted(known))
     front = points[non_dominated(points)]
     words = f"{len(front)} of {len(known)} members are on the front: no other is both cheaper and more exact. Its ends:"
-    words += f" {front[0][1]:.2f} % at {front[0][0]:.3g} M, {front[-1][1]:.2f} % at {front[-1][0]:.3g} M multiply-adds."
+    words += f" {front[0][1]:.2f} % at {three_digits(front[0][0])} M, {front[-1][1]:.2f} % at"
+    words += f" {three_digits(front[-1][0])} M multiply-adds."
     series = [Series("evaluated", points[:, 0], points[:, 1], points=True, style=1)]
     series.append(Series("Pareto front", front[:, 0], front[:, 1], step=True, style=0))
     drawn = line_chart(series, Axis("multiply-adds, millions"), Axis("NME, %"), "Pareto front of the search", words)
@@ -257,21 +270,17 @@ def _told_apart(key: tuple[Any, ...], alike: Sequence[tuple[Any, ...]]) -> str:
 
 
 def _named_runs(networks: Sequence[Network]) -> list[tuple[RetrainRun, str]]:
-    """Every run with the name of its network, and its seed where there are several."""
-    return [
-        (run, network.name + (f", seed {run.settings.get('seed')}" if len(network.runs) > 1 else ""))
-        for network in networks
-        for run in network.runs
-    ]
+    """Every run with the name of its network, its seed where there are several, and its id where a seed is repeated."""
+    return [(run, network.name_of(run)) for network in networks for run in network.runs]
 
 
 def _results_view(networks: Sequence[Network], runs: Sequence[RetrainRun]) -> dict[str, Any]:
-    header, body = yaw_cells([[run.row for run in network.runs] for network in networks], more=True)
-    several = any(len(network.runs) > 1 for network in networks)
+    header, body = yaw_cells([[run.row for run in network.seeds.values()] for network in networks], more=True)
+    several = any(len(network.seeds) > 1 for network in networks)
     return {
         "header": ["network", *header[1:], *["seeds"] * several],
         "body": [
-            [network.name, *cells[1:], *[str(len(network.runs))] * several]
+            [network.name, *cells[1:], *[str(len(network.seeds))] * several]
             for network, cells in zip(networks, body, strict=True)
         ],
         "faces": _test_sets(runs),
@@ -340,13 +349,20 @@ def _learning_curves(networks: Sequence[Network]) -> list[Chart]:
     ]
 
 
+def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their dotted names, as a reader shall see them."""
+    return {name: EMPTY if value is None else value for name, value in flat(settings).items()}
+
+
 def _test_sets(runs: Sequence[RetrainRun]) -> str:
     """The test sets of runs, with the number of faces where it is known."""
-    counts: dict[str, int | None] = {}
+    counts: dict[str, set[int]] = {}
     for run in runs:
-        name = str((run.settings.get("data") or {}).get("test"))
-        counts[name] = len(run.faces.nme) if run.faces is not None else counts.get(name)
-    return ", ".join(name if count is None else f"{name} ({count} faces)" for name, count in counts.items())
+        known = counts.setdefault(str((run.settings.get("data") or {}).get("test")), set())
+        known |= set() if run.faces is None else {len(run.faces.nme)}
+    return ", ".join(
+        f"{name} ({' or '.join(map(str, sorted(known)))} faces)" if known else name for name, known in counts.items()
+    )
 
 
 def curve_over_yaw(nme: np.ndarray, yaw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -461,7 +477,7 @@ def _gallery(faces: TestFaces, most: int) -> list[dict[str, Any]]:
 
 
 def _words(yaw: float, nme: float) -> str:
-    return f"yaw {yaw:+.0f}°, NME {nme:.2f} %".replace("-", "−")
+    return f"yaw {signed_degrees(yaw)}, NME {nme:.2f} %"
 
 
 def _face_view(faces: TestFaces, index: int) -> dict[str, Any]:

@@ -61,5 +61,5 @@ def pareto_figure(
         panel.set(xlabel=LABELS.get(name, name), ylabel=LABELS[PENALTY])
         panel.grid(color="0.93")
         panel.set_axisbelow(True)
-        panel.legend(frameon=False)
+        panel.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return save_figure(figure, path, 120)

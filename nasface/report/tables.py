@@ -145,10 +145,16 @@ def quantity(value: float) -> str:
     return three_digits(value) if value != int(value) else str(int(value))
 
 
+def signed_degrees(angle: float) -> str:
+    """An angle in whole degrees with its sign: +12°, −90°, 0°."""
+    whole = round(angle)
+    return f"{whole:+d}°".replace("-", "−") if whole else "0°"
+
+
 def duration(seconds: float) -> str:
-    """Seconds, minutes or hours with three digits."""
+    """Seconds to tenths, as they are measured, minutes or hours with three digits."""
     if seconds < 100:
-        return f"{three_digits(seconds)} s"
+        return f"{seconds:.1f} s"
     return f"{three_digits(seconds / 60)} min" if seconds < 6000 else f"{three_digits(seconds / 3600)} h"
 
 

@@ -25,6 +25,8 @@ from nasface.utils.yaml_files import load_yaml
 
 SWEEP = "sweep.json"
 DAMAGED = "damaged"
+EMPTY = "empty"
+"""Stands for a setting that has no value, as in the help of commands."""
 _NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "data.cache")
 _OF_A_SEARCH = ("space", "search", "supernet", "finalists", "halving", "compare")
 
@@ -204,7 +206,7 @@ def compared_settings(settings: Mapping[str, Any], search: bool = False) -> dict
     """Settings by dotted names as far as they are a protocol, for which see `differences`."""
     sections = _NOT_COMPARED + (() if search else _OF_A_SEARCH)
     return {
-        name: str(value)
+        name: EMPTY if value is None else str(value)
         for name, value in flat(settings).items()
         if not any(name == section or name.startswith(f"{section}.") for section in sections)
     }

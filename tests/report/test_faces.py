@@ -19,6 +19,7 @@ from nasface.evaluation.test_faces import spread_over_yaw
 from nasface.faces.drawing import PREDICTED, TRUE, shaded
 from nasface.faces.uv import grid_triangles
 from nasface.report.faces import draw_results, results_figure
+from nasface.report.tables import signed_degrees
 from nasface.training.targets.uv import UVTask
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
@@ -49,7 +50,7 @@ def test_faces_are_sorted_by_yaw_with_their_own_landmarks_and_errors() -> None:
     for cell, face in enumerate(order):
         np.testing.assert_allclose(lines_of(figure, cell, PREDICTED), predicted[face, :, :2])
         np.testing.assert_allclose(lines_of(figure, cell, TRUE), faces.landmarks[face, :, :2])
-        assert figure.axes[cell].get_title() == f"{faces.yaw[face]:+.0f}°  NME {face + 1:.1f} %"
+        assert figure.axes[cell].get_title() == f"{signed_degrees(faces.yaw[face])}  NME {face + 1:.1f} %"
         np.testing.assert_array_equal(figure.axes[cell].images[0].get_array(), faces.images[face])
 
 

@@ -255,11 +255,25 @@ def test_networks_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> 
     assert "searched (01234567)" in render_report([runs[0], other])
 
 
+def test_repeats_of_a_seed_are_no_seeds(tmp_path: Path) -> None:
+    runs = [read_run(a_retraining(tmp_path / name, "prnet", seed)) for name, seed in (("a", 0), ("b", 0), ("c", 1))]
+    page = render_report(runs[:2])
+    assert "over seeds" not in page and "<td>2</td>" not in page and f"prnet, {runs[1].id}" in page
+    page = render_report(runs)
+    assert "over seeds" in page and "<td>2</td>" in page and f"prnet, seed 0, {runs[0].id}" in page
+    assert "prnet, seed 1<" in page
+
+
+def test_a_setting_without_a_value_is_shown_as_empty(tmp_path: Path) -> None:
+    page = render_report([read_run(a_retraining(tmp_path, "prnet"))])
+    assert "None" not in page and "<td>empty</td>" in page
+
+
 def test_a_curve_of_one_value_is_said_once(tmp_path: Path) -> None:
     folder = a_retraining(tmp_path, "prnet")
     begin_metrics(folder, ("val/",))
     append_metrics(folder, {"val/nme": 9.5}, 20)
-    assert "prnet: 9.5 at step 20." in render_report([read_run(folder)])
+    assert "prnet: 9.50 at step 20." in render_report([read_run(folder)])
 
 
 def test_curves_faces_and_regions_of_a_run(tmp_path: Path) -> None:
@@ -270,7 +284,7 @@ def test_curves_faces_and_regions_of_a_run(tmp_path: Path) -> None:
     for step, value in ((20, 9.5), (40, 7.25)):
         append_metrics(folder, {"val/nme": value, "train/loss": value / 10}, step)
     page = render_report([read_run(folder), read_run(a_retraining(tmp_path, "prnet", 1))])
-    assert "prnet: 9.5 at step 20, 7.25 at step 40." in page and "prnet: 40, 0.725" in page
+    assert "prnet: 9.50 at step 20, 7.25 at step 40." in page and "prnet: 40, 0.725" in page
     assert "nasface retrain --arch &#39;a b&#39;" in page and "Test faces: synthetic (12 faces)" in page
     faces = read_run(folder).faces
     assert faces is not None
@@ -329,7 +343,7 @@ def test_pareto_front_of_a_search(tmp_path: Path) -> None:
     known = [(11.0, 3e7), (9.0, 5e7), (10.0, 5e7), (9.5, 4e7), (12.0, 6e7)]
     entries = [{"penalty": p, "complete": True, "digest": "", "details": {"costs": {"macs": m}}} for p, m in known]
     page = render_report([replace(read_run(a_search(tmp_path)), evaluations=entries)]).replace("\u00a0", " ")
-    assert "3 of 5 members are on the front" in page and "11.00 % at 30 M, 9.00 % at 50 M multiply-adds" in page
+    assert "3 of 5 members are on the front" in page and "11.00 % at 30.0 M, 9.00 % at 50.0 M multiply-adds" in page
 
 
 def test_folders_that_are_no_runs(tmp_path: Path) -> None:

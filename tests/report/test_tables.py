@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from nasface.metrics.aflw2000 import binned_nme
 from nasface.report.tables import (
     NMERow,
+    duration,
     markdown_table,
     milliseconds,
     protocol_table,
     quantity,
+    signed_degrees,
     spread,
     text_table,
     yaw_table,
@@ -138,3 +140,17 @@ def test_stability_has_a_column_where_it_was_measured() -> None:
     assert header.split()[:6] == ["[0,30]", "[30,60]", "[60,90]", "mean", "all", "stability"]
     assert first.split()[6] == "0.48" and second.split()[6] == "-"
     assert "stability" not in yaw_table([BARE, SEARCHED])
+
+
+@pytest.mark.parametrize(
+    ("angle", "shown"), [(12.4, "+12°"), (-89.6, "−90°"), (-0.4, "0°"), (0.2, "0°"), (-0.6, "−1°")]
+)
+def test_signed_degrees(angle: float, shown: str) -> None:
+    assert signed_degrees(angle) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0.2 s"), (71.04, "71.0 s"), (120.0, "2.00 min"), (7200.0, "2.00 h")]
+)
+def test_duration(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
