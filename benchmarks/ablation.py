@@ -346,7 +346,8 @@ def sampler_table(searches: Sequence[dict[str, Any]]) -> str:
 
 
 def verdict(lines: Sequence[Line]) -> list[str]:
-    """What each part is worth: differences of the winners' NME, paired over seeds and the other part."""
+    """What each part is worth: differences of the winners' NME, of each seed the mean over the other part's two: those
+    share supernets and seed, so that the seeds alone are independent."""
     by_key = dict(zip(ROWS, lines, strict=True))
 
     def means(*key: str) -> list[float]:
@@ -359,12 +360,13 @@ def verdict(lines: Sequence[Line]) -> list[str]:
     }
     result = []
     for name, keys in pairs.items():
-        differences = [a - b for new, old in keys for a, b in zip(means(*new), means(*old), strict=True)]
+        pairs_of_seed = zip(*(zip(means(*new), means(*old), strict=True) for new, old in keys), strict=True)
+        differences = [statistics.fmean(a - b for a, b in of) for of in pairs_of_seed]
         better = sum(value < 0 for value in differences)
         error = statistics.stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else float("nan")
         result.append(
             f"{name}: {statistics.fmean(differences):+.3f} ± {error:.3f} points of NME (mean ± standard error),"
-            f" lower in {better} of {len(differences)}"
+            f" lower in {better} of {len(differences)} seeds"
         )
     return result
 

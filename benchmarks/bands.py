@@ -19,7 +19,9 @@ their validation errors, the same after parameters are taken out of both by regr
 predictor's first choice is worse than the band's best, and what that choice comes to on test faces, beside the mean of
 the band's members with its standard error, which is what a random choice comes to. Supernets' scores come from the
 records of `benchmarks.ranking` on the same members (`--rankings FILE`). A short training is judged by the mean of the
-yaw bins, as what it foretells is, and by its error over all faces, in which the few profiles weigh less. The learnt
+yaw bins, as what it foretells is, and by its error over all faces, in which the few profiles weigh less. It has to
+foretell trainings of other seeds than its own: first weights and batches of one seed have much in common. Where the
+table has no other, its name says `same seed`. The learnt
 predictor is a ridge regression on counts and all short trainings; each member is foretold from the others of its band.
 """
 
@@ -97,6 +99,16 @@ def predictors(
     for name, other in shorter.items():
         found |= {name: other.errors(), f"{name}, all faces": other.errors(over_all=True)}
     return found | dict(rankings)
+
+
+def unseen(table: MemberTable, shorter: Iterable[MemberTable]) -> MemberTable | None:
+    """The trainings of seeds that none of the shorter trainings has; None where there are none."""
+    seeds = _seeds(table).difference(*map(_seeds, shorter))
+    return _of_seeds(table, seeds) if seeds else None
+
+
+def _seeds(table: MemberTable) -> set[int]:
+    return {training.seed for training in table.trainings}
 
 
 def learnt(table: MemberTable, digests: Sequence[str], shorter: Sequence[Scores]) -> Scores:
@@ -249,16 +261,21 @@ def _two_rounds(
     table: MemberTable, shorter: Mapping[str, MemberTable]
 ) -> Iterator[tuple[str, str, list[tuple[list[Scores], Scores]]]]:
     """What each of two rounds trains, and the replays: both rounds' errors, and the test errors of what is found. The
-    last round is a longer one of the short trainings, or a whole training of one seed, when the test is of others."""
+    last round is a longer one of the short trainings, or a whole training of one seed; the test is of seeds that
+    neither round has, where there are such."""
     for (first, one), (last, other) in itertools.combinations(shorter.items(), 2):
-        yield first, last, [([one.errors(), other.errors()], table.errors("test"))]
-    seeds = {training.seed for training in table.trainings}
-    if len(seeds) > 1:
-        for first, one in shorter.items():
-            replays = [
-                ([one.errors(), _of_seeds(table, {seed}).errors()], _of_seeds(table, seeds - {seed}).errors("test"))
-                for seed in sorted(seeds)
-            ]
+        yield first, last, [([one.errors(), other.errors()], (unseen(table, [one, other]) or table).errors("test"))]
+    seeds = _seeds(table)
+    for first, one in shorter.items():
+        told = [(seed, seeds - {seed} - _seeds(one)) for seed in sorted(seeds)]
+        if not any(others for _, others in told):
+            told = [(seed, seeds - {seed}) for seed in sorted(seeds)]
+        replays = [
+            ([one.errors(), _of_seeds(table, {seed}).errors()], _of_seeds(table, others).errors("test"))
+            for seed, others in told
+            if others
+        ]
+        if replays:
             yield first, "whole training, one seed", replays
 
 
@@ -271,25 +288,31 @@ def main(arguments: Sequence[str]) -> None:
     parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
     own = parsed.own
     table = load_table(own["table"])
-    shorter = {}
+    shorter: dict[str, MemberTable] = {}
+    truth: dict[str, MemberTable] = {}  # what a predictor has to foretell, where that is not the whole table
     for path in own["shorter"] or (SHORTER if own["table"] == "bands" else ()):
         other = load_table(path)
         retrain = other.settings["retrain"]
-        shorter[f"training of {retrain['steps']} steps of {retrain['batch_size']}"] = other
+        name, others = f"training of {retrain['steps']} steps of {retrain['batch_size']}", unseen(table, [other])
+        name += "" if others else ", same seed"
+        shorter[name], truth[name], truth[f"{name}, all faces"] = other, others or table, others or table
     rankings: dict[str, Scores] = {}
     for path in own["rankings"]:
         rankings |= rankings_of(Path(path), table)
     bands = bands_of(table)
     known = predictors(table, shorter, rankings)
     if shorter:
-        trained = [known[name] for name in shorter]
+        trained, told = [known[name] for name in shorter], unseen(table, shorter.values())
+        truth["learnt"] = told or table
         known["learnt"] = {
-            digest: error for digests in bands.values() for digest, error in learnt(table, digests, trained).items()
+            digest: error
+            for digests in bands.values()
+            for digest, error in learnt(truth["learnt"], digests, trained).items()
         }
     results = []
     for name, scores in known.items():
         for band, digests in bands.items():
-            if found := judged(table, scores, digests):
+            if found := judged(truth.get(name, table), scores, digests):
                 results.append({"predictor": name, "band": band, **found})
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
     if halvings := halving_table(table, bands, shorter):

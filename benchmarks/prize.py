@@ -4,11 +4,11 @@
 
 For every budget of multiply-adds and every seed the whole search runs (`nasface search --on trainings`, with
 `search.max_macs` at the budget), and the network that it finds is trained with the same seed. Beside them, trained
-alike: random members of the space within 5 % of the searched ones' mean cost, the hand-made networks of the space
+alike: random members of the space within 5 % of the median searched one's cost, the hand-made networks of the space
 (Hourglass, PRNet, HRNet) and MobileNet, each at the greatest width that keeps the budget. A searched network counts as
 one draw of the search, a random member as one draw of chance: differences stand beside the standard errors over those
-draws. Random search is given the search's own time: it trains as many members as that pays for, and keeps the one with
-the least error on the validation faces.
+draws. Random search is given the time of a search and of the training of what it finds: it trains as many members as
+that pays for, at most those that there are, and keeps the one with the least error on the validation faces.
 
 The searched networks are worth their search where they are better than the random mean by two standard errors, and
 better than every hand-made network. `--plan true` prints how many trainings a difference needs, from the table `bands`,
@@ -59,7 +59,8 @@ from nasface.utils.files import write_json
 Spec = TypeVar("Spec", bound=NetworkSpec)
 SEARCHED, RANDOM = "searched", "random"
 TOLERANCE = 0.05
-"""Greatest relative difference of a random member's multiply-adds from the searched ones' mean."""
+"""Greatest relative difference of a random member's multiply-adds from the median searched one's; it may be above the
+budget."""
 WIDTHS = 8
 """Widths of a space's networks are multiples of it."""
 SCALES = tuple(step / 20 for step in range(1, 41))
@@ -186,7 +187,8 @@ class Prize:
         validation: of every random one, NME (%) on the validation faces at its training's end.
         made: by name, the mean over its seeds.
         search_s: seconds of one core that a search takes, mean.
-        train_s: seconds of a training of one of these members, mean.
+        train_s: seconds of a searched network's training, mean.
+        random_s: seconds of a random member's training, mean.
     """
 
     budget: float
@@ -196,6 +198,7 @@ class Prize:
     made: dict[str, float]
     search_s: float
     train_s: float
+    random_s: float
 
     @property
     def gain(self) -> float:
@@ -209,8 +212,14 @@ class Prize:
 
     @property
     def trainings(self) -> int:
-        """Members that random search trains in the time that a search and the training of what it finds take."""
-        return max(1, min(len(self.random), round((self.search_s + self.train_s) / self.train_s)))
+        """Members that random search trains in the time that a search and the training of what it finds take; no more
+        than there are."""
+        return max(1, min(len(self.random), round(self.affordable)))
+
+    @property
+    def affordable(self) -> float:
+        """Random members that this time would pay for."""
+        return (self.search_s + self.train_s) / self.random_s
 
     @property
     def random_search(self) -> float:
@@ -242,7 +251,7 @@ def prize_table(prizes: Sequence[Prize]) -> str:
                 f"{statistics.fmean(prize.searched):.2f} ± {standard_error(prize.searched):.2f}",
                 f"{statistics.fmean(prize.random):.2f} ± {standard_error(prize.random):.2f}",
                 f"{prize.gain:+.2f} ± {prize.error:.2f}",
-                f"{prize.random_search:.2f} (best of {prize.trainings})",
+                f"{prize.random_search:.2f} (best of {_counted(prize)})",
                 f"{prize.made[best]:.2f} ({best})" if best else "-",
                 f"{prize.search_s / 60:.1f} min",
                 "yes" if prize.won else "no",
@@ -250,6 +259,11 @@ def prize_table(prizes: Sequence[Prize]) -> str:
         )
     head = ["budget", "searched", "random", "gain", "random search", "best hand-made", "a search", "worth it"]
     return text_table(head, body)
+
+
+def _counted(prize: Prize) -> str:
+    """How many members random search has: all, where it could train more than there are."""
+    return f"all {prize.trainings}" if round(prize.affordable) > prize.trainings else str(prize.trainings)
 
 
 def needed(deviation: float, difference: float) -> int:
@@ -325,7 +339,7 @@ def outcome(
         tuple(validation),
         {name: statistics.fmean(map(_error, of)) for name, of in rows.items() if name not in (SEARCHED, RANDOM)},
         statistics.fmean(search_s),
-        statistics.fmean(row.train_s or 0.0 for row in [*searched, *random]),
+        *(statistics.fmean(row.train_s or 0.0 for row in of) for of in (searched, random)),
     )
     return prize, list(rows.values())
 

@@ -7,6 +7,7 @@ are far from the limit, and those that are near it are few.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -47,8 +48,9 @@ class MemberLatencies:
         """The time of a member with so many parameters: foretold, and measured where the forecast, if it were off by as
         much as the table's worst, could be on the wrong side of a limit."""
         foretold = self.table.milliseconds(architecture, parameters)
-        unsure = 1 + self.table.worst
-        if any(foretold / unsure <= limit <= foretold * unsure for limit in self.limits):
+        worst = self.table.worst  # of forecasts, in units of what was measured
+        most = foretold / (1 - worst) if worst < 1 else math.inf
+        if any(foretold / (1 + worst) <= limit <= most for limit in self.limits):
             return self.measured(architecture)
         return foretold
 

@@ -118,11 +118,33 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     arguments = ["--table", str(tmp_path / "t.parquet"), "--shorter", str(tmp_path / "s.parquet")]
     bands.main([*arguments, "--rankings", str(tmp_path / "r.json"), "--json", str(tmp_path / "out.json")])
     printed = capsys.readouterr().out
-    assert "training of 30 steps of 4" in printed and "supernet, mnus, 200 steps, calibrated" in printed
+    assert "training of 30 steps of 4, same seed" in printed and "supernet, mnus, 200 steps, calibrated" in printed
     assert (tmp_path / "out.json").exists()
     write_json(tmp_path / "r.json", {"table": "another", "rankings": []})
     with pytest.raises(UserError, match="no ranking of this table"):
         bands.main([*arguments, "--rankings", str(tmp_path / "r.json")])
+
+
+def test_short_trainings_foretell_other_seeds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A short training that knows its own seed's noise gains nothing by that."""
+    pytest.importorskip("pyarrow")
+    table, rng = banded(), np.random.default_rng(0)
+    noisy = [replace(one, val=(0.0, 0.0, 0.0, rng.normal(10, 1), 0.0)) for one in table.trainings]
+    table = replace(table, trainings=tuple(noisy))
+    short = replace(
+        table,
+        trainings=tuple(one for one in noisy if one.seed == 0),
+        settings=table.settings | {"retrain": {"steps": 30, "batch_size": 4}},
+    )
+    assert bands.unseen(table, [short]) == bands._of_seeds(table, {1}) and bands.unseen(short, [table]) is None
+    for one, path in ((table, "t"), (short, "s")):
+        one.save(tmp_path / f"{path}.parquet")
+    shorter = ["--shorter", str(tmp_path / "s.parquet"), "--json", str(tmp_path / "out.json")]
+    bands.main(["--table", str(tmp_path / "t.parquet"), *shorter])
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("training of 30 steps of 4 "))
+    assert "same seed" not in line and abs(float(line.split()[-7])) < 0.4
+    bands.main(["--table", str(tmp_path / "s.parquet"), *shorter])
+    assert "training of 30 steps of 4, same seed" in capsys.readouterr().out
 
 
 def test_a_short_training_is_judged_by_both_means() -> None:
@@ -147,8 +169,13 @@ def test_whole_trainings_decide_by_one_seed_and_are_told_by_the_others() -> None
     for seed, ((_, scores), tests) in enumerate(replays):
         for digest, trainings in table.by_member.items():
             assert scores[digest] == next(one.val[3] for one in trainings if one.seed == seed)
-            others = [one.test[3] for one in trainings if one.seed != seed]
-            assert len(others) == 2 and tests[digest] == pytest.approx(np.mean(others))
+            others = [one.test[3] for one in trainings if one.seed not in (0, seed)]  # 0 is the short trainings'
+            assert len(others) == (1 if seed else 2) and tests[digest] == pytest.approx(np.mean(others))
+    two = toy_table(seeds=2)
+    ((_, _, replays),) = bands._two_rounds(two, {"short": toy_table()})
+    assert len(replays) == 1, "the other replay would be told by the short trainings' seed"
+    ((_, _, replays),) = bands._two_rounds(two, {"short": two})
+    assert len(replays) == 2, "there is no other seed"
     assert not list(bands._two_rounds(toy_table(), {"short": toy_table()}))
 
 

@@ -32,13 +32,15 @@ SMALL = MultipathConfig(input_size=32, map_size=32, width=8, head_width=16)
 
 def test_a_prize_by_hand() -> None:
     made = {"hrnet": 4.8, "mobilenet": 6.0}
-    one = Prize(25e6, (4.0, 5.0, 4.5), (6.0, 5.0, 7.0, 6.5), (5.5, 5.0, 5.7, 4.0), made, search_s=90, train_s=60)
+    one = Prize(25e6, (4.0, 5.0, 4.5), (6.0, 5.0, 7.0, 6.5), (5.5, 5.0, 5.7, 4.0), made, 90, 60, 60)
     assert one.gain == pytest.approx(6.125 - 4.5)
     errors = math.sqrt(0.25) / math.sqrt(3), statistics.stdev((6.0, 5.0, 7.0, 6.5)) / 2
     assert one.error == pytest.approx(math.hypot(*errors))
-    # A search and a training take the time of 2.5 trainings: the best of two by their validation errors, whichever two.
+    # A search and a training take the time of 2.5 random trainings: the best of two by validation, whichever two.
     assert one.trainings == 2 and one.random_search == pytest.approx((5 + 6 + 6.5 + 5 + 6.5 + 6.5) / 6)
     assert one.won
+    assert replace(one, random_s=30).trainings == 4 and "(best of all 4)" in prize_table([replace(one, random_s=30)])
+    assert replace(one, train_s=120, random_s=70).trainings == 3
     assert not replace(one, made={"hrnet": 4.4}).won
     assert not replace(one, random=(4.0, 5.0, 7.0, 5.0)).won  # within two standard errors
     line = prize_table([one]).splitlines()[2]

@@ -31,9 +31,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[MemberSpec]:
     return met
 
 
-# Off by a quarter, a forecast of 4.9 ms is one of 3.92 to 6.125, and the limits are 3 and 8.
+# Off by a quarter of what was measured, a forecast of 4.9 ms is one of 3.92 to 6.53, and the limits are 3 and 8.
 @pytest.mark.parametrize(
-    ("forecast", "found"), [(2.3, 2.3), (2.5, 7.0), (3.7, 7.0), (4.9, 4.9), (6.5, 7.0), (9.9, 7.0), (10.1, 10.1)]
+    ("forecast", "found"),
+    [(2.2, 2.2), (2.3, 7.0), (3.7, 7.0), (4.9, 4.9), (5.9, 5.9), (6.1, 7.0), (9.9, 7.0), (10.1, 10.1)],
 )
 def test_only_those_near_a_limit_are_measured(
     tmp_path: Path, measured: list[MemberSpec], forecast: float, found: float
