@@ -86,8 +86,7 @@ def _with_contents(arguments: list[str], hints: Mapping[str, Any]) -> list[str]:
     where another one wins."""
     paths = _values(arguments, "--config")
     contents = {path: _whole(_read(Path(path)), hints) for path in paths}
-    named = [content["search"].get("strategy") for content in contents.values() if "search" in content]
-    strategy = next((one for one in [*_values(arguments, "--search.strategy")[::-1], *named[::-1]] if one), None)
+    strategy = _last_strategy(arguments, contents)
     result, waiting = [], iter(arguments)
     for argument in waiting:
         path = next(waiting, None) if argument == "--config" else None
@@ -108,10 +107,23 @@ def _with_contents(arguments: list[str], hints: Mapping[str, Any]) -> list[str]:
     return result
 
 
+def _last_strategy(arguments: list[str], contents: Mapping[str, dict[str, Any]]) -> str | None:
+    """The strategy that wins: the last one that a flag or a file names."""
+    found: str | None = None
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        value = value if equals else next(iter(arguments[number + 1 : number + 2]), "")
+        if name == "--search.strategy":
+            found = value or found
+        elif name == "--config" and value in contents:
+            found = dict(contents[value].get("search") or {}).get("strategy") or found
+    return found
+
+
 def _experiment_of_architecture(arguments: list[str]) -> list[str]:
     from nasface.pipelines.architectures import recorded_experiment
 
-    recorded = recorded_experiment(next(iter(_values(arguments, "--arch")), "best.json"))
+    recorded = recorded_experiment((_values(arguments, "--arch") or ["best.json"])[-1])
     return ["--config", str(recorded)] if recorded else []
 
 

@@ -11,7 +11,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from nasface.cli.command import Command
 from nasface.config import LogConfig
-from nasface.utils.errors import UserError, os_reason
+from nasface.utils.errors import UserError, os_reason, reason_of
 from nasface.utils.run_files import run_folder
 
 
@@ -37,7 +37,6 @@ def sweep(
         run: id of the sweep, its folder under runs/; made from time and file where empty.
         resume: continue the newest unfinished run of these settings (or the one of --run).
     """
-    from nasface.sweeps.agents import run_wandb_sweep
     from nasface.sweeps.sweep_file import load_sweep
     from nasface.sweeps.sweep_folder import open_sweep_folder
 
@@ -46,11 +45,30 @@ def sweep(
     check_command(content, deep=not online)
     about = {"seed": seed} if not online else {}
     folder = open_sweep_folder(content, Path(runs), run, resume, **about)
+    _check_place(folder, online)
+    try:
+        _go_on(content, folder, online, workers, count, seed)
+    except Exception as error:
+        folder.update(failed=reason_of(error))
+        raise
+
+
+def _check_place(folder: Any, online: bool) -> None:
+    """Refuse to go on with a sweep elsewhere than where it began."""
+    if online and folder.has_trials():
+        raise UserError(f"{folder.folder} is a sweep of this machine: go on with --where here, or start a new one")
+    if not online and folder.status().get("wandb"):
+        raise UserError(f"{folder.folder} is a sweep on W&B: go on with it there, or start a new one")
+
+
+def _go_on(content: Any, folder: Any, online: bool, workers: int, count: int | None, seed: int) -> None:
+    from nasface.sweeps.agents import run_wandb_sweep
+
     place = "Weights & Biases" if online else "this machine"
     print(f"sweep    {folder.folder} on {place}: {content.method}, {len(content.parameters)} parameter(s)", flush=True)
     if online:
         name = run_wandb_sweep(content, folder, LogConfig().project, workers, count)
-        folder.update(finished=True)
+        folder.update(finished=count is None)
         print(f"results  https://wandb.ai/{name.replace(name.split('/')[-1], 'sweeps/' + name.split('/')[-1])}")
         return
     _run_here(content, folder, workers, count, seed)
@@ -60,8 +78,6 @@ def _run_here(content: Any, folder: Any, workers: int, count: int | None, seed: 
     from nasface.sweeps.local import run_local_sweep
     from nasface.sweeps.outcome import best_of, next_command, sweep_table, write_best, write_table
 
-    if folder.status().get("wandb"):
-        raise UserError(f"{folder.folder} is a sweep on W&B: go on with it there, or start a new one")
     seed = folder.status().get("seed", seed)
     trials, total = run_local_sweep(content, folder, workers, count, seed)
     write_table(folder.path("runs.csv"), content, trials)

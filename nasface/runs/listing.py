@@ -25,6 +25,7 @@ from nasface.utils.yaml_files import load_yaml
 
 SWEEP = "sweep.json"
 DAMAGED = "damaged"
+_REMOVED = ".removed."
 EMPTY = "empty"
 """Stands for a setting that has no value, as in the help of commands."""
 _NOT_COMPARED = ("seed", "runs", "output", "log", "device", "name", "data.cache")
@@ -222,12 +223,18 @@ def remove_run(run: RunEntry) -> None:
         if run.folder.is_symlink():
             run.folder.unlink()  # of a run elsewhere, which stays
             return
-        if (lock := lock_folder(run.folder)) is None:
+        folder = run.folder.resolve()
+        if (lock := lock_folder(folder)) is None:
             raise UserError(f"a command is writing to {run.folder}: end it first")
         try:
-            gone = Path(tempfile.mkdtemp(prefix=f".{run.id}.", dir=run.folder.parent))
-            os.replace(run.folder, gone)
-            shutil.rmtree(gone)
+            gone = Path(tempfile.mkdtemp(prefix=f"{_REMOVED}{folder.name}.", dir=folder.parent))
+            try:
+                os.replace(folder, gone)
+            except OSError:
+                gone.rmdir()
+                raise
+            for left in folder.parent.glob(f"{_REMOVED}*"):  # also what a kill has left of an earlier one
+                shutil.rmtree(left, ignore_errors=left != gone)
         finally:
             os.close(lock)
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from nasface.config import Experiment, current_settings, flat, recorded_settings
-from nasface.utils.errors import UserError, first_line, without_passwords
+from nasface.utils.errors import UserError, reason_of, without_passwords
 from nasface.utils.files import write_json
 from nasface.utils.held_folders import free_folders, hold_folder
 from nasface.utils.run_files import (
@@ -58,11 +58,10 @@ def started_by(arguments: Sequence[str]) -> Iterator[None]:
 
 def _keep_reason(error: Exception) -> None:
     """Write into the runs that are not finished why they will not be."""
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
     for run in _opened:
         with suppress(UserError, OSError):  # the error itself is to be said
             if not run.read_summary().get("finished"):
-                run.update_summary(failed=without_passwords(reason))
+                run.update_summary(failed=reason_of(error))
 
 
 def is_first_process() -> bool:

@@ -16,7 +16,7 @@ from nasface.sweeps.command_line import command_line
 from nasface.sweeps.run_process import RunProcess
 from nasface.sweeps.samplers import draw, make_pruner, make_sampler
 from nasface.sweeps.sweep_file import SweepFile
-from nasface.sweeps.sweep_folder import SweepFolder
+from nasface.sweeps.sweep_folder import STUDY, SweepFolder
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError, without_passwords
 from nasface.utils.progress import stage_bar
@@ -55,7 +55,7 @@ def run_local_sweep(
     Raises:
         UserError: the sweep has no end, its first runs all fail, or none logs the metric.
     """
-    with open_storage(folder.path("journal.log")) as store, storage_errors(folder.path("journal.log")):
+    with open_storage(folder.path(STUDY)) as store, storage_errors(folder.path(STUDY)):
         study = optuna.create_study(
             study_name=folder.folder.name,
             storage=store,

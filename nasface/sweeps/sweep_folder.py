@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from nasface.utils.reading import read_json
 from nasface.utils.run_files import files_of_runs, new_folder, run_folder
 
 _FILE, _STATUS = "sweep.yaml", "sweep.json"
+STUDY = "journal.log"
+"""File of the study of a sweep on this machine."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class SweepFolder:
     def run(self, number: int) -> Path:
         """The folder of a run's records."""
         return self.path("trials", f"{number:04d}")
+
+    def has_trials(self) -> bool:
+        """Whether runs have been started on this machine, without W&B."""
+        return self.path(STUDY).exists()
 
     def status(self) -> dict[str, Any]:
         """What the sweep has said of itself: `finished`, `seed`, with W&B `sweep`, its path there."""
@@ -51,6 +58,8 @@ def open_sweep_folder(sweep: SweepFile, runs: Path, run_id: str | None, resume: 
     found = _resumed(sweep, runs, run_id) if resume else _new(sweep, runs, run_id, about)
     if not hold_folder(found.folder):
         raise UserError(f"another command is writing to {found.folder}: wait for it, or choose another --run")
+    if found.status().get("failed"):
+        found.update(failed="")
     return found
 
 
@@ -69,8 +78,15 @@ def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
             raise UserError(f"{sweep.path} is not the file of {found.folder}: resume with {found.path(_FILE)}")
         return found
     for found in (SweepFolder(path.parent) for path in files_of_runs(runs, _STATUS)):
-        if not found.status().get("finished") and _same(sweep, found):
-            return found
+        try:
+            if found.status().get("finished") or not _same(sweep, found):
+                continue
+            if not hold_folder(found.folder):
+                print(f"left out {found.folder}: another command is writing to it", file=sys.stderr)
+            elif not found.status().get("finished"):  # as it may be by the command that has just let go of it
+                return found
+        except UserError as error:  # a neighbour that is damaged stops no other sweep
+            print(f"left out {error}", file=sys.stderr)
     raise UserError(f"{runs} holds no unfinished sweep of {sweep.path}: start it without --resume")
 
 

@@ -15,6 +15,13 @@ class UserError(Exception):
     """
 
 
+def reason_of(error: Exception) -> str:
+    """Why something failed, in one line, as a record of it says."""
+    return without_passwords(
+        str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
+    )
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message, or its type."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:160]

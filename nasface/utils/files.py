@@ -13,27 +13,44 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nasface.utils.errors import UserError, os_reason, without_passwords
 from nasface.utils.reading import reading
 
+_Unpickler: Any = pickle._Unpickler  # Python's own
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Of what a pickle may call, only what makes arrays, and nothing that takes more memory than the file has."""
+
+class _ArrayUnpickler(_Unpickler):
+    """Of what a pickle may call, only what makes arrays of plain numbers and texts, and nothing that takes more memory
+    than the file has.
+
+    Python's own unpickler, not that in C: a type of numpy takes any state, also one by which bytes of the file become
+    addresses of objects, and only here is it seen before that.
+    """
+
+    dispatch: ClassVar[dict[int, Any]] = dict(_Unpickler.dispatch)
 
     def __init__(self, content: bytes) -> None:
         super().__init__(io.BytesIO(content), encoding="latin1")
         self.size = len(content)
         self.allowed = {
             ("numpy", "ndarray"): _NDARRAY,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy", "dtype"): _plain_dtype,
             ("multiarray", "_reconstruct"): _empty,
             ("multiarray", "scalar"): self._scalar,
             ("_codecs", "encode"): _encoded,
         }
+
+    def load_build(self) -> None:
+        *_, instance, state = self.stack
+        if isinstance(instance, np.dtype):
+            _check_state(instance, state)
+        super().load_build()
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module: str, name: str) -> Any:
         short = re.sub(r"^numpy\._?core\.", "", module)
@@ -46,6 +63,22 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 _NDARRAY = object()  # stands for the class, which a pickle names and must not call
+
+
+def _plain_dtype(code: Any, *_: object) -> np.dtype:
+    found = np.dtype(code, False, True)  # a copy: what follows sets its state
+    if found.hasobject or found.names or found.subdtype or found.kind in "mM":
+        raise pickle.UnpicklingError(f"an array of {found}")
+    return found
+
+
+def _check_state(dtype: np.dtype, state: Any) -> None:
+    """Refuse all but what numpy writes of such a type: version, order of bytes, no parts, size, alignment, flags."""
+    plain = isinstance(state, tuple) and len(state) == 8 and state[0] == 3 and state[2:5] == (None, None, None)
+    if not plain or state[1] not in ("<", ">", "|", "=") or state[5] not in (-1, dtype.itemsize):
+        raise pickle.UnpicklingError(f"an unknown state of the type {dtype}")
+    if state[6] not in (-1, dtype.alignment) or state[7] != dtype.flags:
+        raise pickle.UnpicklingError(f"an unknown state of the type {dtype}")
 
 
 def _empty(kind: object, shape: tuple[int, ...], code: bytes) -> np.ndarray:

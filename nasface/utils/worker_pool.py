@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import spawn
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -66,6 +66,9 @@ class WorkerPool(Generic[Job, Result]):
         if error is not None:
             for process in set(multiprocessing.active_children()) - self._others:
                 process.kill()
+            # Else the pool waits for the rest of a result that a killed worker was writing: this process could, too.
+            with suppress(AttributeError, OSError):
+                self._pool._result_queue._writer.close()  # type: ignore[attr-defined]
         self._pool.shutdown(cancel_futures=True)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Future[Result]]]:
@@ -81,8 +84,9 @@ class WorkerPool(Generic[Job, Result]):
             return
         with _threads_of_children(self._threads), _working_for_this():
             pool = self._started()
+            futures: dict[Future[Result], Job] = {}
             try:
-                futures = {pool.submit(_run, job): job for job in jobs}
+                futures |= {pool.submit(_run, job): job for job in jobs}
                 for future in as_completed(futures):
                     error = future.exception()
                     if error is not None and not isinstance(error, UserError):
@@ -92,6 +96,9 @@ class WorkerPool(Generic[Job, Result]):
                 see = f" (see {self._logs}/worker_*.log)" if self._logs else ""
                 killed = f"a worker was killed, perhaps for want of memory{see}"
                 raise UserError(f"{killed}: {self._how_to_go_on}") from None
+            finally:
+                for future in futures:  # of a caller that stops early: they would be done before the next jobs
+                    future.cancel()
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

@@ -114,7 +114,8 @@ def parse_yaml(text: str, name: str) -> Any:
         return loader.construct_document(node)
     except _Refused as error:
         raise UserError(f"{name}: {error.problem},{_place(error)}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+    # Not only YAMLError: of a date that does not exist, and of tags whose text is of another kind (!!bool foo).
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{name} is not YAML{_place(error)}: correct it") from None
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from nasface.cli.parser import read_arguments
+from nasface.cli.settings_files import _experiment_of_architecture
 from nasface.config import RENAMED_SETTINGS, Experiment, SearchConfig, current_settings, recorded_settings
 from nasface.runs.run import open_run, settings_file
 from nasface.search.strategies.samos import SAMOS
@@ -84,8 +85,18 @@ def test_settings_belong_to_the_strategy_beside_them(tmp_path: Path) -> None:
     second = write(tmp_path / "b.yaml", strategy="spos", settings={"top": 4})
     assert search_of("--config", first, "--search.strategy", "random").settings == {}
     assert search_of("--config", first, "--config", second).settings == {"top": 4}
+    found = search_of("--search.strategy", "spos", "--config", first)
+    assert (found.strategy, found.settings) == ("samos", {"temperature": 0.1}), "a later file wins over a flag"
     with pytest.raises(UserError, match="search.settings.top is no setting of the strategy 'samos'"):
         search_of("--config", first, "--search.settings.top", "3")
+
+
+def test_the_last_architecture_brings_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("nasface.pipelines.architectures.recorded_experiment", asked.append)
+    for arguments in (["--arch", "one.json", "--arch=two.json"], ["--arch=two.json"], []):
+        assert _experiment_of_architecture(arguments) == []
+    assert asked == ["two.json", "two.json", "best.json"]
 
 
 def test_a_run_of_the_former_version_resumes(tmp_path: Path) -> None:

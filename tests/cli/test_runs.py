@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nasface.config import Experiment
-from nasface.runs.listing import FILES, files_of, find_run
+from nasface.runs.listing import FILES, files_of, find_run, remove_run
 from nasface.runs.run import Run, open_run, started_by
 from nasface.space.presets import load_preset
 from nasface.utils.errors import UserError
@@ -131,6 +131,24 @@ def test_remove_asks(nasface: Command, runs: Path, monkeypatch: pytest.MonkeyPat
     assert sorted(path.name for path in runs.iterdir()) == sorted({*everything} - {"good", "begun"})
     assert nasface("runs", "remove", "broken", "--yes").code == 0 and not (runs / "broken").exists()
     assert nasface("runs", "remove", "benchmarks", "--yes").code == 2 and (runs / "benchmarks").is_dir()
+
+
+def test_what_a_kill_has_left_of_a_removed_run_goes_with_the_next(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.rmtree", dies)
+        with pytest.raises(KeyboardInterrupt):
+            remove_run(find_run(runs, "good"))
+    assert not (runs / "good").exists() and list(runs.glob(".removed.good.*"))
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(16, "busy")))
+        with pytest.raises(UserError, match="cannot remove .*begun: busy"):
+            remove_run(find_run(runs, "begun"))
+    assert (runs / "begun").is_dir() and len(list(runs.glob(".removed.*"))) == 1
+    remove_run(find_run(runs, "begun"))
+    assert not list(runs.glob(".*"))
 
 
 def test_a_run_that_is_written_to_stays(nasface: Command, runs: Path) -> None:

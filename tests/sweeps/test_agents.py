@@ -10,7 +10,11 @@ import pytest
 import wandb
 
 from nasface.cli.sweep import COMMAND
+from nasface.runs.listing import find_run
+from nasface.sweeps.sweep_file import load_sweep
+from nasface.sweeps.sweep_folder import STUDY, open_sweep_folder
 from nasface.utils.errors import UserError
+from nasface.utils.held_folders import free_folders
 from tests.sweeps.files import write_sweep
 
 WANDB = """
@@ -52,6 +56,34 @@ def test_the_sweep_is_made_once_and_its_agents_run(file: str, capsys: pytest.Cap
     assert calls()[3:] == [["agent", "me/nasface/abc12345"]]
     with pytest.raises(UserError, match="is a sweep on W&B"):
         COMMAND.run(**SETTINGS | {"file": file, "resume": True, "where": "here"})
+
+
+def test_a_sweep_that_stops_at_a_count_may_be_resumed(file: str) -> None:
+    COMMAND.run(**SETTINGS | {"file": file, "count": 2})
+    assert find_run(Path("runs"), "s").state != "finished"
+    free_folders()
+    COMMAND.run(**SETTINGS | {"file": file, "resume": True, "run": None})
+    assert find_run(Path("runs"), "s").state == "finished"
+
+
+def test_a_sweep_of_this_machine_does_not_go_on_at_wandb(file: str) -> None:
+    folder = open_sweep_folder(load_sweep(file), Path("runs"), "s", resume=False, seed=0)
+    folder.path(STUDY).touch()
+    with pytest.raises(UserError, match="is a sweep of this machine: go on with --where here"):
+        COMMAND.run(**SETTINGS | {"file": file, "resume": True})
+    assert not Path("calls").exists() and not folder.status().get("failed")
+
+
+def test_a_sweep_that_fails_says_so_until_it_goes_on(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFUSE", "1")
+    with pytest.raises(UserError):
+        COMMAND.run(**SETTINGS | {"file": file})
+    free_folders()
+    found = find_run(Path("runs"), "s")
+    assert found.state == "failed" and "refuses the sweep" in found.summary["failed"]
+    monkeypatch.delenv("REFUSE")
+    COMMAND.run(**SETTINGS | {"file": file, "resume": True})
+    assert find_run(Path("runs"), "s").state == "finished"
 
 
 def test_the_files_project_is_kept(tmp_path: Path, file: str) -> None:

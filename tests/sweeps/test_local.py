@@ -283,6 +283,19 @@ def test_what_resume_takes(tmp_path: Path) -> None:
     assert open_sweep_folder(sweep, runs, first.folder.name, resume=True) == first
 
 
+def test_resume_passes_over_damaged_and_running_sweeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs, sweep = tmp_path / "runs", toy_sweep(tmp_path)
+    older, newer, damaged = (open_sweep_folder(sweep, runs, name, resume=False).folder for name in "abc")
+    free_folders()
+    (damaged / "sweep.json").write_text("{bro")
+    lock = lock_folder(newer)
+    assert lock is not None
+    assert open_sweep_folder(sweep, runs, None, resume=True).folder == older
+    said = capsys.readouterr().err
+    assert f"left out {newer}: another command is writing to it" in said and "left out " + str(damaged) in said
+    os.close(lock)
+
+
 def test_one_command_goes_on_with_a_sweep(tmp_path: Path) -> None:
     runs, sweep = tmp_path / "runs", toy_sweep(tmp_path)
     folder = open_sweep_folder(sweep, runs, "one", resume=False).folder

@@ -152,6 +152,51 @@ def test_a_pickle_takes_no_memory_and_runs_no_code(content: bytes, tmp_path: Pat
     refused(load_pickle, tmp_path / "a.pkl")
 
 
+class _Type:
+    """A type of numpy, with a state of the file's choice."""
+
+    def __init__(self, code: str, state: tuple) -> None:
+        self.code, self.state = code, state
+
+    def __reduce__(self) -> tuple:
+        return np.dtype, (self.code, False, True), self.state
+
+
+class _Array:
+    def __init__(self, dtype: object, content: bytes) -> None:
+        self.dtype, self.content = dtype, content
+
+    def __reduce__(self) -> tuple:
+        return np.empty(0).__reduce__()[0], (np.ndarray, (0,), b"b"), (1, (2,), self.dtype, False, self.content)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        _Type("O8", (3, "|", None, None, None, -1, -1, 0)),  # bytes of the file as the addresses of objects
+        _Type("V8", (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)),
+        _Type("f8", (3, "<", None, None, None, 1 << 40, -1, 0)),
+        _Type("f8", (3, "<", None, None, None, -1, -1, 63)),
+        _Type("f8", (4, "<", None, None, None, -1, -1, 0, None)),
+        _Type("f8", ()),
+        np.dtype("O"),
+        np.dtype([("a", "f8")]),
+    ],
+)
+def test_a_pickle_makes_no_types_of_its_own(dtype: object, tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": _Array(dtype, b"A" * 16)}, 2))
+    refused(load_pickle, tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "i2", "S5", "U3", "?", "c8"])
+def test_types_of_honest_pickles(dtype: str, tmp_path: Path) -> None:
+    values = np.ones((2, 3)).astype(dtype)
+    for protocol in (0, 2, 4):
+        (tmp_path / "a.pkl").write_bytes(pickle.dumps(values, protocol))
+        found = load_pickle(tmp_path / "a.pkl")
+        assert found.dtype == values.dtype.newbyteorder("=") and np.array_equal(found, values)
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_honest_pickles_are_read(protocol: int, tmp_path: Path) -> None:
     record = {"a": np.arange(6.0).reshape(2, 3), "b": np.float32(2), "c": [1, None, "x"]}

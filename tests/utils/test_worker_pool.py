@@ -98,6 +98,34 @@ def test_workers_are_killed_when_an_error_ends_their_pool() -> None:
     assert not multiprocessing.active_children()
 
 
+def test_jobs_of_a_caller_that_stops_early_are_left_out(tmp_path: Path) -> None:
+    with WorkerPool(partial(partial, touched, tmp_path), 1) as pool:
+        assert next(pool.run(str(number) for number in range(100)))[0] == "0"
+        assert [job for job, _ in pool.run(["next"])] == ["next"]
+    assert len(list(tmp_path.iterdir())) < 50
+
+
+def touched(folder: Path, job: str) -> None:
+    (folder / job).touch()
+    time.sleep(0.02)
+
+
+def large(_: int) -> bytes:
+    return bytes(50_000)
+
+
+def test_a_pool_ends_though_its_workers_were_writing_results() -> None:
+    def stop_early() -> None:
+        for number, _ in enumerate(run_in_workers(partial(partial, large), range(2000), 2, start="fork")):
+            if number == 5:
+                raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            stop_early()
+    assert not multiprocessing.active_children()
+
+
 def test_one_worker_may_be_this_process() -> None:
     with WorkerPool(partial(partial, process), 1, here=process) as pool:
         assert [future.result() for _, future in pool.run(["a"])] == [("a", os.getpid())]
