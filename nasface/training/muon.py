@@ -83,7 +83,7 @@ class Muon(Optimizer):
     def _with_momentum(self, parameters: list[Tensor], group: dict[str, Any]) -> tuple[Tensor, ...]:
         """The gradients of the coming step."""
         for parameter in parameters:
-            if not self.state[parameter]:
+            if "momentum" not in self.state[parameter]:
                 self.state[parameter]["momentum"] = torch.zeros_like(parameter)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         means = [self.state[parameter]["momentum"] for parameter in parameters]
@@ -95,7 +95,7 @@ class Muon(Optimizer):
             return
         for parameter in parameters:
             state = self.state[parameter]
-            if not state:
+            if "step" not in state:
                 state["step"] = torch.zeros((), device=parameter.device)
                 state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
         states = [self.state[parameter] for parameter in parameters]
