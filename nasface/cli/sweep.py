@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -49,7 +50,8 @@ def sweep(
     try:
         _go_on(content, folder, online, workers, count, seed)
     except Exception as error:
-        folder.update(failed=reason_of(error))
+        with suppress(UserError, OSError):  # the error itself is to be said
+            folder.update(failed=reason_of(error))
         raise
 
 
