@@ -146,7 +146,9 @@ def quantity(value: float) -> str:
 
 
 def signed_degrees(angle: float) -> str:
-    """An angle in whole degrees with its sign: +12°, −90°, 0°."""
+    """An angle in whole degrees with its sign: +12°, −90°, 0°; ?° of one that is not known (NaN)."""
+    if not math.isfinite(angle):
+        return "?°"
     whole = round(angle)
     return f"{whole:+d}°".replace("-", "−") if whole else "0°"
 

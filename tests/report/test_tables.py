@@ -143,7 +143,8 @@ def test_stability_has_a_column_where_it_was_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("angle", "shown"), [(12.4, "+12°"), (-89.6, "−90°"), (-0.4, "0°"), (0.2, "0°"), (-0.6, "−1°")]
+    ("angle", "shown"),
+    [(12.4, "+12°"), (-89.6, "−90°"), (-0.4, "0°"), (0.2, "0°"), (-0.6, "−1°"), (float("nan"), "?°")],
 )
 def test_signed_degrees(angle: float, shown: str) -> None:
     assert signed_degrees(angle) == shown
