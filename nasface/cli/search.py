@@ -88,27 +88,25 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
 def _of_a_supernet(experiment: Experiment) -> list[str]:
     """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
     given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
-    # The settings of runs of former versions hold other defaults: of the chunk, and of a supernet's training.
-    of_both = {"search.chunk", *(f"search.{name}" for name in _OF_BOTH)}
-    if _FORMER_DEFAULTS.items() <= given.items():
-        of_both |= _FORMER_DEFAULTS.keys()
-    sections = ("supernet.", "search.", "finalists.")
+    # The settings of runs of former versions hold other defaults of a supernet's training.
+    former = _FORMER_DEFAULTS if _FORMER_DEFAULTS.items() <= given.items() else {}
     return [
         name
         for name, value in given.items()
-        if name.startswith(sections) and name not in of_both and value != defaults.get(name)
+        if _only_of_a_supernet(name) and name not in former and value != defaults.get(name)
     ]
+
+
+def _only_of_a_supernet(name: str) -> bool:
+    """Whether a setting, by its dotted name, is of a search on a supernet alone. The chunk, for which runs of former
+    versions have recorded other defaults, is not taken for one."""
+    of_both = {"search.chunk", *(f"search.{one}" for one in _OF_BOTH)}
+    return name.startswith(("supernet.", "search.", "finalists.")) and name not in of_both
 
 
 def asks_for_supernet(words: Sequence[str]) -> bool:
     """Whether a command line gives a setting that only a search on a supernet has, the default's own value, too."""
-    flags = [word[2:].partition("=")[0] for word in words if word.startswith("--")]
-    both = {"chunk", *_OF_BOTH}
-    return any(
-        flag.startswith(("supernet.", "finalists."))
-        or (flag.startswith("search.") and flag.removeprefix("search.") not in both)
-        for flag in flags
-    )
+    return any(_only_of_a_supernet(word[2:].partition("=")[0]) for word in words if word.startswith("--"))
 
 
 def _search_table(experiment: Experiment, run: str | None, resume: bool, workers: int | None, on: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin
@@ -110,12 +110,10 @@ def _with_contents(arguments: list[str], hints: Mapping[str, Any]) -> list[str]:
 def _last_strategy(arguments: list[str], contents: Mapping[str, dict[str, Any]]) -> str | None:
     """The strategy that wins: the last one that a flag or a file names."""
     found: str | None = None
-    for number, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        value = value if equals else next(iter(arguments[number + 1 : number + 2]), "")
-        if name == "--search.strategy":
+    for flag, value in _given(arguments):
+        if flag == "--search.strategy":
             found = value or found
-        elif name == "--config" and value in contents:
+        elif flag == "--config" and value in contents:
             found = dict(contents[value].get("search") or {}).get("strategy") or found
     return found
 
@@ -129,12 +127,15 @@ def _experiment_of_architecture(arguments: list[str]) -> list[str]:
 
 def _values(arguments: list[str], flag: str) -> list[str]:
     """What a flag is set to, each time that it is given."""
-    values = []
+    return [value for name, value in _given(arguments) if name == flag]
+
+
+def _given(arguments: list[str]) -> Iterator[tuple[str, str]]:
+    """The flags of a command line, each with what follows it."""
     for number, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        if name == flag and (equals or number + 1 < len(arguments)):
-            values.append(value if equals else arguments[number + 1])
-    return values
+        if name.startswith("--") and (equals or number + 1 < len(arguments)):
+            yield name, value if equals else arguments[number + 1]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import yaml
 from nasface.config import Experiment, current_settings, flat, recorded_settings
 from nasface.utils.errors import UserError, reason_of, without_passwords
 from nasface.utils.files import write_json
-from nasface.utils.held_folders import free_folders, hold_folder
+from nasface.utils.held_folders import free_folders, hold_first, hold_folder
 from nasface.utils.run_files import (
     files_of_runs,
     nearest_run,
@@ -179,18 +178,14 @@ def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_i
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run
-    for path in files_of_runs(runs, settings_file("")):
-        run = Run(path.parent)
-        try:
-            summary = run.read_summary()
-            same = (summary.get("command"), summary.get("label")) == (command, label)
-            if same and not summary.get("finished") and not _difference(run, experiment):
-                if not hold_folder(run.folder):
-                    print(f"left out {run.folder}: another command is writing to it", file=sys.stderr)
-                elif not run.read_summary().get("finished"):  # as it may be by the command that has just let go of it
-                    return run
-        except UserError as error:  # a neighbour that is damaged stops no other run
-            print(f"left out {error}", file=sys.stderr)
+
+    def waits(folder: Path) -> bool:
+        summary = Run(folder).read_summary()
+        same = (summary.get("command"), summary.get("label")) == (command, label)
+        return same and not summary.get("finished") and not _difference(Run(folder), experiment)
+
+    if found := hold_first((path.parent for path in files_of_runs(runs, settings_file(""))), waits):
+        return Run(found)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from nasface.sweeps.sweep_file import SweepFile
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
-from nasface.utils.held_folders import hold_folder
+from nasface.utils.held_folders import hold_first, hold_folder
 from nasface.utils.reading import read_json
 from nasface.utils.run_files import files_of_runs, new_folder, run_folder
 
@@ -77,16 +76,12 @@ def _resumed(sweep: SweepFile, runs: Path, run_id: str | None) -> SweepFolder:
         if not _same(sweep, found):
             raise UserError(f"{sweep.path} is not the file of {found.folder}: resume with {found.path(_FILE)}")
         return found
-    for found in (SweepFolder(path.parent) for path in files_of_runs(runs, _STATUS)):
-        try:
-            if found.status().get("finished") or not _same(sweep, found):
-                continue
-            if not hold_folder(found.folder):
-                print(f"left out {found.folder}: another command is writing to it", file=sys.stderr)
-            elif not found.status().get("finished"):  # as it may be by the command that has just let go of it
-                return found
-        except UserError as error:  # a neighbour that is damaged stops no other sweep
-            print(f"left out {error}", file=sys.stderr)
+
+    def waits(folder: Path) -> bool:
+        return not SweepFolder(folder).status().get("finished") and _same(sweep, SweepFolder(folder))
+
+    if folder := hold_first((path.parent for path in files_of_runs(runs, _STATUS)), waits):
+        return SweepFolder(folder)
     raise UserError(f"{runs} holds no unfinished sweep of {sweep.path}: start it without --resume")
 
 

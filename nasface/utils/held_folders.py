@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from nasface.utils.errors import UserError
 from nasface.utils.lock import lock_folder
 
 _PATIENCE = 2.0  # seconds: processes that a killed command has forked end a moment after it
@@ -25,6 +28,22 @@ def hold_folder(folder: Path) -> bool:
         else:
             time.sleep(0.1)
     return True
+
+
+def hold_first(folders: Iterable[Path], waits: Callable[[Path], bool]) -> Path | None:
+    """Hold the first of the folders that waits to be gone on with and that no other process has; None where there is
+    none. What is left out for another process, or because it cannot be read (UserError), is said."""
+    for folder in folders:
+        try:
+            if not waits(folder):
+                continue
+            if not hold_folder(folder):
+                print(f"left out {folder}: another command is writing to it", file=sys.stderr)
+            elif waits(folder):  # it may have been finished by the command that has just let go of it
+                return folder
+        except UserError as error:  # a neighbour that is damaged stops no other
+            print(f"left out {error}", file=sys.stderr)
+    return None
 
 
 def is_held(folder: Path) -> bool:

@@ -61,15 +61,19 @@ def assert_nearest(pose: torch.Tensor, landmarks: torch.Tensor, mean: np.ndarray
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ("onnx", "torchscript"))
-def test_a_file_does_not_say_where_it_was_made(weights: Path, tmp_path: Path, kind: str) -> None:
-    if kind == "onnx":
+@pytest.fixture(params=("onnx", "torchscript"))
+def exported(request: pytest.FixtureRequest, weights: Path, tmp_path: Path) -> Path:
+    if request.param == "onnx":
         need_onnx()
-    path = tmp_path / f"n{export.FORMATS[kind]}"
-    export.export_network(weights, path, kind)
-    parts = [path.read_bytes()]
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    path = tmp_path / f"n{export.FORMATS[request.param]}"
+    export.export_network(weights, path, request.param)
+    return path
+
+
+def test_a_file_does_not_say_where_it_was_made(exported: Path) -> None:
+    parts = [exported.read_bytes()]
+    if zipfile.is_zipfile(exported):
+        with zipfile.ZipFile(exported) as archive:
             parts = [archive.read(name) for name in archive.namelist()]
     assert not [part for part in parts if str(REPOSITORY).encode() in part or b"site-packages" in part]
 
@@ -113,14 +117,9 @@ def test_onnx_of_any_batch(weights: Path, tmp_path: Path) -> None:
     assert_nearest(torch.from_numpy(pose), expected.landmarks.detach(), trained.mean_landmarks)
 
 
-@pytest.mark.parametrize("kind", ("onnx", "torchscript"))
-def test_an_export_is_the_same_aligner(weights: Path, tmp_path: Path, kind: str) -> None:
-    if kind == "onnx":
-        need_onnx()
-    path = tmp_path / f"n{export.FORMATS[kind]}"
-    export.export_network(weights, path, kind)
+def test_an_export_is_the_same_aligner(weights: Path, exported: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-    ours, theirs = (nasface.load(file).predict(image, [(20, 10, 30, 30)])[0] for file in (weights, path))
+    ours, theirs = (nasface.load(file).predict(image, [(20, 10, 30, 30)])[0] for file in (weights, exported))
     np.testing.assert_allclose(ours.angles, theirs.angles, atol=0.01)
     np.testing.assert_allclose(ours.vertices, theirs.vertices, atol=1e-3)
     assert np.array_equal(ours.triangles, theirs.triangles)

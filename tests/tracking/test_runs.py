@@ -77,7 +77,7 @@ def test_resume_takes_no_run_that_ends_while_it_waits(experiment: Experiment, mo
         run.update_summary(finished=True)
         return True
 
-    monkeypatch.setattr("nasface.runs.run.hold_folder", wait)
+    monkeypatch.setattr("nasface.utils.held_folders.hold_folder", wait)
     with pytest.raises(UserError, match="no unfinished search run"):
         open_run("search", experiment, "m", True, None)
 
