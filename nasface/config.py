@@ -304,7 +304,8 @@ class SearchConfig:
             `optuna/tpe`, or a tuner of NNI such as `nni/tpe`.
         settings: the strategy's own, each by its name, such as `--search.settings.temperature 0.1`.
         iterations: architectures that the search proposes, after those that it begins with.
-        penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, or one bin.
+        penalty: what the search minimises, NME (%) on the validation faces: `mean` of the yaw bins, `all` faces alike
+            (which is less noisy: few faces are profiles), or one bin.
         objectives: several for a Pareto front: penalty, and any of macs, parameters, memory (bytes), latency (ms, one
             thread), latency_all (all threads). `nsga2` and Optuna's samplers minimise all of them.
         max_macs: largest number of multiply-adds of an architecture; 0 for no limit. Left empty, it is 1.25 times the
@@ -326,7 +327,7 @@ class SearchConfig:
     strategy: str = "samos"
     settings: dict[str, Any] = field(default_factory=dict)
     iterations: PositiveInt = 200
-    penalty: Literal["mean", "0-30", "30-60", "60-90"] = "mean"
+    penalty: Literal["mean", "all", "0-30", "30-60", "60-90"] = "mean"
     objectives: list[str] = field(default_factory=lambda: ["penalty"])
     max_macs: NonNegativeFloat | None = None
     max_latency: NonNegativeFloat = 0.0

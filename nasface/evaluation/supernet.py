@@ -93,7 +93,8 @@ class _Node:
 
 
 class SupernetEvaluator:
-    """Proposal -> Outcome: the penalty of a child is the mean of its three yaw bins' NME (%) on the validation faces.
+    """Proposal -> Outcome: the penalty of a child is its NME (%) on the validation faces: by default the mean of the three
+    yaw bins (`search.penalty`).
 
     Every child's batch-norm statistics are those of the calibration faces under that child, so no score depends on what
     was scored before. The validation faces are taken hardest first (judged once, by a fixed member), in chunks; since
@@ -121,7 +122,7 @@ class SupernetEvaluator:
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._bins = range(len(BIN_NAMES)) if config.penalty == "mean" else (BIN_NAMES.index(config.penalty),)
+        self._penalty = config.penalty
         self.supernet = copy.deepcopy(supernet).to(device).eval().requires_grad_(False)
         calibration, validation, uv = calibration.to(device), validation.to(device), copy.deepcopy(uv).to(device)
         for module in self.supernet.modules():
@@ -173,9 +174,12 @@ class SupernetEvaluator:
         self._stem |= enumerate(self._threads.run([Stage([calibrate])], compute, len(self._parts)))
 
     def _weights(self) -> Tensor:
-        """Weight of every face in the mean of the bins' means; faces beyond the bins weigh nothing."""
+        """Weight of every face in the penalty; in the mean of the bins' means, faces beyond the bins weigh nothing."""
         bins = yaw_bin(self._faces.yaw.numpy())
-        present = [index for index in self._bins if (bins == index).any()]
+        if self._penalty == "all":
+            return torch.full((len(bins),), 1 / len(bins), dtype=torch.float64)
+        asked = range(len(BIN_NAMES)) if self._penalty == "mean" else (BIN_NAMES.index(self._penalty),)
+        present = [index for index in asked if (bins == index).any()]
         if not present:
             raise UserError("no validation face lies in the yaw bin that search.penalty names: choose another one")
         weights = np.zeros(len(bins))

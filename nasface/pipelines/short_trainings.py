@@ -47,8 +47,9 @@ class ShortTraining:
     nme: tuple[float, ...] | None
 
     def penalty(self, bins: str) -> float:
-        """What a search minimises (`search.penalty`): `mean` of the yaw bins, or one; infinite where there is none."""
-        value = math.inf if self.nme is None else self.nme[(*BIN_NAMES, "mean").index(bins)]
+        """What a search minimises (`search.penalty`): the `mean` of the yaw bins, one of them, or `all` faces alike;
+        infinite where there is none."""
+        value = math.inf if self.nme is None else self.nme[(*BIN_NAMES, "mean", "all").index(bins)]
         return math.inf if math.isnan(value) else value
 
 

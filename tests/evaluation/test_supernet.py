@@ -78,6 +78,16 @@ def test_score_is_that_of_the_derived_network(supernet: Supernet) -> None:
         assert outcome.penalty == pytest.approx(np.mean(outcome.details["nme"]), rel=1e-12)
 
 
+@pytest.mark.parametrize("penalty", ["all", "30-60"])
+def test_another_mean_is_the_penalty(supernet: Supernet, penalty: str) -> None:
+    evaluator, usual = make_evaluator(supernet, penalty=penalty), make_evaluator(supernet)
+    for proposal in members(2):
+        outcome, other = evaluator(proposal), usual(proposal)
+        told = {"all": other.details["nme_all"], "30-60": other.details["nme"][1]}
+        assert outcome.penalty == pytest.approx(told[penalty], rel=1e-6)
+        assert outcome.penalty != pytest.approx(other.penalty, rel=1e-4)
+
+
 def test_order_of_candidates_changes_no_score(supernet: Supernet) -> None:
     proposals = members(6)
     forward, backward = make_evaluator(supernet), make_evaluator(supernet)

@@ -95,8 +95,8 @@ def test_the_best_of_each_round_go_on(experiment: Experiment, tmp_path: Path) ->
     assert record.architecture.digest == third[0] and record.provenance["strategy"] == "halving"
     trained = [json.loads(line) for line in run.path("search", "trainings.jsonl").read_text().splitlines()]
     errors = {(one["digest"], one["steps"]): one["nme"][3] for one in trained}
-    assert ShortTraining("a", 1, (3.0, 2.0, float("nan"), 4.0, 5.0)).penalty("30-60") == 2
-    assert ShortTraining("a", 1, (3.0, 2.0, float("nan"), 4.0, 5.0)).penalty("60-90") == float("inf")
+    one = ShortTraining("a", 1, (3.0, 2.0, float("nan"), 4.0, 5.0))
+    assert [one.penalty(what) for what in ("30-60", "60-90", "mean", "all")] == [2, float("inf"), 4, 5]
     assert record.scores["penalty"] == min(errors[digest, 3] for digest in third)
     assert [errors[digest, 1] for digest in first] == sorted(errors[digest, 1] for digest in first)
     assert len(said) == 3 and said[0].startswith("round    5 members x 1 steps:")
