@@ -51,6 +51,7 @@ from nasface.utils.errors import UserError
 from nasface.utils.files import atomic_write
 from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
+from nasface.utils.reading import beside
 
 PUBLISHED = "3DDFA's benchmark, boxes clipped"
 WHOLE = "3DDFA's benchmark, boxes not clipped"
@@ -115,18 +116,18 @@ class Row:
 
 def read_truth(images: Sequence[Path]) -> Truth:
     """The annotations of a folder's images, see `find_pairs`."""
-    annotations = [read_annotation(path.with_suffix(".mat")) for path in images]
+    annotations = [read_annotation(beside(path, ".mat")) for path in images]
     poses, coefficients, points = [], [], []
     for path in images:
-        content = loadmat(path.with_suffix(".mat"))
+        content = loadmat(beside(path, ".mat"))
         try:
             shape, expression = (np.ravel(content[key]).astype(np.float64) for key in ("Shape_Para", "Exp_Para"))
             poses.append(pose_from_300wlp(content["Pose_Para"], image_height(path)))
             sparse = np.asarray(content["pt2d"], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path.with_suffix('.mat')} is not a mat file of AFLW2000-3D ({error})") from None
+            raise UserError(f"{beside(path, '.mat')} is not a mat file of AFLW2000-3D ({error})") from None
         if len(shape) < IDENTITY_MODES or len(expression) < EXPRESSION_MODES:
-            raise UserError(f"{path.with_suffix('.mat')}: too few model parameters: restore it from its source")
+            raise UserError(f"{beside(path, '.mat')}: too few model parameters: restore it from its source")
         coefficients.append(np.concatenate([shape[:IDENTITY_MODES], expression[:EXPRESSION_MODES]]))
         # Three files of the set hold 23 points in an order that is not known.
         points.append(sparse.T if sparse.shape == (2, 21) else np.full((21, 2), -1.0))

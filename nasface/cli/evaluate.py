@@ -31,7 +31,7 @@ def evaluate(
         output: folder to write to; evaluation/ and the benchmark's name where empty.
         arch: mobilenet_x05 or mobilenet, of published weights that do not show it.
         model: morphable model as in predict, and of the set's parameters; as the weights say where empty.
-        cache: folder in which to keep the set's crops; none where empty.
+        cache: folder in which to keep the set's crops; none where empty (rendered videos: `cache`).
         flip_test: average what is found on each face and on its mirror image.
         list: name the benchmarks with set, points, protocol, source, and what a folder must hold.
     """

@@ -58,11 +58,24 @@ def image_buffer(count: int, size: int, folder: str | Path | None) -> Iterator[n
 
 
 def fingerprint(files: Iterable[Path], *settings: object) -> str:
-    """16 hex digits that change when one of the files (place, length, time of change) or a setting does."""
+    """16 hex digits that change when one of the files (place, length, time of change) or a setting does.
+
+    Raises:
+        UserError: a file does not exist.
+    """
     digest = hashlib.sha256(repr(settings).encode())
+    places: dict[Path, Path] = {}  # to resolve each of 630,000 images would take longer than to look at it
     for path in files:
-        state = path.stat()
-        digest.update(repr((str(path.resolve()), state.st_size, state.st_mtime_ns)).encode())
+        try:
+            state = path.stat()
+        except OSError as error:
+            fault = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+            raise UserError(f"{path} {fault}: restore it or take it off the list") from None
+        parent = path.parent
+        if parent not in places:
+            places[parent] = parent.resolve()
+        place = str(places[parent] / path.name)
+        digest.update(repr((place, state.st_size, state.st_mtime_ns)).encode())
     return digest.hexdigest()[:16]
 
 

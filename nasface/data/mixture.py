@@ -41,6 +41,14 @@ def rows(faces: FaceSet, chosen: np.ndarray) -> FaceSet:
     return replace(_labels(faces, chosen), images=pictures)
 
 
+def sample(faces: FaceSet, count: int) -> FaceSet:
+    """So many of the faces, a fair sample whatever their order, with their images where they are; all where `count` is
+    0 or no fewer."""
+    if not 0 < count < len(faces):
+        return faces
+    return rows(faces, np.random.default_rng(0).permutation(len(faces))[:count])
+
+
 def join(parts: Sequence[FaceSet]) -> FaceSet:
     """Faces of sets of one size, one set after the other; pose and coefficients where all have them.
     One set alone is itself."""

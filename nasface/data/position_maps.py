@@ -34,10 +34,10 @@ from nasface.data.crops import crop_square, is_face_box, resize_image
 from nasface.data.sets.w300lp import (
     Parameters,
     check_copy,
+    face_name,
     find_images,
     model_coefficients,
     model_digest,
-    photograph_name,
     read_parameters,
 )
 from nasface.faces.bfm import BaselMesh, keypoints_of
@@ -225,10 +225,10 @@ def _is_made(output: Path, image: Path) -> bool:
 
 
 def _photographs(images: Sequence[Path]) -> dict[str, list[Path]]:
-    """Images by their photograph, the mirrored ones apart."""
+    """Images by their face, the mirrored ones apart."""
     groups: dict[str, list[Path]] = {}
     for image in images:
-        groups.setdefault(f"{image.parent.name}/{photograph_name(image)}", []).append(image)
+        groups.setdefault(f"{image.parent.name}/{face_name(image)}", []).append(image)
     return groups
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,13 +77,15 @@ class Network:
         nme, yaw = (np.concatenate([getattr(f, k) for f in known] or [np.zeros(0)]) for k in ("nme", "yaw"))
         return nme, yaw
 
-    def regions(self) -> list[float] | None:
-        """Mean error of the landmarks of each region; None where no run has recorded them."""
+    def regions(self) -> list[float | None] | None:
+        """Mean error of the landmarks of each region, None for a region of which the test set has no point; None where
+        no run has recorded them."""
         known = [run.faces.points for run in self.seeds.values() if run.faces is not None and len(run.faces.points)]
         if not known:
             return None
-        points = np.concatenate(known).astype(np.float64).mean(0)
-        return [float(np.mean([points[i] for name in names for i in GROUPS[name]])) for names in _REGIONS.values()]
+        errors = np.ma.masked_invalid(np.concatenate(known).astype(np.float64))
+        points = errors.mean(0).filled(np.nan)
+        return [_mean([points[i] for name in names for i in GROUPS[name]]) for names in _REGIONS.values()]
 
 
 def write_report(runs: Sequence[AnyRun], path: str | Path) -> None:
@@ -296,21 +299,20 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
     first = networks[0]
     nme = Axis("NME, %")
     bins = [(network.name, [_mean(values) for values in network.bins()]) for network in networks]
-    words = f"{first.name}: " + ", ".join(
-        f"{value:.2f} % at {name} degrees"
-        for name, value in zip(YAW_BINS, bins[0][1], strict=True)
-        if value is not None
-    )
-    charts = [
-        _chart("NME by yaw", bar_chart(YAW_BINS, bins, nme, "NME by yaw", words), f"NME by |yaw| in degrees. {words}.")
-    ]
+    words = f"{first.name}: " + _told(YAW_BINS, bins[0][1], "{} degrees")
+    charts = []
+    if any(value is not None for _, values in bins for value in values):
+        drawn = bar_chart(YAW_BINS, bins, nme, "NME by yaw", words)
+        charts.append(_chart("NME by yaw", drawn, f"NME by |yaw| in degrees. {words}."))
     known = [(i, network.name, *network.faces()) for i, network in enumerate(networks)]
     known = [entry for entry in known if len(entry[2])]
     if known:
         angle = Axis("yaw, degrees", least=-90, most=90)
-        curves = [Series(name, *curve_over_yaw(errors, yaw), style=i) for i, name, errors, yaw in known]
+        turned = [entry for entry in known if np.isfinite(entry[3]).any()]
+        curves = [Series(name, *curve_over_yaw(errors, yaw), style=i) for i, name, errors, yaw in turned]
         words = f"Mean NME of the test faces about each yaw (a window of {_YAW_WIDTH:g} degrees' deviation)."
-        charts.append(_line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words))
+        if curves:
+            charts.append(_line_chart(curves, angle, Axis("NME, %", least=0), "NME over yaw", words))
         _, name, errors, _ = known[0]
         middle, most = np.percentile(errors, (50, 90))
         words = f"Share of faces below an error. {name}: half below {middle:.2f} %, nine tenths below {most:.2f} %."
@@ -321,9 +323,7 @@ def _result_charts(networks: Sequence[Network]) -> list[Chart]:
         charts.append(_line_chart(curves, error, share, "Cumulative errors (CED)", words))
     regions = [(network.name, values) for network in networks if (values := network.regions())]
     if regions:
-        words = f"{regions[0][0]}: " + ", ".join(
-            f"{value:.2f} % at the {name}" for name, value in zip(_REGIONS, regions[0][1], strict=True)
-        )
+        words = f"{regions[0][0]}: " + _told(list(_REGIONS), regions[0][1], "the {}")
         drawn = bar_chart(tuple(_REGIONS), regions, nme, "NME by region", words)
         charts.append(_chart("NME by region", drawn, f"Mean error of the landmarks of each region. {words}."))
     costly = [
@@ -487,7 +487,7 @@ def _face_view(faces: TestFaces, index: int) -> dict[str, Any]:
         dense = shaded(faces.images[index], faces.dense[index], faces.inside)
         pictures.append(cv2.resize(dense, (_PICTURE, _PICTURE), interpolation=cv2.INTER_AREA))
     picture = np.concatenate(pictures, axis=1)
-    alt = f"A face at yaw {yaw:.0f} degrees with predicted and true landmarks, and its dense shape; NME {nme:.2f} %"
+    alt = f"A face at yaw {signed_degrees(yaw)} with predicted and true landmarks, and its dense shape; NME {nme:.2f} %"
     return {
         "src": _data_url(picture),
         "caption": _words(yaw, nme),
@@ -502,11 +502,13 @@ def _with_landmarks(image: np.ndarray, true: np.ndarray, predicted: np.ndarray) 
     canvas = cv2.resize(np.ascontiguousarray(image), (_PICTURE, _PICTURE), interpolation=cv2.INTER_CUBIC)
     for points, colour in ((true, TRUE), (predicted, PREDICTED)):
         rgb = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-        fixed = np.round(((points[:, :2] + 0.5) * ratio - 0.5) * 16).clip(-1e6, 1e6).astype(np.int32)
+        known = np.isfinite(points[:, :2]).all(axis=1)
+        fixed = np.round(((np.nan_to_num(points[:, :2]) + 0.5) * ratio - 0.5) * 16).clip(-1e6, 1e6).astype(np.int32)
         for name, indices in GROUPS.items():
-            outline = fixed[list(indices)].reshape(1, -1, 2)
-            cv2.polylines(canvas, outline, name in CLOSED_GROUPS, rgb, 1, cv2.LINE_AA, 4)
-        for point in fixed:
+            ends = [*indices, indices[0]] if name in CLOSED_GROUPS else indices
+            lines = [fixed[[a, b]] for a, b in itertools.pairwise(ends) if known[a] and known[b]]
+            cv2.polylines(canvas, lines, False, rgb, 1, cv2.LINE_AA, 4)
+        for point in fixed[known]:
             cv2.circle(canvas, point.tolist(), 24, rgb, -1, cv2.LINE_AA, 4)
     return canvas
 
@@ -524,6 +526,12 @@ def _chart(title: str, drawn: str, words: str) -> Chart:
 
 def _line_chart(series: Sequence[Series], x: Axis, y: Axis, title: str, words: str) -> Chart:
     return _chart(title, line_chart(series, x, y, title, words), words)
+
+
+def _told(names: Sequence[str], values: Sequence[float | None], place: str) -> str:
+    """Errors that are known, and where."""
+    known = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]
+    return ", ".join(f"{value:.2f} % at {place.format(name)}" for name, value in known)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

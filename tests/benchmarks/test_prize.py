@@ -39,6 +39,8 @@ def test_a_prize_by_hand() -> None:
     # A search and a training take the time of 2.5 random trainings: the best of two by validation, whichever two.
     assert one.trainings == 2 and one.random_search == pytest.approx((5 + 6 + 6.5 + 5 + 6.5 + 6.5) / 6)
     assert one.won
+    many = replace(one, random=tuple(float(10 - k % 7 + k) for k in range(48)), validation=tuple(map(float, range(48))))
+    assert replace(many, random_s=150 / 24).random_search < statistics.fmean(many.random)  # 3e13 choices
     assert replace(one, random_s=30).trainings == 4 and "(best of all 4)" in prize_table([replace(one, random_s=30)])
     assert replace(one, train_s=120, random_s=70).trainings == 3
     assert not replace(one, made={"hrnet": 4.4}).won

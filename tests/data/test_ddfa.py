@@ -144,6 +144,9 @@ def test_the_decoded_set_is_kept_until_a_source_changes(
     os.utime(data / "param_norm_train.pkl", ns=(1, 1))
     load_ddfa(data, assets, "train", CropSettings(32, cache_dir=tmp_path / "cache"))
     assert len(decoded) == 3 * COUNT
+    os.utime(next(data.rglob("face1.jpg")), ns=(1, 1))
+    load_ddfa(data, assets, "train", CropSettings(32, cache_dir=tmp_path / "cache"))
+    assert len(decoded) == 4 * COUNT
 
 
 def _drop(name: str) -> object:

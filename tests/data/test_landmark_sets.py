@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nasface.config import DataConfig
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.photographs import Photograph, face_box
+from nasface.data.registry import Request
 from nasface.data.sets.aflw import load_aflw
 from nasface.data.sets.aflw2000 import find_pairs, with_other_points
 from nasface.data.sets.aflw_lfpa import load_aflw_lfpa
@@ -25,7 +27,7 @@ from nasface.data.sets.florence import load_florence, load_scan, rendering_subje
 from nasface.data.sets.ls3d_w import groups_of, load_ls3d_w
 from nasface.data.sets.menpo3d import frame_videos, load_menpo3d
 from nasface.data.sets.pts import load_pts, read_pts
-from nasface.data.sets.threedfaw import load_3dfaw
+from nasface.data.sets.threedfaw import load_3dfaw, threedfaw
 from nasface.utils.errors import UserError
 from nasface.utils.torch7 import load_t7
 from tests.data.test_aflw2000 import landmarks_of, write_pair
@@ -347,6 +349,16 @@ def test_aflw_with_the_fitted_points_has_their_box(aflw: Path) -> None:
     np.testing.assert_allclose(load_aflw(aflw, CropSettings(120)).box, [[60, 30], [240, 120]], atol=1e-3)
 
 
+def test_another_image_of_aflw_is_seen(aflw: Path, tmp_path: Path) -> None:
+    crops = CropSettings(32, cache_dir=tmp_path / "cache")
+    assert load_aflw(aflw, crops).images[0].std() > 0
+    path = next(aflw.rglob("0.jpg"))
+    cv2.imwrite(str(path), np.full((120, 120, 3), 200, np.uint8))
+    assert np.ptp(load_aflw(aflw, crops).images[0].astype(int)) <= 2
+    path.unlink()
+    _one_line(lambda: load_aflw(aflw, crops), "0.jpg does not exist: restore it")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -397,6 +409,23 @@ def test_3dfaw(tmp_path: Path) -> None:
     _one_line(lambda: load_3dfaw(tmp_path, "all", CropSettings(32)), "unknown split")
     write_plain_set(tmp_path / "val", [points[:, :2] for points in truth])
     _one_line(lambda: load_3dfaw(tmp_path, "val", CropSettings(32)), "two coordinates; those of 3dfaw-val have depth")
+
+
+def test_a_count_of_3dfaw_is_a_sample_and_the_test_is_whole(tmp_path: Path) -> None:
+    for split in ("val", "test"):
+        write_plain_set(tmp_path / split, [face_points(index, 66, 3) for index in range(9)])
+    config = DataConfig(folders={"3dfaw": str(tmp_path)}, val_count=4, test_count=4, cache=str(tmp_path / "cache"))
+
+    def read(split: str) -> FaceSet:
+        return threedfaw(Request("3dfaw", config, split, 32, None, lambda words: lambda done, count: None))
+
+    whole, part = load_3dfaw(tmp_path, "val", CropSettings(32)), read("val")
+    assert len(read("test")) == 9 and len(part) == 4
+    where = [
+        next(i for i, points in enumerate(whole.landmarks) if np.array_equal(points, face)) for face in part.landmarks
+    ]
+    assert len(set(where)) == 4 and where != [0, 1, 2, 3]
+    np.testing.assert_array_equal(part.images[:], whole.images[where])
 
 
 def test_aflw_lfpa(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from benchmarks.common import parse
 from nasface.config import DataConfig
 from nasface.data.crops import CropSettings
 from nasface.data.registry import data_set
-from nasface.data.sets.w300lp import Selection, choose, find_images, load_w300lp, photograph_name
+from nasface.data.sets.w300lp import Selection, choose, face_name, find_images, load_w300lp, photograph_name
 from nasface.data.sources import load_faces, read_training
 from nasface.faces.bfm import keypoints_of, load_bfm
 from nasface.faces.ddfa_model import KeypointModel, load_ddfa_model, load_keypoint_model
@@ -103,6 +103,17 @@ def test_no_photograph_is_in_both_splits_and_a_beginning_is_a_sample(tmp_path: P
         choose(images, "test")
 
 
+def test_faces_of_one_photograph_stay_together() -> None:
+    names = ("AFW_134212_1_0", "AFW_134212_2_3", "HELEN_1629243_1_0", "IBUG_image_008_1_3", "LFPW_image_train_0001_2")
+    shared = ["AFW_134212", "AFW_134212", "HELEN_1629243", "IBUG_image_008", "LFPW_image_train_0001"]
+    assert [photograph_name(Path(f"SET_Flip/{name}.jpg")) for name in names] == [f"SET/{name}" for name in shared]
+    images = [Path(f"AFW/AFW_{i}_{face}_{k}.jpg") for i in range(100) for face in (1, 2) for k in range(3)]
+    train, val = choose(images, "train"), choose(images, "val")
+    assert len(val) == 30 and not {path.stem.split("_")[1] for path in train} & {
+        path.stem.split("_")[1] for path in val
+    }
+
+
 def test_flips_are_taken_on_request(root: Path, models: Models) -> None:
     shutil.copytree(root / "AFW", root / "AFW_Flip")
     assert len(load_w300lp(root, *models, CropSettings(32))) == 6
@@ -134,7 +145,7 @@ def _edit(path: Path, **changes: object) -> None:
 
 def test_the_wrong_copy_is_recognised(root: Path, models: Models) -> None:
     chosen = choose(find_images(root), "train")
-    group = [path for path in chosen if photograph_name(path) == photograph_name(chosen[0])]
+    group = [path for path in chosen if face_name(path) == face_name(chosen[0])]
     mats = [path.with_suffix(".mat") for path in group]
     first = loadmat(mats[0])
     _edit(mats[1], pt2d=first["pt2d"])

@@ -21,7 +21,7 @@ from nasface.evaluation.inference import evaluate_faces
 from nasface.evaluation.test_faces import FILE, best_median_worst, load_test_faces, save_test_faces
 from nasface.report.charts import Axis, Series, bar_chart, line_chart
 from nasface.report.drawing import architecture_svg, draw_architecture, layer_counts
-from nasface.report.page import ced, curve_over_yaw, render_report, write_report
+from nasface.report.page import _with_landmarks, ced, curve_over_yaw, render_report, write_report
 from nasface.report.run_records import read_run
 from nasface.runs.metrics import RunMetrics, append_metrics, begin_metrics
 from nasface.runs.run import Run, open_run
@@ -298,6 +298,32 @@ def test_curves_faces_and_regions_of_a_run(tmp_path: Path) -> None:
         np.argsort(faces.yaw[numbers], kind="stable").tolist()
         == np.argsort([int(place) for place in orders[1]]).tolist()
     )
+
+
+def test_points_and_yaws_that_a_test_set_does_not_have(tmp_path: Path) -> None:
+    folder = a_retraining(tmp_path, "prnet", bins=[None] * 3, mean=None)
+    with np.load(folder / FILE) as content:
+        known = dict(content)
+    known["points"][:, 17:27] = np.nan  # no brows
+    known["points"][3, :17] = np.nan
+    known["true"][:, 17:27] = np.nan
+    known["yaw"][:] = np.nan
+    np.savez_compressed(folder / FILE, **known)
+    page = render_report([read_run(folder)]).replace("\u00a0", " ")
+    jaw = np.nanmean(known["points"].astype(float)[:, :17].mean(1))
+    assert f"prnet: {jaw:.2f} % at the jaw, " in page and "at the brows" not in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower()
+    assert "NME by yaw" not in page and "NME over yaw" not in page and "A face at yaw ?° with" in page
+
+
+def test_a_landmark_that_is_not_known_is_not_drawn() -> None:
+    image, true = np.zeros((64, 64, 3), np.uint8), np.full((68, 3), np.nan)
+    true[[36, 37]] = [[10, 40, 0], [20, 40, 0]]
+    drawn = _with_landmarks(image, true, np.full((68, 3), np.nan))
+    rows, columns = np.nonzero(drawn.any(2))
+    ratio = len(drawn) / 64
+    assert 9 * ratio < columns.min() and columns.max() < 22 * ratio and np.ptp(rows) < 2 * ratio
+    assert drawn[round(40.5 * ratio), round(15 * ratio)].any(), "the line between them"
 
 
 def test_files_of_former_versions_have_no_gallery(tmp_path: Path) -> None:

@@ -30,16 +30,22 @@ from nasface.utils.reading import read_lines
 
 POINTS = 21
 DATASET_URL = "https://github.com/cleardusk/3DDFA"
+FITTED_FILE = "AFLW_GT_pts68.npy"
 _MEND = f"take all files of one release, published at {DATASET_URL}"
 _VERSION = 1  # of the cached sets; to be raised when their content changes
 
 
-def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
+def load_aflw(folder: str | Path, crops: CropSettings, fitted: Path | None = None) -> FaceSet:
     """All faces in the order of the list, in `folder`, which is a 3DDFA checkout or holds its files.
 
     Landmarks are (N, 21, 3) in AFLW's order, z = 0; NaN and not `visible` where AFLW has none. `box` is that of the 68
     fitted points, as the benchmark has it; where AFLW_GT_pts68.npy is absent (it is not in the repository), that of the
     visible ones of the 21, which is smaller.
+
+    Args:
+        folder: see above.
+        crops: how to cut.
+        fitted: AFLW_GT_pts68.npy, where it lies elsewhere than in `folder`.
 
     Raises:
         UserError: a file is absent or damaged, or the files are of different lengths; the message names it.
@@ -49,8 +55,8 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     images = _find(folder, "test.data", "AFLW_GT_crop", is_folder=True)
     names = read_names(folder)
     files = {key: _find(folder, "test.configs", f"AFLW_GT_{key}.npy") for key in ("pts21", "crop_yaws", "crop_roi_box")}
-    fitted = next((p for p in _places(folder, "test.configs", "AFLW_GT_pts68.npy") if p.is_file()), None)
-    sources = [listing, images, *files.values(), *([fitted] if fitted else [])]
+    fitted = fitted or fitted_points(folder)
+    sources = [listing, *(images / name for name in names), *files.values(), *([fitted] if fitted else [])]
 
     def build() -> FaceSet:
         count = len(names)
@@ -82,6 +88,11 @@ def load_aflw(folder: str | Path, crops: CropSettings) -> FaceSet:
     if not names:
         raise UserError(f"{listing} is empty: restore it from {DATASET_URL}")
     return cached_face_set(crops.cache_dir, f"aflw-{crops.size}px-{fingerprint(sources, _VERSION)}", build)
+
+
+def fitted_points(folder: str | Path) -> Path | None:
+    """The file of the 68 fitted points, where the folder has it."""
+    return next((path for path in _places(Path(folder), "test.configs", FITTED_FILE) if path.is_file()), None)
 
 
 def read_names(folder: str | Path) -> list[str]:

@@ -23,6 +23,7 @@ import numpy as np
 from nasface.data.cache import cached_face_set, fill_images, fingerprint, image_buffer
 from nasface.data.crops import CropSettings, resize_image
 from nasface.data.face_set import FaceSet
+from nasface.data.mixture import sample
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import project, resize_similarity, split_pose, transform_pose
 from nasface.faces.ddfa_model import (
@@ -77,7 +78,7 @@ def load_ddfa(folder: str | Path, assets: str | Path, split: str, crops: CropSet
     grid = load_ddfa_model(assets)
     data = read_split(folder, assets, split)
     models = [Path(assets) / name for name in (PAF_FILE, *KEYPOINT_FILES)]
-    mark = fingerprint([*data.sources, *models], _VERSION, len(data.paths))
+    mark = fingerprint([*data.paths, *data.sources, *models], _VERSION, len(data.paths))
 
     def build() -> FaceSet:
         pose, coefficients = _pose_and_coefficients(data.parameters, grid, crops.size)
@@ -212,4 +213,4 @@ def _require_faces(box: np.ndarray, data: DdfaSplit) -> None:
 def ddfa(request: Request) -> FaceSet:
     """3DDFA's released layout in `data.ddfa`, with the model files in `data.ddfa_assets`."""
     faces = load_ddfa(request.config.ddfa, request.config.ddfa_assets, request.split, request.crops)
-    return faces.subset(range(request.count)) if 0 < request.count < len(faces) else faces
+    return sample(faces, request.count)

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
-from nasface.data.mixture import rows
+from nasface.data.mixture import sample
 from nasface.data.plain import load_plain
 from nasface.data.registry import Labels, Request, register_data_set
 from nasface.utils.errors import UserError
@@ -34,4 +32,4 @@ def load_3dfaw(folder: str | Path, split: str, crops: CropSettings) -> FaceSet:
 def threedfaw(request: Request) -> FaceSet:
     """3DFAW in `data.folders`."""
     faces = load_3dfaw(request.folder, request.split, request.crops)
-    return rows(faces, np.arange(min(request.count or len(faces), len(faces))))
+    return faces if request.split == "test" else sample(faces, request.count)

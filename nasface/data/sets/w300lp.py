@@ -22,6 +22,7 @@ here is made from them.
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,9 +148,15 @@ def find_images(folder: str | Path, flipped: bool = False) -> list[Path]:
     return images
 
 
-def photograph_name(image: Path) -> str:
-    """What all versions of a photograph share: `IBUG/IBUG_image_008_1` of `IBUG_Flip/IBUG_image_008_1_3.jpg`."""
+def face_name(image: Path) -> str:
+    """What all versions of a face share: `IBUG/IBUG_image_008_1` of `IBUG_Flip/IBUG_image_008_1_3.jpg`."""
     return f"{image.parent.name.removesuffix('_Flip')}/{image.stem.rsplit('_', 1)[0]}"
+
+
+def photograph_name(image: Path) -> str:
+    """What all faces of a photograph share: `IBUG/IBUG_image_008` of the face `IBUG/IBUG_image_008_1`. A face's number
+    follows another number; `LFPW/LFPW_image_train_0001` has none."""
+    return re.sub(r"(_\d+)_\d+$", r"\1", face_name(image))
 
 
 def choose(images: Sequence[Path], split: str, count: int = 0) -> list[Path]:
@@ -182,7 +189,7 @@ def check_copy(images: Sequence[Path], parameters: Sequence[Parameters]) -> None
     """Recognise the wrong copy, a UserError, by two versions of a photograph with the same pose."""
     groups: dict[Path, list[int]] = {}
     for index, image in enumerate(images):
-        groups.setdefault(image.parent / photograph_name(image), []).append(index)
+        groups.setdefault(image.parent / face_name(image), []).append(index)
     warned = False
     for group in groups.values():
         for first, second in zip(group[:-1], group[1:], strict=True):

@@ -25,6 +25,7 @@ from nasface.faces.uv import UVBasis, position_map, sample_map, uv_basis
 from nasface.metrics.aflw2000 import DATASET_URL, nme_2d, nme_3d
 from nasface.metrics.dense_aflw2000 import ANNOTATION_BOX, DENSE_CONVENTIONS, LANDMARKS_BOX, dense_nme
 from nasface.utils.errors import UserError
+from nasface.utils.reading import beside
 from nasface.utils.npy import read_npy
 
 NEW_YAW = "AFLW2000-3D-new.pose.npy"
@@ -52,7 +53,7 @@ def aflw2000(request: Request) -> BenchmarkFaces:
     else:
         left_out.append(f"2D by AFLW's own yaw angles: {NEW_YAW} is not at hand")
     if other := next((path for name in REANNOTATED if (path := request.optional(name))), None):
-        fitted = np.stack([read_annotation(path.with_suffix(".mat")).landmarks for path in images])
+        fitted = np.stack([read_annotation(beside(path, ".mat")).landmarks for path in images])
         points = transform_points(with_other_points(fitted, other, images), crops)
         planes["2D, re-annotated (LS3D-W)"] = points, groups
     else:
@@ -77,7 +78,7 @@ def crop_matrices(images: Sequence[Path], size: int) -> np.ndarray:
     """(N, 2, 3): from pixels of the photographs to those of the crops that `load_aflw2000` makes of them."""
     result = []
     for image in images:
-        corner, side = crop_window(read_annotation(image.with_suffix(".mat")).landmarks)
+        corner, side = crop_window(read_annotation(beside(image, ".mat")).landmarks)
         matrix = resize_similarity(side, size)
         matrix[:, 2] -= matrix[:, :2] @ corner
         result.append(matrix)
@@ -102,22 +103,24 @@ class DenseTruth:
 
     def __init__(self, images: Sequence[Path], crops: np.ndarray, annotation: np.ndarray) -> None:
         self.images, self.crops, self.annotation = images, crops, annotation
-        self._bases: dict[tuple[int, int], UVBasis] = {}
+        self._kept: tuple[MorphableModel, UVBasis] | None = None  # of the last chart
 
     @cached_property
     def _truth(self) -> tuple[list[Parameters], np.ndarray]:
-        parameters = [read_parameters(path.with_suffix(".mat")) for path in self.images]
+        parameters = [read_parameters(beside(path, ".mat")) for path in self.images]
         return parameters, crop_poses(self.images, parameters, self.crops)
+
+    def _basis(self, chart: MorphableModel, size: int) -> UVBasis:
+        if self._kept is None or self._kept[0] is not chart or self._kept[1].inside.shape[-1] != size:
+            self._kept = chart, uv_basis(chart, size)
+        return self._kept[1]
 
     def __call__(
         self, index: np.ndarray, _landmarks: np.ndarray, maps: np.ndarray, chart: MorphableModel | None
     ) -> dict[str, np.ndarray]:
         if chart is None or chart.name in ("embedded_head", "ict"):
             return {}
-        key = id(chart), maps.shape[-1]
-        if key not in self._bases:
-            self._bases[key] = uv_basis(chart, maps.shape[-1])
-        basis = self._bases[key]
+        basis = self._basis(chart, maps.shape[-1])
         parameters, poses = self._truth
         coefficients = np.stack([model_coefficients(parameters[face], chart) for face in index])
         true = position_map(basis, coefficients, poses[index])

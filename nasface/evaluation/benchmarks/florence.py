@@ -44,7 +44,7 @@ _REACH = 1.1
 def florence(request: Request) -> BenchmarkFaces:
     faces, subjects = load_florence(request.folder, request.crops), rendering_subjects(request.folder)
     scan_of = lru_cache(maxsize=SUBJECTS)(lambda subject: load_scan(request.folder, subject))
-    groups = labelled_groups([f"{yaw:+.0f}°" for yaw in faces.yaw])
+    groups = labelled_groups([f"{round(float(yaw)):+d}°" for yaw in faces.yaw])
     groups = {name: groups[name] for name in sorted(groups, key=lambda name: float(name[:-1]))}
 
     def dense(

@@ -18,6 +18,7 @@ from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.rendering.synthetic import SyntheticFaces, build_synthetic
 from nasface.rendering.video import ShortVideos
 from nasface.utils.errors import UserError
+from nasface.utils.reading import beside
 
 VIDEOS, FRAMES = 100, 8
 
@@ -58,7 +59,7 @@ def _photographs(request: Request) -> tuple[FaceSet, MorphableModel]:
         )
     images, model = find_pairs(request.folder), request.model()
     faces = load_aflw2000(request.folder, request.crops)
-    parameters = [read_parameters(path.with_suffix(".mat")) for path in images]
+    parameters = [read_parameters(beside(path, ".mat")) for path in images]
     poses = crop_poses(images, parameters, crop_matrices(images, request.image_size))
     coefficients = np.stack([model_coefficients(entry, model) for entry in parameters])
     return replace(faces, pose=poses, coefficients=coefficients.astype(np.float32)), model

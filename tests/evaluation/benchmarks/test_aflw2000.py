@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,7 @@ from nasface.data.sets.w300lp import model_coefficients, read_parameters
 from nasface.evaluation.benchmark import BENCHMARKS, BenchmarkFaces, Prediction, Request
 from nasface.evaluation.benchmarks.aflw2000 import NEW_YAW, REANNOTATED, DenseTruth, crop_matrices, crop_poses
 from nasface.faces.ddfa_model import load_ddfa_model
-from nasface.faces.morphable import load_embedded_head
+from nasface.faces.morphable import MorphableModel, load_embedded_head
 from nasface.faces.uv import position_map, uv_basis
 from nasface.utils.errors import UserError
 from tests.data.aflw2000_files import write_aflw2000
@@ -93,6 +96,40 @@ def test_dense_errors_by_hand(place: Path) -> None:
     np.testing.assert_allclose(found["dense 2D, box of the dense shape's 68 points"], 500 / annotated, rtol=2e-2)
     for other in (load_embedded_head(), None):
         assert entry.dense(np.array([0]), None, true[:1], other) == {}
+
+
+def test_each_chart_has_its_own_truth(place: Path) -> None:
+    """Models that are let go of: a later one may lie where an earlier one lay."""
+    entry, found = opened(place), []
+    for size in (1.0, 1.1, 1.2, 1.3):
+        chart = load_ddfa_model(place / "assets")
+        found.append(_dense_error(entry, replace(chart, mean=size * chart.mean)))
+        del chart
+        gc.collect()
+    assert len(set(found)) == 4
+    for size, error in zip((1.0, 1.1, 1.2, 1.3), found, strict=True):
+        chart = load_ddfa_model(place / "assets")
+        assert _dense_error(opened(place), replace(chart, mean=size * chart.mean)) == error
+
+
+def _dense_error(entry: BenchmarkFaces, chart: MorphableModel) -> float:
+    assert entry.dense is not None
+    (error,) = entry.dense(np.array([0]), None, np.zeros((1, 3, 64, 64), np.float32), chart)[
+        "dense 3D, box of pt3d_68 (2DASL)"
+    ]
+    return float(error)
+
+
+def test_names_in_upper_case_are_the_same_set(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "AFLW2000", tmp_path / "AFLW2000")
+    for path in sorted((tmp_path / "AFLW2000").iterdir()):
+        path.rename(path.with_suffix(path.suffix.upper()))
+    for name in (REANNOTATED[0], NEW_YAW):
+        shutil.copy(place / name, tmp_path / name)
+    one, other = opened(place), opened(tmp_path)
+    prediction = Prediction(one.faces.landmarks + 1)
+    for first, second in zip(one.measure(prediction), other.measure(prediction), strict=True):
+        np.testing.assert_array_equal(first.values, second.values)
 
 
 def test_what_is_missing_is_said(place: Path, tmp_path: Path) -> None:

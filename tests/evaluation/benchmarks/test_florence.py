@@ -13,7 +13,7 @@ from nasface.faces.camera import euler_to_matrix
 from nasface.faces.morphable import load_embedded_head
 from nasface.faces.uv import uv_basis
 
-YAWS = (0.0, -40.0, 80.0)
+YAWS = (-0.2, -40.0, 80.0)
 
 
 def test_a_surface_seen_from_any_side_is_the_scan(tmp_path: Path) -> None:
@@ -49,6 +49,7 @@ def test_a_surface_seen_from_any_side_is_the_scan(tmp_path: Path) -> None:
     assert (wrong > 1).all()
     (row,) = entry.measure(Prediction(landmarks, {"surface": wrong}))
     summary = row.summary(8.0)
+    # A frontal face by a hair to the left is no group of its own.
     assert list(summary.groups) == ["-40°", "+0°", "+80°"]
     assert summary.groups["-40°"] == pytest.approx(wrong[1]) and summary.all == pytest.approx(wrong.mean())
     at_one_place = np.full_like(landmarks[:1], 3.0)

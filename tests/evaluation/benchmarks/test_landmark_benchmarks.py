@@ -58,6 +58,18 @@ def test_aflw(tmp_path: Path) -> None:
     assert entry.names == ["0.jpg", "1.jpg"] and "AFLW_GT_pts68.npy is not at hand" in entry.left_out[0]
 
 
+@pytest.mark.parametrize("place", ["set", "set/test.configs", ".", "files"])
+def test_the_fitted_points_of_aflw_are_read_wherever_they_are_found(tmp_path: Path, place: str) -> None:
+    write_aflw(tmp_path / "set")
+    fitted = np.zeros((2, 2, 68))
+    fitted[:, 0, 1], fitted[:, 1, 1] = 120, 60  # pixels of the photographs: 60 x 30 and 240 x 120 of 120
+    (tmp_path / place).mkdir(exist_ok=True)
+    np.save(tmp_path / place / "AFLW_GT_pts68.npy", fitted)
+    entry = BENCHMARKS.get("aflw").open(Request("aflw", 120, tmp_path / "set", files=tmp_path / "files"))
+    np.testing.assert_allclose(entry.faces.box, [[60, 30], [240, 120]], atol=1e-3)
+    assert not entry.left_out
+
+
 def test_aflw_lfpa(tmp_path: Path) -> None:
     truth, visible = [face_points(index, 34) for index in range(3)], np.ones((3, 34), bool)
     visible[0, :30] = False
@@ -70,6 +82,7 @@ def test_aflw_lfpa(tmp_path: Path) -> None:
     apart, length = distances(entry), np.sqrt(entry.faces.box.prod(1))
     expected = 100 * np.array([apart[0, 30:33].mean(), apart[1, :33].mean()]) / length[:2]
     np.testing.assert_allclose(row.values[:2], expected, rtol=1e-5)
+    assert "has no box" in entry.left_out[0]
     assert row.summary(8.0).images == 2 and row.summary(8.0).all == pytest.approx(expected.mean(), rel=1e-5)
     # Each point is compared with the landmark that the file names.
     landmarks = np.full((3, 68, 3), 1e4, dtype=np.float32)
