@@ -193,7 +193,7 @@ def replay_shared(workspace: Workspace, weights: Path, workers: int) -> Rate:
     experiment = side_by_side(workspace.experiment, workers)
     strategy = make_search_strategy(experiment, workspace.space)
     supernet = load_trained_supernet(weights, workspace.space, experiment)
-    name, context = f"{workers} workers", search_context(experiment, supernet)
+    name, context = f"{workers} workers", search_context(workspace, supernet)
     ends: list[tuple[float, str]] = []
 
     def note(evaluation: Evaluation, _: Strategy) -> None:

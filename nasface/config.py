@@ -237,7 +237,7 @@ class DeviceConfig:
         workers: processes that make the frames of trainings on short videos, ahead of the training; where empty, as
             many as there are cores beside the training's. The frames are the same with any number.
         graphs: on a GPU, launch a training pass of a network of UV maps as a whole (CUDA graphs); its small operations
-            keep a GPU waiting otherwise. Without effect in mixed precision.
+            keep a GPU waiting otherwise. Without effect in mixed precision, and where gradients are accumulated.
     """
 
     accelerator: str = "auto"
@@ -256,8 +256,10 @@ class SupernetConfig:
 
     Attributes:
         sampler: how the children of a step are drawn: `mnus` (unbiased, the paper's) or `uniform`.
-        children: K, children a step; 4 in the paper. With `repeats` of 1 every connection is trained exactly once in a
-            step, by one of them. The fewer children, the denser they are, and the sooner they learn.
+        children: K, children a step; 4 in the paper. With `repeats` of 1 every connection is taken exactly once in a
+            step, by one of them, and trained by it unless it leads nowhere there: in `multipath` 4 % of the inner
+            connections of a step do, and 35 % with the paper's K of 4, most of them near the output. The fewer
+            children, the denser they are, and the sooner they learn.
         repeats: how often each connection of an inner gap is taken by the children of one step; drawn per step from
             these. A child holds repeats / K of a gap's connections: a half by default. (The paper's Fig. 2 has a
             quarter, of which 2 or 3 of 4 are left once dead ends are dropped.)
@@ -403,7 +405,7 @@ class RetrainConfig:
         epochs: passes over the training faces, in the place of steps; empty leaves steps. Of short videos every frame
             counts as a face.
         batch_size: faces a step (of one process, before accumulation).
-        accumulate: batches whose gradients make one optimizer step.
+        accumulate: batches whose gradients make one optimizer step; 1 for searches by trainings and tables.
         loss: `l1`, `l2` or `distance`.
         heatmaps: weight of the loss of the anchors' heatmaps, for networks that have some.
         landmarks: weight of the error of the 68 landmarks in the image plane, over their box, which is what the NME

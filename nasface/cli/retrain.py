@@ -45,7 +45,7 @@ def retrain(
 
     asked = experiment.network.width
     experiment, spec, name, weights, start = _checked(experiment, arch, scale, init)
-    folder = open_run("retrain", experiment, spec.digest, resume, run)
+    folder = open_run("retrain", experiment, spec.digest, resume, run, init)
     print(f"run      {folder.folder}")
     if asked not in (MultipathConfig.width, width := experiment.network.width):
         print(f"width    {width}, which was found with the connections of {arch}, in the place of {asked}")

@@ -57,7 +57,9 @@ def _searches(found: Sequence[RunEntry]) -> str:
     for one in found:
         record, counts, costs = load_record(one.product), one.summary["search"], one.summary.get("costs") or {}
         scores, strategy = record.scores, str(record.provenance.get("strategy", "-"))
-        body.append([one.id, strategy, f"{counts['penalty']:.3f}", str(counts.get("evaluations", "-"))])
+        kind = (one.settings.get("search") or {}).get("penalty", "mean")
+        error = f"{counts['penalty']:.3f}" + ("" if kind == "mean" else f" ({kind})")
+        body.append([one.id, strategy, error, str(counts.get("evaluations", "-"))])
         body[-1] += [quantity(scores[name]) if name in scores else "-" for name in ("parameters", "macs")]
         body[-1].append(duration(sum(costs.values())))
     return text_table(["run", "strategy", "NME (%), validation", "evaluations", "parameters", "MACs", "time"], body)

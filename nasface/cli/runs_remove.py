@@ -26,7 +26,11 @@ def runs_remove(run: list[str], runs: str = "runs", yes: bool = False) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("nothing was removed: give --yes where nobody can be asked")
-        if input(f"Remove {len(found)} run(s)? [y/N] ").strip().lower() not in ("y", "yes"):
+        try:
+            answer = input(f"Remove {len(found)} run(s)? [y/N] ")
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
             raise UserError("nothing was removed")
     for one in found:
         remove_run(one)

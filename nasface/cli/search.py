@@ -87,14 +87,16 @@ def kind_of_search(experiment: Experiment, resumed: str | None = None, reuse_sup
 
 def _of_a_supernet(experiment: Experiment) -> list[str]:
     """The settings that only a search on a supernet has, by their dotted names, and that are not the defaults."""
-    given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
+    given = flat(asdict(experiment))
     # The settings of runs of former versions hold other defaults of a supernet's training.
     former = _FORMER_DEFAULTS if _FORMER_DEFAULTS.items() <= given.items() else {}
-    return [
-        name
-        for name, value in given.items()
-        if _only_of_a_supernet(name) and name not in former and value != defaults.get(name)
-    ]
+    return [name for name in _not_defaults(experiment) if _only_of_a_supernet(name) and name not in former]
+
+
+def _not_defaults(experiment: Experiment) -> list[str]:
+    """The settings that are not the defaults, by their dotted names."""
+    given, defaults = flat(asdict(experiment)), flat(asdict(Experiment()))
+    return [name for name, value in given.items() if value != defaults.get(name)]
 
 
 def _only_of_a_supernet(name: str) -> bool:
@@ -150,7 +152,7 @@ def _search_trainings(experiment: Experiment, run: str | None, resume: bool) -> 
         use = "is unused" if limited else "sets no more than the limit on multiply-adds"
         print(f"width    {width} {use}: {space.name} leaves the width to the search, {_of_one_width(space)} does not")
     best = search_by_trainings(experiment, space, folder, print)
-    _print_found(folder, best, f"after {experiment.halving.steps[-1]} steps of its own")
+    _print_found(folder, best, experiment, f"after {experiment.halving.steps[-1]} steps of its own")
     if (weights := folder.path("network.pt")).exists():
         print(f"weights  {weights}; nasface predict photo.jpg --weights {folder.folder}")
     _print_latency(folder.read_summary())
@@ -175,6 +177,8 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
     device = {"device": search_device(experiment)}
     folder.update_summary(environment=environment() | device, seeds={"experiment": experiment.seed})
     print(f"run      {folder.folder}")
+    if unused := [name for name in _not_defaults(experiment) if name.startswith("halving.")]:
+        print(f"unused   {', '.join(unused)}: only a search by trainings has them")
     print(
         f"space    {space.name}: L={space.layers}, D={space.scales}, {space.num_connections} connections,"
         f" {power(space.count_members())} members"
@@ -190,7 +194,7 @@ def _search_supernet(experiment: Experiment, run: str | None, resume: bool, work
     found = pipeline.search(
         experiment, space, folder, resume=resume, workers=workers, reuse_supernet=reuse_supernet, say=print
     )
-    _print_search(folder, found.best)
+    _print_search(folder, found.best, experiment)
     if front := found.front:
         print(f"front    {len(front)} members, {front[0]} to {front[-1].name}; figure {folder.path('pareto.png')}")
     if line := sync_line(folder.folder):
@@ -216,16 +220,23 @@ def _strategy(experiment: Experiment) -> Any:
     from nasface.pipelines.scoring import make_search_strategy
     from nasface.pipelines.supernet import make_sampler
 
+    if experiment.finalists.count and len(experiment.search.objectives) > 1:
+        raise UserError("finalists.count is for one objective: leave it out, or search.objectives")
     space = _checked_space(experiment)
     make_sampler(experiment, space)
     return make_search_strategy(experiment, space)
 
 
 def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
+    from nasface.tabular.training import check_alike
+
     if not experiment.halving.steps:
         raise UserError("halving.steps is empty: give the steps of each round's trainings, such as [300,1200]")
+    if len(set(experiment.halving.steps)) < len(experiment.halving.steps):
+        raise UserError(f"halving.steps {experiment.halving.steps} has a number twice: give each round its own")
     if len(experiment.search.objectives) > 1:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
+    check_alike(experiment.retrain)
     space = _checked_space(experiment)
     if space.widths and experiment.network.widths:
         raise UserError(
@@ -253,10 +264,10 @@ def _checked_space(experiment: Experiment) -> MultipathSpace:
     return space
 
 
-def _print_search(folder: Run, best: Path) -> None:
+def _print_search(folder: Run, best: Path, experiment: Experiment) -> None:
     summary = folder.read_summary()
     found = summary["search"]
-    _print_found(folder, best, "with the supernet's weights")
+    _print_found(folder, best, experiment, "with the supernet's weights")
     print(
         f"search   {found['evaluations']} evaluations, {found['stopped_early']} stopped early,"
         f" {100 * found['work_saved']:.0f} % of the multiply-adds saved by reuse and early rejection"
@@ -288,7 +299,7 @@ def _print_latency(summary: dict[str, Any]) -> None:
         )
 
 
-def _print_found(folder: Run, best: Path, how: str) -> None:
+def _print_found(folder: Run, best: Path, experiment: Experiment, how: str) -> None:
     record = load_record(folder.path("best.json"))  # another search may have replaced `best`
     scores, width = record.scores, found_width(record.provenance)
     bins = " / ".join("-" if value is None else f"{value:.2f}" for value in scores["nme"])
@@ -296,7 +307,7 @@ def _print_found(folder: Run, best: Path, how: str) -> None:
         f"\nfound    {best}: {scores['parameters'] / 1e6:.2f} M parameters, {scores['macs'] / 1e6:.1f} M MACs"
         + (f", width {width}" if width else "")
     )
-    print(f"NME (%)  {bins}, mean {scores['penalty']:.2f} on validation faces, {how}")
+    print(f"NME (%)  {bins}, {experiment.search.penalty} {scores['penalty']:.2f} on validation faces, {how}")
 
 
 def _print_costs(folder: Run, best: Path) -> None:

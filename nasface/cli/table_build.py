@@ -38,9 +38,11 @@ def table_build(
         together: networks that a GPU trains at the same time.
     """
     from nasface.pipelines.build_table import build_table
+    from nasface.tabular.training import check_alike
     from nasface.training.fit import make_trainer
 
     make_trainer(experiment.device, logger=False)
+    check_alike(experiment.retrain)
     space = load_space(experiment.space)
     experiment.network.check(space.scales, space.name)
     place = Path(folder or Path(experiment.runs, f"table-{space.name}"))

@@ -6,6 +6,7 @@ import math
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class MemberCosts:
         self._parameters = connection_parameters(space, config)
         self._fixed_macs = stem_macs(config, width) + head_macs(config, width)
         self._fixed_parameters = fixed_parameters(config, width)
+        self._memory: dict[str, float] = {}
 
     def measure(self, name: str) -> Measure:
         """The function of that name; a UserError, which lists the known names, where there is none."""
@@ -72,9 +74,19 @@ class MemberCosts:
         return self._fixed_parameters + _sum(self._parameters, architecture)
 
     def memory(self, architecture: Architecture) -> float:
+        if architecture.digest not in self._memory:  # a quarter of a second each; walks to a limit come back
+            self._memory[architecture.digest] = self._peak(architecture, lambda network: network)
+        return self._memory[architecture.digest]
+
+    @cached_property
+    def least_memory(self) -> float:
+        """What the stem, which all members have, needs alone."""
+        return self._peak(self.space.member(0), lambda network: network.stem)
+
+    def _peak(self, architecture: Architecture, part: Callable[[MultipathNetwork], nn.Module]) -> float:
         with FakeTensorMode():  # tensors with sizes and lifetimes, but no content
             network = MultipathNetwork(architecture, self.config).eval()
-            return peak_activations(network, torch.zeros(1, 3, self.config.input_size, self.config.input_size))
+            return peak_activations(part(network), torch.zeros(1, 3, self.config.input_size, self.config.input_size))
 
     def latency(self, architecture: Architecture) -> float:
         return self._latency(architecture, threads=1)
@@ -170,8 +182,17 @@ class CostedEvaluator:
 
 
 def make_constraints(costs: MemberCosts, limits: dict[str, float]) -> tuple[Constraint, ...]:
-    """Limits by name, of `LIMITED`; 0 is none. Cheapest to check first."""
+    """Limits by name, of `LIMITED`; 0 is none. Cheapest to check first.
+
+    Raises:
+        UserError: there is no limit of that name, or no member can keep that on memory, which takes long to find out
+            member by member.
+    """
     for name in limits:
         if name not in LIMITED:
             raise UserError(f"there is no limit on {name!r}; limits are on: {', '.join(LIMITED)}")
+    memory = limits.get("memory")
+    if memory and memory < costs.least_memory:
+        least = f"{costs.least_memory:,.0f}".replace(",", " ")
+        raise UserError(f"search.max_memory {memory:g} is too little: the stem alone needs {least} bytes; raise it")
     return tuple(Constraint(name, limits[name], costs.measure(name)) for name in LIMITED if limits.get(name))

@@ -195,6 +195,7 @@ class SupernetEvaluator:
         weights = self._weights()
         values: dict[int, _Value] = {}
         total, scores, done = 0.0, [], 0
+        before = self.needed_macs, self.executed_macs
         # Closed before the next member is calibrated: threads may still be at work on this one.
         with closing(self._run(proposal.architecture.canonical.codes, values)) as errors:
             for part, nme in zip(self._parts, errors, strict=False):
@@ -207,6 +208,8 @@ class SupernetEvaluator:
         details: dict[str, float | list[float]] = {
             "faces": done,
             "saved": self.saved,
+            "needed_macs": self.needed_macs - before[0],
+            "executed_macs": self.executed_macs - before[1],
             # Until the last statistics are there, in which other threads have begun to score.
             "calibration_s": self._calibration_seconds,
         }

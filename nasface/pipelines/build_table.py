@@ -67,7 +67,8 @@ class TableBuilder:
     def _batches_of(self, seed: int) -> SharedBatches:
         if self._batches is None or self._batches.seed != seed:
             workspace = self.workspace
-            self._batches = SharedBatches(workspace.faces.train, workspace.uv, workspace.experiment.retrain, seed)
+            faces, config = workspace.faces, workspace.experiment.retrain
+            self._batches = SharedBatches(faces.train, workspace.uv, config, seed, mixture=faces.mixture)
         return self._batches
 
     def _evaluated(self, job: Job, network: torch.nn.Module, uv: UVTarget, seconds: float) -> TrainedMember:

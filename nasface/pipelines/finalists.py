@@ -24,6 +24,7 @@ from nasface.pipelines.workers import train_side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
 from nasface.search.study import Evaluation, StudyResult
+from nasface.training.optimizers import of_steps
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
@@ -83,7 +84,7 @@ class Finalist:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def nme(self) -> float | None:
-        """Mean of the yaw bins (%) after the training; None before."""
+        """What the search minimises (%), after the training; None before."""
         if not self._file.exists():
             return None
         mend = "delete it, and --resume trains again"
@@ -91,12 +92,12 @@ class Finalist:
             return float(checked(float, read_json(self._file, mend).get("nme"), "nme"))
 
 
-def short_settings(experiment: Experiment) -> Experiment:
-    """The retraining's settings with the finalists' number of steps."""
+def short_settings(experiment: Experiment, faces: int) -> Experiment:
+    """The retraining's settings with the finalists' number of steps, on so many faces."""
     steps = experiment.finalists.steps
     return replace(
         experiment,
-        retrain=replace(experiment.retrain, steps=steps, evaluate_every=steps),
+        retrain=replace(of_steps(experiment.retrain, steps, faces), evaluate_every=steps),
         log=replace(experiment.log, wandb="off"),
     )
 
@@ -112,7 +113,7 @@ def decide(workspace: Workspace, run: Run, result: StudyResult) -> StudyResult:
     candidates = shortlist(result.evaluations, config.count, config.distance)
     if len(candidates) < 2:
         return result
-    settings = short_settings(workspace.experiment)
+    settings = short_settings(workspace.experiment, len(workspace.faces.train))
     folder = run.path("search", "finalists")
     finalists = [
         Finalist(MemberSpec(one.architecture, settings.network), settings, folder / one.architecture.digest)

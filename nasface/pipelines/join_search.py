@@ -57,7 +57,7 @@ def join_search(
     network = channels_last(load_supernet(Path(supernet or about["supernet"]), space, experiment.network))
     worker = worker_name()
     say(f"worker   {worker} of study {name}")
-    scorer, context = make_scorer(workspace, network), search_context(experiment, network)
+    scorer, context = make_scorer(workspace, network), search_context(workspace, network)
     result = run_shared(strategy, scorer, storage, name, context=context, worker=worker)
     own = sum(one.outcome.details.get("worker") == worker for one in result.evaluations)
     return len(result.evaluations), own

@@ -60,7 +60,8 @@ def _train(
 ) -> tuple[FaceTask, RetrainStage, float]:
     """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
-    config = with_optimizer_of(spec, in_steps(experiment.retrain, len(workspace.faces.train)))
+    processes = make_trainer(experiment.device, logger=False).world_size
+    config = with_optimizer_of(spec, in_steps(experiment.retrain, len(workspace.faces.train), processes))
     experiment = replace(experiment, retrain=config)
     if config.videos:
         require_videos(workspace.faces.test)
@@ -86,10 +87,12 @@ def _train(
 
 
 def validate_training(workspace: Workspace, spec: NetworkSpec, run: Run) -> float:
-    """Train a network from scratch and give its error on the validation faces: the mean NME (%) of the yaw bins. The
-    test faces are not looked at."""
+    """Train a network from scratch and give its error (%) on the validation faces: what a search minimises
+    (`search.penalty`). The test faces are not looked at."""
     task, _, _ = _train(workspace, spec, run, None, "finalist", validate=False)
-    return _evaluate(task, workspace.faces.val, workspace.experiment.device).figures["nme"]
+    penalty = workspace.experiment.search.penalty
+    name = "nme" if penalty == "mean" else f"nme_{penalty}"
+    return _evaluate(task, workspace.faces.val, workspace.experiment.device).figures[name]
 
 
 def retrain(

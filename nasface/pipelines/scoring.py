@@ -83,9 +83,11 @@ def make_scorer(workspace: Workspace, supernet: Supernet) -> CostedEvaluator:
     return CostedEvaluator(evaluator, MemberCosts(workspace.searched, experiment.network), experiment.search.objectives)
 
 
-def search_context(experiment: Experiment, supernet: Supernet) -> dict[str, Any]:
-    """What a search's outcomes depend on beside its strategy."""
-    return {"supernet": state_digest(supernet), "penalty": experiment.search.penalty}
+def search_context(workspace: Workspace, supernet: Supernet) -> dict[str, Any]:
+    """What a search's outcomes depend on beside its strategy. Of the faces, their numbers: their bytes need not be the
+    same on every machine."""
+    faces = {"train": len(workspace.faces.train), "val": len(workspace.faces.val)}
+    return {"supernet": state_digest(supernet), "penalty": workspace.experiment.search.penalty, "faces": faces}
 
 
 def search_storage(experiment: Experiment, run: Run) -> str | Path:

@@ -116,7 +116,7 @@ def search_supernet(
     """
     experiment, weights = workspace.experiment, supernet_file(run.folder)
     strategy = make_search_strategy(experiment, workspace.searched, latency)
-    storage, context = search_storage(experiment, run), search_context(experiment, supernet)
+    storage, context = search_storage(experiment, run), search_context(workspace, supernet)
     if resume and "search" in run.read_summary():
         _require_journal(experiment, run)
     with SearchProgress("searching", strategy.progress[1]) as bar:
@@ -146,12 +146,12 @@ def _require_journal(experiment: Experiment, run: Run) -> None:
 def _summary(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
     details = [one.outcome.details for one in result.evaluations]
     calibration = sum(one.get("calibration_s", 0.0) for one in details)
-    saved = {one.get("worker"): one.get("saved", 0.0) for one in details}
+    needed, executed = (sum(one.get(name, 0.0) for one in details) for name in ("needed_macs", "executed_macs"))
     return {
         "costs": {"calibration_s": round(calibration, 1), "search_s": round(result.seconds - calibration, 1)},
         "search": {
             **search_counts(strategy, result),
-            "work_saved": round(sum(saved.values()) / len(saved), 4),
+            "work_saved": round(1 - executed / needed, 4) if needed else 0.0,
             "penalty": result.penalty,
         },
     }
@@ -188,8 +188,7 @@ def write_member(
     parameters, macs = MemberSpec(best, experiment.network).cost()
     scores = {
         "penalty": penalty,
-        # A yaw bin without validation faces has none.
-        "nme": [None if value is None or math.isnan(value) else value for value in bins],
+        "nme": _known(bins),
         "nme_all": every,
         "parameters": parameters,
         "macs": macs,
@@ -207,6 +206,11 @@ def write_member(
     return Path(experiment.output)
 
 
+def _known(bins: Sequence[float | None]) -> list[float | None]:
+    """As JSON can hold it: a yaw bin without validation faces has no error."""
+    return [None if value is None or math.isnan(value) else value for value in bins]
+
+
 def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Path]:
     """Write the Pareto front of a search for several objectives: best_<k>.json of its members by rising penalty, and a
     figure; nothing for one objective. Beside the output, NAME.json, they are NAME_<k>.json, and those of an earlier,
@@ -217,7 +221,7 @@ def write_front(workspace: Workspace, run: Run, result: StudyResult) -> list[Pat
     paths, provenance, output = [], _provenance(experiment, run), Path(experiment.output)
     for number, (evaluation, values) in enumerate(pareto_front(result.evaluations, objectives), start=1):
         details = evaluation.outcome.details
-        scores = {"nme": details["nme"], "nme_all": details["nme_all"], **details["costs"]}
+        scores = {"nme": _known(details["nme"]), "nme_all": details["nme_all"], **details["costs"]}
         scores |= dict(zip(objectives, values, strict=True))
         paths.append(run.path(f"best_{number}.json"))
         for path in (paths[-1], output.with_name(f"{output.stem}_{number}.json")):

@@ -25,6 +25,7 @@ from nasface.runs.run import Run
 from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
 from nasface.training.face_task import TaskContext
+from nasface.training.optimizers import of_steps
 from nasface.utils.cores import available_cores
 from nasface.utils.line_record import append_line, read_entries
 from nasface.utils.progress import stage_bar
@@ -170,7 +171,8 @@ def _batches(workspace: Workspace, steps: int) -> SharedBatches:
     global _kept
     if _kept is None or _kept[0] is not workspace or _kept[1] != steps:
         config, seed = _settings(workspace, steps), workspace.experiment.seed
-        batches = SharedBatches(workspace.faces.train, workspace.uv, config, seed, keep=False)
+        faces = workspace.faces
+        batches = SharedBatches(faces.train, workspace.uv, config, seed, keep=False, mixture=faces.mixture)
         _kept = workspace, steps, batches
     return _kept[2]
 
@@ -179,6 +181,6 @@ def _settings(workspace: Workspace, steps: int) -> RetrainConfig:
     """Of the trainings of so many steps. The longest, which decide, have as many faces a step as the retraining."""
     config, retrain = workspace.experiment.halving, workspace.experiment.retrain
     size = config.batch_size
-    if len(config.steps) > 1 and steps == config.steps[-1]:
-        size = config.last_batch_size or retrain.batch_size
-    return replace(retrain, steps=steps, epochs=None, batch_size=size)
+    if steps == config.steps[-1]:
+        size = config.last_batch_size or (retrain.batch_size if len(config.steps) > 1 else size)
+    return replace(of_steps(retrain, steps, len(workspace.faces.train)), batch_size=size)

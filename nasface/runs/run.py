@@ -120,13 +120,16 @@ class Run:
         write()
 
 
-def open_run(command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None) -> Run:
+def open_run(
+    command: str, experiment: Experiment, label: str, resume: bool, run_id: str | None, init: str = "scratch"
+) -> Run:
     """A new run, or with `resume` the newest unfinished one of the same command and settings.
 
     Args:
         command: `search`, `retrain`, ...
         label: a few letters for the id, such as the space's name.
         run_id: use this id.
+        init: the weights that a training begins from; one that began from others is not resumed.
 
     Raises:
         UserError: nothing to resume, settings that differ from the run's, a new run's id that is taken, a run that
@@ -135,9 +138,8 @@ def open_run(command: str, experiment: Experiment, label: str, resume: bool, run
     runs = Path(experiment.runs)
     if not is_first_process():
         return _joined(runs, run_id)
-    run = (
-        _resumed(runs, command, experiment, label, run_id) if resume else _new(runs, command, experiment, label, run_id)
-    )
+    began = {"command": command, "label": label, "init": init}
+    run = _resumed(runs, experiment, began, run_id) if resume else _new(runs, experiment, began, run_id)
     if not hold_folder(run.folder):
         raise UserError(f"another command is writing to {run.folder}: wait for it, or choose another --run")
     if run.read_summary().get("failed"):
@@ -154,9 +156,9 @@ def _joined(runs: Path, run_id: str | None) -> Run:
     return Run(runs / run_id)
 
 
-def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{command}-{label}"
-    summary: dict[str, Any] = {"command": command, "label": label, "finished": False}
+def _new(runs: Path, experiment: Experiment, began: dict[str, str], run_id: str | None) -> Run:
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{began['command']}-{began['label']}"
+    summary: dict[str, Any] = {**began, "finished": False}
     if words := _arguments.get():
         summary["arguments"] = [without_passwords(word) for word in words]
     contents = {
@@ -166,27 +168,38 @@ def _new(runs: Path, command: str, experiment: Experiment, label: str, run_id: s
     return Run(new_folder(runs, run_id, name, contents, "run "))
 
 
-def _resumed(runs: Path, command: str, experiment: Experiment, label: str, run_id: str | None) -> Run:
+def _resumed(runs: Path, experiment: Experiment, began: dict[str, str], run_id: str | None) -> Run:
+    command = began["command"]
     if run_id:
         run = Run(run_folder(runs, run_id))
         if not settings_file(run.folder).exists():
             raise UserError(
                 f"there is no run {run.folder} to resume: start it without --resume{nearest_run(run.folder)}"
             )
-        if (other := run.read_summary().get("command", command)) != command:
+        recorded = _began(run, began)
+        if (other := recorded["command"]) != command:
             raise UserError(f"run {run.folder} is of nasface {other}: give one of nasface {command}")
+        for name, words in (("label", "is of"), ("init", "began from the weights")):
+            if recorded[name] != began[name]:
+                raise UserError(f"run {run.folder} {words} {recorded[name]}, not {began[name]}: resume it with its own")
         if difference := _difference(run, experiment):
             raise UserError(f"run {run.folder} was started with other settings ({difference}): resume it with its own")
         return run
 
     def waits(folder: Path) -> bool:
-        summary = Run(folder).read_summary()
-        same = (summary.get("command"), summary.get("label")) == (command, label)
-        return same and not summary.get("finished") and not _difference(Run(folder), experiment)
+        run = Run(folder)
+        same = _began(run, began | {"command": "", "label": ""}) == began
+        return same and not run.read_summary().get("finished") and not _difference(run, experiment)
 
     if found := hold_first((path.parent for path in files_of_runs(runs, settings_file(""))), waits):
         return Run(found)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
+
+
+def _began(run: Run, missing: dict[str, str]) -> dict[str, str]:
+    """What a run is, beside its settings; what it does not say, as one of a former version, is `missing`'s."""
+    summary = run.read_summary()
+    return {name: str(summary.get(name, value)) for name, value in missing.items()}
 
 
 def _difference(run: Run, experiment: Experiment) -> str:

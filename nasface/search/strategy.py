@@ -9,7 +9,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -254,7 +254,8 @@ class Strategy(ABC):
         return digest not in self._known and not self._is_open(digest) and self._admits(architecture)
 
     def _draw(self) -> Architecture | None:
-        """A new member, uniform over the space's; None when there is none left.
+        """A new member, uniform over those that the space draws at random, and over all others when none of these is
+        left; None when there is none at all.
 
         Where limits are so tight that uniform draws meet none, members come from random walks that only go towards the
         limits, and are no longer uniform.
@@ -262,12 +263,11 @@ class Strategy(ABC):
         Raises:
             UserError: no member within the limits was found at all.
         """
-        left = self._left()
-        tries = _PATIENCE * -(-self.space.count_members() // left) if left > 0 else 0
-        for _ in range(min(tries, _DRAWS) if self.constraints else tries):
-            architecture = self.space.random_architecture(self._rng)
-            if self._is_new(architecture):
-                return architecture
+        if self._left() > 0:
+            if found := self._draw_of(self.space):
+                return found
+            if self.space.drawn and not self.constraints and (found := self._draw_of(replace(self.space, drawn=None))):
+                return Architecture(self.space, found.codes)
         if not self.constraints:
             return None
         found = self._walk_to_limits()
@@ -275,6 +275,16 @@ class Strategy(ABC):
             limits = " and ".join(f"{one.name} <= {one.limit:g}" for one in self.constraints)
             raise UserError(f"no member of {self.space.title} with {limits} was found: raise the limit")
         return found
+
+    def _draw_of(self, space: MultipathSpace) -> Architecture | None:
+        """A new member that a space draws. One that is left is missed with a probability below exp(-50)."""
+        drawable = space.count_canonical(space.drawn or space.connections)
+        tries = _PATIENCE * -(-drawable // max(1, drawable - (self.space.count_members() - self._left())))
+        for _ in range(min(tries, _DRAWS) if self.constraints else tries):
+            architecture = space.random_architecture(self._rng)
+            if self._is_new(architecture):
+                return architecture
+        return None
 
     def _left(self) -> int:
         """How many members were neither evaluated nor rejected, and are not open."""

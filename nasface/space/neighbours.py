@@ -7,7 +7,9 @@ A move changes as little as keeps the code canonical, so that no connection ever
 - add, remove: one connection between two live nodes comes or goes;
 - move: a connection goes and another one of the same gap comes, with the operation of the first;
 - activate, deactivate: a node that is not live gets one connection in and one out; or one that has just these loses
-  them. Either of the two is added (removed), or is taken from (given to) another node of the same layer.
+  them. Either of the two is added (removed), or is taken from (given to) another node of the same layer;
+- replace: where every inner gap has a single connection, so that none of the others leads from one chain to another: a
+  node gives its connections to another one of its layer.
 
 Every move can be undone by a move. Nothing here makes an inner gap's number of connections leave the space's range;
 where it lies outside already (a preset may), moves that take it no further out are allowed, so that a search can
@@ -37,7 +39,7 @@ def neighbours(architecture: Architecture) -> Iterator[Architecture]:
     space, codes = architecture.space, architecture.canonical.codes
     gaps = [_read_gap(space, codes, gap) for gap in range(space.layers)]
     around: list[tuple[Moves, tuple[_Gap, ...]]] = [(kind, (gap,)) for gap in gaps for kind in _GAP_MOVES]
-    around += [(kind, pair) for pair in pairwise(gaps) for kind in _NODE_MOVES]
+    around += [(kind, pair) for pair in pairwise(gaps) for kind in _node_moves(space)]
     for kind, of in around:
         for change in kind(*of):
             yield _canonical(space, _apply(codes, change))
@@ -83,7 +85,7 @@ def _kinds(space: MultipathSpace, codes: Sequence[int], gap: int) -> list[tuple[
     gaps = {near: _read_gap(space, codes, near) for near in range(space.layers) if abs(near - gap) <= 1}
     nearby = list(pairwise(gaps.values()))
     kinds: list[tuple[Moves, Any]] = [(kind, [(gaps[gap],)]) for kind in _GAP_MOVES]
-    return kinds + [(kind, nearby) for kind in _NODE_MOVES]
+    return kinds + [(kind, nearby) for kind in _node_moves(space)]
 
 
 def _canonical(space: MultipathSpace, codes: tuple[int, ...]) -> Architecture:
@@ -234,6 +236,22 @@ def _lost_inputs(gap: _Gap, node: int) -> Iterator[Change]:
     for target in gap.live_targets:
         if (source, target) not in gap.operations:
             yield (place, 0), (gap.place(source, target), operation)
+
+
+def _replace_moves(before: _Gap, after: _Gap) -> Iterator[Change]:
+    for node, other in product(range(len(before.in_degree)), repeat=2):
+        if before.in_degree[node] == after.out_degree[node] == 1 and not before.in_degree[other]:
+            yield _given(before, node, other) + _given(after.turned, node, other)
+
+
+def _given(gap: _Gap, node: int, other: int) -> Change:
+    """The connection of a target goes to another one; of the turned gap, of a source."""
+    ((source, _),) = [pair for pair in gap.operations if pair[1] == node]
+    return (gap.place(source, node), 0), (gap.place(source, other), gap.operations[source, node])
+
+
+def _node_moves(space: MultipathSpace) -> tuple[Moves, ...]:
+    return (*_NODE_MOVES, _replace_moves) if space.connections == (1, 1) else _NODE_MOVES
 
 
 _GAP_MOVES = (_operation_moves, _add_moves, _remove_moves, _shift_moves)

@@ -123,8 +123,8 @@ class MNUS:
         children: K.
         seed: not negative.
         repeats: the values of r; those greater than K count as K.
-        first_repeats: r of the first gap, None for the rule above.
-        last_repeats: r of the last gap, None for the rule above.
+        first_repeats: r of the first gap, None for the rule above; K where it is greater.
+        last_repeats: r of the last gap, None for the rule above; K where it is greater.
 
     Raises:
         UserError: no set of K children satisfies the constraints with these settings.
@@ -148,8 +148,11 @@ class MNUS:
         object.__setattr__(self, "repeats", tuple(min(r, self.children) for r in self.repeats))
         for name in ("first_repeats", "last_repeats"):
             value = getattr(self, name)
-            if value is not None and (type(value) is not int or not 1 <= value <= self.children):
-                raise UserError(f"{name} must be a whole number from 1 to {self.children} (children), not {value!r}")
+            if value is None:
+                continue
+            if type(value) is not int or value < 1:
+                raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
+            object.__setattr__(self, name, min(value, self.children))
         for repeats in sorted(set(self.repeats)):
             self._check_feasible(repeats)
 

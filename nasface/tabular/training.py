@@ -8,7 +8,7 @@ lasts seconds. The networks come out as `nasface retrain` would train them, up t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from nasface.metrics.aflw2000 import BinnedNME, binned_nme
 from nasface.metrics.nme import nme_68
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import channels_last
-from nasface.training.optimizers import learning_rate_factor, make_optimizer, with_optimizer_of
+from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_optimizer_of
 from nasface.training.targets.uv import FaceMaps, output_loss
 from nasface.training.uv_target import UVReader, UVTarget
 from nasface.utils.errors import UserError
@@ -35,6 +35,20 @@ class DivergedError(UserError):
     """The loss of a training is no number."""
 
 
+def check_alike(config: RetrainConfig) -> None:
+    """Refuse settings that only a training on its own has.
+
+    Raises:
+        UserError: see above.
+    """
+    if config.accumulate != 1:
+        size = config.batch_size * config.accumulate
+        raise UserError(
+            f"retrain.accumulate {config.accumulate} is for `nasface retrain`, not for many trainings alike: leave it"
+            f" out here, or give retrain.batch_size {size}"
+        )
+
+
 class SharedBatches:
     """The batches that `nasface retrain` trains on with a seed, for one network after the other.
 
@@ -44,17 +58,31 @@ class SharedBatches:
     Args:
         faces: the training faces, with pose and coefficients.
         uv: makes the targets.
-        config: steps, batch size and augmentation.
+        config: steps or epochs, batch size and augmentation.
         seed: of the order of the faces, of their augmentation and of the networks' first weights.
         keep: keep them in memory, as far as `KEPT_BYTES` allow.
+        mixture: number and share of the faces of each set, where they are of several.
+
+    Raises:
+        UserError: see `check_alike`.
     """
 
-    def __init__(self, faces: FaceSet, uv: UVTarget, config: RetrainConfig, seed: int, *, keep: bool = True) -> None:
-        self.config = with_optimizer_of(MemberSpec, config)
+    def __init__(
+        self,
+        faces: FaceSet,
+        uv: UVTarget,
+        config: RetrainConfig,
+        seed: int,
+        *,
+        keep: bool = True,
+        mixture: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        check_alike(config)
+        self.config = config = with_optimizer_of(MemberSpec, in_steps(config, len(faces)))
         self.seed, self.uv = seed, uv
         self.maps = FaceMaps(uv, faces, config.augmentation, seed)
         batches = BatchSettings(config.batch_size, config.steps, seed, config.augmentation)
-        self._data = FaceDataModule(faces, faces, batches)
+        self._data = FaceDataModule(faces, faces, batches, mixture=mixture)
         values = 3 * (faces.image_size**2 + uv.map_size**2)
         fits = keep and 4 * values * config.steps * config.batch_size <= KEPT_BYTES
         self._kept = list(self._make()) if fits else None

@@ -98,6 +98,8 @@ class Muon(Optimizer):
             if "step" not in state:
                 state["step"] = torch.zeros((), device=parameter.device)
                 state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            # Torch and Lightning leave what is called `step` on the CPU when a checkpoint is loaded.
+            state["step"] = state["step"].to(parameter.device)
         states = [self.state[parameter] for parameter in parameters]
         adamw(
             parameters,

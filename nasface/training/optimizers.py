@@ -76,11 +76,26 @@ def with_optimizer_of(network: NetworkSpec | type[NetworkSpec], config: RetrainC
     return replace(config, optimizer=replace(optimizer, **empty))
 
 
-def in_steps(config: RetrainConfig, faces: int) -> RetrainConfig:
-    """A training that is counted in epochs of so many faces, counted in steps; itself where it is so already."""
+def in_steps(config: RetrainConfig, faces: int, processes: int = 1) -> RetrainConfig:
+    """A training that is counted in epochs of so many faces, counted in steps; itself where it is so already.
+
+    Args:
+        config: the training.
+        faces: training faces.
+        processes: that have a batch each in every step.
+    """
     if config.epochs is None:
         return config
-    per_epoch = faces / (config.batch_size * config.accumulate)
+    per_epoch = faces / (config.batch_size * config.accumulate * processes)
     milestones = [float(round(milestone * per_epoch)) for milestone in config.optimizer.milestones]
     steps = max(1, round(config.epochs * per_epoch))
     return replace(config, steps=steps, epochs=None, optimizer=replace(config.optimizer, milestones=milestones))
+
+
+def of_steps(config: RetrainConfig, steps: int, faces: int) -> RetrainConfig:
+    """A training of another number of steps, whose learning rate falls at the same shares of them."""
+    whole = in_steps(config, faces)
+    share = steps / whole.steps
+    milestones = [milestone * share for milestone in whole.optimizer.milestones]
+    every = max(1, round(whole.optimizer.every * share))
+    return replace(whole, steps=steps, optimizer=replace(whole.optimizer, milestones=milestones, every=every))

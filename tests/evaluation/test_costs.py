@@ -86,5 +86,16 @@ def test_limits() -> None:
     assert (macs.name, macs.limit, parameters.name) == ("macs", 2e6, "parameters")
     with pytest.raises(UserError, match="no limit on 'latency'"):
         make_constraints(costs, {"latency": 3.0})
+
+
+def test_a_limit_on_memory_that_no_member_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = MemberCosts(SPACES[0], CONFIGS[0])
+    members = [SPACES[0].random_architecture(np.random.default_rng(seed)) for seed in range(3)]
+    assert 4 * 3 * CONFIGS[0].input_size**2 < costs.least_memory <= min(map(costs.memory, members))
+    with pytest.raises(UserError, match="search.max_memory 400 is too little: the stem alone needs"):
+        make_constraints(costs, {"memory": 400.0})
+    (limit,) = make_constraints(costs, {"memory": costs.least_memory})
+    monkeypatch.setattr("nasface.evaluation.costs.peak_activations", None)
+    assert [limit.measure(member) for member in members] == [costs.memory(member) for member in members]
     with pytest.raises(UserError, match="unknown cost 'weight'; known are: macs"):
         costs.measure("weight")

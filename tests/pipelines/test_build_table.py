@@ -70,6 +70,21 @@ def test_batches_are_the_same_kept_or_not(workspace: Workspace, monkeypatch: pyt
         assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
 
 
+def test_settings_of_the_training_alone(workspace: Workspace) -> None:
+    faces, retrain = workspace.faces.train, workspace.experiment.retrain
+    with pytest.raises(UserError, match="retrain.accumulate 3 .* give retrain.batch_size 12"):
+        SharedBatches(faces, workspace.uv, replace(retrain, accumulate=3), seed=1)
+    epochs = SharedBatches(faces, workspace.uv, replace(retrain, epochs=2.0), seed=1)
+    assert len(epochs) == len(list(epochs)) == len(faces) // 2
+    plain = replace(retrain, steps=20, augmentation=AugmentConfig(0, 0, 0, 0, 0, 0, 0, 0))
+    white = np.zeros_like(faces.images)
+    white[-2:] = 255
+    mixture = ((len(faces) - 2, 0.5), (2, 0.5))  # of two sets; the second, of two white faces, is half of all
+    batches = SharedBatches(replace(faces, images=white), workspace.uv, plain, seed=1, mixture=mixture)
+    share = np.mean([bool(image.mean() > 0) for images, _ in batches for image in images])
+    assert share == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_loss_that_is_no_number_is_told(workspace: Workspace) -> None:
     config = replace(workspace.experiment.retrain, optimizer=replace(workspace.experiment.retrain.optimizer, lr=1e30))
     batches = SharedBatches(workspace.faces.train, workspace.uv, config, seed=1)

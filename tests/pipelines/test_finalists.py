@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasface.pipelines.finalists import Finalist, shortlist
+from nasface.config import Experiment, OptimizerConfig, RetrainConfig
+from nasface.pipelines.finalists import Finalist, short_settings, shortlist
 from nasface.search.strategy import Outcome, Proposal
 from nasface.search.study import Evaluation
 from nasface.space.neighbours import random_neighbour
@@ -67,6 +68,19 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
         temporary.write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match=r"abc\.json cannot be read"):
         finalist.nme()
+
+
+def test_finalists_are_trained_for_their_steps_whatever_the_retraining_counts_in() -> None:
+    optimizer = OptimizerConfig(schedule="steps", milestones=[30, 40])
+    retrain = RetrainConfig(epochs=50, batch_size=32, optimizer=optimizer)
+    short = short_settings(Experiment(retrain=retrain), faces=6400).retrain
+    assert (short.steps, short.epochs, short.optimizer.milestones) == (150, None, [90, 120])
+
+
+def test_finalists_of_several_objectives_are_refused(nasface: Command) -> None:
+    options = ("--finalists.count", "2", "--search.strategy", "nsga2", "--search.objectives", "[penalty,macs]")
+    failed = nasface.tiny("search", *options)
+    assert failed.code == 2 and "finalists.count is for one objective" in failed.line
 
 
 def test_the_best_finalist_is_written(nasface: Command) -> None:

@@ -160,6 +160,9 @@ def test_the_last_round_has_a_batch_size_of_its_own(
     monkeypatch.setattr(short_trainings, "SharedBatches", batches)
     search_by_trainings(settings, SPACE, new_run(tmp_path / "run"))
     assert seen == {1: 2, 2: expected}
+    single = replace(settings, halving=replace(settings.halving, steps=[3], generations=0))
+    search_by_trainings(single, SPACE, new_run(tmp_path / "single"))
+    assert seen[3] == (last or 2)
 
 
 def test_children_are_changed_best_members_within_the_limits(experiment: Experiment) -> None:
@@ -410,6 +413,8 @@ def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
     for setting, value, message in (
         ("--reuse_supernet", "true", "leave out --reuse_supernet"),
         ("--search.objectives", "[penalty,macs]", "leave out --search.objectives"),
+        ("--halving.steps", "[2,2]", "halving.steps [2, 2] has a number twice"),
+        ("--retrain.accumulate", "2", "retrain.accumulate 2 is for `nasface retrain`"),
     ):
         failed = nasface("search", "--experiment", "smoke", "--on", "trainings", setting, value)
         assert failed.code == 2 and message in failed.line

@@ -24,6 +24,20 @@ def test_a_small_space_is_covered_exactly_once() -> None:
     assert strategy.progress == (size, size)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_members_that_are_not_drawn_come_last(seed: int) -> None:
+    space = MultipathSpace("toy", 4, 2, (1, 4), (1, 1))
+    drawable, size = space.count_canonical((1, 1)), space.count_members()
+    strategy, counts, seen = RandomSearch(space, seed, evaluations=drawable + 50), [], set()
+    while (proposal := strategy.ask()) is not None:
+        counts.append(set(proposal.architecture.inner_counts()))
+        assert proposal.architecture.space is space and proposal.architecture.digest not in seen
+        seen.add(proposal.architecture.digest)
+        strategy.tell(proposal, Outcome(5.0))
+    assert len(counts) == drawable + 50 < size
+    assert all(one == {1} for one in counts[:drawable]) and not any(one == {1} for one in counts[drawable:])
+
+
 def test_exactly_the_budget() -> None:
     strategy = RandomSearch(SPACE, evaluations=17)
     for done in range(17):

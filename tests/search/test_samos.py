@@ -56,7 +56,9 @@ def algorithm_2(
     return steps, s.digest, p
 
 
-@pytest.mark.parametrize("space", [SPACE, SMALL], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [SPACE, SMALL, replace(SMALL, name="chains", connections=(1, 1))], ids=lambda space: space.name
+)
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("k", "temperature", "factor"), [(200, 2.0**10, 0.85), (120, 1.0, 0.97), (60, 0.05, 1.0)])
 def test_equals_algorithm_2(space: MultipathSpace, seed: int, k: int, temperature: float, factor: float) -> None:
@@ -70,7 +72,9 @@ def test_equals_algorithm_2(space: MultipathSpace, seed: int, k: int, temperatur
     assert {accepted for _, _, accepted, _ in steps} == {True, False}, "the case decides nothing"
 
 
-@pytest.mark.parametrize("space", [SPACE, SMALL], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [SPACE, SMALL, replace(SMALL, name="chains", connections=(1, 1))], ids=lambda space: space.name
+)
 @pytest.mark.parametrize("seed", range(5))
 def test_early_stopping_gives_the_same_trajectory(space: MultipathSpace, seed: int) -> None:
     plain, quick = (SAMOS(space, seed, 150, temperature=2.0, factor=0.95) for _ in range(2))
@@ -158,6 +162,15 @@ def test_a_given_first_member() -> None:
     narrow = replace(SPACE, connections=(6, 6))
     with pytest.raises(UserError, match="not a member of space toy"):
         SAMOS(narrow, initial=MultipathSpace("toy", 5, 3, (2, 3)).random_architecture(np.random.default_rng(1)))
+
+
+@pytest.mark.parametrize("chains", [8, 20])
+def test_more_chains_than_members_keep_the_budget(chains: int) -> None:
+    strategy, asked = SAMOS(MultipathSpace("tiny", 2, 1), 0, iterations=3, chains=chains), 0
+    while (proposal := strategy.ask()) is not None:
+        strategy.tell(proposal, Outcome(5.0 + (asked := asked + 1)))
+    done, total = strategy.progress
+    assert asked == 4 and done == total and len(strategy.steps) <= 3
 
 
 @pytest.mark.parametrize(
@@ -257,7 +270,9 @@ def test_well_known_networks_are_the_first_starts_where_they_are_members() -> No
     assert first is not None and first.architecture.digest not in presets
 
 
-@pytest.mark.parametrize("space", [SPACE, SMALL], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [SPACE, SMALL, replace(SMALL, name="chains", connections=(1, 1))], ids=lambda space: space.name
+)
 def test_move_probabilities_are_those_of_the_moves(space: MultipathSpace) -> None:
     rng = np.random.default_rng(2)
     for _ in range(3):

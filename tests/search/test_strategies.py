@@ -18,6 +18,7 @@ from nasface.search.registry import (
     register,
 )
 from nasface.search.strategy import Outcome, Proposal
+from nasface.space.space import MultipathSpace
 from nasface.testing.strategies import (
     SMALL,
     SPACE,
@@ -175,6 +176,12 @@ def test_values_of_settings_are_checked() -> None:
     ):
         with pytest.raises(UserError, match=f"search.settings.{name}.*{words}|search.settings.{words}"):
             check_settings("spos", {name: value})
+
+
+@pytest.mark.parametrize("crossover", [-0.1, 90.0, float("nan")])
+def test_a_crossover_is_a_probability(crossover: float) -> None:
+    with pytest.raises(UserError, match="crossover must be a probability from 0 to 1"):
+        make_strategy("nsga2", MultipathSpace("toy", 3, 2), seed=0, crossover=crossover)
 
 
 def test_a_name_is_given_once() -> None:

@@ -16,6 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from nasface.search.local_workers import LocalWorkers
 from nasface.search.storage import open_storage
 from nasface.search.strategies.random import RandomSearch
 from nasface.search.strategies.samos import SAMOS
@@ -190,6 +191,24 @@ def test_a_failing_worker_gives_its_member_back(tmp_path: Path) -> None:
     with pytest.raises(MemoryError):
         run_shared(random_search(), fail, storage, "s", pace=PATIENT)
     check(storage, work(storage, random_search()), 24)  # nobody has to be patient
+
+
+def test_the_last_worker_may_end_the_search_as_it_is_looked_at(tmp_path: Path) -> None:
+    """What the follower knows is what it last read, and the worker may have gone on since."""
+    storage = tmp_path / "journal.log"
+    create_shared_study(random_search(3), storage, "s")
+    crew = LocalWorkers(1, storage, "s", tmp_path)
+
+    class Worker:
+        id, log = 1, tmp_path / "worker_0.log"
+
+        def poll(self) -> int:
+            work(storage, random_search(3))
+            return 0
+
+    crew._processes = [Worker()]  # type: ignore[list-item]
+    result = run_shared(random_search(3), None, storage, "s", pace=PATIENT, look=crew.look)
+    check(storage, result, 3)
 
 
 def test_a_member_that_nobody_can_evaluate(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from nasface.space.neighbours import neighbours, random_neighbour
 from nasface.space.space import Architecture, MultipathSpace
 from tools.build_presets import hrnet
 
-RANGES = [None, (1, 2), (2, 2), (2, 3), (4, 4)]
+RANGES = [None, (1, 1), (1, 2), (2, 2), (2, 3), (4, 4)]
 
 
 @pytest.mark.parametrize("connections", RANGES)

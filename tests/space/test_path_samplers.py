@@ -207,9 +207,8 @@ def test_many_children(layers: int, scales: int, children: int, repeats: int) ->
         ({"repeats": ()}, "repeats"),
         ({"repeats": (0, 1)}, "repeats"),
         ({"repeats": 2}, "repeats"),
-        ({"first_repeats": 5}, "first_repeats"),
         ({"first_repeats": 0}, "first_repeats"),
-        ({"last_repeats": 5}, "last_repeats"),
+        ({"last_repeats": 2.0}, "last_repeats must be a whole number of at least 1, not 2.0"),
         ({"children": 8, "repeats": (2,), "last_repeats": 1}, "last_repeats 1 leaves some of 8 children"),
         ({"repeats": (1,), "last_repeats": 4}, "a smaller last_repeats"),
         ({"children": 20, "repeats": (1,)}, "use at least 2"),
@@ -225,7 +224,7 @@ def test_settings_that_fit_nothing_are_user_errors(changes: dict, part: str) -> 
 
 
 def test_repeats_are_capped_at_the_children() -> None:
-    sampler = MNUS(MultipathSpace("s", 4, 3), 1, 0)
+    sampler = MNUS(MultipathSpace("s", 4, 3), 1, 0, first_repeats=3, last_repeats=2)
     assert sampler.plan(0) == (1, 1, 1, 1)
     assert (sampler.sample(0) > 0).all()
 

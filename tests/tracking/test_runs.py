@@ -13,6 +13,7 @@ import yaml
 from nasface.config import DeviceConfig, Experiment, LogConfig, SearchConfig
 from nasface.runs.run import is_first_process, open_run, settings_file, started_by
 from nasface.utils.errors import UserError
+from nasface.utils.files import write_json
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def test_a_new_run_keeps_its_settings(experiment: Experiment) -> None:
     assert run.id.endswith("-search-multipath")
     kept = yaml.safe_load(settings_file(run.folder).read_text())
     assert kept["search"]["settings"]["temperature"] == 1e-5 and kept["supernet"]["optimizer"]["lr"] == 5e-3
-    assert run.read_summary() == {"command": "search", "label": "multipath", "finished": False}
+    began = {"command": "search", "label": "multipath", "init": "scratch", "finished": False}
+    assert run.read_summary() == began
 
 
 def test_a_new_run_keeps_the_words_that_started_it(experiment: Experiment) -> None:
@@ -90,6 +92,20 @@ def test_resume_of_a_named_run(experiment: Experiment) -> None:
     changed = replace(experiment, search=replace(experiment.search, iterations=7))
     with pytest.raises(UserError, match=r"other settings \(search.iterations: 200, now 7\)"):
         open_run("search", changed, "m", True, "mine")
+
+
+def test_resume_of_what_began_otherwise(experiment: Experiment) -> None:
+    run = open_run("retrain", experiment, "net", False, "mine", init="supernet.pt")
+    assert open_run("retrain", experiment, "net", True, None, init="supernet.pt").folder == run.folder
+    with pytest.raises(UserError, match="no unfinished retrain run"):
+        open_run("retrain", experiment, "net", True, None)
+    with pytest.raises(UserError, match="mine began from the weights supernet.pt, not scratch: resume it with its own"):
+        open_run("retrain", experiment, "net", True, "mine")
+    with pytest.raises(UserError, match="mine is of net, not other"):
+        open_run("retrain", experiment, "other", True, "mine", init="supernet.pt")
+    del (former := run.read_summary())["init"]  # of a version that did not record it
+    write_json(run.folder / "summary.json", former)
+    assert open_run("retrain", experiment, "net", True, None).folder == run.folder
 
 
 def test_a_setting_that_an_earlier_version_did_not_have_is_at_its_default(experiment: Experiment) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasface.training import muon
 from nasface.training.muon import MATRIX_STEP, Muon, orthogonalised
 
 
@@ -164,3 +165,21 @@ def test_it_goes_on_from_its_state() -> None:
         _train(trained, its, seed=2)
     for name, value in network.named_parameters():
         torch.testing.assert_close(later.get_parameter(name), value, rtol=0, atol=0, msg=name)
+
+
+def test_a_state_that_lies_elsewhere_follows_its_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint's step stays on the CPU, whose kernels are not those of the device: here `meta`, for a GPU."""
+    network = torch.nn.BatchNorm2d(3)
+    optimizer = Muon(network.parameters())
+    network(torch.ones(2, 3, 4, 4)).sum().backward()
+    optimizer.step()
+    state, away = optimizer.state_dict(), torch.nn.BatchNorm2d(3).to("meta")
+    for values in state["state"].values():
+        values |= {name: values[name].to("meta") for name in ("mean", "square")}
+    resumed, seen = Muon(away.parameters()), []
+    resumed.load_state_dict(state)
+    monkeypatch.setattr(muon, "adamw", lambda *tensors, **_: seen.extend(tensor for part in tensors for tensor in part))
+    for parameter in away.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    resumed.step()
+    assert len(seen) == 10 and {tensor.device.type for tensor in seen} == {"meta"}

@@ -14,7 +14,7 @@ from nasface.nets.multipath import MemberSpec
 from nasface.nets.network import NetworkSpec
 from nasface.nets.registry import BaselineSpec
 from nasface.rendering.video import ShortVideos
-from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, with_optimizer_of
+from nasface.training.optimizers import in_steps, learning_rate_factor, make_optimizer, of_steps, with_optimizer_of
 from nasface.utils.errors import UserError
 from tests.helpers.toy import toy_faces, toy_model
 from tests.training.toy_training import make_task, train
@@ -70,6 +70,16 @@ def test_epochs_are_passes_over_the_faces() -> None:
     assert (found.steps, found.epochs, found.optimizer.milestones) == (4000, None, [500, 1500, 3000])
     assert in_steps(found, faces=7) is found
     assert in_steps(RetrainConfig(epochs=0.001, batch_size=8), 8).steps == 1
+    assert in_steps(config, faces=6400, processes=4).optimizer.milestones == [125, 375, 750]
+
+
+def test_a_shorter_training_falls_at_the_same_shares() -> None:
+    optimizer = OptimizerConfig(schedule="steps", milestones=[30, 40], every=1000)
+    epochs = RetrainConfig(epochs=50, batch_size=32, optimizer=optimizer)
+    short = of_steps(epochs, 300, faces=6400)
+    assert (short.steps, short.epochs, short.optimizer.milestones) == (300, None, [180, 240])
+    plain = of_steps(RetrainConfig(steps=1200, optimizer=optimizer), 300, faces=1)
+    assert (plain.steps, plain.optimizer.milestones, plain.optimizer.every) == (300, [7.5, 10], 250)
 
 
 @pytest.mark.parametrize("kind", ["muon", "nadam", "rmsprop", "sgd"])

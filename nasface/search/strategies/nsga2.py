@@ -13,6 +13,7 @@ from nasface.search.registry import register
 from nasface.search.strategy import Constraint, Outcome, Proposal, require_count
 from nasface.space.neighbours import random_neighbour
 from nasface.space.space import Architecture, MultipathSpace
+from nasface.utils.errors import UserError
 
 _TRIES = 100
 
@@ -49,6 +50,8 @@ class NSGA2(BudgetedStrategy):
         super().__init__(space, seed, evaluations, constraints)
         self.population = require_count("population", population)
         self.crossover = float(crossover)
+        if not 0 <= self.crossover <= 1:
+            raise UserError(f"crossover must be a probability from 0 to 1, not {crossover!r}")
         self.objectives = require_objectives(objectives)
         self._parents: list[tuple[Architecture, list[float]]] = []
         self._children: list[tuple[Architecture, list[float]]] = []

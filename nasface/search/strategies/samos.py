@@ -247,7 +247,8 @@ class SAMOS(Strategy):
         if chain.candidate is None:
             if chain.current is None:
                 self._start(chain)
-            elif not self._exhausted and len(self._steps) + self._deciding < self.iterations:
+            left = not self._exhausted and len(self._steps) + self._deciding < self.iterations
+            if chain.candidate is None and chain.current is not None and left:
                 self._pick_candidate(chain)
             if chain.candidate is None:
                 return None, False
@@ -276,7 +277,6 @@ class SAMOS(Strategy):
         chain.candidate, chain.threshold = first, math.inf
         if first is None and self._best is not None:
             chain.current, chain.lowest = self._best, self._best[1]
-            self._pick_candidate(chain)
 
     def _fresh(self) -> Architecture | None:
         """A new member: a well-known network where one is left, or drawn."""

@@ -124,7 +124,8 @@ class UVTask(FaceTask):
         return output_loss(self.network, output, self.uv.target_units(batch), self.uv, self.config)
 
     def _output(self, image: Tensor) -> UVOutput:
-        if not (self.graphs and image.is_cuda) or torch.is_autocast_enabled():
+        # The next replay of a graph overwrites the gradients that the last one left, before they could be added.
+        if not (self.graphs and image.is_cuda) or self.config.accumulate > 1 or torch.is_autocast_enabled():
             return self.network.output(image)
         if self._graphed is None:
             self._graphed = graphed_output(self.network, image)

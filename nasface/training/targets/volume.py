@@ -317,6 +317,12 @@ class VolumeTask(FaceTask):
             self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
         return values["loss"].detach()
 
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        if str(self.trainer.precision) == "16-mixed":
+            # Gradients are clipped here, where they would still be scaled.
+            raise UserError("networks of volumes have no loss scaling: give device.precision bf16-mixed")
+
     def _adversarial_step(self, labels: Labelled) -> dict[str, Tensor]:
         generator, discriminator = cast(list[Any], self.optimizers())
         estimates = self.network.estimator(labels.image)
