@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nasface.config import Experiment
+from nasface.config import Experiment, SearchConfig
 from nasface.runs.listing import FILES, files_of, find_run, remove_run
 from nasface.runs.run import Run, open_run, started_by
 from nasface.space.presets import load_preset
@@ -96,6 +96,8 @@ def test_compare(nasface: Command, runs: Path) -> None:
     table = nasface("runs", "compare", "good", "worse").output
     assert "3.25" in table and "4.00" in table and "settings are the same" in table, "seed and space do not count"
     a_run(nasface.folder, "search", "again", 4.25, space="multipath_small")
+    a_run(nasface.folder, "search", "frontal", 1.5, search=SearchConfig(penalty="0-30"))
+    assert "1.500 (0-30)" in nasface("runs", "compare", "found", "frontal").output
     table = nasface("runs", "compare", "found", "again").output
     assert "4.500" in table and "4.250" in table and "multipath_small" in table
     for names, message in (
@@ -115,6 +117,12 @@ def test_best(nasface: Command, runs: Path) -> None:
         "runs/good/network.pt",
     ]
     assert "found" in nasface("runs", "best", "--command", "search").output
+    a_run(nasface.folder, "search", "frontal", 1.5, search=SearchConfig(penalty="0-30"))
+    lines = nasface("runs", "best", "--command", "search").output.splitlines()[2:]
+    assert [(line.split()[-3:-1], ", 0-30 " in line) for line in lines] == [
+        (["4.500", "found"], False),
+        (["1.500", "frontal"], True),
+    ], "errors of other kinds are not compared"
     assert "holds no finished retrain" in nasface("runs", "best", "--runs", str(runs / "benchmarks")).line
 
 
@@ -129,6 +137,7 @@ def test_remove_asks(nasface: Command, runs: Path, monkeypatch: pytest.MonkeyPat
     assert sorted(path.name for path in runs.iterdir()) == everything
     assert nasface("runs", "remove", "good", "runs/begun", "runs/good").code == 0
     assert sorted(path.name for path in runs.iterdir()) == sorted({*everything} - {"good", "begun"})
+    assert nasface("runs", "remove", "worse").line == "nasface: nothing was removed", "the end of the input"
     assert nasface("runs", "remove", "broken", "--yes").code == 0 and not (runs / "broken").exists()
     assert nasface("runs", "remove", "benchmarks", "--yes").code == 2 and (runs / "benchmarks").is_dir()
 

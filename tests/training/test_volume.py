@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -603,3 +604,9 @@ def test_the_registry_leads_here(uv: UVTarget) -> None:
     network = create_network("jvcr-64", SIZE, scale=1 / 16)
     task = make_task(network, context_of(uv, VolumeConfig()))
     assert type(task) is VolumeTask and task.wild is None and task.decoder is None and task.mirrors
+
+
+def test_scaled_gradients_are_refused() -> None:
+    with pytest.raises(UserError, match="no loss scaling: give device.precision bf16-mixed"):
+        VolumeTask.on_fit_start(SimpleNamespace(trainer=SimpleNamespace(precision="16-mixed")))  # type: ignore[arg-type]
+    VolumeTask.on_fit_start(SimpleNamespace(trainer=SimpleNamespace(precision="bf16-mixed")))  # type: ignore[arg-type]

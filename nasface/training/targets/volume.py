@@ -318,7 +318,6 @@ class VolumeTask(FaceTask):
         return values["loss"].detach()
 
     def on_fit_start(self) -> None:
-        super().on_fit_start()
         if str(self.trainer.precision) == "16-mixed":
             # Gradients are clipped here, where they would still be scaled.
             raise UserError("networks of volumes have no loss scaling: give device.precision bf16-mixed")
