@@ -25,8 +25,7 @@ import nasface
 from benchmarks.common import Option, described, parse, run_benchmark, with_settings_of
 from benchmarks.rank_correlation import LEAST, Ranking, calibrated_scores, shared_scores
 from nasface.config import Experiment, experiment_file, recorded_sizes
-from nasface.data.augment import normalise
-from nasface.evaluation.supernet import EvaluationFaces, make_evaluator
+from nasface.evaluation.supernet import EvaluationFaces, face_images, make_evaluator
 from nasface.pipelines.supernet import train_supernet
 from nasface.pipelines.workspace import Workspace, prepare
 from nasface.report.tables import text_table
@@ -106,7 +105,7 @@ def rank(workspace: Workspace, table: MemberTable, members: Sequence[Architectur
     supernet = train_supernet(workspace, run)
     errors = table.errors()
     calibration = faces.train.subset(range(min(experiment.search.calibration, len(faces.train))))
-    images = normalise(_tensor(calibration.images))
+    images = face_images(calibration)
     validation = EvaluationFaces.of(faces.val)
     scores = {
         "calibrated": calibrated_scores(make_evaluator(supernet, workspace.uv, faces, experiment), members),
@@ -123,12 +122,6 @@ def run_name(experiment: Experiment, table: MemberTable) -> str:
     settings = [asdict(getattr(experiment, name)) for name in ("data", "network", "supernet")]
     digest = hashlib.sha256(json.dumps([nasface.__version__, settings], sort_keys=True).encode()).hexdigest()[:8]
     return f"{table.space.name}-{config.sampler}-{config.steps}-seed{experiment.seed}-{digest}"
-
-
-def _tensor(images: np.ndarray) -> Any:
-    import torch
-
-    return torch.from_numpy(np.array(images))
 
 
 def ranking_table(results: Sequence[Mapping[str, Any]]) -> str:

@@ -26,6 +26,8 @@ from benchmarks.common import Option, parse, run_benchmark
 from nasface.faces.procrustes import similarity_between
 from nasface.inference.aligner import FaceAligner
 from nasface.inference.export import onnx_session
+from nasface.inference.five_points import TEMPLATE, five_points
+from nasface.inference.five_points import TEMPLATE_SIZE as SIZE
 from nasface.inference.load import load_aligner
 from nasface.report.tables import text_table
 from nasface.utils.errors import UserError
@@ -33,12 +35,6 @@ from nasface.utils.files import write_json
 from nasface.utils.images import decode_image
 from nasface.utils.progress import stage_bar
 
-SIZE = 112
-"""Side of a recogniser's crops in pixels."""
-TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
-)
-"""Left and right eye of the image, tip of the nose, corners of the mouth in such a crop (ArcFace, insightface)."""
 WAYS = ("no alignment", "5 landmarks", "68 landmarks")
 FOLDS = 10
 _BATCH = 64
@@ -86,12 +82,6 @@ def read_pairs(path: Path, root: Path) -> list[Pair]:
     if len(pairs) < FOLDS:
         raise UserError(f"{path} has {len(pairs)} pairs; {FOLDS} folds need at least as many")
     return pairs
-
-
-def five_points(landmarks: np.ndarray) -> np.ndarray:
-    """Eyes, tip of the nose and corners of the mouth (5, 2) of 68 landmarks in iBUG's order."""
-    points = np.asarray(landmarks)[:, :2]
-    return np.stack([points[36:42].mean(0), points[42:48].mean(0), points[30], points[48], points[54]])
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ class DataConfig:
         seed: of the synthetic faces.
         train_count: training faces of each set (0: all of a real one); where empty, 6000 synthetic ones, and all of a
             real set.
-        val_count: faces for validation, which is all that a search sees (0: all that the real list holds).
+        val_count: faces for validation, by which alone a search scores its members (0: all that the real list holds).
         test_count: synthetic test faces.
         ddfa: folder in 3DDFA's layout (images, lists, parameters).
         ddfa_assets: folder of 3DDFA's morphable model files (40 + 10 modes).
@@ -298,7 +298,7 @@ class SupernetConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """The search on the trained supernet.
+    """The search on a supernet or a table. One by trainings takes the penalty and the limits of it.
 
     Attributes:
         strategy: `samos` (simulated annealing, the paper's), `random`, `random-sample` (one draw), `evolution`
@@ -314,7 +314,7 @@ class SearchConfig:
             median of the space's random members, or what its well-known networks need where that is more, of
             network.width, where the space says which are drawn, and no limit elsewhere.
         max_latency: longest time of an image in onnxruntime on one thread of this machine, in milliseconds; 0 for no
-            limit. Connections are measured once, into the run's folder, and a member's time is foretold from them. A
+            limit. Connections are measured once, into the run's folder, and a member's time is predicted from them. A
             search by trainings then has no limit on multiply-adds unless max_macs is given, and measures what it finds.
         max_parameters: largest number of parameters; 0 for no limit.
         max_memory: largest peak memory of its activations for one image, in bytes; 0 for no limit.

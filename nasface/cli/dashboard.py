@@ -50,7 +50,7 @@ def dashboard(
     try:
         server = make_server(host, port, read_only(app), _Server, _Quiet)
     except OSError as error:
-        raise UserError(f"{host}:{port} cannot be had ({error.strerror}): give another --port") from None
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror}): give another --port") from None
     print(f"study    {place}\nopen     http://{host}:{port} (Ctrl-C ends it)", flush=True)
     with server:
         server.serve_forever()

@@ -17,7 +17,7 @@ def demo(
     model: str | None = None,
     detector: str | None = None,
 ) -> None:
-    """Serve a page for this machine alone: photographs or the webcam in, overlay, pose and a mesh that turns out.
+    """Serve a page for this machine alone: a photograph or the webcam gives overlay, pose and a mesh to turn.
 
     Args:
         weights: as in predict.

@@ -290,7 +290,7 @@ def _print_latency(summary: dict[str, Any]) -> None:
     if not (latency := summary.get("latency")):
         return
     off = f"{100 * latency['error']:.0f} % off on average here, {100 * latency['worst']:.0f} % at most"
-    print(f"latency  {latency['ms']:.2f} ms foretold in onnxruntime on one thread; such forecasts were {off}")
+    print(f"latency  {latency['ms']:.2f} ms predicted for onnxruntime on one thread; such predictions were {off}")
     if measured := latency.get("measured"):
         above = measured > latency["limit"]
         print(

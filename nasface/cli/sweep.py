@@ -36,7 +36,7 @@ def sweep(
         where: wandb, here, or auto: W&B with an account, unless WANDB_MODE is offline.
         runs: folder of the runs.
         run: id of the sweep, its folder under runs/; made from time and file where empty.
-        resume: continue the newest unfinished run of these settings (or the one of --run).
+        resume: continue the newest unfinished sweep of this file (or the one of --run).
     """
     from nasface.sweeps.sweep_file import load_sweep
     from nasface.sweeps.sweep_folder import open_sweep_folder

@@ -12,10 +12,9 @@ import numpy as np
 from nasface.inference.aligner import Boxes, FaceAligner
 from nasface.inference.detection import Box
 from nasface.inference.face import Face
-from nasface.inference.smoothing import Smoother, overlap
+from nasface.inference.smoothing import SAME, Smoother, overlap
 
 _LOOK_EVERY = 10  # frames between two looks of the detector
-_SAME = 0.3  # overlap of two boxes from which they are the same face
 _MISSED = 2  # looks that do not see a followed face, after which it is gone
 
 
@@ -94,7 +93,7 @@ class FaceFollower:
         assert self.aligner.detector is not None
         self._wait = _LOOK_EVERY
         found = [detection.box for detection in self.aligner.detector(image)]
-        seen = [any(overlap(face.box, box) >= _SAME for box in found) for face in self._faces]
+        seen = [any(overlap(face.box, box) >= SAME for box in found) for face in self._faces]
         missed = [0 if one else count + 1 for one, count in zip(seen, self._missed, strict=True)]
         stay = [k for k, count in enumerate(missed) if count < _MISSED]
         self._faces, self._missed = [self._faces[k] for k in stay], [missed[k] for k in stay]
@@ -106,4 +105,4 @@ class FaceFollower:
 
 
 def _known(box: Box, faces: list[Face | None] | list[Face]) -> bool:
-    return any(face is not None and overlap(face.box, box) >= _SAME for face in faces)
+    return any(face is not None and overlap(face.box, box) >= SAME for face in faces)

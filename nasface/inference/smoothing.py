@@ -8,7 +8,7 @@ from nasface.inference.aligner import FaceAligner
 from nasface.inference.detection import Box
 from nasface.inference.face import Face
 
-_SAME = 0.3  # overlap of two boxes from which they are the same face
+SAME = 0.3  # overlap of two boxes from which they are the same face
 
 
 class Smoother:
@@ -36,7 +36,7 @@ class Smoother:
 
     def _mixed(self, face: Face) -> Face:
         before = max(self._before, key=lambda other: overlap(face.box, other.box), default=None)
-        if before is None or overlap(face.box, before.box) < _SAME:
+        if before is None or overlap(face.box, before.box) < SAME:
             return face
         landmarks = self._mean(face.landmarks, before.landmarks)
         dense = None if face.dense is None or before.dense is None else self._mean(face.dense, before.dense)

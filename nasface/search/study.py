@@ -84,7 +84,7 @@ class StudyResult:
         return next(e for e in self.evaluations if e.outcome.complete and e.architecture.digest == self.best.digest)
 
     @property
-    def rejected(self) -> int:
+    def stopped_early(self) -> int:
         """How many evaluations stopped early."""
         return sum(not e.outcome.complete for e in self.evaluations)
 
@@ -208,7 +208,7 @@ def search_counts(strategy: Strategy, result: StudyResult) -> dict[str, Any]:
         "evaluations": len(result.evaluations),
         "unique": len(members),
         "duplicate": len(result.evaluations) - len(members),
-        "stopped_early": result.rejected,
+        "stopped_early": result.stopped_early,
         "looked_up": int(result.status.get("known", 0)),
         "rejected": strategy.rejected,
         "workers": sorted(workers),

@@ -17,7 +17,7 @@ from nasface.space.space import Architecture, MultipathSpace
 from nasface.tabular.bands import banded_members
 from nasface.tabular.table import TrainedMember
 from nasface.utils.errors import UserError
-from nasface.utils.line_record import append_line, read_lines
+from nasface.utils.line_record import append_line, read_entries
 
 LARGEST = 200_000
 """Members that a space may have where all are asked for."""
@@ -91,11 +91,4 @@ def read_trainings(path: Path) -> dict[tuple[str, int], TrainedMember]:
     Raises:
         UserError: a line is damaged.
     """
-    found: dict[tuple[str, int], TrainedMember] = {}
-    for number, line in enumerate(read_lines(path), start=1):
-        try:
-            training = TrainedMember.of_row(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then start again") from None
-        found[training.digest, training.seed] = training
-    return found
+    return {(one.digest, one.seed): one for one in read_entries(path, TrainedMember.of_row, "start again")}

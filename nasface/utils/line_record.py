@@ -30,22 +30,27 @@ def append_line(path: Path, line: str) -> None:
         raise UserError(f"cannot write {path}: {os_reason(error)}, then start again") from None
 
 
-def read_lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> list[bytes]:
     """Every whole line; none where there is no file."""
     # After the last line's end there is nothing, or what a kill has left of an unfinished line.
     return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
 
 
-def read_entries(path: Path, parse: Callable[[Any], Entry]) -> list[Entry]:
+def read_entries(path: Path, parse: Callable[[Any], Entry], mend: str = "--resume") -> list[Entry]:
     """What `parse` makes of every whole line, which is JSON; none where there is no file.
+
+    Args:
+        path: the file.
+        parse: of the content of a line.
+        mend: what goes on with what the file holds.
 
     Raises:
         UserError: a line is damaged; the message names it.
     """
     found = []
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         try:
             found.append(parse(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then --resume") from None
+            raise UserError(f"{path}, line {number} is damaged ({error}): remove the line, then {mend}") from None
     return found

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks import step_time
-from benchmarks.step_time import measure, noise, retraining_step, sharing_child, step_table, supernet_steps
+from benchmarks.step_time import (
+    measure,
+    noise,
+    retraining_step,
+    routed_lines,
+    sharing_child,
+    step_table,
+    supernet_steps,
+)
 from nasface.space.path_samplers import MNUS
 from nasface.space.space import Architecture
 from nasface.utils.errors import UserError
@@ -52,6 +61,11 @@ def test_every_kind_is_timed_and_told(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [item.total_ms for item in steps] == [3000, 3000, 7000, 3000]
     assert [item.peak_bytes >> 20 for item in steps] == [6, 4, 70, 30]  # the greatest, the step to warm up included
     assert len(supernet_steps(experiment, SPACE, "fp32", 1, CPU, compare=False)) == 1
+    again = [replace(item, precision="bf16", update_ms=item.update_ms + 1000) for item in steps[:3]]
+    assert routed_lines([*steps[:3], *again]) == [
+        "fp32: the routed pass is 2.33 x as fast",
+        "bf16: the routed pass is 2.00 x as fast",
+    ]
     lines = step_table(steps).splitlines()[2:]
     assert [line.split("  ")[0] for line in lines] == [item.kind for item in steps]
 

@@ -101,7 +101,7 @@ def test_what_is_refused(server: DemoServer, photo: Path) -> None:
     assert ask(server, "GET", "/etc/passwd")[0] == 404
     status, content = ask(server, "POST", "/predict", b"no picture")
     assert status == 400 and json.loads(content)["error"].startswith("this file does not decode")
-    with pytest.raises(UserError, match=f"port {port} cannot be had"):
+    with pytest.raises(UserError, match=f"cannot listen on port {port}"):
         DemoServer(KnowingAligner(), port)
 
 

@@ -51,7 +51,7 @@ def recorded(journal: Path) -> list[optuna.trial.FrozenTrial]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> StudyResult:
     result = search(tmp_path_factory.mktemp("whole") / "j.log", resume=False)
-    assert 0 < result.rejected < len(result.evaluations), "the case must hold stopped evaluations"
+    assert 0 < result.stopped_early < len(result.evaluations), "the case must hold stopped evaluations"
     return result
 
 

@@ -92,7 +92,7 @@ def test_every_evaluation_is_recorded(strategy: Strategy, tmp_path: Path) -> Non
     assert study.best_trial.user_attrs["digest"] == result.best.digest
     assert study.best_value == result.penalty == result.best_evaluation.outcome.penalty
     assert study.user_attrs["settings"] == json.loads(json.dumps(strategy.settings))
-    assert (result.rejected, result.replayed) == (sum(t.state == TrialState.PRUNED for t in trials), 0)
+    assert (result.stopped_early, result.replayed) == (sum(t.state == TrialState.PRUNED for t in trials), 0)
 
 
 def test_it_is_recorded_before_the_next_begins(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_sizes_and_ports_beyond_reason(nasface: Command) -> None:
     result = nasface("data", "preview", "--columns", "100000", "--rows", "100000")
     assert result.code == 2 and "faces are too many for a sheet: choose 1000 at most" in result.line
     result = nasface("demo", "--port", "99999")
-    assert result.code == 2 and "port 99999 cannot be had (they end at 65535)" in result.line
+    assert result.code == 2 and "cannot listen on port 99999 (they end at 65535)" in result.line
 
 
 @pytest.mark.parametrize("words", ["--supernet.last_repeats null", "--label null", "--data.train_count null"])

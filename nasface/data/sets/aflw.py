@@ -23,6 +23,7 @@ from nasface.data.registry import Labels, Request, register_data_set
 from nasface.faces.camera import resize_similarity, transform_points
 from nasface.faces.ddfa_model import CROP_SIZE
 from nasface.faces.landmarks import bounding_box
+from nasface.metrics.aflw import annotated
 from nasface.utils.errors import UserError
 from nasface.utils.images import decode_image
 from nasface.utils.npy import read_npy
@@ -65,7 +66,7 @@ def load_aflw(folder: str | Path, crops: CropSettings, fitted: Path | None = Non
         roi = read_npy(files["crop_roi_box"], (count, 4), _MEND)
         if not (roi[:, 2:] > roi[:, :2]).all():
             raise UserError(f"{files['crop_roi_box']} holds boxes without extent: restore it from {DATASET_URL}")
-        visible = (points != -1).all(axis=-1)
+        visible = annotated(points)
         if not visible.any(axis=1).all():
             raise UserError(f"{files['pts21']} holds faces without visible points: restore it from {DATASET_URL}")
         landmarks = _in_crop(np.where(visible[..., None], points, np.nan), roi, crops.size)

@@ -58,7 +58,7 @@ class DemoServer(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", "they end at 65535")
-            raise UserError(f"port {port} cannot be had ({reason}): give another by --port") from None
+            raise UserError(f"cannot listen on port {port} ({reason}): give another by --port") from None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing of a browser that has gone away."""

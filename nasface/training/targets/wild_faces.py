@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nasface.config import AugmentConfig
+from nasface.config import AugmentConfig, Experiment
 from nasface.data.augment import moved_landmarks, normalise
+from nasface.data.crops import CropSettings
 from nasface.data.face_set import FaceSet
 from nasface.data.module import SeededBatches
+from nasface.data.registry import DATA_SETS, data_set
+from nasface.data.sets.ddfa import load_ddfa
+from nasface.data.sources import read_training
 from nasface.utils.errors import UserError
-
-if TYPE_CHECKING:
-    from nasface.config import Experiment
+from nasface.utils.progress import progress_for
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,6 @@ class WildFaces:
 def load_wild_faces(experiment: Experiment, source: str, image_size: int) -> WildFaces:
     """The wild faces of an experiment: `synthetic` (rendered from a seed of their own), another registered set, or a
     folder in 3DDFA's layout; a UserError where that is absent or damaged."""
-    # Imported here: this module is part of every command's settings.
-    from nasface.data.crops import CropSettings
-    from nasface.data.registry import DATA_SETS, data_set
-    from nasface.data.sets.ddfa import load_ddfa
-    from nasface.data.sources import read_training
-    from nasface.utils.progress import progress_for
-
     data, retrain = experiment.data, experiment.retrain
     if source in DATA_SETS.names():
         other = replace(data, seed=data.seed + 1)
