@@ -146,7 +146,7 @@ def test_a_front(nasface: Command) -> None:
             "optuna/cmaes minimises one objective" if find_spec("cmaes") else "needs the package cmaes",
         ),
         ("--search.max_macs -1", "search.max_macs: must be a number, not negative"),
-        ("--search.penalty 30", "search.penalty: must be one of 'mean', '0-30', '30-60', '60-90'"),
+        ("--search.penalty 30", "search.penalty: must be one of 'mean', 'all', '0-30', '30-60', '60-90'"),
         ("--workers -1", "must be a whole number, not negative"),
     ],
 )

@@ -35,7 +35,7 @@ def test_a_folder_is_whole_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyP
     experiment = replace(Experiment(), runs=str(tmp_path))
     (tmp_path / "half").mkdir()  # as a former version left it when it was killed
     run = open_run("search", experiment, "m", False, "half")
-    assert run.read_summary() == {"command": "search", "label": "m", "finished": False}
+    assert run.read_summary() == {"command": "search", "label": "m", "init": "scratch", "finished": False}
     assert open_run("search", experiment, "m", True, "half").folder == run.folder
     with pytest.raises(UserError, match="exists: go on with it"):
         open_run("search", experiment, "m", False, "half")
