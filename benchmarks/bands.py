@@ -1,16 +1,13 @@
 """What predicts a member's error among members of its cost: counting, supernets, short trainings.
 
-    python -m benchmarks.ranking --experiment default --network.resample cells --supernet.whole 0 \
-        --supernet.optimizer.kind adamw --supernet.optimizer.lr 0.002 --supernet.optimizer.warmup 0.05 \
-        --table bands --members 0 --steps 800 --json rankings.json
+    python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 600 and 16 members,
-too), each with `--space multipath --network.resample cells --retrain.optimizer.kind adamw` and
-`--retrain.optimizer.warmup 0.05`:
+The tables that it reads by default come with the program; these commands made them, each with
+`--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
 
-    nasface table build --members 30 --bands [14e6,21e6,46e6] --seeds [0,1]
-    nasface table build --members 12 --bands [14e6,21e6,46e6] --retrain.steps 300 --retrain.batch_size 16 --folder short
+    nasface table build --members 30 --seeds [0,1] --retrain.steps 1800
+    nasface table build --members 12 --seeds [2] --retrain.steps 300 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add; and how well one seed foretells the other, which is the most that a

@@ -65,7 +65,7 @@ def test_draws_for_a_difference() -> None:
     assert draws == 8 and math.sqrt(2 * deviation**2 / draws) == pytest.approx(0.3 / 2)
     assert needed(0.6, 0.3) == 32 and needed(0.001, 0.3) == 2
     text = plan(0.3)
-    assert [line.split()[0] for line in text.splitlines()[2:]] == ["14", "21", "46"] and "draws a side" in text
+    assert [line.split()[0] for line in text.splitlines()[2:]] == ["14", "21", "36"] and "draws a side" in text
 
 
 def test_hand_made_networks_are_as_wide_as_the_budget_allows() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.ranking import answer, chosen_members, matching_table, ranking_table, read_arguments
-from nasface.config import Experiment
+from nasface.config import Experiment, MultipathConfig
 from nasface.utils.errors import UserError
 from tests.helpers.toy_table import toy_table
 
@@ -62,5 +62,5 @@ def test_settings_that_cannot_be() -> None:
 
 
 def test_a_table_of_other_sizes_says_which() -> None:
-    with pytest.raises(UserError, match="of other sizes: give --network.resample cells, or their experiment"):
-        matching_table("bands", Experiment())
+    with pytest.raises(UserError, match="of other sizes: give --network.resample pool, or their experiment"):
+        matching_table("bands", Experiment(network=MultipathConfig(resample="cells")))
