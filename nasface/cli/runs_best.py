@@ -25,9 +25,8 @@ def runs_best(command: Literal["retrain", "search"] = "retrain", runs: str = "ru
         if run.command == command and run.state == "finished" and run.figure is not None:
             data, error = run.settings.get("data") or {}, run.figure[0]
             faces = data.get("test") if command == "retrain" else f"{run.settings.get('space')}, {data.get('train')}"
-            penalty = (run.settings.get("search") or {}).get("penalty", "mean")
-            if command == "search" and penalty != "mean":  # errors of other kinds are not compared
-                faces = f"{faces}, {penalty}"
+            if command == "search" and run.penalty != "mean":
+                faces = f"{faces}, {run.penalty}"
             if str(faces) not in best or error < best[str(faces)][0]:
                 best[str(faces)] = error, [str(faces), f"{error:.3f}", run.id, str(run.product)]
     if not best:

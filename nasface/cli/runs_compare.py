@@ -57,8 +57,7 @@ def _searches(found: Sequence[RunEntry]) -> str:
     for one in found:
         record, counts, costs = load_record(one.product), one.summary["search"], one.summary.get("costs") or {}
         scores, strategy = record.scores, str(record.provenance.get("strategy", "-"))
-        kind = (one.settings.get("search") or {}).get("penalty", "mean")
-        error = f"{counts['penalty']:.3f}" + ("" if kind == "mean" else f" ({kind})")
+        error = f"{counts['penalty']:.3f}" + ("" if one.penalty == "mean" else f" ({one.penalty})")
         body.append([one.id, strategy, error, str(counts.get("evaluations", "-"))])
         body[-1] += [quantity(scores[name]) if name in scores else "-" for name in ("parameters", "macs")]
         body[-1].append(duration(sum(costs.values())))

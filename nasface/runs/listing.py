@@ -100,6 +100,11 @@ class RunEntry:
         return (float(found[0]), found[1]) if known else None
 
     @property
+    def penalty(self) -> str:
+        """What a search minimised (`search.penalty`); errors of different kinds are not to be compared."""
+        return str((self.settings.get("search") or {}).get("penalty", "mean"))
+
+    @property
     def product(self) -> Path:
         """The file that one takes from it."""
         names = {"search": "best.json", "compare": "comparison.md", "sweep": "best.yaml"}

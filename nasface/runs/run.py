@@ -176,7 +176,7 @@ def _resumed(runs: Path, experiment: Experiment, began: dict[str, str], run_id: 
             raise UserError(
                 f"there is no run {run.folder} to resume: start it without --resume{nearest_run(run.folder)}"
             )
-        recorded = _began(run, began)
+        recorded = _began(run.read_summary(), began)
         if (other := recorded["command"]) != command:
             raise UserError(f"run {run.folder} is of nasface {other}: give one of nasface {command}")
         for name, words in (("label", "is of"), ("init", "began from the weights")):
@@ -188,17 +188,17 @@ def _resumed(runs: Path, experiment: Experiment, began: dict[str, str], run_id: 
 
     def waits(folder: Path) -> bool:
         run = Run(folder)
-        same = _began(run, began | {"command": "", "label": ""}) == began
-        return same and not run.read_summary().get("finished") and not _difference(run, experiment)
+        summary = run.read_summary()
+        same = _began(summary, began | {"command": "", "label": ""}) == began
+        return same and not summary.get("finished") and not _difference(run, experiment)
 
     if found := hold_first((path.parent for path in files_of_runs(runs, settings_file(""))), waits):
         return Run(found)
     raise UserError(f"{runs} holds no unfinished {command} run of these settings: start it without --resume")
 
 
-def _began(run: Run, missing: dict[str, str]) -> dict[str, str]:
+def _began(summary: dict[str, Any], missing: dict[str, str]) -> dict[str, str]:
     """What a run is, beside its settings; what it does not say, as one of a former version, is `missing`'s."""
-    summary = run.read_summary()
     return {name: str(summary.get(name, value)) for name, value in missing.items()}
 
 

@@ -53,9 +53,10 @@ class LocalWorkers:
             if process.poll() is not None:
                 study.release_of(f"{socket.gethostname()}:{process.id}")
                 self._processes.remove(process)
-                if not self._processes:
-                    study.read()  # it may have ended the search since the record was last read
-                if not self._processes and not study.finished:
+                if self._processes:
+                    continue
+                study.read()  # it may have ended the search since the record was last read
+                if not study.finished:
                     raise UserError(
                         f"all {self.count} workers ended before the search did; the last one said: "
                         f"{process.last_line()} (see {process.log}); mend it, then --resume"
