@@ -63,7 +63,6 @@ OPTIONS = (
     Option("seeds", int, [0, 1, 2], "of everything: supernet, search and retraining"),
     Option("children", int, 30, "random members whose mean NME says how far a supernet is"),
     Option("workers", int, 1, "processes side by side, each with one thread"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/ablation.json where empty"),
 )
 
 
@@ -381,7 +380,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]
         UserError: a setting that cannot be.
     """
     rest = with_settings_of(arguments, lambda: experiment_file("ablation_cpu"))
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest, "ablation")
     own = parsed.own
     if not own["seeds"] or len(set(own["seeds"])) != len(own["seeds"]) or min(own["seeds"]) < 0:
         raise UserError(f"--seeds must be different whole numbers >= 0, not {own['seeds']}")
@@ -426,7 +425,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"\nNME (%) of the retrained networks on the test faces, mean of the yaw bins, seeds {seeds}\n")
     print(f"{ablation_table(lines)}\n\n" + "\n".join(verdict(lines)))
     print(f"\ntraining until {own['children']} random members reach the same mean NME\n\n{sampler_table(searches)}\n")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "ablation.json"))
+    output = own["json"]
     write_json(
         output,
         {

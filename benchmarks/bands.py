@@ -54,7 +54,6 @@ OPTIONS = (
     Option("table", str, "bands", ".parquet file of `nasface table build`; `bands` and `table` come with the program"),
     Option("shorter", str, [], "tables of the same members after shorter trainings; those that come with `bands`"),
     Option("rankings", str, [], "JSON files of `benchmarks.ranking` on the table"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/bands.json where empty"),
 )
 
 
@@ -282,7 +281,7 @@ def _of_seeds(table: MemberTable, seeds: Collection[int]) -> MemberTable:
 
 def main(arguments: Sequence[str]) -> None:
     """Read the tables, judge, print, write."""
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "bands")
     own = parsed.own
     table = load_table(own["table"])
     shorter: dict[str, MemberTable] = {}
@@ -314,7 +313,7 @@ def main(arguments: Sequence[str]) -> None:
     print(f"NME (%) on validation faces\n\n{spread_table(table, bands)}\n\n{predictor_table(results)}")
     if halvings := halving_table(table, bands, shorter):
         print(f"\nthe best {GO_ON} of the first round go on to the last; NME (%) on test faces\n\n{halvings}")
-    path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "bands.json"))
+    path = own["json"]
     write_json(path, {"table": table.fingerprint, "predictors": results})
     print(f"\nfigures  {path}")
 

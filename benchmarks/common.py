@@ -50,13 +50,22 @@ class Arguments:
     own: dict[str, Any]
 
 
-def parse(description: str, options: Sequence[Option], arguments: Sequence[str]) -> Arguments:
+def parse(
+    description: str, options: Sequence[Option], arguments: Sequence[str], figures: str | None = None
+) -> Arguments:
     """Read an experiment's settings (`--experiment NAME`, `--config FILE`, `--search.iterations 50` ...) beside own
     options; later ones win.
+
+    Args:
+        figures: name of the file of the benchmark's figures, whose path is the own value `json`: as `--json` says, or
+            RUNS/benchmarks/<figures>.json. None where there is no such file.
 
     Raises:
         UserError: unknown or unusable settings.
     """
+    if figures is not None:
+        told = f"file of the figures; RUNS/benchmarks/{figures}.json where empty"
+        options = [*options, Option("json", str | None, None, told)]
     parser = ArgumentParser(description=description, exit_on_error=False, allow_abbrev=False)
     for option in options:
         extra = {"nargs": "+"} if isinstance(option.default, list) else {}
@@ -67,7 +76,10 @@ def parse(description: str, options: Sequence[Option], arguments: Sequence[str])
     except jsonargparse.ArgumentError as error:
         raise UserError(f"{error}; see --help") from None
     values = vars(parser.instantiate(settings))
-    return Arguments(take_settings(values), values)
+    experiment = take_settings(values)
+    if figures is not None:
+        values["json"] = Path(values["json"] or Path(experiment.runs, "benchmarks", f"{figures}.json"))
+    return Arguments(experiment, values)
 
 
 def take(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:

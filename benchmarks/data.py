@@ -43,7 +43,6 @@ _BATCH = 20  # faces whose UV maps are made together
 OPTIONS = (
     Option("faces", int, 100, "faces that are drawn at each size"),
     Option("steps", int, 20, "training steps that are timed"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/data.json where empty"),
 )
 
 
@@ -145,7 +144,7 @@ def _row(rate: DrawingRate) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "data")
     experiment, count = parsed.experiment, max(parsed.own["faces"], 1)
     cv2.setNumThreads(1)
     rates = [drawing_rate(size, count, available_cores()) for size in SIZES]
@@ -162,7 +161,7 @@ def main(arguments: Sequence[str]) -> int:
         f"\na training step of {experiment.retrain.batch_size} faces: batch {step.fetch_ms:.1f} ms, augmentation"
         f" {step.augment_ms:.1f} ms, training {step.train_ms:.1f} ms; {100 * step.share:.1f} % of it waits for data"
     )
-    output = Path(parsed.own["json"] or Path(experiment.runs, "benchmarks", "data.json"))
+    output = parsed.own["json"]
     write_json(output, {"rates": [asdict(r) for r in rates], "step": asdict(step) | {"waiting": step.share}})
     print(f"figures  {output}")
     return 0

@@ -47,7 +47,6 @@ OPTIONS = (
     Option("scale", PositiveFloat, 1.0, "multiplier of the fixed networks' widths"),
     Option("weights", str, "", "trained or published networks in the place of all others, separated by commas"),
     Option("repeats", PositiveInt, 20, "images a network, runtime and number of threads"),
-    Option("json", str, "runs/benchmarks/latency.json", "where the figures go"),
 )
 
 
@@ -76,7 +75,7 @@ def images(side: int, count: int) -> torch.Tensor:
 
 def main(arguments: Sequence[str]) -> None:
     """Export, measure, print, write."""
-    settings = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    settings = parse(__doc__.splitlines()[0], OPTIONS, arguments, "latency")
     own, sizes = settings.own, settings.experiment.network
     subjects, reasons = _trained(own["weights"]) if own["weights"] else _subjects(own, sizes)
     cores = available_cores()
@@ -102,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
     ]
     print(text_table(["", "parameters", "MACs", *names], body))
     print("".join(f"\n{reason}" for reason in reasons), end="\n" if reasons else "")
-    write_json(Path(own["json"]), {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
+    write_json(own["json"], {"input_size": sizes.input_size, "cores": cores, "columns": names, "rows": rows})
 
 
 def _trained(weights: str) -> tuple[dict[str, Subject], list[str]]:

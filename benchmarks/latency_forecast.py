@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from jsonargparse.typing import PositiveInt
@@ -29,10 +28,7 @@ from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.files import write_json
 from nasface.utils.progress import stage_bar
 
-OPTIONS = (
-    Option("members", PositiveInt, 28, "random members beside the well-known networks"),
-    Option("json", str, "runs/benchmarks/latency_forecast.json", "where the figures go"),
-)
+OPTIONS = (Option("members", PositiveInt, 28, "random members beside the well-known networks"),)
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,7 @@ def summary(found: Sequence[Foretold]) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "latency_forecast")
     config, space = parsed.experiment.network, load_space(parsed.experiment.space)
     table = measure_latencies(space, config)
     found = forecasts(table, space, config, int(parsed.own["members"]))
@@ -92,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
         f"{space.name}, width {config.width}, {config.input_size} pixels, onnxruntime, one thread\n\n{summary(found)}"
     )
     rows = [asdict(one) | {"off": one.off} for one in found]
-    write_json(Path(parsed.own["json"]), {"table": asdict(table), "network": asdict(config), "members": rows})
+    write_json(parsed.own["json"], {"table": asdict(table), "network": asdict(config), "members": rows})
 
 
 if __name__ == "__main__":

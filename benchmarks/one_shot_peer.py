@@ -56,7 +56,6 @@ OPTIONS = (
     Option("members", int, 50, "members to rank, drawn from the table; 0 for all"),
     Option("seeds", int, [0, 1], "seeds of the trainings"),
     Option("trainers", str, ["nni", "nni-paths", "uniform", "mnus"], "who trains"),
-    Option("json", str | None, None, "file of all figures; RUNS/benchmarks/one_shot_peer.json where empty"),
 )
 
 
@@ -246,7 +245,9 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Mapping[str, A
     Raises:
         UserError: a setting that cannot be, or NNI is missing.
     """
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, with_settings_of(arguments, lambda: experiment_file("table")))
+    parsed = parse(
+        __doc__.splitlines()[0], OPTIONS, with_settings_of(arguments, lambda: experiment_file("table")), "one_shot_peer"
+    )
     own = parsed.own
     for name in ("seeds", "trainers"):
         if not own[name] or len(set(own[name])) < len(own[name]):
@@ -287,7 +288,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\neach seed\n\n{seeds_table(results)}")
     print(f"\nmean of {len(own['seeds'])} seeds\n\n{peer_table(results)}\n")
     print("faces/s counts a face once for each of the K children that see it in a step; connections: of one child")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "one_shot_peer.json"))
+    output = own["json"]
     figures = {
         "table": table.fingerprint,
         "environment": environment(),

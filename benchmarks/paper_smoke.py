@@ -37,7 +37,6 @@ STEPS = 2
 OPTIONS = (
     Option("batch", int, 2, "faces in a training batch, in place of the experiment's"),
     Option("faces", int, 8, "synthetic training faces, and as many for validation"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/paper_smoke.json where empty"),
 )
 
 
@@ -161,7 +160,7 @@ def results(result: Smoke, experiment: Experiment, small: Experiment) -> dict[st
 
 def main(arguments: Sequence[str]) -> int:
     named = list(arguments) if names_settings(arguments) else ["--experiment", "paper", *arguments]
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, named)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, named, "paper_smoke")
     experiment, own = parsed.experiment, parsed.own
     for name in ("batch", "faces"):
         if own[name] < 1:
@@ -170,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
         small = smaller(experiment, own["batch"], own["faces"], Path(folder))
         result = smoke(small)
     print(f"\n{report(result, experiment, small)}")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "paper_smoke.json"))
+    output = own["json"]
     write_json(output, results(result, experiment, small))
     print(f"figures        {output}")
     return 0

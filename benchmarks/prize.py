@@ -74,7 +74,6 @@ OPTIONS = (
     Option("workers", int, 1, "trainings side by side, each in a process with one thread"),
     Option("difference", float, 0.3, "points of NME that --plan is to tell from chance"),
     Option("plan", bool, False, "print how many trainings that takes, and end"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/prize.json where empty"),
 )
 
 
@@ -359,7 +358,7 @@ def _error(row: NMERow) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "prize")
     experiment, own = parsed.experiment, parsed.own
     if own["plan"]:
         print(plan(own["difference"]))
@@ -378,7 +377,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         print(yaw_table(rows, more=True))
     print(f"\nmean ± standard error\n\n{prize_table(prizes)}")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "prize.json"))
+    output = own["json"]
     figures = [asdict(prize) | {"gain": prize.gain, "error": prize.error, "won": prize.won} for prize in prizes]
     write_json(output, {"prizes": figures, "experiment": described(experiment)})
     print(f"figures  {output}")

@@ -44,7 +44,6 @@ OPTIONS = (
     Option("steps", int, [200, 800, 3200], "lengths of supernet training, in optimizer steps"),
     Option("samplers", str, ["mnus", "uniform"], "path samplers"),
     Option("supernet_seeds", int, [0, 1], "seeds of supernet trainings"),
-    Option("json", str | None, None, "file of all figures; RUNS/benchmarks/ranking.json where empty"),
 )
 
 
@@ -55,7 +54,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Mapping[str, A
         UserError: a setting that cannot be.
     """
     rest = with_settings_of(arguments, lambda: experiment_file("table"))
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest, "ranking")
     own = parsed.own
     for name in ("steps", "samplers", "supernet_seeds"):
         if not own[name] or len(set(own[name])) < len(own[name]):
@@ -199,7 +198,7 @@ def main(arguments: Sequence[str]) -> int:
                 print("  ".join(f"{key} {value}" for key, value in about.items()), f"tau {found[0]['kendall']:+.3f}")
     print(f"\nscores on the validation faces against errors after trainings of their own\n\n{ranking_table(results)}\n")
     print("\n".join(answer(results)))
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "ranking.json"))
+    output = own["json"]
     write_json(output, {"table": table.fingerprint, "rankings": results, "experiment": described(experiment)})
     print(f"figures  {output}")
     return 0

@@ -66,7 +66,6 @@ OPTIONS = (
         "run", str | None, None, "folder of a run, runs/<id>: its settings and its supernet; the newest where empty"
     ),
     Option("weights", str | None, None, "trained supernet (supernet.pt); that of the run where empty"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/search.json where empty"),
 )
 
 
@@ -306,7 +305,7 @@ def results(experiment: Experiment, weights: Path, replays: Sequence[Replay]) ->
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, dict[str, Any]]:
-    """The experiment, its supernet's file, and the benchmark's own values, `json` the file of the figures."""
+    """The experiment, its supernet's file, and the benchmark's own values."""
     named, rest = take(arguments, "--run")
     run = None if named is None else Run(Path(named))
     if run is None and not names_settings(rest) and not {"-h", "--help"} & set(rest):
@@ -315,7 +314,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, dict[str
         if not run.path(SETTINGS).is_file():
             raise UserError(f"{run.folder} is not the folder of a run: give one in runs/, such as runs/<id>")
         rest = ["--config", str(run.path(SETTINGS)), *rest]
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest, "search")
     experiment, own = parsed.experiment, parsed.own
     if own["weights"] is None and run is None:
         raise UserError(
@@ -324,8 +323,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, Path, dict[str
     weights = Path(own["weights"]) if own["weights"] else run.path("supernet", "supernet.pt")
     if own["workers"] < 1:
         raise UserError(f"--workers must be at least 1, not {own['workers']}")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "search.json"))
-    return experiment, weights, own | {"json": output}
+    return experiment, weights, own
 
 
 def main(arguments: Sequence[str]) -> int:

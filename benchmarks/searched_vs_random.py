@@ -54,7 +54,6 @@ OPTIONS = (
     Option("tolerance", float, 0.05, "greatest relative difference of a random member's multiply-adds"),
     Option("steps", int | None, None, "optimizer steps of each training; those of the experiment where empty"),
     Option("workers", int, 1, "trainings side by side, each in a process with one thread"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/searched_vs_random.json where empty"),
 )
 
 
@@ -394,7 +393,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[Experiment, dict[str, Any]
     rest = list(arguments)
     arch = take(rest, "--arch")[0] or "best.json"
     rest = with_settings_of(rest, lambda: experiment_of(arch))
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, rest, "searched_vs_random")
     own, experiment = parsed.own, parsed.experiment
     if len(set(own["seeds"])) != len(own["seeds"]) or min(own["seeds"]) < 0:
         raise UserError(f"--seeds must be different whole numbers >= 0, not {own['seeds']}")
@@ -440,7 +439,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"\nNME (%) by yaw on the test faces, mean ± sd over seeds {own['seeds']}\n")
     print(yaw_table([*rows.values(), mean]))
     print(f"\nmean NME (%) for each seed\n\n{comparison_table(comparisons)}\n\n{verdict(comparisons)}")
-    output = Path(own["json"] or Path(experiment.runs, "benchmarks", "searched_vs_random.json"))
+    output = own["json"]
     write_json(
         output,
         {

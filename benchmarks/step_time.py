@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,6 @@ PRECISIONS = {"fp32": None, "bf16": torch.bfloat16}
 OPTIONS = (
     Option("repeats", int, 4, "steps that are timed of each kind, after one to warm up; the medians are shown"),
     Option("on", str, "cpu", "cpu, or another torch device such as cuda"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/step_time.json where empty"),
 )
 
 Losses = Callable[[int], Sequence[Callable[[], Tensor]]]
@@ -242,7 +240,7 @@ def find_device(name: str) -> torch.device:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "step_time")
     experiment, repeats = parsed.experiment, parsed.own["repeats"]
     if repeats < 1:
         raise UserError(f"--repeats must be at least 1, not {repeats}")
@@ -264,7 +262,7 @@ def main(arguments: Sequence[str]) -> int:
         steps += retraining_step(experiment, space, precision, repeats, device)
     print(f"\n{step_table(steps)}\n\nimages/s counts an image once for each child that sees it")
     print("\n".join(routed_lines(steps)))
-    output = Path(parsed.own["json"] or Path(experiment.runs, "benchmarks", "step_time.json"))
+    output = parsed.own["json"]
     write_json(output, results(experiment, steps))
     print(f"figures  {output}")
     return 0

@@ -56,7 +56,6 @@ OPTIONS = (
     Option("evaluations", int, 200, "of each search"),
     Option("strategies", str, [], "names, as `search.strategy` takes them; empty: all but the slow one, optuna/gp"),
     Option("workers", int, 0, "processes side by side, which do not change what is found; 0: one a core"),
-    Option("json", str | None, None, "file of the figures, beside which the SVG goes; in RUNS/benchmarks where empty"),
 )
 
 
@@ -289,7 +288,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "strategies")
     own = parsed.own
     if own["seeds"] < 2 or own["evaluations"] < 2:
         raise UserError("--seeds and --evaluations must be at least 2")
@@ -306,7 +305,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{table.noise_line()}; {own['seeds']} searches each\n")
     print(f"{incumbent_table(curves)}\n\n{regret_table(curves, least)}\n")
     print("\n".join([*verdicts(curves), *absent]))
-    output = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "strategies.json"))
+    output = own["json"]
     write_json(output, record(curves, table, least))
     figure(curves, least, output.with_suffix(".svg"))
     print(f"figures  {output}, {output.with_suffix('.svg')}")

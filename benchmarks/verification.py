@@ -44,7 +44,6 @@ OPTIONS = (
     Option("recogniser", str | None, None, "ONNX file of the recogniser"),
     Option("root", str, ".", "folder of the pairs' images"),
     Option("pairs", str | None, None, "CSV file of pairs: first,second,1 or 0"),
-    Option("json", str | None, None, "file of the figures; RUNS/benchmarks/verification.json where empty"),
 )
 Embed = Callable[[np.ndarray], np.ndarray]
 """Crops (B, 3, 112, 112) -> embeddings (B, E)."""
@@ -167,7 +166,7 @@ def _embed(session: object, crops: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str]) -> None:
     """Align, recognise, print, write."""
-    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments)
+    parsed = parse(__doc__.splitlines()[0], OPTIONS, arguments, "verification")
     own = parsed.own
     if not own["pairs"] or not own["recogniser"]:
         raise UserError("give --pairs FILE.csv and --recogniser FILE.onnx")
@@ -179,7 +178,7 @@ def main(arguments: Sequence[str]) -> None:
     body = [[way, f"{100 * one.mean():.3f}", f"{100 * one.std(ddof=1):.3f}"] for way, one in found.items()]
     table = text_table(["alignment", "mean", "sd of folds"], body)
     print(f"{len(pairs)} pairs of {own['pairs']}, accuracy (%)\n\n{table}")
-    path = Path(own["json"] or Path(parsed.experiment.runs, "benchmarks", "verification.json"))
+    path = own["json"]
     write_json(path, {"pairs": len(pairs), "accuracy": {way: one.tolist() for way, one in found.items()}})
     print(f"\nfigures  {path}")
 

@@ -60,7 +60,8 @@ def _train(
 ) -> tuple[FaceTask, RetrainStage, float]:
     """Train a network by the retraining's settings: its task, the open log and the seconds."""
     experiment = workspace.experiment
-    processes = make_trainer(experiment.device, logger=False).world_size
+    by_epochs = experiment.retrain.epochs is not None  # how many processes see an epoch's faces matters to these alone
+    processes = make_trainer(experiment.device, logger=False).world_size if by_epochs else 1
     config = with_optimizer_of(spec, in_steps(experiment.retrain, len(workspace.faces.train), processes))
     experiment = replace(experiment, retrain=config)
     if config.videos:
