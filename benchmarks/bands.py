@@ -3,11 +3,11 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them, each with
+The tables that it reads by default come with the program; these commands made them (the second with 600, too), each with
 `--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
 
     nasface table build --members 30 --seeds [0,1] --retrain.steps 1800
-    nasface table build --members 12 --seeds [2] --retrain.steps 300 --folder short
+    nasface table build --members 14 --seeds [2] --retrain.steps 250 --folder short
 
 Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add; and how well one seed foretells the other, which is the most that a

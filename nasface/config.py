@@ -388,10 +388,10 @@ class HalvingConfig:
     children: PositiveInt = 4
     parents: PositiveInt = 2
     moves: PositiveInt = 12
-    steps: list[PositiveInt] = field(default_factory=lambda: [300, 1200])
+    steps: list[PositiveInt] = field(default_factory=lambda: [250, 1000])
     keep: PositiveInt = 8
     batch_size: PositiveInt = 16
-    last_batch_size: PositiveInt | None = None
+    last_batch_size: PositiveInt | None = 16
     share: ClosedUnitInterval = 0.75
     workers: NonNegativeInt = 0
 

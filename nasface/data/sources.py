@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -28,13 +29,23 @@ LEAST_SHARE = 0.001
 class Faces:
     """The three sets of an experiment and the model whose UV maps are the targets; the embedded head where the training
     faces have no model, or different ones. `mixture` has number and share of the faces of each training set, which
-    follow each other in `train`, where it is several."""
+    follow each other in `train`, where it is several. The test faces are read when they are first asked for: a search
+    needs none."""
 
     train: FaceSet
     val: FaceSet
-    test: FaceSet
+    read_test: Callable[[], FaceSet]
     model: MorphableModel
     mixture: tuple[tuple[int, float], ...] = ()
+
+    @cached_property
+    def test(self) -> FaceSet:
+        """The test faces.
+
+        Raises:
+            UserError: a folder or file is absent or broken; a setting does not fit.
+        """
+        return self.read_test()
 
 
 def training_sets(config: DataConfig) -> dict[str, float]:
@@ -79,7 +90,7 @@ def check_sets(config: DataConfig, needs: Needs = "model") -> None:
 
 def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -> Faces:
     """Make or load the faces of an experiment at `image_size` x `image_size` pixels; `progress_for` gives a progress
-    callback (done, total) for a named step.
+    callback (done, total) for a named step. Test faces wait until they are asked for.
 
     Landmarks are 68 in iBUG's order, NaN where a set of fewer points has no counterpart; the depth of training faces is
     NaN, too, where the set does not know it.
@@ -99,11 +110,9 @@ def load_faces(config: DataConfig, image_size: int, progress_for: ProgressFor) -
     request = Request(testing.name, config, "all" if testing.whole else "test", image_size, None, progress_for)
     if testing in training:
         request = replace(request, model=model)
-    test = testing.read(request)
-    if testing.labels.points != 68:
-        test = replace(test, landmarks=as_68(test.landmarks), visible=None)
     mixture = tuple(zip(map(len, parts), shares.values(), strict=True)) if len(parts) > 1 else ()
-    return Faces(join(parts), join(val), test, model or load_embedded_head(), mixture)
+    read_test = partial(_tested_on, testing, request)
+    return Faces(join(parts), join(val), read_test, model or load_embedded_head(), mixture)
 
 
 def read_training(
@@ -123,6 +132,14 @@ def read_training(
         return faces
     chosen = _divide(np.arange(len(faces)) if source.groups is None else source.groups(request))[split == "val"]
     return rows(faces, chosen[: (config.train_count if split == "train" else config.val_count) or None])
+
+
+def _tested_on(source: DataSet, request: Request) -> FaceSet:
+    """Faces with their landmarks in iBUG's order."""
+    faces = source.read(request)
+    if source.labels.points == 68:
+        return faces
+    return replace(faces, landmarks=as_68(faces.landmarks), visible=None)
 
 
 def _trained_on(source: DataSet, faces: FaceSet, model: MorphableModel | None) -> FaceSet:

@@ -53,7 +53,7 @@ def join_search(
     space = load_space(experiment.space)
     latency = latency_table_of(about["latency"]) if "latency" in about else None
     strategy = make_search_strategy(experiment, space, latency)
-    workspace = prepare(experiment, space)
+    workspace = prepare(experiment, space, test=False)
     network = channels_last(load_supernet(Path(supernet or about["supernet"]), space, experiment.network))
     worker = worker_name()
     say(f"worker   {worker} of study {name}")

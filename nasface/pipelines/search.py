@@ -79,7 +79,7 @@ def search(
     latency = latencies(experiment, space, run)
     make_search_strategy(experiment, space, latency).ask()  # a limit that no member keeps shall come out now
     with run.timed("data_s"):
-        workspace = prepare(experiment, space)
+        workspace = prepare(experiment, space, test=False)
     if reuse_supernet and not supernet_file(run.folder).exists():
         origin = take_supernet(experiment, run)
         say(f"supernet {origin or 'trained here: that of no earlier run was trained alike'}")

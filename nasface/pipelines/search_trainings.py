@@ -61,7 +61,7 @@ def search_by_trainings(
     limits = Limits.of(experiment, space, latency)
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
-        workspace = prepare(experiment, space)
+        workspace = prepare(experiment, space, test=False)
     with run.timed("search_s") as write_time, ShortTrainings(workspace, run, write_time) as trainings:
         rounds = _Rounds(trainings, say)
         ranked = rounds.train(members, config.steps[0], "members")

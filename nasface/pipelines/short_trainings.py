@@ -61,6 +61,11 @@ class _Job:
     weights: Path | None = None
     """File that its network goes to; none where it is not kept."""
 
+    @property
+    def connections(self) -> int:
+        """Live ones, by which the time of members of one cost goes."""
+        return sum(code > 0 for code in self.member.architecture.canonical.codes)
+
     def trained(self, nme: tuple[float, ...] | None) -> ShortTraining:
         return ShortTraining(key_of(self.member), self.steps, nme)
 
@@ -107,6 +112,7 @@ class ShortTrainings:
             for member in members
             if (key_of(member), steps) not in done
         ]
+        waiting.sort(key=lambda job: -job.connections)  # the longest first: at the end few cores wait for others
         with stage_bar(f"training for {steps} steps", len(members), len(members) - len(waiting)) as bar:
             for training in self._trained(waiting):
                 append_line(self._record, json.dumps(asdict(training)))

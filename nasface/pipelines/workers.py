@@ -103,7 +103,7 @@ def train_side_by_side(
 def _begin(
     experiment: Experiment, space: MultipathSpace | None, function: Callable[[Workspace, Job], Any]
 ) -> Callable[[Job], Any]:
-    return partial(function, prepare(experiment, space))
+    return partial(function, prepare(experiment, space, test=False))  # tests read theirs when they need them
 
 
 def _here(function: Callable[[Workspace, Job], Any], workspace: Workspace, threads: int, job: Job) -> Any:

@@ -57,13 +57,22 @@ class Workspace:
         return FaceDataModule(faces.train, faces.val, batches, videos, faces.mixture, self.experiment.device.workers)
 
 
-def prepare(experiment: Experiment, space: MultipathSpace | None) -> Workspace:
-    """Faces and targets of an experiment, in a process that is to compute with them."""
+def prepare(experiment: Experiment, space: MultipathSpace | None, test: bool = True) -> Workspace:
+    """Faces and targets of an experiment, in a process that is to compute with them.
+
+    Args:
+        test: read the test faces, too, whose absence should show before hours of training; else when asked for.
+
+    Raises:
+        UserError: see `load_faces`.
+    """
     keep_freed_memory()
     if space is not None:
         experiment.network.check(space.scales, space.name)
     if experiment.device.threads:
         torch.set_num_threads(experiment.device.threads)
     faces = load_faces(experiment.data, experiment.network.input_size, progress_for)
+    if test:
+        faces.test  # noqa: B018, kept from here on
     basis = uv_basis(faces.model, experiment.network.map_size)
     return Workspace(experiment, space, faces, UVTarget(basis, experiment.network.input_size))

@@ -25,7 +25,7 @@ from nasface.utils.files import atomic_write
 from nasface.utils.reading import require_file
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
-SHORTER = ("bands-300",)
+SHORTER = ("bands-250", "bands-600")
 """Members of the table `bands` after trainings of so many steps."""
 SHIPPED = {name: _ASSETS / f"{name}.parquet" for name in ("table", "bands", *SHORTER)}
 """Tables that come with the program: every member of the space `table`; members of three costs of `multipath`."""

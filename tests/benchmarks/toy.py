@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,7 +33,7 @@ def toy_experiment(folder: Path) -> Experiment:
 
 
 def toy_workspace(folder: Path) -> Workspace:
-    faces = Faces(toy_faces(12, 1), toy_faces(24, 2), toy_faces(6, 3), model=None)
+    faces = Faces(toy_faces(12, 1), toy_faces(24, 2), partial(toy_faces, 6, 3), model=None)
     return Workspace(toy_experiment(folder), SPACE, faces, UVTarget(toy_basis(), SIZE))
 
 

@@ -73,7 +73,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def experiment(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    monkeypatch.setattr(search_trainings, "prepare", lambda experiment, _: replace(workspace, experiment=experiment))
+    monkeypatch.setattr(search_trainings, "prepare", lambda experiment, _, test: replace(workspace, experiment=experiment))
     return replace(workspace.experiment, output=str(tmp_path / "best.json"))
 
 
@@ -138,6 +138,15 @@ def test_the_best_have_children_that_compete_with_all_before_them(experiment: Ex
     ranked = sorted(errors, key=lambda digest: (errors[digest], digest))
     assert set(last) == set(ranked[:3])  # of every generation, a quarter of eleven
     assert record.architecture.digest == last[0]
+
+
+def test_those_with_most_connections_begin(experiment: Experiment, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    search_by_trainings(experiment, SPACE, run)
+    trained = [json.loads(line) for line in run.path("search", "trainings.jsonl").read_text().splitlines()]
+    codes = {member.digest: member.architecture.canonical.codes for member in draw_candidates(experiment, SPACE)}
+    alive = [np.count_nonzero(codes[one["digest"]]) for one in trained if one["steps"] == 1]
+    assert alive == sorted(alive, reverse=True) and len(set(alive)) > 1
 
 
 @pytest.mark.parametrize(("last", "expected"), [(None, 6), (4, 4)])
