@@ -58,7 +58,9 @@ from tests.helpers.tiny import Command
 from tests.helpers.toy import toy_basis
 
 SPACE = MultipathSpace("small", layers=3, scales=2)
-SHORT = HalvingConfig(candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
+SHORT = HalvingConfig(
+    candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, last_batch_size=None, workers=1
+)
 EVOLVING = replace(SHORT, generations=2, children=3, parents=2, moves=2, steps=[1, 2], keep=4)
 
 
