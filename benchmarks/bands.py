@@ -3,8 +3,8 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 600, too), each with
-`--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
+The tables that it reads by default come with the program; these commands made them (the second with 600, too), each
+with `--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
 
     nasface table build --members 30 --seeds [0,1] --retrain.steps 1800
     nasface table build --members 14 --seeds [2] --retrain.steps 250 --folder short

@@ -75,7 +75,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def experiment(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    monkeypatch.setattr(search_trainings, "prepare", lambda experiment, _, test: replace(workspace, experiment=experiment))
+    prepare = lambda experiment, _, test: replace(workspace, experiment=experiment)  # noqa: E731
+    monkeypatch.setattr(search_trainings, "prepare", prepare)
     return replace(workspace.experiment, output=str(tmp_path / "best.json"))
 
 
