@@ -3,13 +3,14 @@
     python -m benchmarks.ranking --experiment default --table bands --members 0 --steps 800 --json rankings.json
     python -m benchmarks.bands --rankings rankings.json
 
-The tables that it reads by default come with the program; these commands made them (the second with 600, too), each
-with `--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
+The tables that it reads by default come with the program; these commands made them, each with
+`--space multipath --bands [14e6,21e6,36e6] --retrain.batch_size 16`:
 
     nasface table build --members 30 --seeds [0,1] --retrain.steps 1800
     nasface table build --members 14 --seeds [2] --retrain.steps 250 --folder short
+    nasface table build --members 14 --seeds [2] --retrain.steps 600 --folder middle
 
-Two tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
+Three tables are printed. How much the members of a band differ, beside the seeds of a member: the standard deviation
 between members is without what their seeds add; and how well one seed foretells the other, which is the most that a
 predictor of one training could. And how well each predictor orders a band's members: Kendall's tau with
 their validation errors, the same after parameters are taken out of both by regression, the regret: by how much the
@@ -20,6 +21,7 @@ yaw bins, as what it foretells is, and by its error over all faces, in which the
 foretell trainings of other seeds than its own: first weights and batches of one seed have much in common. Where the
 table has no other, its name says `same seed`. The learnt
 predictor is a ridge regression on counts and all short trainings; each member is foretold from the others of its band.
+The third table replays searches of two rounds, of which the last is of longer trainings.
 """
 
 from __future__ import annotations

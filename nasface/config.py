@@ -377,7 +377,7 @@ class HalvingConfig:
             settings are those of retrain.
         keep: members of one in so many go on to the next number of steps.
         batch_size: faces a step.
-        last_batch_size: faces a step in the last round, which decides; those of retrain where empty.
+        last_batch_size: faces a step in the last round, which decides; those of the others where empty.
         share: least share of the limit that members have: of `search.max_latency`, or else of `search.max_macs`.
         workers: trainings side by side, each with one thread; 0 for one a core. The result is the same with any number.
     """
@@ -391,7 +391,7 @@ class HalvingConfig:
     steps: list[PositiveInt] = field(default_factory=lambda: [250, 1000])
     keep: PositiveInt = 8
     batch_size: PositiveInt = 16
-    last_batch_size: PositiveInt | None = 16
+    last_batch_size: PositiveInt | None = None
     share: ClosedUnitInterval = 0.75
     workers: NonNegativeInt = 0
 

@@ -231,7 +231,7 @@ def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
     from nasface.tabular.training import check_alike
 
     if not experiment.halving.steps:
-        raise UserError("halving.steps is empty: give the steps of each round's trainings, such as [300,1200]")
+        raise UserError("halving.steps is empty: give the steps of each round's trainings, such as [250,1000]")
     if len(set(experiment.halving.steps)) < len(experiment.halving.steps):
         raise UserError(f"halving.steps {experiment.halving.steps} has a number twice: give each round its own")
     if len(experiment.search.objectives) > 1:

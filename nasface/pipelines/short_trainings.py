@@ -184,9 +184,9 @@ def _batches(workspace: Workspace, steps: int) -> SharedBatches:
 
 
 def _settings(workspace: Workspace, steps: int) -> RetrainConfig:
-    """Of the trainings of so many steps. The longest, which decide, have as many faces a step as the retraining."""
-    config, retrain = workspace.experiment.halving, workspace.experiment.retrain
-    size = config.batch_size
+    """Of the trainings of so many steps; the longest, which decide, may have a batch size of their own."""
+    config, size = workspace.experiment.halving, workspace.experiment.halving.batch_size
     if steps == config.steps[-1]:
-        size = config.last_batch_size or (retrain.batch_size if len(config.steps) > 1 else size)
-    return replace(of_steps(retrain, steps, len(workspace.faces.train)), batch_size=size)
+        size = config.last_batch_size or size
+    retrain = of_steps(workspace.experiment.retrain, steps, len(workspace.faces.train))
+    return replace(retrain, batch_size=size)

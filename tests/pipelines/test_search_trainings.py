@@ -58,9 +58,7 @@ from tests.helpers.tiny import Command
 from tests.helpers.toy import toy_basis
 
 SPACE = MultipathSpace("small", layers=3, scales=2)
-SHORT = HalvingConfig(
-    candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, last_batch_size=None, workers=1
-)
+SHORT = HalvingConfig(candidates=5, generations=0, steps=[1, 2, 3], keep=2, batch_size=2, workers=1)
 EVOLVING = replace(SHORT, generations=2, children=3, parents=2, moves=2, steps=[1, 2], keep=4)
 
 
@@ -114,7 +112,7 @@ def test_the_found_network_is_kept(experiment: Experiment, workspace: Workspace,
     errors = binned_nme(nme_68(landmarks, faces.landmarks, faces.box), faces.yaw)
     assert errors.all == pytest.approx(record.scores["nme_all"], rel=1e-4)
     settings = found.record["experiment"]
-    assert (settings["retrain"]["steps"], settings["retrain"]["batch_size"]) == (3, experiment.retrain.batch_size)
+    assert (settings["retrain"]["steps"], settings["retrain"]["batch_size"]) == (3, SHORT.batch_size)
     assert not run.path("search", "networks").exists()
     network = run.path("network.pt").read_bytes()
     search_by_trainings(experiment, SPACE, run)  # with all trainings on record
@@ -152,15 +150,11 @@ def test_those_with_most_connections_begin(experiment: Experiment, tmp_path: Pat
     assert alive == sorted(alive, reverse=True) and len(set(alive)) > 1
 
 
-@pytest.mark.parametrize(("last", "expected"), [(None, 6), (4, 4)])
+@pytest.mark.parametrize("last", [None, 4])
 def test_the_last_round_has_a_batch_size_of_its_own(
-    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int | None, expected: int
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int | None
 ) -> None:
-    settings = replace(
-        experiment,
-        retrain=replace(experiment.retrain, batch_size=6),
-        halving=replace(EVOLVING, batch_size=2, last_batch_size=last),
-    )
+    settings = replace(experiment, halving=replace(EVOLVING, batch_size=2, last_batch_size=last))
     seen: dict[int, int] = {}
     made = short_trainings.SharedBatches
 
@@ -171,7 +165,7 @@ def test_the_last_round_has_a_batch_size_of_its_own(
 
     monkeypatch.setattr(short_trainings, "SharedBatches", batches)
     search_by_trainings(settings, SPACE, new_run(tmp_path / "run"))
-    assert seen == {1: 2, 2: expected}
+    assert seen == {1: 2, 2: last or 2}
     single = replace(settings, halving=replace(settings.halving, steps=[3], generations=0))
     search_by_trainings(single, SPACE, new_run(tmp_path / "single"))
     assert seen[3] == (last or 2)
