@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +233,8 @@ def _space_of_trainings(experiment: Experiment) -> MultipathSpace:
 
     if not experiment.halving.steps:
         raise UserError("halving.steps is empty: give the steps of each round's trainings, such as [250,1000]")
-    if len(set(experiment.halving.steps)) < len(experiment.halving.steps):
-        raise UserError(f"halving.steps {experiment.halving.steps} has a number twice: give each round its own")
+    if any(after <= before for before, after in pairwise(experiment.halving.steps)):
+        raise UserError(f"halving.steps {experiment.halving.steps} do not rise: each round trains longer than the last")
     if len(experiment.search.objectives) > 1:
         raise UserError("a search by trainings minimises the error alone: leave out --search.objectives")
     check_alike(experiment.retrain)

@@ -112,9 +112,15 @@ def build_table(
         about = _check_settings(folder, space, settings)
         done = read_trainings(folder / _TRAININGS)
         waiting = [job for job in jobs if job.key not in done]
-        if waiting:
+        single = replace(experiment, device=replace(experiment.device, threads=1))
+        # With several workers, too: the faces are made once, not by each of them. And before the folder has settings:
+        # with what is wrong with the faces mended, they may be others.
+        workspace = prepare(single, space) if waiting else None
+        if not (folder / _SETTINGS).exists():
+            write_json(folder / _SETTINGS, about)
+        if workspace is not None:
             with stage_bar("training members", len(jobs), len(jobs) - len(waiting)) as bar:
-                for training in _trainings(experiment, space, folder, waiting, workers, together):
+                for training in _trainings(workspace, folder, waiting, workers, together):
                     append_training(folder / _TRAININGS, training)
                     done[training.digest, training.seed] = training
                     bar.update(1)
@@ -137,15 +143,13 @@ def table_settings(experiment: Experiment) -> dict[str, Any]:
 
 
 def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings and environment of the folder's first build, written where there was none."""
+    """Settings and environment of the folder's first build, or those of this one where there was none."""
     path = folder / _SETTINGS
     # Not the range of connections: a member is the same network whatever else the space allows.
     mine = {"layers": space.layers, "scales": space.scales, **settings}
     mine = json.loads(json.dumps(mine))
     if not path.exists():
-        record = {**mine, "environment": environment() | {"nasface": nasface.__version__}}
-        write_json(path, record)
-        return record
+        return {**mine, "environment": environment() | {"nasface": nasface.__version__}}
     record = read_json(path, "build the table in another --folder")
     sizes = record.get("network")
     known = record | ({"network": EARLIER_SIZES | sizes} if isinstance(sizes, dict) else {})
@@ -156,10 +160,9 @@ def _check_settings(folder: Path, space: MultipathSpace, settings: dict[str, Any
 
 
 def _trainings(
-    experiment: Experiment, space: MultipathSpace, folder: Path, jobs: Sequence[Job], workers: int, together: int
+    workspace: Workspace, folder: Path, jobs: Sequence[Job], workers: int, together: int
 ) -> Iterator[TrainedMember]:
-    single = replace(experiment, device=replace(experiment.device, threads=1))
-    workspace = prepare(single, space)  # with several workers, too: the faces are made once, not by each of them
+    experiment, space = workspace.experiment, workspace.searched
     if trains_on_gpu(experiment.device):
         builder = TableBuilder(workspace)
         for _, same_seed in groupby(jobs, key=lambda job: job.seed):
@@ -167,7 +170,7 @@ def _trainings(
             for start in range(0, len(group), together):
                 yield from builder.train_together(group[start : start + together], torch.device("cuda"))
         return
-    for _, future in run_side_by_side(single, space, folder, workers, _train, jobs, workspace):
+    for _, future in run_side_by_side(experiment, space, folder, workers, _train, jobs, workspace):
         yield future.result()
 
 

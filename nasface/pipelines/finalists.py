@@ -93,11 +93,12 @@ class Finalist:
 
 
 def short_settings(experiment: Experiment, faces: int) -> Experiment:
-    """The retraining's settings with the finalists' number of steps, on so many faces."""
+    """The retraining's settings with the finalists' number of steps, on so many faces; without videos, which are of
+    test faces."""
     steps = experiment.finalists.steps
     return replace(
         experiment,
-        retrain=replace(of_steps(experiment.retrain, steps, faces), evaluate_every=steps),
+        retrain=replace(of_steps(experiment.retrain, steps, faces), evaluate_every=steps, videos=0),
         log=replace(experiment.log, wandb="off"),
     )
 

@@ -26,7 +26,7 @@ from nasface.pipelines.scoring import (
     search_storage,
 )
 from nasface.pipelines.supernet import take_supernet, train_supernet
-from nasface.pipelines.workspace import Workspace, prepare
+from nasface.pipelines.workspace import Workspace, prepare_search
 from nasface.report.drawing import draw_architecture
 from nasface.report.pareto import pareto_figure, pareto_front
 from nasface.runs.metrics import read_metrics
@@ -79,7 +79,7 @@ def search(
     latency = latencies(experiment, space, run)
     make_search_strategy(experiment, space, latency).ask()  # a limit that no member keeps shall come out now
     with run.timed("data_s"):
-        workspace = prepare(experiment, space, test=False)
+        workspace = prepare_search(experiment, space)
     if reuse_supernet and not supernet_file(run.folder).exists():
         origin = take_supernet(experiment, run)
         say(f"supernet {origin or 'trained here: that of no earlier run was trained alike'}")

@@ -44,6 +44,7 @@ def checked_table(experiment: Experiment, on: str) -> tuple[Experiment, MemberTa
         UserError: see `read_table`; or the experiment's strategy cannot search it.
     """
     table = read_table(on)
+    table.check_complete()
     experiment = replace(experiment, space=table.space.name, network=recorded_sizes(table.settings["network"]))
     make_search_strategy(experiment, table.space)
     if experiment.search.max_latency:

@@ -30,7 +30,7 @@ from nasface.pipelines.candidates import draw_candidates, draw_children
 from nasface.pipelines.member_limits import Limits, latencies_of
 from nasface.pipelines.search import write_member
 from nasface.pipelines.short_trainings import ShortTraining, ShortTrainings, weights_file
-from nasface.pipelines.workspace import prepare
+from nasface.pipelines.workspace import prepare_search
 from nasface.runs.metrics import RunMetrics
 from nasface.runs.run import Run
 from nasface.space.space import MultipathSpace
@@ -61,7 +61,7 @@ def search_by_trainings(
     limits = Limits.of(experiment, space, latency)
     members = draw_candidates(experiment, space, limits)
     with run.timed("data_s"):
-        workspace = prepare(experiment, space, test=False)
+        workspace = prepare_search(experiment, space)
     with run.timed("search_s") as write_time, ShortTrainings(workspace, run, write_time) as trainings:
         rounds = _Rounds(trainings, say)
         ranked = rounds.train(members, config.steps[0], "members")

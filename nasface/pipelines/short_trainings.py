@@ -132,6 +132,8 @@ class ShortTrainings:
 
 def _training_of(entry: Any) -> ShortTraining:
     nme = None if entry["nme"] is None else tuple(map(float, entry["nme"]))
+    if nme is not None and len(nme) != len(BIN_NAMES) + 2:
+        raise ValueError(f"nme has {len(nme)} figures, not {len(BIN_NAMES) + 2}")
     return ShortTraining(str(entry["digest"]), int(entry["steps"]), nme)
 
 

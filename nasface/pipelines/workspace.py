@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nasface.config import AugmentConfig, Experiment
+from nasface.data.registry import data_set
 from nasface.data.sources import Faces, load_faces
 from nasface.faces.uv import uv_basis
 from nasface.space.space import MultipathSpace
@@ -76,3 +77,9 @@ def prepare(experiment: Experiment, space: MultipathSpace | None, test: bool = T
         faces.test  # noqa: B018, kept from here on
     basis = uv_basis(faces.model, experiment.network.map_size)
     return Workspace(experiment, space, faces, UVTarget(basis, experiment.network.input_size))
+
+
+def prepare_search(experiment: Experiment, space: MultipathSpace) -> Workspace:
+    """The same for a search, which no test face has a part in. Those that lie in files are read all the same: what is
+    broken should show now, not when the found network is trained. Those that are drawn wait until then."""
+    return prepare(experiment, space, test=bool(data_set(experiment.data.test, "test").published))

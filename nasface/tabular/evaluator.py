@@ -25,11 +25,7 @@ class MemberTableEvaluator:
     """
 
     def __init__(self, table: MemberTable, seed: int | None = None) -> None:
-        missing = table.space.count_members() - len(table.by_member)
-        if missing:
-            raise UserError(
-                f"the table lacks {missing} members of {table.space.title}: go on with `nasface table build`"
-            )
+        table.check_complete()
         self.table, self._outcomes = table, {}
         for digest, trainings in table.by_member.items():
             used = [one for one in trainings if seed is None or one.seed == seed]

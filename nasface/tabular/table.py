@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nasface.metrics.aflw2000 import BIN_NAMES
+from nasface.space.counting import power
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError, first_line, nearest
 from nasface.utils.files import atomic_write
@@ -109,6 +110,14 @@ class MemberTable:
     def complete(self) -> bool:
         """Whether every member of the space is in it."""
         return len(self.by_member) == self.space.count_members()
+
+    def check_complete(self) -> None:
+        """Raise a UserError where members of the space are missing, without which it cannot be searched."""
+        if not self.complete:
+            raise UserError(
+                f"the table has {len(self.by_member)} of {power(self.space.count_members())} members of"
+                f" {self.space.title}, and a search needs all: take --on table, or go on with `nasface table build`"
+            )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -234,7 +243,7 @@ def read_table(on: str) -> MemberTable:
     if on not in SHIPPED and not on.endswith(".parquet"):
         raise UserError(
             f"--on must be supernet, trainings, table or a .parquet file of `nasface table build`, not {on!r}"
-            + nearest(on, ("supernet", "trainings", *SHIPPED))
+            + nearest(on, ("supernet", "trainings", "table"))
         )
     return load_table(on)
 

@@ -15,7 +15,7 @@ from nasface.nets.multipath import MemberSpec, MultipathNetwork
 from nasface.pipelines import build_table as table_building
 from nasface.pipelines.build_table import build_table
 from nasface.pipelines.retrain import retrain
-from nasface.pipelines.workspace import Workspace
+from nasface.pipelines.workspace import Workspace, prepare
 from nasface.runs.run import Run
 from nasface.space.space import MultipathSpace
 from nasface.tabular import training as many_networks
@@ -117,6 +117,17 @@ def building(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Experimen
     monkeypatch.setattr(table_building, "prepare", lambda experiment, _: replace(workspace, experiment=experiment))
     short = replace(workspace.experiment.retrain, steps=2, evaluate_every=2)
     return replace(workspace.experiment, retrain=short)
+
+
+def test_a_build_whose_faces_are_absent_leaves_no_settings(
+    building: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_building, "prepare", prepare)
+    data = replace(building.data, test="aflw2000", aflw2000=str(tmp_path / "none"), cache=str(tmp_path / "cache"))
+    data = replace(data, train_count=2, val_count=1)
+    with pytest.raises(UserError, match="none"):
+        build_table(replace(building, data=data), SPACE, tmp_path / "table", 1, [0], 1)
+    assert not (tmp_path / "table" / "settings.json").exists()
 
 
 def test_a_build_goes_on_after_a_kill(building: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

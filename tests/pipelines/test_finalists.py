@@ -72,9 +72,10 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
 def test_finalists_are_trained_for_their_steps_whatever_the_retraining_counts_in() -> None:
     optimizer = OptimizerConfig(schedule="steps", milestones=[30, 40])
-    retrain = RetrainConfig(epochs=50, batch_size=32, optimizer=optimizer)
+    retrain = RetrainConfig(epochs=50, batch_size=32, optimizer=optimizer, videos=2)
     short = short_settings(Experiment(retrain=retrain), faces=6400).retrain
     assert (short.steps, short.epochs, short.optimizer.milestones) == (150, None, [90, 120])
+    assert short.videos == 0, "videos are of test faces, which a search has no part in"
 
 
 def test_finalists_of_several_objectives_are_refused(nasface: Command) -> None:

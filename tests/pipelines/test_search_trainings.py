@@ -73,8 +73,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def experiment(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    prepare = lambda experiment, _, test: replace(workspace, experiment=experiment)  # noqa: E731
-    monkeypatch.setattr(search_trainings, "prepare", prepare)
+    prepared = lambda experiment, _: replace(workspace, experiment=experiment)  # noqa: E731
+    monkeypatch.setattr(search_trainings, "prepare_search", prepared)
     return replace(workspace.experiment, output=str(tmp_path / "best.json"))
 
 
@@ -415,11 +415,20 @@ def test_candidates_keep_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         draw_candidates(replace(experiment, search=replace(experiment.search, max_macs=1e5)), space)
 
 
+def test_a_damaged_training_is_named(experiment: Experiment, tmp_path: Path) -> None:
+    run = new_run(tmp_path / "run")
+    run.path("search").mkdir()
+    run.path("search", "trainings.jsonl").write_text('{"digest": "a", "steps": 1, "nme": [1, 2, 3]}\n')
+    with pytest.raises(UserError, match="line 1 is damaged .nme has 3 figures, not 5.: remove the line"):
+        search_by_trainings(experiment, SPACE, run)
+
+
 def test_what_a_supernet_alone_has_is_refused(nasface: Command) -> None:
     for setting, value, message in (
         ("--reuse_supernet", "true", "leave out --reuse_supernet"),
         ("--search.objectives", "[penalty,macs]", "leave out --search.objectives"),
-        ("--halving.steps", "[2,2]", "halving.steps [2, 2] has a number twice"),
+        ("--halving.steps", "[2,2]", "halving.steps [2, 2] do not rise"),
+        ("--halving.steps", "[2,4,3]", "halving.steps [2, 4, 3] do not rise"),
         ("--retrain.accumulate", "2", "retrain.accumulate 2 is for `nasface retrain`"),
     ):
         failed = nasface("search", "--experiment", "smoke", "--on", "trainings", setting, value)
