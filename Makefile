@@ -57,7 +57,7 @@ report: $(READY) ## one HTML page about the runs in RUN (RUN="runs/a runs/b" com
 	$(NASFACE) report $(RUN) $(ARGS)
 
 test: $(READY) ## run the tests, one process a core (four at most)
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(READY) ## check style, the order of imports, and types
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasface.nets.baselines.prnet import PRNet
+from nasface.nets.baselines.prnet import PRNet, Shortcut
 from nasface.nets.cost import count_macs, count_parameters
 from nasface.nets.registry import BaselineSpec
 from nasface.utils.errors import UserError
@@ -77,6 +77,14 @@ def test_padding_is_tensorflows() -> None:
     assert torch.allclose(y, full[..., 1:-2, 1:-2], atol=1e-5)
     doubled = network.decoder[1][0]
     assert doubled(torch.randn(1, doubled.in_channels, 5, 5)).shape == (1, doubled.out_channels, 10, 10)
+
+
+def test_shortcuts_are_convolutions_with_a_stride() -> None:
+    torch.manual_seed(0)
+    shortcut, x = Shortcut(4, 8, 2), torch.randn(2, 4, 6, 6)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        image = x.contiguous(memory_format=layout)
+        assert torch.allclose(shortcut(image), F.conv2d(image, shortcut.weight, stride=2), atol=1e-6)
 
 
 def test_the_published_end_stays_in_its_range() -> None:
