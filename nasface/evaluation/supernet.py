@@ -33,6 +33,7 @@ from nasface.nets.multipath import Supernet, incoming
 from nasface.nets.multipath_cost import connection_macs, head_macs
 from nasface.search.strategy import Outcome, Proposal
 from nasface.training.uv_target import UVTarget
+from nasface.utils.accelerator import uses_gpu
 from nasface.utils.errors import UserError
 
 
@@ -340,7 +341,7 @@ def make_evaluator(supernet: Supernet, uv: UVTarget, faces: Faces, experiment: E
 
 def search_device(experiment: Experiment) -> str:
     """Where a search computes: Lightning's accelerator, as far as there is one."""
-    return "cuda" if experiment.device.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available() else "cpu"
+    return "cuda" if uses_gpu(experiment.device.accelerator) else "cpu"
 
 
 def face_images(faces: FaceSet) -> Tensor:

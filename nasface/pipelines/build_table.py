@@ -25,12 +25,13 @@ from nasface.pipelines.workspace import Workspace, prepare
 from nasface.rendering.synthetic import RENDERER_VERSION
 from nasface.space.space import MultipathSpace
 from nasface.tabular.build import Job, append_training, build_jobs, read_trainings
-from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
+from nasface.tabular.side_by_side import TOGETHER, train_together
 from nasface.tabular.table import MemberTable, TrainedMember
 from nasface.tabular.training import SharedBatches, errors_of, figures_of, train_alone
 from nasface.tracking.environment import environment
 from nasface.training.optimizers import with_optimizer_of
 from nasface.training.uv_target import UVTarget
+from nasface.utils.accelerator import uses_gpu
 from nasface.utils.errors import UserError
 from nasface.utils.files import write_json
 from nasface.utils.lock import hold
@@ -163,7 +164,7 @@ def _trainings(
     workspace: Workspace, folder: Path, jobs: Sequence[Job], workers: int, together: int
 ) -> Iterator[TrainedMember]:
     experiment, space = workspace.experiment, workspace.searched
-    if trains_on_gpu(experiment.device):
+    if uses_gpu(experiment.device.accelerator):
         builder = TableBuilder(workspace)
         for _, same_seed in groupby(jobs, key=lambda job: job.seed):
             group = list(same_seed)

@@ -22,10 +22,11 @@ from nasface.pipelines.candidates import key_of
 from nasface.pipelines.workers import side_by_side
 from nasface.pipelines.workspace import Workspace
 from nasface.runs.run import Run
-from nasface.tabular.side_by_side import TOGETHER, train_together, trains_on_gpu
+from nasface.tabular.side_by_side import TOGETHER, train_together
 from nasface.tabular.training import DivergedError, SharedBatches, errors_of, figures_of, train_alone
 from nasface.training.face_task import TaskContext
 from nasface.training.optimizers import of_steps
+from nasface.utils.accelerator import uses_gpu
 from nasface.utils.cores import available_cores
 from nasface.utils.line_record import append_line, read_entries
 from nasface.utils.progress import stage_bar
@@ -122,7 +123,7 @@ class ShortTrainings:
         return [done[key_of(member), steps] for member in members]
 
     def _trained(self, jobs: Sequence[_Job]) -> Iterator[ShortTraining]:
-        if trains_on_gpu(self.workspace.experiment.device):
+        if uses_gpu(self.workspace.experiment.device.accelerator):
             for start in range(0, len(jobs), TOGETHER):
                 yield from _train_on_gpu(self.workspace, jobs[start : start + TOGETHER])
         elif jobs:

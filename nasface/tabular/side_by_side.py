@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasface.config import DeviceConfig, RetrainConfig
+from nasface.config import RetrainConfig
 from nasface.nets.network import channels_last
 from nasface.tabular.training import DivergedError, SharedBatches
 from nasface.training.optimizers import learning_rate_factor, make_optimizer
@@ -32,11 +32,6 @@ TOGETHER = 16
 GRAPHED = ("muon", "adam", "adamw")
 """Optimizers whose step can be part of a graph."""
 _WARM_UP = 2  # passes before a capture, in which libraries choose their kernels
-
-
-def trains_on_gpu(config: DeviceConfig) -> bool:
-    """Whether networks are trained side by side on a GPU, with these settings on this machine."""
-    return torch.cuda.is_available() and config.accelerator in ("auto", "gpu", "cuda")
 
 
 class GraphedStep:
