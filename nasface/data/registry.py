@@ -126,6 +126,11 @@ class DataSet:
         """Whether it is not split: one folder is for training or for a test."""
         return "all" in self.splits
 
+    @property
+    def drawn(self) -> bool:
+        """Whether its faces are made here, so that none can be absent or broken."""
+        return not self.published
+
     def trains(self, needs: Needs = "points") -> bool:
         """Whether it has training faces with such labels."""
         has = {"model": self.model is not None, "depth": self.labels.depth, "points": True}

@@ -24,6 +24,9 @@ YAW_BINS = ("[0,30]", "[30,60]", "[60,90]")
 BIN_NAMES = ("0-30", "30-60", "60-90")
 """The same in the names of settings, logged figures and columns."""
 
+FIGURES = (*BIN_NAMES, "mean", "all")
+"""What records have of a network, in this order: the yaw bins, their mean, all faces."""
+
 YAW_FILES = {"AFLW2000-3D.pose.npy": (1312, 383, 305), "AFLW2000-3D-new.pose.npy": (1306, 462, 232)}
 """Images in each bin of the full set by 3DDFA's two files of yaw angles: the first holds the yaw of the files'
 `Pose_Para` (its code's default), the second AFLW's own labels (the counts that papers print)."""

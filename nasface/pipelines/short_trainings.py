@@ -15,7 +15,7 @@ import torch
 
 from nasface.config import RetrainConfig
 from nasface.inference.trained import trained_record
-from nasface.metrics.aflw2000 import BIN_NAMES
+from nasface.metrics.aflw2000 import FIGURES
 from nasface.nets.multipath import MemberSpec
 from nasface.nets.weights import save_weights
 from nasface.pipelines.candidates import key_of
@@ -51,7 +51,7 @@ class ShortTraining:
     def penalty(self, bins: str) -> float:
         """What a search minimises (`search.penalty`): the `mean` of the yaw bins, one of them, or `all` faces alike;
         infinite where there is none."""
-        value = math.inf if self.nme is None else self.nme[(*BIN_NAMES, "mean", "all").index(bins)]
+        value = math.inf if self.nme is None else self.nme[FIGURES.index(bins)]
         return math.inf if math.isnan(value) else value
 
 
@@ -133,8 +133,8 @@ class ShortTrainings:
 
 def _training_of(entry: Any) -> ShortTraining:
     nme = None if entry["nme"] is None else tuple(map(float, entry["nme"]))
-    if nme is not None and len(nme) != len(BIN_NAMES) + 2:
-        raise ValueError(f"nme has {len(nme)} figures, not {len(BIN_NAMES) + 2}")
+    if nme is not None and len(nme) != len(FIGURES):
+        raise ValueError(f"nme has {len(nme)} figures, not {len(FIGURES)}")
     return ShortTraining(str(entry["digest"]), int(entry["steps"]), nme)
 
 

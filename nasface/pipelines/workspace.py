@@ -82,4 +82,4 @@ def prepare(experiment: Experiment, space: MultipathSpace | None, test: bool = T
 def prepare_search(experiment: Experiment, space: MultipathSpace) -> Workspace:
     """The same for a search, which no test face has a part in. Those that lie in files are read all the same: what is
     broken should show now, not when the found network is trained. Those that are drawn wait until then."""
-    return prepare(experiment, space, test=bool(data_set(experiment.data.test, "test").published))
+    return prepare(experiment, space, test=not data_set(experiment.data.test, "test").drawn)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nasface.metrics.aflw2000 import BIN_NAMES
+from nasface.metrics.aflw2000 import FIGURES
 from nasface.space.counting import power
 from nasface.space.space import Architecture, MultipathSpace
 from nasface.utils.errors import UserError, first_line, nearest
@@ -32,7 +32,7 @@ SHIPPED = {name: _ASSETS / f"{name}.parquet" for name in ("table", "bands", *SHO
 """Tables that come with the program: every member of the space `table`; members of three costs of `multipath`."""
 FACES = ("val", "test")
 """The face sets that a training is measured on."""
-_FLOATS = (*(f"{faces}_{name}" for faces in FACES for name in (*BIN_NAMES, "mean", "all")), "seconds")
+_FLOATS = (*(f"{faces}_{name}" for faces in FACES for name in FIGURES), "seconds")
 _INTEGERS = ("seed", "parameters", "macs")
 _TEXTS = ("digest", "code")
 COLUMNS = (*_TEXTS, *_INTEGERS, *_FLOATS)
@@ -67,7 +67,7 @@ class TrainedMember:
         row: dict[str, Any] = {name: getattr(self, name) for name in (*_TEXTS, *_INTEGERS, "seconds")}
         for faces in FACES:
             values = getattr(self, faces)
-            row |= {f"{faces}_{name}": value for name, value in zip((*BIN_NAMES, "mean", "all"), values, strict=True)}
+            row |= {f"{faces}_{name}": value for name, value in zip(FIGURES, values, strict=True)}
         return {name: row[name] for name in COLUMNS}
 
     @classmethod
@@ -80,7 +80,7 @@ class TrainedMember:
         values: dict[str, Any] = {name: str(row[name]) for name in _TEXTS}
         values |= {name: int(row[name]) for name in _INTEGERS} | {"seconds": float(row["seconds"])}
         for faces in FACES:
-            values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in (*BIN_NAMES, "mean", "all"))
+            values[faces] = tuple(float(row[f"{faces}_{name}"]) for name in FIGURES)
         return cls(**values)
 
 
