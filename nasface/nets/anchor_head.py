@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from nasface.config import MultipathConfig
 from nasface.faces.landmarks import NUM_LANDMARKS
 from nasface.faces.uv import bilinear_cells
-from nasface.nets.layers.blocks import all_at_once, each_normalised
+from nasface.nets.layers.batch_norm import batch_norm, each_normalised
+from nasface.nets.layers.blocks import all_at_once
 from nasface.nets.network import full_precision
 from nasface.nets.uv_output import TrainingMaps, UVOutput
 
@@ -83,9 +84,9 @@ class AnchorHead(nn.Module):
     def hidden(self, x: Tensor) -> Tensor:
         """Features (B, hidden, F, F) behind the head's last batch norm: in training mode, what computes them renews all
         of its running statistics."""
-        x = self.conv1(F.relu(self.norm1(x), inplace=True))
+        x = self.conv1(batch_norm(self.norm1, x, relu=True))
         with full_precision(x):
-            return F.relu(self.norm2(x.float()), inplace=True)
+            return batch_norm(self.norm2, x.float(), relu=True)
 
     def points(self, reading: Tensor) -> Callable[[Tensor], Tensor]:
         """A function from features (B, width, F, F) to points (B, 3, P) of the map, read with `reading` (M * M, P).
@@ -106,9 +107,9 @@ class AnchorHead(nn.Module):
 
     def children_output(self, features: Sequence[Tensor]) -> UVOutput:
         """`output` in training mode on each of K children's features, without running statistics."""
-        features = all_at_once(self.conv1, [F.relu(x, inplace=True) for x in each_normalised(self.norm1, features)])
+        features = all_at_once(self.conv1, each_normalised(self.norm1, features, relu=True))
         with full_precision(features[0]):
-            hidden = F.relu(torch.cat(each_normalised(self.norm2, [x.float() for x in features])), inplace=True)
+            hidden = torch.cat(each_normalised(self.norm2, [x.float() for x in features], relu=True))
             return self._output(hidden, len(features))
 
     def _output(self, hidden: Tensor, children: int) -> UVOutput:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.network import Network, NetworkSpec
 
 LANDMARKS = 68
@@ -53,7 +54,7 @@ class HeatmapStack(nn.Module):
     ) -> None:
         super().__init__()
         self.body = body
-        self.features = nn.Sequential(convolution(width, width), nn.BatchNorm2d(width), nn.ReLU())
+        self.features = Layers(convolution(width, width), nn.BatchNorm2d(width), nn.ReLU())
         self.head = convolution(width, LANDMARKS)
         self.merge_features = nn.Conv2d(width, width, 1) if merge else None
         self.merge_heatmaps = nn.Conv2d(LANDMARKS, width, 1) if merge else None
@@ -93,7 +94,7 @@ def heatmap_stem(stride: int, width: int, block: MakeBlock, pool: nn.Module) -> 
     resolution between the first two."""
     quarter, half = width // 4, width // 2
     first = nn.Conv2d(3, quarter, 7, 2, padding=3) if stride == 4 else nn.Conv2d(3, quarter, 3, padding=1)
-    return nn.Sequential(
+    return Layers(
         first, nn.BatchNorm2d(quarter), nn.ReLU(), block(quarter, half), pool, block(half, half), block(half, width)
     )
 

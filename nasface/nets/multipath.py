@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
 from nasface.nets.anchor_head import AnchorHead
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.layers.blocks import HPM, Resample, node_sum
 from nasface.nets.network import UV_MAP, Network, NetworkSpec
 from nasface.nets.uv_head import make_head
@@ -46,7 +47,7 @@ class Stem(nn.Module):
                 nn.ReLU(),
             ]
             inputs = outputs
-        self.layers = nn.Sequential(*layers)
+        self.layers = Layers(*layers)
         line = torch.linspace(-1, 1, config.input_size)
         self.register_buffer(
             "coordinates", torch.stack(torch.meshgrid(line, line, indexing="xy"))[None], persistent=False

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from nasface.config import MultipathConfig
 from nasface.nets.anchor_head import AnchorHead
-from nasface.nets.layers.blocks import all_at_once, each_normalised
+from nasface.nets.layers.batch_norm import batch_norm, each_normalised
+from nasface.nets.layers.blocks import all_at_once
 from nasface.nets.network import Network, NetworkSpec, full_precision
 from nasface.nets.uv_output import TrainingMaps, UVOutput
 from nasface.utils.errors import UserError
@@ -74,9 +75,9 @@ class UVHead(PositionMap):
     def hidden(self, x: Tensor) -> Tensor:
         """Features (B, hidden, F, F) behind the head's last batch norm: in training mode, what computes them renews all
         of its running statistics."""
-        x = self.conv1(torch.relu(self.norm1(x)))
+        x = self.conv1(batch_norm(self.norm1, x, relu=True))
         with full_precision(x):
-            return torch.relu(self.norm2(x.float() + self.cell_bias))
+            return batch_norm(self.norm2, x.float() + self.cell_bias, relu=True)
 
     def points(self, reading: Tensor) -> Callable[[Tensor], Tensor]:
         """A function from features (B, width, F, F) to points (B, 3, P) of the map, read with `reading` (M * M, P)."""
@@ -88,10 +89,10 @@ class UVHead(PositionMap):
 
     def children_output(self, features: Sequence[Tensor]) -> UVOutput:
         """`output` in training mode on each of K children's features, without running statistics."""
-        features = all_at_once(self.conv1, [torch.relu(x) for x in each_normalised(self.norm1, features)])
+        features = all_at_once(self.conv1, each_normalised(self.norm1, features, relu=True))
         with full_precision(features[0]):
-            features = each_normalised(self.norm2, [x.float() + self.cell_bias for x in features])
-            maps = self.to_map(self.conv2(torch.relu(torch.cat(features))))
+            features = each_normalised(self.norm2, [x.float() + self.cell_bias for x in features], relu=True)
+            maps = self.to_map(self.conv2(torch.cat(features)))
         return UVOutput(maps.unflatten(0, (len(features), -1)))
 
 

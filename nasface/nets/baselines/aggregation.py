@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.nets.heatmap_network import MakeBlock
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.layers.cab import convolution
 
 Kind = Literal["dla", "sat", "light"]
@@ -66,9 +67,7 @@ class LightNode(nn.Module):
         self.up = (
             nn.Sequential(nn.UpsamplingNearest2d(scale_factor=2), block(width, width))
             if last
-            else nn.Sequential(
-                nn.ConvTranspose2d(width, width, 2, stride=2, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-            )
+            else Layers(nn.ConvTranspose2d(width, width, 2, stride=2, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         )
 
     def forward(self, same: Tensor, coarse: Tensor, _fine: Tensor | None) -> Tensor:

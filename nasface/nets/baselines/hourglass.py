@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers, batch_norm
 from nasface.nets.network import UV_MAP, init_convolutions, scaled
 from nasface.nets.registry import BaselineSpec, register_network
 from nasface.nets.uv_head import MapConv, UVNetwork
@@ -27,9 +28,7 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         half = outputs // 2
-        self.layers = nn.Sequential(
-            *_activated(inputs, half, 1), *_activated(half, half, 3), *_activated(half, outputs, 1)
-        )
+        self.layers = Layers(*_activated(inputs, half, 1), *_activated(half, half, 3), *_activated(half, outputs, 1))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,8 +78,9 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Output (B, outputs, H, W) and the next stack's input (B, width, H, W)."""
-        features = self.norm(self.hourglass(x))
-        features = torch.relu(features if self.cell_bias is None else features + self.cell_bias)
+        features = batch_norm(self.norm, self.hourglass(x), relu=self.cell_bias is None)
+        if self.cell_bias is not None:
+            features = torch.relu(features + self.cell_bias)
         output = self.last(features)
         if self.merge_features is None or self.merge_output is None:
             return output, x
@@ -108,7 +108,7 @@ class StackedHourglass(nn.Module):
     ) -> None:
         super().__init__()
         half, quarter = width // 2, width // 4
-        self.stem = nn.Sequential(
+        self.stem = Layers(
             nn.Conv2d(3, quarter, 7, 2, padding=3),
             nn.BatchNorm2d(quarter),
             nn.ReLU(),

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers, batch_norm
 from nasface.nets.network import UV_MAP, init_convolutions, scaled
 from nasface.nets.registry import BaselineSpec, register_network
 from nasface.nets.uv_head import MapConv, UVNetwork
@@ -25,7 +26,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_conv(channels, channels, 3), *_conv(channels, channels, 3, relu=False))
+        self.layers = Layers(*_conv(channels, channels, 3), *_conv(channels, channels, 3, relu=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.layers(x) + x)
@@ -37,10 +38,8 @@ class Bottleneck(nn.Module):
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
         outputs = 4 * width
-        self.layers = nn.Sequential(
-            *_conv(inputs, width, 1), *_conv(width, width, 3), *_conv(width, outputs, 1, relu=False)
-        )
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Sequential(*_conv(inputs, outputs, 1, relu=False))
+        self.layers = Layers(*_conv(inputs, width, 1), *_conv(width, width, 3), *_conv(width, outputs, 1, relu=False))
+        self.shortcut = nn.Identity() if inputs == outputs else Layers(*_conv(inputs, outputs, 1, relu=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.layers(x) + self.shortcut(x))
@@ -86,12 +85,12 @@ class HRNetV2(nn.Module):
     def __init__(self, last: nn.Conv2d, width: int = 18, stem: int = 64, cells: int | None = None) -> None:
         super().__init__()
         widths = [width << stream for stream in range(_STREAMS)]
-        self.stem = nn.Sequential(*_conv(3, stem, 3, 2), *_conv(stem, stem, 3, 2))
+        self.stem = Layers(*_conv(3, stem, 3, 2), *_conv(stem, stem, 3, 2))
         self.stage1 = nn.Sequential(*(Bottleneck(4 * stem if block else stem, stem) for block in range(_BLOCKS)))
-        self.first = nn.Sequential(*_conv(4 * stem, width, 3))
+        self.first = Layers(*_conv(4 * stem, width, 3))
         # The new stream of each stage comes from the coarsest before it.
         self.begin = nn.ModuleList(
-            nn.Sequential(*_conv(inputs, outputs, 3, 2))
+            Layers(*_conv(inputs, outputs, 3, 2))
             for inputs, outputs in zip([4 * stem, *widths[1:]], widths[1:], strict=False)
         )
         self.stages = nn.ModuleList(
@@ -114,8 +113,8 @@ class HRNetV2(nn.Module):
         return torch.cat([_enlarge(stream, features[0]) for stream in features], 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.norm(self.mix(self.features(image)))
-        return self.last(torch.relu(x if self.cell_bias is None else x + self.cell_bias))
+        x = batch_norm(self.norm, self.mix(self.features(image)), relu=self.cell_bias is None)
+        return self.last(x if self.cell_bias is None else torch.relu(x + self.cell_bias))
 
 
 class HRNetUV(UVNetwork):
@@ -157,9 +156,9 @@ def _resample(widths: list[int], source: int, target: int) -> nn.Module:
     if steps == 0:
         return nn.Identity()
     if steps < 0:
-        return nn.Sequential(*_conv(inputs, outputs, 1, relu=False))
+        return Layers(*_conv(inputs, outputs, 1, relu=False))
     halvings = [layer for _ in range(steps - 1) for layer in _conv(inputs, inputs, 3, 2)]
-    return nn.Sequential(*halvings, *_conv(inputs, outputs, 3, 2, relu=False))
+    return Layers(*halvings, *_conv(inputs, outputs, 3, 2, relu=False))
 
 
 def _enlarge(x: Tensor, like: Tensor) -> Tensor:

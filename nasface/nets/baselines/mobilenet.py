@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nasface.faces.ddfa_model import COEFFICIENTS, CROP_SIZE, PARAMETERS, Whitening
 from nasface.nets.face_vector import MatrixVector, VectorNetwork
+from nasface.nets.layers.batch_norm import batch_norm
 from nasface.nets.network import PARAMETERS as TARGET
 from nasface.nets.network import scaled
 from nasface.nets.registry import BaselineSpec, register_network
@@ -48,8 +49,8 @@ class DepthwiseSeparable(nn.Module):
         self.bn_sep = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.bn_dw(self.conv_dw(x)))
-        return torch.relu(self.bn_sep(self.conv_sep(x)))
+        x = batch_norm(self.bn_dw, self.conv_dw(x), relu=True)
+        return batch_norm(self.bn_sep, self.conv_sep(x), relu=True)
 
 
 class MobileNetV1(nn.Module):
@@ -76,7 +77,7 @@ class MobileNetV1(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Pooled features (B, 1024 * width) of images (B, 3, H, W), see `normalise_crop`."""
-        x = torch.relu(self.bn1(self.conv1(image)))
+        x = batch_norm(self.bn1, self.conv1(image), relu=True)
         for name, _, _ in _BLOCKS:
             x = self.get_submodule(name)(x)
         return x.mean(dim=(2, 3))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nasface.nets.baselines.evolution import BASEL_MODES, CHANNELS, Evolution, LongShortCell
 from nasface.nets.baselines.hourglass import Hourglass, Residual
 from nasface.nets.face_vector import AngleVector, LandmarkVector
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.network import PARAMETERS, init_convolutions, scaled
 from nasface.nets.registry import BaselineSpec, register_network
 
@@ -36,7 +37,7 @@ class HourglassFeatures(nn.Module):
 
     def __init__(self, channels: int, width: int, order: int, stacks: int, features: int, cells: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
+        self.stem = Layers(
             nn.Conv2d(channels, width // 4, 7, 2, padding=3),
             nn.BatchNorm2d(width // 4),
             nn.ReLU(),
@@ -46,7 +47,7 @@ class HourglassFeatures(nn.Module):
         self.stacks = nn.ModuleList(
             nn.Sequential(Hourglass(order, width), Residual(width, width)) for _ in range(stacks)
         )
-        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, features, 1))
+        self.last = Layers(nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, features, 1))
         self.cells = cells
         init_convolutions(self)
 

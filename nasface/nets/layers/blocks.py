@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from nasface.nets.layers.batch_norm import batch_norm, each_normalised
 
 
 class HPM(nn.Module):
@@ -40,7 +41,7 @@ class HPM(nn.Module):
         """What is added to the input: (B, C, H, W)."""
         parts = []
         for norm, conv in self.stages:
-            x = conv(F.relu(norm(x), inplace=True))  # in place: less memory passes through the caches
+            x = conv(batch_norm(norm, x, relu=True))
             parts.append(x)
         return torch.cat(parts, 1)
 
@@ -48,15 +49,9 @@ class HPM(nn.Module):
         """`forward` in training mode on each of several children's features, without running statistics."""
         current, parts = list(features), []
         for norm, conv in self.stages:
-            current = all_at_once(conv, [F.relu(x, inplace=True) for x in each_normalised(norm, current)])
+            current = all_at_once(conv, each_normalised(norm, current, relu=True))
             parts.append(current)
         return [x + torch.cat(part, 1) for x, part in zip(features, zip(*parts, strict=True), strict=True)]
-
-
-def each_normalised(norm: nn.BatchNorm2d, features: Sequence[Tensor]) -> list[Tensor]:
-    """Batch norm of several children's features (B, C, H, W), each with its own batch's statistics; running statistics
-    are neither used nor changed."""
-    return [F.batch_norm(x, None, None, norm.weight, norm.bias, training=True, eps=norm.eps) for x in features]
 
 
 def all_at_once(layer: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
@@ -163,7 +158,9 @@ class Resample(nn.Module):
             self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.project(x))
+        if isinstance(self.norm, nn.Identity):
+            return x
+        return batch_norm(self.norm, self.project(x))
 
     def children_forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """`forward` in training mode on each of several children's features, without running statistics."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers
+
 _LEVELS = 4
 
 
@@ -46,7 +48,7 @@ class CAB(nn.Module):
 
 def convolution(inputs: int, outputs: int, groups: int = 1, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     """Convolution, batch norm, ReLU; H and W stay at stride 1."""
-    return nn.Sequential(
+    return Layers(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.layers.blocks import HPM
 
 
@@ -17,7 +18,7 @@ class WideningHPM(HPM):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(outputs)
         self.norm1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs // 2, 3, padding=1, bias=False)
-        self.skip = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False))
+        self.skip = Layers(nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.skip(x) + self.branches(x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nasface.nets.layers.batch_norm import Layers
 from nasface.nets.layers.cab import convolution
 
 
@@ -30,7 +31,7 @@ class InceptionResidual(nn.Module):
                 ),
             ]
         )
-        self.join = nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
+        self.join = Layers(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.join(torch.cat([branch(x) for branch in self.branches], 1)))
