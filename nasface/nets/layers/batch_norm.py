@@ -72,4 +72,5 @@ def _compiled(norm: nn.BatchNorm2d, x: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and x.numel() > x.shape[1]
         and torch.get_num_threads() <= _MOST_THREADS
+        and not torch.compiler.is_compiling()
     )

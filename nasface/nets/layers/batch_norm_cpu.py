@@ -22,6 +22,9 @@ from torch.autograd.function import once_differentiable
 _LANES = 128  # floats that a loop takes at once, so that few channels fill the registers, too
 _BLOCK = 64  # rows that are summed in single precision
 _EVERY = float("-inf")  # below every value
+_MAPS = types.CPointer(types.float32)
+_IN_C: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double, types.float32: ctypes.c_float}
+_FAST = {"reassoc", "nsz", "arcp", "contract"}  # not "nnan": what is no number stays none
 
 
 class Running(NamedTuple):
@@ -83,15 +86,12 @@ def _loops() -> _Loops:
     return _Loops(_compile(_forward, *forward), _compile(_backward, *backward))
 
 
-_MAPS = types.CPointer(types.float32)
-_IN_C: dict[Any, Any] = {types.int64: ctypes.c_int64, types.float64: ctypes.c_double, types.float32: ctypes.c_float}
-_FAST = {"reassoc", "nsz", "arcp", "contract"}  # not "nnan": what is no number stays none
-
-
 def _compile(function: Callable[..., None], *arguments: Any) -> Any:
     """A function of pointers and numbers, to be called without Python's lock."""
     compiled: Any = cfunc(types.void(*arguments), cache=True, fastmath=_FAST)(function)
-    return ctypes.CFUNCTYPE(None, *(_IN_C.get(kind, ctypes.c_void_p) for kind in arguments))(compiled.address)
+    call: Any = ctypes.CFUNCTYPE(None, *(_IN_C.get(kind, ctypes.c_void_p) for kind in arguments))(compiled.address)
+    call.compiled = compiled  # whose memory the code lies in
+    return call
 
 
 @njit(cache=True)
