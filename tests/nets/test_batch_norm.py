@@ -137,20 +137,23 @@ def test_threads_side_by_side_find_the_same() -> None:
         assert all(map(torch.equal, one, other))
 
 
-@pytest.mark.parametrize("kind", ["evaluation", "layout", "precision", "meta", "average", "many threads"])
+OTHERS = ("evaluation", "layout", "precision", "meta", "average", "fixed", "batch alone", "plain", "many threads")
+
+
+@pytest.mark.parametrize("kind", OTHERS)
 def test_pytorch_takes_everything_else(kind: str, counted: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    norm, other, x = norm_of(8), norm_of(8), maps_of(4, 8, 6, 6)
-    for one in (norm, other):
-        one.train(kind != "evaluation")
-        one.to(torch.float64 if kind == "precision" else torch.float32)
-        one.to("meta" if kind == "meta" else "cpu")
-        if kind == "average":
-            one.momentum = None
-    x = x.contiguous() if kind == "layout" else x.to("meta") if kind == "meta" else x
-    x = x.double() if kind == "precision" else x
+    momentum = {"average": None, "fixed": 0.0}.get(kind, 0.1)
+    norms = [
+        nn.BatchNorm2d(8, momentum=momentum, affine=kind != "plain", track_running_stats=kind != "batch alone")
+        .train(kind != "evaluation")
+        .to("meta" if kind == "meta" else "cpu", torch.float64 if kind == "precision" else torch.float32)
+        for _ in range(2)
+    ]
+    x = maps_of(4, 8, 6, 6)
+    x = x.contiguous() if kind == "layout" else x.to(norms[0].weight if kind in ("meta", "precision") else x)
     if kind == "many threads":
         monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
-    found, true = batch_norm(norm, x, relu=True), F.relu(other(x))
+    found, true = batch_norm(norms[0], x, relu=True), F.relu(norms[1](x))
     assert not counted
     assert found.shape == true.shape
     assert kind == "meta" or torch.equal(found, true)

@@ -17,7 +17,7 @@ _MOST_THREADS = 4
 def batch_norm(norm: nn.BatchNorm2d, x: Tensor, relu: bool = False) -> Tensor:
     """`norm(x)` of maps (B, C, H, W), and where `relu` the ReLU of it: in training on a CPU by compiled loops
     (`batch_norm_cpu`), which take a third of the time. The results differ by rounding."""
-    if norm.training and norm.momentum is not None and _compiled(norm, x):
+    if norm.training and norm.momentum and norm.track_running_stats and _compiled(norm, x):
         assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
         running = Running(norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum)
         return _apply(norm, x, relu, running)
@@ -66,7 +66,8 @@ def _compiled(norm: nn.BatchNorm2d, x: Tensor) -> bool:
     """Whether the compiled loops take these maps. A subclass of Tensor, and one on `meta`, stands for values that are
     not there; a single value has no statistics, which PyTorch says."""
     return (
-        type(x) is Tensor
+        norm.affine
+        and type(x) is Tensor
         and x.device.type == "cpu"
         and x.dtype == norm.weight.dtype == torch.float32
         and x.is_contiguous(memory_format=torch.channels_last)
