@@ -1,9 +1,10 @@
-"""Batch norm with its ReLU in a training step on a CPU: PyTorch's beside the compiled loops that networks train with.
+"""Batch norm with its ReLU in a training step on a CPU: PyTorch's beside compiled loops.
 
     python -m benchmarks.batch_norm [--threads 1 2] [--batch 32]
 
 A row is forward and backward pass of maps of so many channels and so many cells a side, of each in turns, and the
-median of a hundred. The loops run on one thread whatever there are (`nasface.nets.layers.batch_norm`).
+median of a hundred. The loops run on one thread whatever there are; `nasface.nets.layers.batch_norm` says where
+networks train with them.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.common import run_benchmark
-from nasface.nets.layers.batch_norm import batch_norm
+from nasface.nets.layers.batch_norm_cpu import BatchNorm, Running
 from nasface.report.tables import text_table
 from nasface.utils.compute_threads import torch_threads
 from nasface.utils.files import write_json
@@ -32,11 +34,14 @@ def pytorch(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return F.relu(norm(x), inplace=True)
 
 
-def compiled(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    return batch_norm(norm, x, relu=True)
+def compiled(norm: Any, x: Tensor) -> Tensor:
+    running = Running(norm.running_mean, norm.running_var, norm.num_batches_tracked, 0.1)
+    found = BatchNorm.apply(x, norm.weight, norm.bias, norm.eps, True, running)
+    assert isinstance(found, Tensor)
+    return found
 
 
-WAYS: tuple[Callable[[nn.BatchNorm2d, Tensor], Tensor], ...] = (pytorch, compiled)
+WAYS: tuple[Callable[[Any, Tensor], Tensor], ...] = (pytorch, compiled)
 
 
 def microseconds(batch: int, channels: int, side: int, passes: int = 100) -> list[float]:
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, default=32, help="faces")
     parser.add_argument("--json", default="runs/benchmarks/batch_norm.json", help="file of the figures")
     given = parser.parse_args(arguments)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for threads in given.threads:
         with torch_threads(threads):
             for channels, side in SHAPES:

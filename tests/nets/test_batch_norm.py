@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -65,7 +66,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-@settings(deadline=None)  # the loops are compiled in the first case
+@pytest.fixture(autouse=True)
+def small_maps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The loops take maps of any size, on one thread."""
+    monkeypatch.setattr(layer, "_FEWEST", 1)
+    with torch_threads(1):
+        yield
+
+
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # the loops are compiled in the first case
 @given(
     count=st.integers(1, 5),
     channels=st.integers(1, 70),
@@ -79,8 +90,7 @@ def test_finds_what_pytorch_finds(count: int, channels: int, height: int, width:
         return  # of two values the results are 1 and -1, and the gradients rounding
     x, gradient = (maps_of(count, channels, height, width, seed=seed + more) for more in (0, 1000))
     norm = norm_of(channels, seed)
-    with torch_threads(1):
-        assert_near(by_loops(norm, x, gradient, relu), in_doubles(norm, x, gradient, relu))
+    assert_near(by_loops(norm, x, gradient, relu), in_doubles(norm, x, gradient, relu))
 
 
 @pytest.mark.parametrize("about", [100.0, -3000.0])
@@ -137,26 +147,38 @@ def test_threads_side_by_side_find_the_same() -> None:
         assert all(map(torch.equal, one, other))
 
 
-OTHERS = ("evaluation", "layout", "precision", "meta", "average", "fixed", "batch alone", "plain", "many threads")
+OTHERS = ["evaluation", "layout", "precision", "meta", "average", "fixed", "alone", "plain", "few", "threads"]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_pytorch_takes_everything_else(kind: str, counted: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     momentum = {"average": None, "fixed": 0.0}.get(kind, 0.1)
     norms = [
-        nn.BatchNorm2d(8, momentum=momentum, affine=kind != "plain", track_running_stats=kind != "batch alone")
+        nn.BatchNorm2d(8, momentum=momentum, affine=kind != "plain", track_running_stats=kind != "alone")
         .train(kind != "evaluation")
         .to("meta" if kind == "meta" else "cpu", torch.float64 if kind == "precision" else torch.float32)
         for _ in range(2)
     ]
     x = maps_of(4, 8, 6, 6)
     x = x.contiguous() if kind == "layout" else x.to(norms[0].weight if kind in ("meta", "precision") else x)
-    if kind == "many threads":
+    if kind == "few":
+        monkeypatch.setattr(layer, "_FEWEST", x.numel() + 1)
+    if kind == "threads":
         monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
     found, true = batch_norm(norms[0], x, relu=True), F.relu(norms[1](x))
     assert not counted
     assert found.shape == true.shape
     assert kind == "meta" or torch.equal(found, true)
+
+
+@pytest.mark.parametrize(("threads", "channels", "loops"), [(1, 32, 1), (2, 32, 0), (2, 24, 1), (4, 10, 1), (8, 10, 0)])
+def test_loops_are_taken_where_they_are_faster(
+    threads: int, channels: int, loops: int, counted: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    batch_norm(norm_of(channels), maps_of(2, channels, 4, 4))
+    each_normalised(norm_of(channels), [maps_of(2, channels, 4, 4)])
+    assert len(counted) == 2 * loops
 
 
 def test_one_value_has_no_statistics() -> None:
