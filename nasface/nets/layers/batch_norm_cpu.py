@@ -103,6 +103,15 @@ def _places_of(rows: int, channels: int) -> int:
     return places
 
 
+@njit(cache=True)
+def _of_channels(lanes: np.ndarray, channels: int) -> np.ndarray:
+    """Sums of lanes as sums of channels."""
+    total = np.zeros(channels)
+    for lane in range(len(lanes)):
+        total[lane % channels] += lanes[lane]
+    return total
+
+
 def _forward(
     maps: Any,
     rows: int,
@@ -139,13 +148,10 @@ def _forward(
         for lane in range(lanes):
             sums[lane] += first[lane]
             squares[lane] += second[lane]
+    of_distances, of_squares = _of_channels(sums, channels), _of_channels(squares, channels)
     for channel in range(channels):
-        offset, square = 0.0, 0.0
-        for place in range(places):
-            offset += sums[place * channels + channel]
-            square += squares[place * channels + channel]
-        offset /= rows
-        mean, variance = about[channel] + offset, max(square / rows - offset * offset, 0.0)
+        offset = of_distances[channel] / rows
+        mean, variance = about[channel] + offset, max(of_squares[channel] / rows - offset * offset, 0.0)
         inverse = 1 / np.sqrt(variance + eps)
         statistics[0, channel], statistics[1, channel] = mean, inverse
         scale = np.float32(weight[channel] * statistics[1, channel])
@@ -200,12 +206,9 @@ def _backward(
         for lane in range(lanes):
             sums[lane] += first[lane]
             products[lane] += second[lane]
+    of_gradients, of_products = _of_channels(sums, channels), _of_channels(products, channels)
     for channel in range(channels):
-        total, product = 0.0, 0.0
-        for place in range(places):
-            total += sums[place * channels + channel]
-            product += products[place * channels + channel]
-        inverse = statistics[1, channel]
+        total, product, inverse = of_gradients[channel], of_products[channel], statistics[1, channel]
         into_parameters[0, channel], into_parameters[1, channel] = product * inverse, total
         slope = -scale[channel] * inverse * inverse * product / rows
         for place in range(places):
