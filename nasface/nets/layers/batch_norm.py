@@ -9,22 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasface.nets.layers.batch_norm_cpu import BatchNorm, Running
+from nasface.utils.thread_team import has_team
 
 _FEWEST = 2**15
 """Values from which on the compiled loops are faster than PyTorch's: below, what a call of theirs takes outweighs."""
-_MOST_THREADS = 4
-"""Up to so many threads the loops, which run on one, are taken: they were measured on one and two."""
-_CACHE_LINE = 16
-"""Floats. Where channels do not fill whole lines, PyTorch's threads write into each other's and are slow."""
 
 
 def batch_norm(norm: nn.BatchNorm2d, x: Tensor, relu: bool = False) -> Tensor:
     """`norm(x)` of maps (B, C, H, W), and where `relu` the ReLU of it: in training on a CPU by compiled loops
     (`batch_norm_cpu`) where they are faster. The results differ by rounding."""
-    if norm.training and norm.momentum and norm.track_running_stats and _compiled(norm, x):
-        assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
-        running = Running(norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum)
-        return _apply(norm, x, relu, running)
+    if has_loops(norm, x):
+        return _apply(norm, x, relu, Running.of(norm))
     x = norm(x)
     return F.relu(x, inplace=True) if relu else x  # in place: less memory passes through the caches
 
@@ -66,6 +61,11 @@ def _apply(norm: nn.BatchNorm2d, x: Tensor, relu: bool, running: Running | None)
     return found
 
 
+def has_loops(norm: nn.BatchNorm2d, x: Tensor) -> bool:
+    """Whether `batch_norm` of these maps is compiled loops'."""
+    return bool(norm.training and norm.momentum and norm.track_running_stats) and _compiled(norm, x)
+
+
 def _compiled(norm: nn.BatchNorm2d, x: Tensor) -> bool:
     """Whether the compiled loops take these maps. A subclass of Tensor, and one on `meta`, stands for values that are
     not there; a single value has no statistics, which PyTorch says."""
@@ -77,10 +77,5 @@ def _compiled(norm: nn.BatchNorm2d, x: Tensor) -> bool:
         and x.is_contiguous(memory_format=torch.channels_last)
         and x.numel() > max(x.shape[1], _FEWEST - 1)
         and not torch.compiler.is_compiling()
-        and _faster(torch.get_num_threads(), x.shape[1])
+        and (torch.get_num_threads() == 1 or has_team())
     )
-
-
-def _faster(threads: int, channels: int) -> bool:
-    """Whether loops on one thread are faster than PyTorch's on so many."""
-    return threads == 1 or (threads <= _MOST_THREADS and channels % _CACHE_LINE != 0)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from nasface.nets.layers.batch_norm import batch_norm, each_normalised
+from nasface.nets.layers.batch_norm import batch_norm, each_normalised, has_loops
+from nasface.nets.layers.hpm_cpu import hpm_on_cpu
 
 
 class HPM(nn.Module):
@@ -35,6 +36,9 @@ class HPM(nn.Module):
         return (self.norm1, self.conv1), (self.norm2, self.conv2), (self.norm3, self.conv3)
 
     def forward(self, x: Tensor) -> Tensor:
+        stages = self.stages
+        if all(has_loops(norm, x) for norm, _ in stages) and not torch.is_autocast_enabled(x.device.type):
+            return hpm_on_cpu(x, stages)
         return x + self.branches(x)
 
     def branches(self, x: Tensor) -> Tensor:
