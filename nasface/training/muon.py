@@ -99,7 +99,8 @@ class Muon(Optimizer):
                 state["step"] = torch.zeros((), device=parameter.device)
                 state["mean"], state["square"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             # Torch and Lightning leave what is called `step` on the CPU when a checkpoint is loaded.
-            state["step"] = state["step"].to(parameter.device)
+            if state["step"].device != parameter.device:
+                state["step"] = state["step"].to(parameter.device)
         states = [self.state[parameter] for parameter in parameters]
         adamw(
             parameters,

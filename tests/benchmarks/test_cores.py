@@ -52,6 +52,22 @@ def test_each_way_does_the_same_work(commands: list[tuple[cores.Way, dict[str, A
     assert settings[0].network.head == "cells" and settings[0].search.settings["temperature"] == 1024
 
 
+def test_the_fastest_of_several_rounds_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    turns = iter([{"a": 3.0, "b": 5.0}, {"a": 9.0, "b": 9.0}, {"a": 4.0, "b": 2.0}, {"a": 8.0, "b": 10.0}])
+    rendered: list[bool] = []
+
+    def seconds_of(way: cores.Way, work: cores.Work, folder: Path) -> dict[str, float]:
+        rendered.append((folder / "cache").is_dir())
+        (folder / "cache").mkdir(exist_ok=True)
+        return next(turns)
+
+    monkeypatch.setattr(cores, "seconds_of", seconds_of)
+    ways = [cores.Way(name, tmp_path, 1) for name in ("one", "two")]
+    found = cores.least_seconds(ways, WORK, 2, tmp_path)
+    assert found == {"one": {"a": 3.0, "b": 2.0}, "two": {"a": 8.0, "b": 9.0}}
+    assert rendered == [False, False, True, True]  # faces are rendered once
+
+
 def test_the_retrained_member_has_the_same_sizes_for_each() -> None:
     assert "network" not in load_record(cores.MEMBER).provenance
 
