@@ -5,8 +5,9 @@
 The work, each version in a process of its own: a supernet trained (all steps on its children), its space searched by
 the paper's simulated annealing, and HRNet as a member trained from scratch; networks with the head and the change of
 scale that both versions have, `cells`. The earlier version is taken from the repository's history, so this needs a
-clone with git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it; on a machine
-that others share, let the versions take several turns (`--rounds`), of which the fastest of each work counts.
+clone with git. A row ends with how many times as fast two cores are today as one core was. Let nothing run beside it;
+on a machine that others share, let the versions take several turns (`--rounds`), of which the fastest of each work
+counts.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def _openmp() -> Any:
         # Only what is loaded already: with a second library, threads of two teams would wait for the same cores.
         library = ctypes.CDLL("libgomp.so.1", mode=os.RTLD_NOLOAD)
         start, number, size = library.GOMP_parallel, library.omp_get_thread_num, library.omp_get_num_threads
-        if library.omp_get_max_threads() != torch.get_num_threads():
+        # PyTorch's first: on a thread that has not computed yet, it tells the library how many there are.
+        if torch.get_num_threads() != library.omp_get_max_threads():
             raise OSError("not PyTorch's")
     except (OSError, AttributeError):
         llvmlite.binding.add_symbol(_NUMBER, _always(0).address)

@@ -271,12 +271,16 @@ def _apply_gradients(data: Any) -> None:
             slope[lane], constant[lane] = steep, -factor * total[0, channel] / rows - steep * mean
     first, last = count * number // threads, count * (number + 1) // threads
     own, gradients, into, added = x[first:last], g[first:last], y[first:last], more[first:last]
+    whole = carray(data[10], (count, lanes), np.float32)[first:last]
     for row in range(len(own)):
         for lane in range(lanes):
             value = own[row, lane]
             passed = np.float32(0) if value * scale[lane] + shift[lane] <= least else gradients[row, lane]
             into[row, lane] = passed * scale[lane] + (value * slope[lane] + constant[lane])
-        if wide:
+        if wide == channels:  # side by side in memory
+            for lane in range(lanes):
+                into[row, lane] += whole[row, lane]
+        elif wide:
             for place in range(places):
                 for channel in range(channels):
                     into[row, place * channels + channel] += added[row, place, begin + channel]
