@@ -53,9 +53,8 @@ def team_loop(function: Callable[[Any], None]) -> Loop:
         if threads == 1 or start is None:
             alone(arguments.pointers)
         else:
-            start(run.compiled.address, arguments.pointers, threads, 0)  # type: ignore[attr-defined]
+            start(compiled.address, arguments.pointers, threads, 0)  # `compiled` keeps the memory that the code lies in
 
-    run.compiled = compiled  # type: ignore[attr-defined]  # whose memory the code lies in
     return run
 
 
