@@ -27,6 +27,7 @@ from nasface.nets.network import channels_last
 from nasface.report.tables import text_table
 from nasface.utils.compute_threads import torch_threads
 from nasface.utils.files import write_json
+from nasface.utils.kept_memory import keep_freed_memory
 
 SHAPES = ((40, 16), (32, 16), (20, 16), (16, 16), (10, 16), (8, 16), (48, 8), (30, 8), (24, 8), (64, 4))
 """Channels and cells a side, as members of a space have them at 64 pixels."""
@@ -84,6 +85,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch", type=int, default=32, help="faces")
     parser.add_argument("--json", default="runs/benchmarks/batch_norm.json", help="file of the figures")
     given = parser.parse_args(arguments)
+    keep_freed_memory()  # as trainings do
     rows: list[dict[str, Any]] = []
     for threads in given.threads:
         with torch_threads(threads):
