@@ -15,6 +15,7 @@ from nasface.nets.layers import batch_norm, blocks
 from nasface.nets.layers.blocks import HPM
 from nasface.nets.network import channels_last
 from nasface.utils.compute_threads import torch_threads
+from tests.nets.test_batch_norm import maps_of
 
 
 def block_of(channels: int, seed: int = 0) -> HPM:
@@ -25,11 +26,6 @@ def block_of(channels: int, seed: int = 0) -> HPM:
             norm.weight.normal_()
             norm.bias.normal_()
     return block
-
-
-def maps_of(*shape: int, seed: int = 0) -> Tensor:
-    values = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return values.contiguous(memory_format=torch.channels_last)
 
 
 def pass_of(block: HPM, x: Tensor, gradient: Tensor) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +13,8 @@ from numba import carray
 
 from nasface.utils.compute_threads import torch_threads
 from nasface.utils.thread_team import Arguments, team_loop, team_size, thread_number
+from tests.nets.test_batch_norm import maps_of
+from tests.nets.test_hpm import block_of, pass_of
 
 
 def _who(data: Any) -> None:
@@ -35,6 +38,7 @@ def test_every_thread_runs_the_loop_once() -> None:
 
 WITHOUT = """
 import ctypes
+import json
 import torch
 
 load = ctypes.CDLL
@@ -44,8 +48,9 @@ def absent(name, *given, **named):
     return load(name, *given, **named)
 ctypes.CDLL = absent
 
-from tests.nets.test_hpm import block_of, maps_of, pass_of
-from nasface.nets.layers import batch_norm, blocks
+from tests.nets.test_batch_norm import maps_of
+from tests.nets.test_hpm import block_of, pass_of
+from nasface.nets.layers import batch_norm
 from nasface.utils.thread_team import has_team
 
 batch_norm._FEWEST = 1
@@ -55,16 +60,14 @@ torch.set_num_threads(2)
 assert not batch_norm.has_loops(block.norm1, x)  # on one thread they would be the slower ones
 torch.set_num_threads(1)
 assert batch_norm.has_loops(block.norm1, x)
-print([value.double().sum().item() for value in pass_of(block, x, x)])
+print(json.dumps([value.double().sum().item() for value in pass_of(block, x, x)]))
 """
 
 
 def test_one_thread_does_it_where_pytorchs_threads_are_others() -> None:
     """As on macOS, whose OpenMP is LLVM's."""
-    from tests.nets.test_hpm import block_of, maps_of, pass_of
-
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with torch_threads(1):
         true = [value.double().sum().item() for value in pass_of(block_of(8), maps_of(3, 8, 5, 5), maps_of(3, 8, 5, 5))]
-    np.testing.assert_allclose(eval(done.stdout), true, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(json.loads(done.stdout), true, rtol=1e-3, atol=1e-3)

@@ -34,8 +34,7 @@ class _HPM(torch.autograd.Function):
         kept: list[Tensor] = []
         parts = [x]
         for norm, conv in stages:
-            running = Running.of(norm)
-            normalised, statistics = normalise(parts[-1], norm.weight, norm.bias, norm.eps, True, running)
+            normalised, statistics = normalise(parts[-1], norm.weight, norm.bias, norm.eps, True, Running.of(norm))
             kept += [parts[-1], normalised, statistics]
             parts.append(F.conv2d(normalised, conv.weight, padding=1))
         ctx.save_for_backward(*kept, *parameters)
