@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nasface.training.face_task import FaceModule
 
 _TRAINING, _VALIDATION = ("train/", "supernet/"), ("val/",)
-_EVERY = 20  # steps between two losses
+_EVERY = 20  # steps between two losses, those that `FaceModule.log_losses` logs
 
 
 class TrainingMetrics(pl.Callback):

@@ -28,6 +28,9 @@ from nasface.training.prediction import FacePrediction
 from nasface.training.uv_target import UVTarget
 from nasface.utils.errors import UserError
 
+LOG_EVERY = 20
+"""Steps from one logged loss to the next."""
+
 
 class FaceModule(pl.LightningModule):
     """A training of `total_steps` on faces: an optimizer with its schedule, clipping, a check of the loss.
@@ -51,6 +54,14 @@ class FaceModule(pl.LightningModule):
                 f" (now {self.optimizer_config.lr}); the last checkpoint is intact"
             )
         return loss
+
+    def log_losses(self, losses: dict[str, Tensor], bar: str) -> None:
+        """Log a step's losses, and show the one named `bar` in the progress bar: at the first step, at every 20th and
+        at the last, since logging them takes longer than a hundredth of a small network's step."""
+        step = self.steps_done + 1
+        if step == 1 or step % LOG_EVERY == 0 or step == self.total_steps:
+            for name, loss in losses.items():
+                self.log(name, loss.detach(), prog_bar=name == bar)
 
     def configure_optimizers(self) -> Any:
         config, precision = self.optimizer_config, str(self.trainer.precision)
@@ -129,8 +140,7 @@ class FaceTask(FaceModule):
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         values = self.loss(batch)
-        for name, value in values.items():
-            self.log(f"train/{name}", value.detach(), prog_bar=name == "loss")
+        self.log_losses({f"train/{name}": value for name, value in values.items()}, bar="train/loss")
         return self.finite(values["loss"])
 
     def evaluate(self, batch: dict[str, Tensor]) -> tuple[FacePrediction, dict[str, Tensor]]:

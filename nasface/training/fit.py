@@ -26,6 +26,7 @@ from pytorch_lightning.strategies import StrategyRegistry
 from nasface.config import DeviceConfig
 from nasface.data.module import FaceDataModule
 from nasface.nets.weights import write_record
+from nasface.training.face_task import LOG_EVERY
 from nasface.utils.cores import available_cores
 from nasface.utils.errors import UserError, nearest, os_reason
 from nasface.utils.tensors import read_tensors
@@ -187,7 +188,7 @@ def make_trainer(device: DeviceConfig, *, kind: Callable[..., pl.Trainer] = pl.T
         "num_sanity_val_steps": 0,
         "enable_progress_bar": False,
         "enable_model_summary": False,
-        "log_every_n_steps": 20,
+        "log_every_n_steps": LOG_EVERY,
     }
     try:
         if devices.isdigit() and int(devices) > _MOST_DEVICES:

@@ -39,5 +39,5 @@ class SupernetTask(FaceModule):
         else:
             loss = loss_of(self.network.output(image, codes))
         self.finite(loss)
-        self.log("supernet/loss", loss, prog_bar=True)
+        self.log_losses({"supernet/loss": loss}, bar="supernet/loss")
         return loss

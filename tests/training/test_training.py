@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,7 @@ def run_worker(*arguments: object) -> subprocess.Popen[str]:
         text=True,
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        start_new_session=True,
     )
 
 
@@ -136,7 +139,8 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pa
     folder = tmp_path_factory.mktemp("ddp")
     process = run_worker(folder, free_port())
     yield folder, process
-    process.kill()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # with the second process, which would keep the pipes open
     process.communicate()
 
 

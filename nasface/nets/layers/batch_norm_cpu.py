@@ -162,7 +162,8 @@ def _collect(data: Any) -> None:
         for channel in range(channels):
             about[place + channel] = x[0, channel]
     parts = _parts_of(count)
-    for part in range(thread_number(), parts, team_size()):
+    number, threads = thread_number(), team_size()
+    for part in range(parts * number // threads, parts * (number + 1) // threads):
         own, into = x[count * part // parts : count * (part + 1) // parts], sums[part]
         into[:] = 0
         for start in range(0, len(own), _BLOCK):
@@ -229,7 +230,8 @@ def _collect_gradients(data: Any) -> None:
             mean[lane], scale[lane] = statistics[0, channel], np.float32(weight[channel] * statistics[1, channel])
             shift[lane] = np.float32(bias[channel] - statistics[0, channel] * scale[lane])
     parts = _parts_of(count)
-    for part in range(thread_number(), parts, team_size()):
+    number, threads = thread_number(), team_size()
+    for part in range(parts * number // threads, parts * (number + 1) // threads):
         first, last = count * part // parts, count * (part + 1) // parts
         own, gradients, into = x[first:last], g[first:last], sums[part]
         into[:] = 0

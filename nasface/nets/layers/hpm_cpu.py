@@ -55,7 +55,7 @@ class _HPM(torch.autograd.Function):
         for stage in (2, 1, 0):
             x, normalised, statistics = kept[3 * stage : 3 * stage + 3]
             weight, bias, kernel = parameters[3 * stage : 3 * stage + 3]
-            into_normalised, into_kernel, _ = torch.ops.aten.convolution_backward(
+            into_normalised, into_kernel, _ = torch.ops.aten.convolution_backward.default(
                 *(into_part, normalised, kernel, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, False])
             )
             into_normalised = into_normalised.contiguous(memory_format=torch.channels_last)
