@@ -79,6 +79,8 @@ def _take_compiled(package: Path) -> None:
     """Give an installed package what numba has compiled of the same sources here: it knows them by size and time."""
     for compiled in (REPOSITORY / "nasface").rglob("__pycache__/*.nb?"):
         source = compiled.parents[1] / f"{compiled.name.partition('.')[0]}.py"
+        if not source.exists():  # it was renamed or removed since
+            continue
         place = package / compiled.parent.relative_to(REPOSITORY / "nasface")
         place.mkdir(exist_ok=True)
         shutil.copy(compiled, place)
