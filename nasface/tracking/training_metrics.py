@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from nasface.training.face_task import FaceModule
 
 _TRAINING, _VALIDATION = ("train/", "supernet/"), ("val/",)
-_EVERY = 20  # steps between two losses, those that `FaceModule.log_losses` logs
 
 
 class TrainingMetrics(pl.Callback):
-    """Keeps losses, every 20th step and at the end, and every validation's errors. A resumed training goes on after its
-    checkpoint's step: what was logged behind it goes, so that no step is there twice.
+    """Keeps the losses of the steps that `FaceModule.logs`, and every validation's errors. A resumed training goes on
+    after its checkpoint's step: what was logged behind it goes, so that no step is there twice.
 
     Args:
         folder: of the run.
@@ -37,7 +36,7 @@ class TrainingMetrics(pl.Callback):
     ) -> None:
         module = cast("FaceModule", pl_module)
         before, self._step = self._step, module.steps_done
-        if self._step > before and (self._step % _EVERY == 0 or self._step == module.total_steps):
+        if self._step > before and module.logs(self._step):
             self._append(trainer, _TRAINING)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -55,11 +55,15 @@ class FaceModule(pl.LightningModule):
             )
         return loss
 
+    def logs(self, step: int) -> bool:
+        """Whether the losses of a step, counted from 1 on, are kept: of every 20th and the last."""
+        return step % LOG_EVERY == 0 or step == self.total_steps
+
     def log_losses(self, losses: dict[str, Tensor], bar: str) -> None:
-        """Log a step's losses, and show the one named `bar` in the progress bar: at the first step, at every 20th and
-        at the last, since logging them takes longer than a hundredth of a small network's step."""
+        """Log the losses of a step that `logs`, and, for the progress bar, of the first; it shows the one named `bar`.
+        Logging those of every step would take longer than a hundredth of a small network's step."""
         step = self.steps_done + 1
-        if step == 1 or step % LOG_EVERY == 0 or step == self.total_steps:
+        if step == 1 or self.logs(step):
             for name, loss in losses.items():
                 self.log(name, loss.detach(), prog_bar=name == bar)
 

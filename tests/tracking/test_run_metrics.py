@@ -9,16 +9,9 @@ import pytest
 import pytorch_lightning as pl
 
 from nasface.runs.metrics import FILE, RunMetrics, read_metrics
-from nasface.tracking import training_metrics
 from nasface.tracking.training_metrics import TrainingMetrics
 from nasface.training import face_task
 from tests.training.toy_training import STEPS, train
-
-
-def _keep_every(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have trainings log, and keep, the loss of every so many steps."""
-    monkeypatch.setattr(face_task, "LOG_EVERY", steps)
-    monkeypatch.setattr(training_metrics, "_EVERY", steps)
 
 
 class _End(pl.Callback):
@@ -36,7 +29,7 @@ class _End(pl.Callback):
 def test_an_interrupted_training_leaves_the_file_of_an_uninterrupted_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, end: int, accumulate: int
 ) -> None:
-    _keep_every(1, monkeypatch)
+    monkeypatch.setattr(face_task, "LOG_EVERY", 1)
     whole, ended = tmp_path / "whole", tmp_path / "ended"
     train(kind, whole / "training", accumulate=accumulate, callbacks=[TrainingMetrics(whole)])
     with pytest.raises(RuntimeError, match="ended"):
@@ -51,7 +44,7 @@ def test_an_interrupted_training_leaves_the_file_of_an_uninterrupted_one(
 
 
 def test_losses_are_sparse_and_end_with_the_last_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _keep_every(4, monkeypatch)
+    monkeypatch.setattr(face_task, "LOG_EVERY", 4)
     train("network", tmp_path / "training", callbacks=[TrainingMetrics(tmp_path)])
     assert read_metrics(tmp_path)["train/loss"][0] == [4, STEPS]
 
