@@ -10,7 +10,7 @@ from typing import Any
 
 import llvmlite.binding
 import torch
-from numba import cfunc, types
+from numba import cfunc, njit, types
 from torch import Tensor
 
 _NUMBER, _SIZE = "nasface_thread_number", "nasface_team_size"
@@ -20,6 +20,14 @@ thread_number: Any = types.ExternalFunction(_NUMBER, types.int32())
 """Within a loop: which of the team's threads runs it, from 0 on."""
 team_size: Any = types.ExternalFunction(_SIZE, types.int32())
 """Within a loop: how many threads run it."""
+
+
+@njit(cache=True)
+def own_share(count: int) -> tuple[int, int]:
+    """Within a loop: the first of `count` things that are this thread's, and the first behind them. A thread has the
+    same share in every loop, so that it finds in its core's cache what it has just written or read."""
+    number, threads = thread_number(), team_size()
+    return count * number // threads, count * (number + 1) // threads
 
 
 class Arguments:

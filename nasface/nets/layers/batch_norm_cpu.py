@@ -17,7 +17,7 @@ from numba import carray, njit
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from nasface.utils.thread_team import Arguments, Loop, team_loop, team_size, thread_number
+from nasface.utils.thread_team import Arguments, Loop, own_share, team_loop, thread_number
 
 _LANES = 128  # floats that a loop takes at once, so that few channels fill the registers, too
 _BLOCK = 64  # rows of them that are summed in single precision
@@ -162,8 +162,8 @@ def _collect(data: Any) -> None:
         for channel in range(channels):
             about[place + channel] = x[0, channel]
     parts = _parts_of(count)
-    number, threads = thread_number(), team_size()
-    for part in range(parts * number // threads, parts * (number + 1) // threads):
+    begin, end = own_share(parts)
+    for part in range(begin, end):
         own, into = x[count * part // parts : count * (part + 1) // parts], sums[part]
         into[:] = 0
         for start in range(0, len(own), _BLOCK):
@@ -188,7 +188,7 @@ def _apply(data: Any) -> None:
     weight, bias = carray(data[3], channels, np.float32), carray(data[4], channels, np.float32)
     statistics = carray(data[6], (2, channels), np.float32)
     total = _of_channels(carray(data[5], (_PARTS, 2, lanes), np.float64), _parts_of(count), channels)
-    number, threads = thread_number(), team_size()
+    number = thread_number()
     scale, shift = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
     for channel in range(channels):
         offset = total[0, channel] / rows
@@ -205,7 +205,7 @@ def _apply(data: Any) -> None:
                 spread[channel] += momentum * (variance * rows / (rows - 1) - spread[channel])
     if number == 0 and momentum != 0:
         carray(data[10], 1, np.int64)[0] += 1
-    first, last = count * number // threads, count * (number + 1) // threads
+    first, last = own_share(count)
     own, into = x[first:last], y[first:last]
     for row in range(len(own)):
         for lane in range(lanes):
@@ -230,8 +230,8 @@ def _collect_gradients(data: Any) -> None:
             mean[lane], scale[lane] = statistics[0, channel], np.float32(weight[channel] * statistics[1, channel])
             shift[lane] = np.float32(bias[channel] - statistics[0, channel] * scale[lane])
     parts = _parts_of(count)
-    number, threads = thread_number(), team_size()
-    for part in range(parts * number // threads, parts * (number + 1) // threads):
+    begin, end = own_share(parts)
+    for part in range(begin, end):
         first, last = count * part // parts, count * (part + 1) // parts
         own, gradients, into = x[first:last], g[first:last], sums[part]
         into[:] = 0
@@ -259,7 +259,7 @@ def _apply_gradients(data: Any) -> None:
     weight, bias = carray(data[3], channels, np.float32), carray(data[4], channels, np.float32)
     statistics, into_parameters = carray(data[6], (2, channels), np.float32), carray(data[9], (2, channels), np.float32)
     total = _of_channels(carray(data[5], (_PARTS, 2, lanes), np.float64), _parts_of(count), channels)
-    number, threads = thread_number(), team_size()
+    number = thread_number()
     scale, shift = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
     slope, constant = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
     for channel in range(channels):
@@ -271,7 +271,7 @@ def _apply_gradients(data: Any) -> None:
         for lane in range(channel, lanes, channels):
             scale[lane], shift[lane] = factor, np.float32(bias[channel] - mean * factor)
             slope[lane], constant[lane] = steep, -factor * total[0, channel] / rows - steep * mean
-    first, last = count * number // threads, count * (number + 1) // threads
+    first, last = own_share(count)
     own, gradients, into, added = x[first:last], g[first:last], y[first:last], more[first:last]
     whole = carray(data[10], (count, lanes), np.float32)[first:last]
     for row in range(len(own)):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nasface.nets.layers.batch_norm_cpu import Running, differentiate, normalise
-from nasface.utils.thread_team import Arguments, Loop, team_loop, team_size, thread_number
+from nasface.utils.thread_team import Arguments, Loop, own_share, team_loop
 
 Stage = tuple[nn.BatchNorm2d, nn.Conv2d]
 
@@ -75,8 +75,7 @@ def _join(data: Any) -> None:
     """The input (rows, a + b + c) plus the parts (rows, a), (rows, b) and (rows, c) beside each other."""
     numbers = carray(data[0], 4, np.int64)
     rows, a, b, c = numbers[0], numbers[1], numbers[2], numbers[3]
-    number, threads = thread_number(), team_size()
-    first, last = rows * number // threads, rows * (number + 1) // threads
+    first, last = own_share(rows)
     into = carray(data[2], (rows, a + b + c), np.float32)[first:last]
     x = carray(data[3], (rows, a + b + c), np.float32)[first:last]
     one = carray(data[4], (rows, a), np.float32)[first:last]
